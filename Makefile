@@ -1,0 +1,45 @@
+# `make help` lists the targets. Everything runs in .venv, which is made on the first call.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check docs bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Two processors give two test processes; each imports TensorFlow once.
+TEST_PROCESSES ?= 2
+ARGS ?=
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(READY)  ## Create .venv with the package and everything for its development
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v < (3, 14) else \
+	    f"retrain needs Python 3.10 to 3.13, and {sys.executable} is {v.major}.{v.minor}: call make PYTHON=python3.12, say")'
+	@echo "Setting up .venv (a few minutes, once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## Run the main job on the sample images, with the bundled backbone
+	@$(BIN)/retrain demo sample_images
+
+test: $(READY)  ## Run all tests (ARGS='-k store' for some of them)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+
+check: $(READY)  ## Lint, format, types, and that the generated docs are not stale
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python tools/make_cli_docs.py --check
+
+docs: $(READY)  ## Write the generated docs: docs/cli.md
+	@$(BIN)/python tools/make_cli_docs.py
+
+bench: $(READY)  ## Measure speed against references (ARGS='--help' for parts and sizes)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove .venv, caches and build products
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .retrain
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,68 @@
+"""Turn a folder of photos into a trained, measured image classifier.
+
+The same workflows that the command line calls, for notebooks and programs:
+
+    import retrain_cli as rt
+
+    workspace = rt.Workspace.locate()
+    rt.fill_cache(rt.BottleneckRequest(Path("photos")), workspace)
+    summary = rt.train_run(rt.TrainRequest(rt.TrainingConfig(steps=4000)), workspace)
+    print(rt.evaluate(rt.EvalRequest(ks=(1, 5)), workspace).result.top1.overall)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retrain_cli.backbones.loader import load_backbone as load_backbone
+    from retrain_cli.backbones.spec import BackboneSpec as BackboneSpec
+    from retrain_cli.bottlenecks.extract import ExtractionSettings as ExtractionSettings
+    from retrain_cli.errors import RetrainError as RetrainError
+    from retrain_cli.heads.config import TrainingConfig as TrainingConfig
+    from retrain_cli.heads.runs import RunStore as RunStore
+    from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
+    from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
+    from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
+    from retrain_cli.workflows.evaluate import evaluate as evaluate
+    from retrain_cli.workflows.label import Labeller as Labeller
+    from retrain_cli.workflows.label import LabelRequest as LabelRequest
+    from retrain_cli.workflows.label import Source as Source
+    from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.train import TrainRequest as TrainRequest
+    from retrain_cli.workflows.train import train_run as train_run
+    from retrain_cli.workspace import Workspace as Workspace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BackboneSpec": "backbones.spec",
+    "BottleneckRequest": "workflows.bottlenecks",
+    "EvalRequest": "workflows.evaluate",
+    "ExtractionSettings": "bottlenecks.extract",
+    "LabelRequest": "workflows.label",
+    "Labeller": "workflows.label",
+    "RetrainError": "errors",
+    "RunStore": "heads.runs",
+    "Source": "workflows.label",
+    "TrainRequest": "workflows.train",
+    "TrainingConfig": "heads.config",
+    "Workspace": "workspace",
+    "evaluate": "workflows.evaluate",
+    "fill_cache": "workflows.bottlenecks",
+    "load_backbone": "backbones.loader",
+    "plan_bottlenecks": "workflows.plan",
+    "train_run": "workflows.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `retrain --help` pays for nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,51 @@
+"""Digests of weight files and SavedModel folders: what makes two caches comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from retrain_cli.errors import WeightsError
+
+_CHUNK = 1 << 20
+
+
+def digest_file(path: Path) -> str:
+    """BLAKE2b-128 of a file's bytes, as 32 hex digits.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _digest_unchanged(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"the weights {path} cannot be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=16)
+def _digest_unchanged(path: Path, size: int, mtime_ns: int) -> str:
+    """Hash once per state of the file; `size` and `mtime_ns` only tell the states apart."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_folder(folder: Path) -> str:
+    """BLAKE2b-128 over relative path and content of all files in a folder, as 32 hex digits.
+
+    The folder's own place does not count, so that a moved or copied model stays the same.
+
+    Raises:
+        WeightsError: a file in it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    for name in sorted(files):
+        if files[name].is_file():
+            digest.update(os.fsencode(name) + b"\0" + digest_file(files[name]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,53 @@
+"""The door to the backbones: a spec in, something that turns images into bottlenecks out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.engine import choose_device
+
+
+class Backbone(Protocol):
+    """What extraction needs of a backbone; anything that has these can stand in for one.
+
+    Attributes:
+        width: length of a bottleneck.
+        input_size: (height, width) in pixels of the images that it takes.
+        device: where it computes, such as "cpu:0".
+    """
+
+    width: int
+    input_size: tuple[int, int]
+    device: str
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
+        ...
+
+
+def load_backbone(spec: BackboneSpec, device: str = "auto") -> Backbone:
+    """Build the backbone and load its weights.
+
+    Args:
+        spec: what to build; it is resolved first.
+        device: "auto", "cpu", "gpu" or "gpu:N".
+
+    Raises:
+        ConfigError, DeviceError: an option that cannot work, a device that is not there.
+        BackboneError: unknown backbone or layer, or one that cannot be built.
+        WeightsError: the weights cannot be found, downloaded or fitted to it.
+    """
+    resolved = spec.resolve()
+    chosen = choose_device(device)
+    # Imported here, so that looking at this module needs neither of the two.
+    if resolved.is_hub:
+        from retrain_cli.backbones.saved_model import build_saved_model_backbone
+
+        return build_saved_model_backbone(resolved, chosen)
+    from retrain_cli.backbones.keras_model import build_keras_backbone
+
+    return build_keras_backbone(resolved, chosen)

@@ -1,0 +1,247 @@
+"""Which bottleneck is meant: the backbone and everything that makes two vectors comparable.
+
+Nothing here imports Keras, so that a command can find its cache without an engine; only an address
+of TensorFlow Hub needs TensorFlow, to say which files it stands for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from retrain_cli.backbones.digests import digest_file, digest_folder
+from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
+from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
+from retrain_cli.errors import BackboneError, ConfigError, WeightsError
+from retrain_cli.images.decode import PREPROCESSING_VERSION, ResizeRule
+
+Pooling = Literal["avg", "max"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+IMAGENET = "imagenet"
+RANDOM = "random"
+BUNDLED = "bundled"
+SAVED_MODEL = "saved_model"
+"""Values of `BackboneSpec.weights` that are no path; the last two are set by `resolve` alone."""
+
+RANDOM_SEED = 0
+_DATA_FOLDER = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneSpec:
+    """What the flags say about the backbone; `resolve()` checks them and fills in the rest.
+
+    Attributes:
+        name: a name from the table, or "hub:" and a TensorFlow Hub address or SavedModel folder.
+        alpha: width multiplier of the MobileNets; None for the default.
+        layer: name of an earlier layer to take the bottleneck at; None for the last one.
+        pooling: how a feature map (h, w, channels) becomes one vector.
+        weights: "imagenet", "random" or the path of a weights file.
+        input_size: side in pixels; None for the backbone's own.
+        resize: how a photo is brought to that square.
+        precision: what the network computes in; bottlenecks are float32 in any case.
+    """
+
+    name: str = DEFAULT_BACKBONE
+    alpha: float | None = None
+    layer: str | None = None
+    pooling: Pooling = "avg"
+    weights: str = IMAGENET
+    input_size: int | None = None
+    resize: ResizeRule = "squash"
+    precision: Precision = "float32"
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether this is a SavedModel, not a row of the table."""
+        return self.name.startswith(HUB_PREFIX)
+
+    @property
+    def hub_source(self) -> str:
+        """The address or folder after "hub:"."""
+        return self.name.removeprefix(HUB_PREFIX)
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The weights file on disk, the user's or a bundled one; None where there is none."""
+        if self.weights == BUNDLED:
+            return _DATA_FOLDER / str(find_backbone(self.name).bundled)
+        named = self.weights in (IMAGENET, RANDOM, SAVED_MODEL)
+        return None if named else Path(self.weights)
+
+    def resolve(self) -> BackboneSpec:
+        """The same with all defaults filled in and all paths absolute; cheap, and idempotent.
+
+        Raises:
+            ConfigError: a value outside its choices.
+            BackboneError: an unknown backbone, or options that do not go with it.
+            WeightsError: the weights file or the SavedModel folder is not there.
+        """
+        _check_choices(self)
+        return _resolve_hub(self) if self.is_hub else _resolve_keras(self)
+
+    def identity(self) -> dict[str, str | int | float | None]:
+        """Everything that two vectors must share to be comparable, as JSON values.
+
+        Weights count by their digest: a moved or renamed file is the same backbone.
+
+        Raises:
+            RetrainError: as `resolve`.
+        """
+        spec = self.resolve()
+        return {
+            "name": HUB_PREFIX.rstrip(":") if spec.is_hub else spec.name,
+            "alpha": spec.alpha,
+            "layer": spec.layer,
+            "pooling": spec.pooling,
+            "weights": _identify_weights(spec),
+            "input_size": spec.input_size,
+            "resize": spec.resize,
+            "precision": spec.precision,
+            "preprocessing": PREPROCESSING_VERSION,
+        }
+
+    def fingerprint(self) -> str:
+        """12 hex digits of BLAKE2b over the identity as canonical JSON.
+
+        Raises:
+            RetrainError: as `resolve`.
+        """
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    def slug(self) -> str:
+        """A file name for the cache, such as "inception_v3-mixed8-1a2b3c4d5e6f"."""
+        parts = [self._short_name(), self.layer, self.fingerprint()]
+        return "-".join(re.sub(r"[^\w.]+", "_", part) for part in parts if part)
+
+    def label(self) -> str:
+        """A short text for people, such as "inception_v3 (mixed8, 299 px, bfloat16)"."""
+        spec = self.resolve()
+        details = [
+            f"alpha {spec.alpha:g}" if spec.alpha is not None else "",
+            spec.layer or "",
+            f"{spec.input_size} px" if spec.input_size else "",
+            "max pooling" if spec.pooling == "max" else "",
+            "random weights" if spec.weights == RANDOM else "",
+            spec.precision if spec.precision != "float32" else "",
+        ]
+        text = ", ".join(detail for detail in details if detail)
+        return f"{spec._short_name()} ({text})" if text else spec._short_name()
+
+    def width(self) -> int | None:
+        """Length of the bottleneck where it is known without building the network.
+
+        Raises:
+            BackboneError: an unknown backbone or alpha.
+        """
+        if self.is_hub or self.layer is not None:
+            return None
+        return find_backbone(self.name).variant(self.alpha).width
+
+    def default_source_classes(self) -> str:
+        """What `--source-classes` is when it is not given: "imagenet", "none" or a bundled file."""
+        if self.is_hub or self.weights == RANDOM:
+            return "none"
+        source = find_backbone(self.name).source_classes
+        return source if source == IMAGENET else str(_DATA_FOLDER / source)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values, for a run's config.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> BackboneSpec:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ConfigError: a field that this version does not know.
+        """
+        unknown = sorted(set(data) - {field.name for field in fields(cls)})
+        if unknown:
+            raise ConfigError(
+                f"a backbone's description holds only known fields, not {', '.join(unknown)}: "
+                "it was written by a newer retrain; upgrade with pip install -U retrain-cli"
+            )
+        return cls(**data)
+
+    def _short_name(self) -> str:
+        if not self.is_hub:
+            return self.name
+        return "hub_" + "_".join(self.hub_source.rstrip("/").split("/")[-2:])
+
+
+def _check_choices(spec: BackboneSpec) -> None:
+    choices = {"pooling": Pooling, "resize": ResizeRule, "precision": Precision}
+    for option, allowed in choices.items():
+        value = getattr(spec, option)
+        if value not in get_args(allowed):
+            raise ConfigError(f"--{option} is one of {', '.join(get_args(allowed))}, not {value!r}")
+
+
+def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
+    row = find_backbone(spec.name)
+    size = row.input_size if spec.input_size is None else spec.input_size
+    if size < row.min_size:
+        raise BackboneError(
+            f"--input-size of {row.name} must be at least {row.min_size} px, not {size}: "
+            f"leave it out for the usual {row.input_size}"
+        )
+    return replace(
+        spec,
+        alpha=row.variant(spec.alpha).alpha,
+        input_size=size,
+        weights=_resolve_weights(spec.weights, row),
+    )
+
+
+def _resolve_weights(weights: str, row: KerasBackbone) -> str:
+    if row.bundled and weights in (IMAGENET, BUNDLED):
+        return BUNDLED
+    if weights in (IMAGENET, RANDOM):
+        return weights
+    path = Path(weights).expanduser().absolute()
+    if path.is_file():
+        return str(path)
+    what = "that is a folder" if path.is_dir() else "there is no such file"
+    hint = f" (a SavedModel folder is --backbone {HUB_PREFIX}FOLDER)" if path.is_dir() else ""
+    raise WeightsError(
+        f"--weights takes imagenet, random or a Keras weights file, not {weights!r}: {what}{hint}"
+    )
+
+
+def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
+    refused = {
+        "--alpha": spec.alpha is not None,
+        "--layer": spec.layer is not None,
+        "--weights": spec.weights not in (IMAGENET, SAVED_MODEL),
+        "--precision": spec.precision != "float32",
+    }
+    for option, given in refused.items():
+        if given:
+            raise BackboneError(
+                f"a {HUB_PREFIX} backbone is a finished SavedModel, so {option} cannot change it: "
+                f"leave {option} out, or choose a backbone by name"
+            )
+    source = spec.hub_source
+    if not is_handle(source):
+        source = str(find_saved_model(source))
+    return replace(spec, name=HUB_PREFIX + source, weights=SAVED_MODEL)
+
+
+def _identify_weights(spec: BackboneSpec) -> str:
+    """What stands for the weights of a resolved `spec` in its identity."""
+    if spec.is_hub:
+        return digest_folder(find_saved_model(spec.hub_source))
+    if spec.weights == RANDOM:
+        return f"random:{RANDOM_SEED}"
+    if spec.weights_file is not None:
+        return digest_file(spec.weights_file)
+    published = find_backbone(spec.name).published_weights(spec.alpha, spec.input_size or 0)
+    return f"{published.file_name}:{published.digest or ''}"

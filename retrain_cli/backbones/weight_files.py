@@ -1,0 +1,123 @@
+"""What a weights file holds, read without building anything: three formats, one view of them.
+
+- Keras 3 `.weights.h5`: one group per layer, named by class and position ("layers/conv2d_5/vars").
+- Keras 3 `.keras`: a zip archive with such a file inside.
+- Legacy `.h5` (Keras 2, `keras.applications`): layers in the order of the attribute `layer_names`.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.backbones.reasons import reason_of
+from retrain_cli.errors import WeightsError
+
+_IN_ARCHIVE = "model.weights.h5"
+_VARIABLES = "/vars"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """One layer's arrays, in Keras's order: trainable ones first.
+
+    Attributes:
+        key: its place, "layers/conv2d_5" or, in a legacy file, its name.
+        name: its name in the model that was saved; "" where the file does not say.
+        arrays: HDF5 datasets, read from disk when they are converted to NumPy.
+    """
+
+    key: str
+    name: str
+    arrays: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWeights:
+    """All layers of a file that have weights; `legacy` files match by order, others by key."""
+
+    layers: tuple[StoredLayer, ...]
+    legacy: bool
+
+    @property
+    def array_count(self) -> int:
+        """Number of arrays in the file."""
+        return sum(len(layer.arrays) for layer in self.layers)
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[StoredWeights]:
+    """Open a weights file of any of the three formats; its arrays can be read within the block.
+
+    Raises:
+        WeightsError: it is none of them, or damaged.
+    """
+    import h5py
+
+    try:
+        with h5py.File(_hdf5_source(path), "r") as file:
+            yield _read_layout(file)
+    except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"--weights takes an intact Keras file (.weights.h5, .keras or legacy .h5), and {path} "
+            f"is none ({reason_of(error)}): save or download it again"
+        ) from error
+
+
+def _hdf5_source(path: Path) -> Path | io.BytesIO:
+    if not zipfile.is_zipfile(path):
+        return path
+    with zipfile.ZipFile(path) as archive:
+        return io.BytesIO(archive.read(_IN_ARCHIVE))
+
+
+def _read_layout(file: Any) -> StoredWeights:
+    if "layer_names" in file.attrs:
+        return StoredWeights(tuple(_legacy_layers(file)), legacy=True)
+    if "model_weights" in file:
+        return StoredWeights(tuple(_legacy_layers(file["model_weights"])), legacy=True)
+    if "layers" in file:
+        return StoredWeights(tuple(_keyed_layers(file)), legacy=False)
+    raise ValueError(f"an HDF5 file with {', '.join(sorted(file)[:4]) or 'nothing'} at its top")
+
+
+def _legacy_layers(group: Any) -> Iterator[StoredLayer]:
+    for name in _names_attribute(group, "layer_names"):
+        layer = group[name]
+        arrays = tuple(layer[weight] for weight in _names_attribute(layer, "weight_names"))
+        if arrays:
+            yield StoredLayer(name, name, arrays)
+
+
+def _names_attribute(group: Any, attribute: str) -> list[str]:
+    """A list of names, which Keras splits over numbered attributes where it exceeds 64 kB."""
+    if attribute in group.attrs:
+        parts = [group.attrs[attribute]]
+    else:
+        chunks = [key for key in group.attrs if key.removeprefix(attribute).isdigit()]
+        parts = [group.attrs[key] for key in sorted(chunks, key=lambda key: (len(key), key))]
+    return [name.decode() if isinstance(name, bytes) else str(name) for p in parts for name in p]
+
+
+def _keyed_layers(file: Any) -> list[StoredLayer]:
+    groups: list[StoredLayer] = []
+
+    def visit(path: str, group: Any) -> None:
+        if not path.endswith(_VARIABLES) or _is_no_layer(path) or not len(group):
+            return
+        arrays = tuple(group[key] for key in sorted(group, key=int))
+        name = str(group.attrs.get("name", ""))
+        groups.append(StoredLayer(path.removesuffix(_VARIABLES), name, arrays))
+
+    file.visititems(visit)
+    return groups
+
+
+def _is_no_layer(path: str) -> bool:
+    """The state of an optimizer or of a dropout layer's random numbers."""
+    return path.startswith("optimizer/") or path.endswith("seed_generator" + _VARIABLES)

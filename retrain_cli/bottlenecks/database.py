@@ -1,0 +1,85 @@
+"""How every SQLite file of a workspace is opened: logged, versioned, errors in our words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from retrain_cli.errors import CacheError
+
+SCHEMA_VERSION = 1
+"""Raised with every change to the tables; a file with a higher one was made by a newer version."""
+
+BUSY_TIMEOUT_S = 30.0
+
+
+def connect(path: Path, schema: str, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the database at `path`, creating it with `schema` where it does not exist.
+
+    Args:
+        path: the file.
+        schema: CREATE TABLE statements, run once.
+        read_only: open an existing file without ever writing to it.
+
+    Raises:
+        CacheError: no database, damaged, not writable, or made by a newer version.
+    """
+    with translated_errors(path):
+        if read_only:
+            # On a read-only medium SQLite cannot make the side files of its log and need not.
+            immutable = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
+            uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        else:
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise CacheError(
+                    f"{path} was made by a newer version of retrain (format {version}; this one "
+                    f"reads up to {SCHEMA_VERSION}): upgrade with pip install -U retrain-cli, or "
+                    "choose another workspace with --workspace FOLDER"
+                )
+            if version == 0 and not read_only:
+                _create(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _create(connection: sqlite3.Connection, schema: str) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+
+
+@contextmanager
+def translated_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite raises in the block into a `CacheError` that names `path` and the remedy."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise CacheError(f"{path}: {_explain(error)}") from error
+
+
+def _explain(error: sqlite3.DatabaseError) -> str:
+    name = getattr(error, "sqlite_errorname", "")  # Python 3.11 on
+    text = str(error)
+    if name.startswith("SQLITE_FULL") or "full" in text:
+        return "the disk is full; all finished batches are kept: free some space and run again"
+    if name.startswith("SQLITE_IOERR") or "disk I/O" in text:
+        return (
+            "the disk refused a read or write (full, over quota or faulty); all finished batches "
+            "are kept: free some space and run again"
+        )
+    if "readonly" in text or "unable to open" in text:
+        return "it cannot be opened for writing: check its permissions or use --workspace FOLDER"
+    if "locked" in text:
+        return "another command is writing to it: wait for it and run again"
+    return (
+        f"it is damaged or no cache of retrain ({text}): `retrain cache verify` tells more; moved "
+        "away, it is computed anew"
+    )

@@ -1,0 +1,66 @@
+"""Compare an image folder with what is known of it: what is cached, what has to be looked into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from retrain_cli.bottlenecks.extract import PendingFile
+from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
+from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.images.folders import FoundFile, FoundFolder, walk_folders
+
+
+@dataclass
+class Scan:
+    """What a walk found.
+
+    Attributes:
+        cached: images that did not change and whose bottleneck is cached.
+        pending: files to read: new or changed ones, ones without a bottleneck, and bad ones, which
+            may have been repaired or become readable.
+    """
+
+    cached: int = 0
+    pending: list[PendingFile] = field(default_factory=list)
+
+
+def scan_folder_tree(
+    root: Path, ignore: list[Path], index: FileIndex, dataset: int, store: BottleneckStore
+) -> Scan:
+    """Walk `root` without reading a file, and let the index forget what is gone.
+
+    Raises:
+        DatasetError: the folder is missing, empty, or not one sub-folder per class.
+    """
+    scan = Scan()
+    folders: dict[str, FolderRecord] = {}
+    for folder in walk_folders(root, ignore):
+        folders[folder.path] = FolderRecord(folder.class_name, folder.given_split)
+        known = index.folder(dataset, folder.path)
+        gone = known.keys() - {file.name for file in folder.files}
+        if gone:
+            index.forget(dataset, folder.path, gone)
+        _scan_folder(folder, known, store, scan)
+    index.replace_folders(dataset, folders)
+    return scan
+
+
+def _scan_folder(
+    folder: FoundFolder, known: dict[str, FileRecord], store: BottleneckStore, scan: Scan
+) -> None:
+    unchanged = {f.name: known[f.name] for f in folder.files if _is_unchanged(f, known)}
+    cached = store.present({r.digest for r in unchanged.values() if r.digest is not None})
+    for file in folder.files:
+        record = unchanged.get(file.name)
+        if record is not None and record.digest is None and record.problem is None:
+            continue  # not an image, and not meant as one
+        if record is not None and record.digest in cached and record.problem is None:
+            scan.cached += 1
+        else:
+            scan.pending.append(PendingFile(folder.path, file.name, file.size, file.mtime_ns))
+
+
+def _is_unchanged(file: FoundFile, known: dict[str, FileRecord]) -> bool:
+    record = known.get(file.name)
+    return record is not None and (record.size, record.mtime_ns) == (file.size, file.mtime_ns)

@@ -1,0 +1,269 @@
+"""The only module that prints: results to standard output, the story to standard error.
+
+On a terminal tables have colour and rules; in a pipe they are plain aligned text, and progress is
+a line now and then. Standard error is written through a duplicate of its descriptor, because the
+engines' own chatter is kept off the original one while they load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SECONDS_BETWEEN_LINES = 30.0
+"""How often progress speaks where standard error is no terminal."""
+
+
+@dataclass
+class _Settings:
+    quiet: bool = False
+    verbose: bool = False
+
+
+_settings = _Settings()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to print; `right` holds the indices of the columns that are aligned right."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]] = ()
+    title: str = ""
+    right: Collection[int] = ()
+
+
+def configure(*, quiet: bool, verbose: bool) -> None:
+    """Take over `--quiet` and `--verbose`; file names of any bytes can be printed from here on."""
+    _settings.quiet = quiet
+    _settings.verbose = verbose
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")
+
+
+def is_verbose() -> bool:
+    """Whether `--verbose` was given."""
+    return _settings.verbose
+
+
+# -- standard output: the result -----------------------------------------------------------------
+
+
+def line(text: str = "", end: str = "\n") -> None:
+    """Print a line of the result as it is."""
+    sys.stdout.write(text + end)
+
+
+def flush() -> None:
+    """Hand what was printed to the next program of the pipe now."""
+    sys.stdout.flush()
+
+
+def document(value: Any) -> None:
+    """Print one indented JSON document."""
+    line(to_json(value, indent=2))
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON with readable non-Latin text; file names that are no UTF-8 are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    return text
+
+
+def table(content: Table) -> None:
+    """Print a table: with rules on a terminal, as plain aligned text in a pipe."""
+    if sys.stdout.isatty():
+        _stdout().print(_ruled(content))
+    else:
+        _print_plain(content)
+
+
+def styled(text: str) -> None:
+    """Print text with Rich markup on a terminal, without any in a pipe."""
+    from rich.text import Text
+
+    parsed = Text.from_markup(text)
+    if sys.stdout.isatty():
+        _stdout().print(parsed, soft_wrap=True)
+    else:
+        line(parsed.plain)
+
+
+def _ruled(content: Table) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    ruled = RichTable(title=content.title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for index, column in enumerate(content.columns):
+        numeric = index in content.right
+        ruled.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
+    for row in content.rows:
+        ruled.add_row(*(Text(printable(cell)) for cell in row))
+    return ruled
+
+
+def _print_plain(content: Table) -> None:
+    from rich.cells import cell_len
+
+    if content.title:
+        line(content.title)
+    rows = [list(content.columns), *([printable(c) for c in row] for row in content.rows)]
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(content.columns))]
+    for row in rows:
+        cells = [
+            " " * (width - cell_len(cell)) + cell
+            if index in content.right
+            else cell + " " * (width - cell_len(cell))
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        line("  ".join(cells).rstrip())
+
+
+def printable(text: str) -> str:
+    """The text with control characters and stray bytes made visible, for a table or a message."""
+    if text.isprintable():
+        return text
+    shown = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass") for c in text)
+    return "".join(c if isinstance(c, str) else c.decode("ascii") for c in shown)
+
+
+# -- standard error: the story -------------------------------------------------------------------
+
+
+def note(text: str) -> None:
+    """Say what happens; silenced by `--quiet`."""
+    if not _settings.quiet:
+        _stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Say what needs attention; `--quiet` does not silence it."""
+    _say("warning:", "bold yellow", text)
+
+
+def error(text: str) -> None:
+    """Say why the command ends."""
+    _say("error:", "bold red", text)
+
+
+def _say(word: str, style: str, text: str) -> None:
+    from rich.text import Text
+
+    message = Text.assemble((word, style), " ", printable(" ".join(text.splitlines())))
+    _stderr().print(message, soft_wrap=True, highlight=False)
+
+
+def trace() -> None:
+    """Print the traceback of the current exception, for `--verbose`."""
+    import traceback
+
+    _stderr().print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a piece of work stands: `done` of `total`, and a few words more."""
+
+    done: int
+    total: int
+    detail: str = ""
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[Step], None]]:
+    """A progress bar on a terminal, a line now and then elsewhere, nothing with `--quiet`."""
+    if _settings.quiet:
+        yield lambda step: None
+    elif _stderr().is_terminal:
+        with _bar(title) as update:
+            yield update
+    else:
+        yield _occasional_lines(title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[Step], None]]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}", markup=False),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=_stderr(), transient=True) as bars:
+        task = bars.add_task(title, total=None, detail="")
+        yield lambda step: bars.update(
+            task, completed=step.done, total=step.total, detail=step.detail
+        )
+
+
+def _occasional_lines(title: str) -> Callable[[Step], None]:
+    started = last = time.monotonic()
+
+    def update(step: Step) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _SECONDS_BETWEEN_LINES or not step.done:
+            return
+        last = now
+        left = (now - started) / step.done * (step.total - step.done)
+        note(f"{title}: {step.done}/{step.total} {step.detail}, {duration(left)} left")
+
+    return update
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: 45s, 3m 20s, 2h 05m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+def size(count: int) -> str:
+    """A number of bytes as people say it: 812 B, 4.6 kB, 1.2 GB."""
+    number, units = float(count), iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while number >= 1000 and (larger := next(units, None)):
+        number, unit = number / 1000, larger
+    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+
+
+@cache
+def _stdout() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+@cache
+def _stderr() -> Console:
+    from rich.console import Console
+
+    stream = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    return Console(file=stream)

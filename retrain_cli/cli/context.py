@@ -1,0 +1,34 @@
+"""What every command needs of its surroundings."""
+
+from __future__ import annotations
+
+import typer
+
+from retrain_cli.errors import ConfigError
+from retrain_cli.workspace import Workspace
+
+
+def workspace_of(ctx: typer.Context) -> Workspace:
+    """The workspace that the root command chose."""
+    workspace = ctx.find_object(Workspace)
+    assert workspace is not None  # the root command always sets it
+    return workspace
+
+
+def comma_separated(text: str | None) -> tuple[str, ...] | None:
+    """`a,b,c` as a tuple; None stays None."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def numbers(text: str, flag: str) -> tuple[int, ...]:
+    """`3,5` as numbers.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"{flag} takes whole numbers such as 3,5, not {text!r}") from error

@@ -1,0 +1,138 @@
+"""`retrain label PATH...`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrain_cli.cli import console
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from retrain_cli.workflows.label import LabelledImage, Source
+
+_STANDARD_INPUT = "-"
+_READ_BYTES = 1 << 16
+
+
+def label(
+    ctx: typer.Context,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Images, folders, or - for a list of paths on standard input."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Run to label with (default: the latest).")
+    ] = None,
+    top_k: Annotated[int, typer.Option(help="Labels an image.")] = 5,
+    threshold: Annotated[float, typer.Option(help="Leave out labels with a lower score.")] = 0.0,
+    null: Annotated[
+        bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")
+    ] = False,
+    stdin_image: Annotated[
+        bool,
+        typer.Option("--stdin-image", help="Standard input is itself an image, or several."),
+    ] = False,
+    batch_size: Annotated[int, typer.Option(help="Images a forward pass at most.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that read and decode (default: one a processor).")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="A JSON line an image, on a terminal too; usual in a pipe."),
+    ] = False,
+) -> None:
+    """Label new images with a trained run, in input order, as they come.
+
+    On a terminal it prints a table, in a pipe one JSON line per image:
+    {"path": ..., "labels": [{"label": ..., "score": ...}]}. A file that is no good image gets
+    {"path": ..., "labels": [], "error": ...} in its place.
+    """
+    from retrain_cli.workflows.label import Labeller, LabelRequest
+
+    sources = _sources(paths or [], null, stdin_image)
+    request = LabelRequest(run, top_k, threshold, batch_size, workers, device)
+    labeller = Labeller(request, workspace_of(ctx))
+    as_json = json or not sys.stdout.isatty()
+    good = bad = 0
+    for image in labeller.label(sources):
+        good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+        (_print_json if as_json else _print_row)(image)
+        console.flush()
+    if bad:
+        console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
+    if not good:
+        raise DatasetError("a label needs an image, and there was none that can be read")
+
+
+def _print_json(image: LabelledImage) -> None:
+    answer = {
+        "path": image.path,
+        "labels": [{"label": label.label, "score": label.score} for label in image.labels],
+    }
+    if image.error:
+        answer["error"] = image.error
+    console.line(console.to_json(answer))
+
+
+def _print_row(image: LabelledImage) -> None:
+    from rich.markup import escape
+
+    shown = escape(console.printable(image.path))
+    if image.error:
+        console.styled(f"{shown}  [red]{escape(image.error)}[/]")
+        return
+    labels = [
+        f"[{'bold' if place == 0 else 'dim'}]{escape(label.label)} {label.score:.1%}[/]"
+        for place, label in enumerate(image.labels)
+    ]
+    console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")
+
+
+def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterator[Source]:
+    if stdin_image:
+        if paths:
+            raise ConfigError("--stdin-image takes its image from standard input, not from a path")
+        return _images_of_stdin()
+    if not paths:
+        raise ConfigError("label needs images: paths, folders, or - for a list on standard input")
+    return _named_sources(paths, b"\0" if null else b"\n")
+
+
+def _images_of_stdin() -> Iterator[Source]:
+    from retrain_cli.images.stream import split_images
+    from retrain_cli.workflows.label import Source
+
+    images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""))
+    for number, data in enumerate(images, start=1):
+        yield Source(f"stdin:{number}", data)
+
+
+def _named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
+    from retrain_cli.workflows.label import Source, images_below
+
+    for path in paths:
+        names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])
+        for name in names:
+            folder = Path(name)
+            if folder.is_dir():
+                yield from (Source(str(image)) for image in images_below(folder))
+            else:
+                yield Source(name)
+
+
+def _listed_on_stdin(separator: bytes) -> Iterator[str]:
+    """Paths as they arrive; read without a buffer of Python's, which would hold them back."""
+    rest = b""
+    while piece := os.read(0, _READ_BYTES):
+        *lines, rest = (rest + piece).split(separator)
+        yield from (os.fsdecode(line) for line in lines if line)
+    if rest:
+        yield os.fsdecode(rest)

@@ -1,0 +1,162 @@
+"""The `retrain` command: global options, sub-commands, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from retrain_cli import __version__
+from retrain_cli.cli import cache, console, runs
+from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.doctor import doctor
+from retrain_cli.cli.eval import evaluate
+from retrain_cli.cli.label import label
+from retrain_cli.cli.train import train
+from retrain_cli.errors import RetrainError
+from retrain_cli.workspace import Workspace
+
+# Typer carries a copy of Click inside or depends on it, by version; this is the class either way.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+EXIT_FAULT = 1
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""As the shell reports a program that ended with SIGPIPE."""
+
+
+class RetrainGroup(TyperGroup):
+    """The root command; every sub-command runs inside `exit_codes`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which people meet them."""
+        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor")
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the sub-command that was named."""
+        with exit_codes():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn what escapes a command into one clear line and the documented exit code."""
+    try:
+        yield
+        console.flush()
+    except _UsageError:
+        raise  # Typer shows the usage, and exits with 2
+    except RetrainError as error:
+        _leave(error, str(error), error.exit_code)
+    except KeyboardInterrupt as interrupt:
+        _leave(interrupt, "interrupted; everything that was finished is kept", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the next program of the pipe has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
+    except Exception as fault:
+        reason = f"{type(fault).__name__}: {fault}"
+        _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
+
+
+def _leave(cause: BaseException, message: str, code: int) -> None:
+    if not isinstance(cause, typer.Exit | SystemExit):
+        console.error(message)
+        if console.is_verbose():
+            console.trace()
+        sys.exit(code)
+    raise cause
+
+
+app = typer.Typer(
+    name="retrain",
+    cls=RetrainGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.line(f"retrain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds the tool's state "
+            "(default: $RETRAIN_WORKSPACE, else .retrain in this folder).",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show the engines' own messages and tracebacks.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Turn a folder of photos into a trained, measured image classifier.
+
+    The main job, in order: [bold]retrain bottlenecks ./photos[/], [bold]retrain train[/],
+    [bold]retrain eval --top5[/], [bold]retrain label new/*.jpg[/].
+    The options below may stand before or after the command's name.
+    """
+    from retrain_cli.engine import set_verbose
+
+    console.configure(quiet=quiet, verbose=verbose)
+    set_verbose(verbose)
+    ctx.obj = Workspace.locate(workspace)
+
+
+app.command(name="bottlenecks")(bottlenecks)
+app.command(name="train")(train)
+app.command(name="eval")(evaluate)
+app.command(name="label")(label)
+app.add_typer(runs.app, name="runs")
+app.add_typer(cache.app, name="cache")
+app.command(name="doctor")(doctor)
+
+
+_GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})
+
+
+def hoist_global_options(arguments: list[str]) -> list[str]:
+    """Move the global options to the front, so that they work after the sub-command's name too."""
+    front: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _GLOBAL_FLAGS or argument.startswith("--workspace="):
+            front.append(argument)
+        elif argument == "--workspace":
+            front += [argument, *[value for value in [next(remaining, None)] if value is not None]]
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")

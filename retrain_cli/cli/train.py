@@ -1,0 +1,166 @@
+"""`retrain train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrain_cli.cli import console
+from retrain_cli.cli.context import comma_separated, workspace_of
+from retrain_cli.heads.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from retrain_cli.evaluation.intervals import Estimate
+    from retrain_cli.heads.history import TrainingProgress
+    from retrain_cli.workflows.train import TrainingSummary
+
+_DEFAULT = TrainingConfig()
+
+
+def train(
+    ctx: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image folder; its bottlenecks are computed first where they are not cached, with "
+            "the backbone last used (default: the folder last used).",
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(help="Optimiser steps, one batch each; for lbfgs the most iterations.")
+    ] = _DEFAULT.steps,
+    optimizer: Annotated[
+        str, typer.Option(help="adam, sgd, rmsprop, adamax, nadam, adamw, or lbfgs (full batch).")
+    ] = _DEFAULT.optimizer,
+    learning_rate: Annotated[float, typer.Option(help="Step size.")] = _DEFAULT.learning_rate,
+    epsilon: Annotated[
+        float, typer.Option(help="Epsilon of the optimisers that have one.")
+    ] = _DEFAULT.epsilon,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = _DEFAULT.batch_size,
+    testing_percentage: Annotated[
+        float, typer.Option(help="Share of the images for test.")
+    ] = _DEFAULT.testing_percentage,
+    validation_percentage: Annotated[
+        float, typer.Option(help="Share of the images for validation.")
+    ] = _DEFAULT.validation_percentage,
+    sampling: Annotated[
+        str, typer.Option(help="balanced (a class first, then one of its images) or shuffled.")
+    ] = _DEFAULT.sampling,
+    l2: Annotated[
+        float, typer.Option("--l2", help="Weight decay: l2 / 2 x the sum of squared weights.")
+    ] = _DEFAULT.l2,
+    examples_per_class: Annotated[
+        int | None, typer.Option(help="Train on at most this many images of each class.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Train on these classes only, such as ant,bee.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = _DEFAULT.seed,
+    eval_every: Annotated[
+        int, typer.Option(help="Steps between two evaluations.")
+    ] = _DEFAULT.eval_every,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after this many evaluations without improvement.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run (default: the time).")] = None,
+    init_from: Annotated[
+        str | None,
+        typer.Option(help="Start from this run's head; known classes keep their weights."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Train a new softmax layer on the cached bottlenecks.
+
+    The defaults are those of the study. The head that is best on validation is kept; Ctrl-C keeps
+    the best so far as a finished run.
+    """
+    from retrain_cli.workflows.train import TrainRequest, train_run
+
+    config = TrainingConfig(
+        steps=steps,
+        optimizer=optimizer,  # type: ignore[arg-type]  # validate() checks the choices
+        learning_rate=learning_rate,
+        epsilon=epsilon,
+        batch_size=batch_size,
+        testing_percentage=testing_percentage,
+        validation_percentage=validation_percentage,
+        sampling=sampling,  # type: ignore[arg-type]
+        l2=l2,
+        examples_per_class=examples_per_class,
+        classes=comma_separated(classes),
+        seed=seed,
+        eval_every=eval_every,
+        patience=patience,
+    ).validate()
+    workspace = workspace_of(ctx)
+    if data is not None:
+        _fill_cache(ctx, data)
+    request = TrainRequest(config, name, init_from, tensorboard)
+    with console.progress("training") as update:
+        summary = train_run(request, workspace, lambda progress: update(_step(progress)))
+    _show(summary, json)
+
+
+def _fill_cache(ctx: typer.Context, data: Path) -> None:
+    from retrain_cli.cli.bottlenecks import extraction_step
+    from retrain_cli.workflows.bottlenecks import fill_cache
+    from retrain_cli.workflows.train import request_for_data
+
+    workspace = workspace_of(ctx)
+    request = request_for_data(data, workspace)
+    with console.progress("bottlenecks") as update:
+        summary = fill_cache(request, workspace, extraction_step(update))
+    console.note(
+        f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
+        f"{len(summary.bad):,} skipped"
+    )
+
+
+def _step(progress: TrainingProgress) -> console.Step:
+    row = progress.row
+    parts = [f"loss {row.loss:.4f}", f"training {row.training_accuracy:.1%}"]
+    if row.validation_accuracy is not None:
+        parts.append(f"validation {row.validation_accuracy:.1%}")
+    if progress.best_accuracy is not None:
+        parts.append(f"best {progress.best_accuracy:.1%} at {progress.best_step}")
+    return console.Step(row.step, progress.steps, ", ".join(parts))
+
+
+def _show(summary: TrainingSummary, json: bool) -> None:
+    if json:
+        console.document(summary.to_dict())
+        return
+    why = {
+        "interrupt": ", interrupted: the best so far is kept",
+        "patience": ", stopped by --patience",
+        "converged": ", converged",
+    }.get(summary.stopped_by, "")
+    test = summary.test
+    figures = [
+        f"validation top-1 {_percent(summary.best_validation)}",
+        f"test top-1 {_estimate(test.top1.overall) if test else 'n/a'}",
+    ]
+    if test and test.top1.int_macro:
+        figures.append(f"INT {test.top1.int_macro.value:.1%}")
+    if test and test.top1.ext_macro:
+        figures.append(f"EXT {test.top1.ext_macro.value:.1%}")
+    console.line(f"run {summary.run.name}: {', '.join(figures)}")
+    console.note(
+        f"best of {summary.last_step} steps was {summary.best_step}{why}; "
+        f"{summary.steps_per_second:,.0f} steps/s; next: retrain eval --top5"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1%}"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "n/a"
+    return f"{estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%})"

@@ -1,0 +1,112 @@
+"""The one place that imports Keras: quietly, late, and on the engine the user chose.
+
+Keras takes over two seconds to import and its engines write to standard error as they like, so no
+module of this package imports it at the top; whoever needs it calls `load_keras()`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+
+from retrain_cli.errors import ConfigError, DeviceError
+
+_verbose = False
+
+
+def set_verbose(verbose: bool) -> None:
+    """Let the engines' own messages through (`--verbose`) or keep them off the terminal."""
+    global _verbose  # noqa: PLW0603 - a process has one standard error
+    _verbose = verbose
+
+
+def load_keras() -> ModuleType:
+    """Import Keras without its engine's chatter; KERAS_BACKEND and keras.json keep their meaning.
+
+    Raises:
+        ConfigError: the engine named by KERAS_BACKEND is not installed.
+    """
+    if "keras" in sys.modules:
+        return import_module("keras")
+    with quiet_engine():
+        try:
+            return import_module("keras")
+        except ImportError as error:
+            backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+            raise ConfigError(
+                f"Keras needs its engine to be installed; KERAS_BACKEND is {backend!r} and its "
+                f"import failed ({error}): install it, or unset KERAS_BACKEND for tensorflow"
+            ) from error
+
+
+def load_tensorflow() -> ModuleType:
+    """Import TensorFlow quietly; only for what is its own (TF-Hub, SavedModel, summaries)."""
+    if "tensorflow" in sys.modules:
+        return import_module("tensorflow")
+    with quiet_engine():
+        return import_module("tensorflow")
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """Resolve `auto`, `cpu`, `gpu` or `gpu:N` to a Keras device name such as `cpu:0` or `gpu:0`.
+
+    Raises:
+        ConfigError: not one of these forms.
+        DeviceError: a GPU was asked for that the engine does not see.
+    """
+    kind, _, number = wanted.partition(":")
+    if kind not in ("auto", "cpu", "gpu") or (number and (kind != "gpu" or not number.isdigit())):
+        raise ConfigError(f"--device takes auto, cpu, gpu or gpu:N, not {wanted!r}")
+    if kind == "cpu":
+        return "cpu:0"
+    gpus = list_gpus()
+    if kind == "auto":
+        return "gpu:0" if gpus else "cpu:0"
+    if int(number or 0) >= len(gpus):
+        seen = f"{len(gpus)} GPU(s)" if gpus else "no GPU"
+        raise DeviceError(
+            f"--device {wanted} needs a GPU that the engine sees; it sees {seen}: "
+            "`retrain doctor` says what is missing, `--device cpu` goes on without"
+        )
+    return f"gpu:{number or 0}"
+
+
+def list_gpus() -> list[str]:
+    """Names of the GPUs that Keras's engine sees."""
+    keras = load_keras()
+    with quiet_engine():
+        return list(keras.distribution.list_devices("gpu"))
+
+
+@contextmanager
+def quiet_engine() -> Iterator[None]:
+    """Keep what C++ code writes to standard error off it; replay that if the block fails.
+
+    Environment switches come first, for they also silence what is logged after the block.
+    """
+    if _verbose:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            chatter.seek(0)
+            os.write(terminal, chatter.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

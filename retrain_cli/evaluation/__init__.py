@@ -1,0 +1,1 @@
+"""Evaluation: saved predictions, mergeable counts, and every figure made of them."""

@@ -1,0 +1,72 @@
+"""95% confidence intervals of accuracies.
+
+Wilson's score interval (E. B. Wilson, "Probable inference, the law of succession, and statistical
+inference", JASA 22, 1927) keeps within [0, 1] and behaves with few images and at 0% and 100%, where
+the normal approximation does not. For a mean of per-class accuracies it takes the effective sample
+size of E. L. Korn and B. I. Graubard ("Confidence intervals for proportions with small expected
+number of positive counts estimated from survey data", Survey Methodology 24, 1998).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Z = 1.959963984540054  # 97.5% quantile of the standard normal distribution
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured share with its 95% confidence interval, each from 0 to 1."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """As JSON values."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def wilson(share: float, n: float) -> Estimate:
+    """Wilson's interval of a share seen in n trials; n need not be whole but is above 0."""
+    spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    centre, scale = share + _Z**2 / (2 * n), 1 + _Z**2 / n
+    # Rounding may move a bound just past the share when it is 0 or 1.
+    low = min(share, max(0.0, (centre - spread) / scale))
+    return Estimate(share, low, max(share, min(1.0, (centre + spread) / scale)))
+
+
+def share_estimate(hits: int, n: int) -> Estimate | None:
+    """Share of hits among n images; None without images."""
+    return wilson(hits / n, n) if n else None
+
+
+def macro_estimate(hits: NDArray[np.int64], n: NDArray[np.int64]) -> Estimate | None:
+    """Mean of the per-class shares, classes without images left out; None where none is left.
+
+    With C classes, shares p_i of n_i images and mean p, the variance of the mean is
+    `V = sum(q_i (1 - q_i) / n_i) / C^2`, and the interval is Wilson's for `p (1 - p) / V` images.
+    The plain q_i = p_i is too sure of itself where classes have few images (one image is always
+    all right or all wrong, and would have no variance): in simulations with 1 to 3 images a class
+    its intervals hold the truth in 67% of cases, with 3 to 14 in 92%. So two images at the mean are
+    added to each class, `q_i = (hits_i + 2 p) / (n_i + 2)`, which makes it 95% and 94%. Where V is
+    0 all the same (p is 0 or 1), `C^2 / sum(1 / n_i)` images stand in, the size of a sample that
+    would be as good if all classes were alike.
+
+    Args:
+        hits: `(n_classes,)` right answers per class.
+        n: `(n_classes,)` images per class.
+    """
+    hits, n = hits[n > 0], n[n > 0]
+    if not len(n):
+        return None
+    shares = hits / n
+    mean = float(shares.mean())
+    smoothed = (hits + 2 * mean) / (n + 2)
+    variance = float((smoothed * (1 - smoothed) / n).sum()) / len(n) ** 2
+    size = mean * (1 - mean) / variance if variance > 0 else len(n) ** 2 / float((1 / n).sum())
+    return wilson(mean, size)

@@ -1,0 +1,207 @@
+"""What a head says about every image: computed once, saved with the run, read by all reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.evaluation.arrays import damaged, read_arrays
+from retrain_cli.evaluation.packed import PackedStrings
+from retrain_cli.evaluation.ranking import rank_of, top_k
+from retrain_cli.images.splits import SPLITS, Split
+
+_CHUNK_VALUES = 8_000_000  # of a chunk's bottlenecks or scores, whichever is more: 32 MB
+_SAVED_SCORES = 20_000_000  # at most this many saved scores in all, 160 MB with their indices
+_FEWEST_SAVED, _MOST_SAVED = 5, 100
+
+
+class Classifier(Protocol):
+    """What can be asked for predictions, such as a `Head`."""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+
+    def log_probabilities(self, bottlenecks: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """`(n_images, n_classes)` natural logarithms of `(n_images, width)` bottlenecks."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTable:
+    """Which images they are, row by row.
+
+    Attributes:
+        split: `(n_images,) uint8`, index into `SPLITS`.
+        digest: `(n_images, 16) uint8`, BLAKE2b-128 of the file's bytes.
+        paths: `(n_images,)` paths, relative to the image folder.
+        labels: `(n_images,) int32`, index of the true class.
+    """
+
+    split: NDArray[np.uint8]
+    digest: NDArray[np.uint8]
+    paths: Sequence[str]
+    labels: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The predictions of one head.
+
+    Attributes:
+        images: which images they are.
+        n_classes: number of classes of the head.
+        rank: `(n_images,) int32`, rank of the true class, 1 for the best; of classes with equal
+            scores the one with the lower index ranks first.
+        log_probability: `(n_images,) float32`, natural logarithm of the true class's probability.
+        top_classes: `(n_images, k) int32`, the k best classes, best first.
+        top_scores: `(n_images, k) float32`, their probabilities.
+    """
+
+    images: ImageTable
+    n_classes: int
+    rank: NDArray[np.int32]
+    log_probability: NDArray[np.float32]
+    top_classes: NDArray[np.int32]
+    top_scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, split: Split | None) -> NDArray[np.int64]:
+        """The rows of a split, in order; all rows for None."""
+        if split is None:
+            return np.arange(len(self))
+        return np.flatnonzero(self.images.split == SPLITS.index(split))
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz` without pickles; a path's bytes are UTF-8 with surrogate escapes."""
+        paths = PackedStrings.pack(self.images.paths)
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                split=self.images.split,
+                digest=self.images.digest,
+                path_bytes=paths.data,
+                path_offsets=paths.offsets,
+                labels=self.images.labels,
+                n_classes=np.int64(self.n_classes),
+                rank=self.rank,
+                log_probability=self.log_probability,
+                top_classes=self.top_classes,
+                top_scores=self.top_scores,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Predictions:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        saved = read_arrays(path, _SAVED, _WHAT)
+        try:
+            return cls._from_arrays(saved)
+        except (ValueError, TypeError) as error:
+            raise damaged(path, _WHAT, error) from error
+
+    @classmethod
+    def _from_arrays(cls, saved: dict[str, NDArray[Any]]) -> Predictions:
+        n_images = len(saved["labels"])
+        short = [name for name in _PER_IMAGE if len(saved[name]) != n_images]
+        if short:
+            raise ValueError(f"{short[0]} has {len(saved[short[0]])} rows, not {n_images}")
+        paths = PackedStrings(saved["path_bytes"], saved["path_offsets"])
+        if len(paths) != n_images:
+            raise ValueError(f"there are {len(paths)} paths, not {n_images}")
+        columns = [saved[name] for name in ("rank", "log_probability", "top_classes", "top_scores")]
+        images = ImageTable(saved["split"], saved["digest"], paths, saved["labels"])
+        return cls(images, int(saved["n_classes"]), *columns)
+
+
+_PER_IMAGE = ("split", "digest", "labels", "rank", "log_probability", "top_classes", "top_scores")
+_SAVED = (*_PER_IMAGE, "path_bytes", "path_offsets", "n_classes")
+_WHAT = "the predictions of a run"
+
+
+def n_saved_classes(n_images: int, n_classes: int) -> int:
+    """How many of the best classes are kept per image: all, up to 5 to 100 as space allows."""
+    fits = _SAVED_SCORES // max(1, n_images)
+    return min(n_classes, max(_FEWEST_SAVED, min(fits, _MOST_SAVED)))
+
+
+def predict(
+    classifier: Classifier, bottlenecks: NDArray[np.float32], images: ImageTable
+) -> Predictions:
+    """Ask a head about every image, a chunk at a time, in memory that does not grow with classes.
+
+    Args:
+        classifier: the head.
+        bottlenecks: `(n_images, width) float32`, may be memory-mapped; row i belongs to image i.
+        images: the images, with labels from 0 to n_classes - 1.
+    """
+    n_images, n_classes = len(images), classifier.n_classes
+    k = n_saved_classes(n_images, n_classes)
+    result = Predictions(
+        images,
+        n_classes,
+        rank=np.empty(n_images, np.int32),
+        log_probability=np.empty(n_images, np.float32),
+        top_classes=np.empty((n_images, k), np.int32),
+        top_scores=np.empty((n_images, k), np.float32),
+    )
+    size = max(1, _CHUNK_VALUES // max(n_classes, bottlenecks.shape[1]))
+    for start in range(0, n_images, size):
+        rows = slice(start, min(start + size, n_images))
+        _fill(result, rows, classifier.log_probabilities(bottlenecks[rows]))
+    return result
+
+
+def _fill(result: Predictions, rows: slice, logs: NDArray[np.float32]) -> None:
+    labels, best = result.images.labels[rows], top_k(logs, result.top_classes.shape[1])
+    result.rank[rows] = rank_of(logs, labels)
+    result.log_probability[rows] = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
+    result.top_classes[rows] = best
+    result.top_scores[rows] = np.exp(np.take_along_axis(logs, best, axis=1))
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """An image whose best class is not its true one.
+
+    Attributes:
+        path: relative to the image folder.
+        true: the true class.
+        predicted: the best class.
+        score: probability of the predicted class.
+    """
+
+    path: str
+    true: str
+    predicted: str
+    score: float
+
+
+def list_misclassified(
+    predictions: Predictions, split: Split | None, class_names: Sequence[str]
+) -> list[Misclassified]:
+    """The misclassified images of a split, those of which the head was surest first."""
+    rows = predictions.rows(split)
+    wrong = rows[predictions.rank[rows] > 1]
+    wrong = wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]
+    return [
+        Misclassified(
+            predictions.images.paths[row],
+            class_names[predictions.images.labels[row]],
+            class_names[predictions.top_classes[row, 0]],
+            float(predictions.top_scores[row, 0]),
+        )
+        for row in wrong.tolist()
+    ]

@@ -1,0 +1,249 @@
+"""Every figure of an evaluation, computed from counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.evaluation.counts import EvalCounts
+from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
+from retrain_cli.images.origins import ClassOrigin, Origin
+
+HISTOGRAM_BINS: tuple[str, ...] = ("0%", *(f"{low}-{low + 10}%" for low in range(0, 100, 10)))
+
+
+@dataclass(frozen=True)
+class TopK:
+    """Accuracy when the true class need only be among the k best; None is not defined.
+
+    Attributes:
+        k: how many classes count as an answer; not defined where that is all of them.
+        overall: share of images.
+        macro: mean of the per-class accuracies.
+        int_macro: the same over the INT classes.
+        ext_macro: the same over the EXT classes.
+    """
+
+    k: int
+    overall: Estimate | None
+    macro: Estimate | None
+    int_macro: Estimate | None
+    ext_macro: Estimate | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, null where not defined."""
+        parts = {
+            "overall": self.overall,
+            "macro": self.macro,
+            "int": self.int_macro,
+            "ext": self.ext_macro,
+        }
+        return {"k": self.k} | {name: part and part.to_dict() for name, part in parts.items()}
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """The figures of one class.
+
+    Attributes:
+        class_name: its name.
+        origin: INT, EXT, or None where the source classes are not known.
+        n_images: its images in this split.
+        top: its accuracy at each of the result's `ks`; None where not defined.
+        confused_with: the wrong class it is taken for most often; None if never.
+        confused_count: how often that happens.
+    """
+
+    class_name: str
+    origin: Origin | None
+    n_images: int
+    top: tuple[float | None, ...]
+    confused_with: str | None
+    confused_count: int
+
+    @property
+    def top1(self) -> float | None:
+        """Top-1 accuracy; None without images."""
+        return self.top[0]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many classes reach which top-1 accuracy; the bins are those of `HISTOGRAM_BINS`.
+
+    Bin 0 is exactly 0%, bin i is above 10 (i - 1) % and up to 10 i %. Classes without images are
+    left out; those of unknown origin count in `all` only.
+    """
+
+    all: tuple[int, ...]
+    int_classes: tuple[int, ...]
+    ext_classes: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EvalResult:
+    """An evaluation.
+
+    Attributes:
+        split: what was evaluated, for display.
+        n_images: number of images.
+        n_classes: number of classes of the head.
+        n_empty_classes: classes without an image in this split; no mean counts them.
+        n_int_classes: INT classes with images.
+        n_ext_classes: EXT classes with images.
+        top: accuracies, for each k ascending from 1.
+        classes: the classes, worst first; those without images last.
+        histogram: distribution of the per-class top-1 accuracy.
+        counts: what all this was computed from.
+        class_names: the class names by index.
+    """
+
+    split: str
+    n_images: int
+    n_classes: int
+    n_empty_classes: int
+    n_int_classes: int
+    n_ext_classes: int
+    top: tuple[TopK, ...]
+    classes: tuple[ClassResult, ...]
+    histogram: Histogram
+    counts: EvalCounts
+    class_names: tuple[str, ...]
+
+    @property
+    def ks(self) -> tuple[int, ...]:
+        """The k's that were evaluated, 1 first."""
+        return self.counts.ks
+
+    @property
+    def top1(self) -> TopK:
+        """Top-1 accuracy."""
+        return self.top[0]
+
+    def confusion(self) -> NDArray[np.int64]:
+        """The confusion matrix, `(n_classes, n_classes) int64`: rows true, columns predicted."""
+        return self.counts.confusion()
+
+    @classmethod
+    def from_counts(
+        cls, counts: EvalCounts, origins: Sequence[ClassOrigin], split: str = "test"
+    ) -> EvalResult:
+        """Compute the figures.
+
+        Args:
+            counts: the counts.
+            origins: one entry for each class, in the order of their index.
+            split: name of what was counted.
+        """
+        seen = counts.n_images > 0
+        is_int, is_ext = (_of_origin(origins, origin) for origin in ("INT", "EXT"))
+        return cls(
+            split=split,
+            n_images=int(counts.n_images.sum()),
+            n_classes=counts.n_classes,
+            n_empty_classes=int((~seen).sum()),
+            n_int_classes=int((seen & is_int).sum()),
+            n_ext_classes=int((seen & is_ext).sum()),
+            top=tuple(_top_k(counts, column, is_int, is_ext) for column in range(len(counts.ks))),
+            classes=_class_results(counts, origins),
+            histogram=_histogram(counts, is_int, is_ext),
+            counts=counts,
+            class_names=tuple(origin.class_name for origin in origins),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, null where a figure is not defined; without the confusion matrix."""
+        return {
+            "split": self.split,
+            "images": self.n_images,
+            "classes": self.n_classes,
+            "classes_without_images": self.n_empty_classes,
+            "int_classes": self.n_int_classes,
+            "ext_classes": self.n_ext_classes,
+            "top": [top.to_dict() for top in self.top],
+            "histogram": {
+                "bins": list(HISTOGRAM_BINS),
+                "all": list(self.histogram.all),
+                "int": list(self.histogram.int_classes),
+                "ext": list(self.histogram.ext_classes),
+            },
+            "per_class": [self._class_dict(row) for row in self.classes],
+        }
+
+    def _class_dict(self, row: ClassResult) -> dict[str, Any]:
+        return {
+            "class": row.class_name,
+            "origin": row.origin,
+            "images": row.n_images,
+            **{f"top{k}": accuracy for k, accuracy in zip(self.ks, row.top, strict=True)},
+            "confused_with": row.confused_with,
+            "confused_count": row.confused_count,
+        }
+
+
+def _of_origin(origins: Sequence[ClassOrigin], origin: str) -> NDArray[np.bool_]:
+    return np.array([entry.origin == origin for entry in origins], bool)
+
+
+def _top_k(
+    counts: EvalCounts, column: int, is_int: NDArray[np.bool_], is_ext: NDArray[np.bool_]
+) -> TopK:
+    k, hits, n = counts.ks[column], counts.hits[:, column], counts.n_images
+    if k >= counts.n_classes:
+        return TopK(k, None, None, None, None)
+    return TopK(
+        k,
+        share_estimate(int(hits.sum()), int(n.sum())),
+        macro_estimate(hits, n),
+        macro_estimate(hits[is_int], n[is_int]),
+        macro_estimate(hits[is_ext], n[is_ext]),
+    )
+
+
+def _class_results(counts: EvalCounts, origins: Sequence[ClassOrigin]) -> tuple[ClassResult, ...]:
+    confusions = _worst_confusions(counts)
+    rows = []
+    for index, origin in enumerate(origins):
+        n = int(counts.n_images[index])
+        other, times = confusions.get(index, (None, 0))
+        top = tuple(
+            int(hits) / n if n and k < counts.n_classes else None
+            for k, hits in zip(counts.ks, counts.hits[index], strict=True)
+        )
+        confused_with = None if other is None else origins[other].class_name
+        rows.append(ClassResult(origin.class_name, origin.origin, n, top, confused_with, times))
+    return tuple(sorted(rows, key=_badness))
+
+
+def _badness(row: ClassResult) -> tuple[bool, float, int, str]:
+    """Sorts the worst first; of equal accuracies the one on more images, which is surer."""
+    accuracy = 2.0 if row.top1 is None else row.top1
+    return (row.top1 is None, accuracy, -row.n_images, row.class_name)
+
+
+def _worst_confusions(counts: EvalCounts) -> dict[int, tuple[int, int]]:
+    """For each true class that is ever mistaken: (class it is taken for most often, how often)."""
+    worst: dict[int, tuple[int, int]] = {}
+    for (true, predicted), times in zip(
+        counts.pairs.tolist(), counts.pair_counts.tolist(), strict=True
+    ):
+        if true != predicted and times > worst.get(true, (0, 0))[1]:
+            worst[true] = (predicted, times)
+    return worst
+
+
+def _histogram(
+    counts: EvalCounts, is_int: NDArray[np.bool_], is_ext: NDArray[np.bool_]
+) -> Histogram:
+    seen = counts.n_images > 0
+    hits, n = counts.hits[:, 0], np.maximum(counts.n_images, 1)
+    bins = -(-10 * hits // n)  # rounded up in whole numbers, so that 3 of 10 falls just into bin 3
+
+    def tally(chosen: NDArray[np.bool_]) -> tuple[int, ...]:
+        return tuple(np.bincount(bins[seen & chosen], minlength=len(HISTOGRAM_BINS)).tolist())
+
+    return Histogram(tally(np.ones_like(seen)), tally(is_int), tally(is_ext))

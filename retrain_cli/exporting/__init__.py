@@ -1,0 +1,1 @@
+"""Cached bottlenecks in the formats of other programs."""

@@ -1,0 +1,59 @@
+"""What a head is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.errors import DatasetError
+
+
+@dataclass(frozen=True, eq=False)
+class HeadData:
+    """Bottlenecks, their labels, and which of them are for training and for validation.
+
+    Attributes:
+        bottlenecks: `(n_images, width) float32`; may be a `numpy.memmap` larger than memory.
+        labels: `(n_images,) int32`, index into `class_names`; -1 where the image takes no part.
+        class_names: names of the classes, in the order of their index.
+        training: `(n_training,) int64` rows of `bottlenecks` to train on.
+        validation: `(n_validation,) int64` rows to choose the best head by; may be empty.
+    """
+
+    bottlenecks: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    class_names: tuple[str, ...]
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def width(self) -> int:
+        """Length of a bottleneck."""
+        return int(self.bottlenecks.shape[1])
+
+    def check(self) -> None:
+        """Refuse what no head can be trained on.
+
+        Raises:
+            DatasetError: fewer than two classes, or a class without a training image.
+        """
+        if self.n_classes < 2:
+            raise DatasetError(
+                f"a classifier needs at least two classes, but there is {self.n_classes}: "
+                "add a folder of photos for another class"
+            )
+        counts = np.bincount(self.labels[self.training], minlength=self.n_classes)
+        empty = [self.class_names[index] for index in np.flatnonzero(counts == 0)]
+        if empty:
+            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+            raise DatasetError(
+                "each class needs at least one image to train on, but there is none of "
+                f"{', '.join(empty[:3])}{more}: add photos, or leave the class out with --classes"
+            )

@@ -1,0 +1,163 @@
+"""The softmax head: one matrix and one bias on top of bottlenecks, in plain NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.errors import RunError
+from retrain_cli.evaluation.arrays import read_arrays
+from retrain_cli.evaluation.ranking import top_k
+
+FloatArray = NDArray[np.float32]
+
+_CHUNK_SCORES = 4_000_000  # scores held at a time: 16 MB of float32
+_INITIAL_DEVIATION = 0.001  # as in the original script
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A trained softmax layer; class i is `labels[i]`.
+
+    Attributes:
+        labels: class names, in the order of the columns of `weights`.
+        weights: `(width, n_classes) float32`.
+        bias: `(n_classes,) float32`.
+    """
+
+    labels: tuple[str, ...]
+    weights: FloatArray
+    bias: FloatArray
+
+    def __post_init__(self) -> None:
+        n_classes = len(self.labels)
+        if self.weights.ndim != 2 or self.weights.shape[1] != n_classes:
+            raise RunError(
+                f"a head of {n_classes} classes needs one column of weights for each, but the "
+                f"weights are of shape {self.weights.shape}: train it again"
+            )
+        if self.bias.shape != (n_classes,):
+            raise RunError(
+                f"a head of {n_classes} classes needs one bias for each, but they are of shape "
+                f"{self.bias.shape}: train it again"
+            )
+
+    @classmethod
+    def initial(cls, labels: tuple[str, ...], width: int, seed: int) -> Head:
+        """An untrained head: normal weights of deviation 0.001 cut at two deviations, zero biases.
+
+        Equal arguments give equal weights.
+        """
+        generator = np.random.default_rng([seed, 0x4EAD])
+        weights = generator.standard_normal((width, len(labels)), dtype=np.float32)
+        np.clip(weights, -2, 2, out=weights)
+        weights *= np.float32(_INITIAL_DEVIATION)
+        return cls(labels, weights, np.zeros(len(labels), np.float32))
+
+    @property
+    def width(self) -> int:
+        """Length of the bottlenecks that the head takes."""
+        return int(self.weights.shape[0])
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
+
+    def logits(self, bottlenecks: FloatArray) -> FloatArray:
+        """Unnormalised scores, `(n_images, n_classes) float32`, of `(n_images, width)` bottlenecks.
+
+        Raises:
+            RunError: the bottlenecks are of another width than the head.
+        """
+        if bottlenecks.ndim != 2 or bottlenecks.shape[1] != self.width:
+            raise RunError(
+                f"this head takes bottlenecks {self.width} wide, but got shape "
+                f"{bottlenecks.shape}: use the backbone that the head was trained on"
+            )
+        scores: FloatArray = np.asarray(bottlenecks, np.float32) @ self.weights
+        scores += self.bias
+        return scores
+
+    def log_probabilities(self, bottlenecks: FloatArray) -> FloatArray:
+        """Natural logarithms of `probabilities`, without the loss of small ones to zero."""
+        scores = self.logits(bottlenecks)
+        scores -= scores.max(axis=1, keepdims=True)
+        scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return scores
+
+    def probabilities(self, bottlenecks: FloatArray) -> FloatArray:
+        """Softmax of the logits, `(n_images, n_classes) float32`; each row adds up to one."""
+        result = np.empty((len(bottlenecks), self.n_classes), np.float32)
+        for rows in self._chunks(len(bottlenecks)):
+            np.exp(self.log_probabilities(bottlenecks[rows]), out=result[rows])
+        return result
+
+    def top_k(self, bottlenecks: FloatArray, k: int) -> tuple[NDArray[np.int32], FloatArray]:
+        """The k best classes of each image and their probabilities, best first.
+
+        Args:
+            bottlenecks: `(n_images, width) float32`.
+            k: how many; more than there are classes gives all.
+
+        Returns:
+            Class indices `(n_images, k) int32` and probabilities `(n_images, k) float32`.
+        """
+        k = min(k, self.n_classes)
+        indices = np.empty((len(bottlenecks), k), np.int32)
+        scores = np.empty((len(bottlenecks), k), np.float32)
+        for rows in self._chunks(len(bottlenecks)):
+            logs = self.log_probabilities(bottlenecks[rows])
+            indices[rows] = top_k(logs, k)
+            scores[rows] = np.exp(np.take_along_axis(logs, indices[rows], axis=1))
+        return indices, scores
+
+    def _chunks(self, n_images: int) -> list[slice]:
+        size = max(1, _CHUNK_SCORES // self.n_classes)
+        return [slice(start, min(start + size, n_images)) for start in range(0, n_images, size)]
+
+    def extended_to(self, labels: tuple[str, ...]) -> Head:
+        """A head for other classes that takes over the known ones; order may differ.
+
+        A new class starts at the mean of the known ones. Softmax ignores what all logits have in
+        common, so the mean is the neutral start: it favours no known class and none of the new.
+
+        Raises:
+            RunError: none of the classes is known to this head.
+        """
+        if labels == self.labels:
+            return self
+        position = {label: index for index, label in enumerate(self.labels)}
+        source = np.array([position.get(label, -1) for label in labels])
+        if (source < 0).all():
+            raise RunError(
+                "a head can be continued only with at least one of its own classes, but it knows "
+                f"none of {', '.join(labels[:3])}...: train without --init-from"
+            )
+        weights = np.where(source >= 0, self.weights[:, source], _mean_column(self.weights))
+        bias = np.where(source >= 0, self.bias[source], self.bias.mean())
+        return Head(labels, weights.astype(np.float32), bias.astype(np.float32))
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz` with the arrays labels (Unicode), weights and bias; no pickles."""
+        with path.open("wb") as file:
+            np.savez(file, labels=np.array(self.labels), weights=self.weights, bias=self.bias)
+
+    @classmethod
+    def load(cls, path: Path) -> Head:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: the file is missing, damaged or not a head.
+        """
+        arrays = read_arrays(path, ("labels", "weights", "bias"), "a trained head")
+        weights, bias = (arrays[name].astype(np.float32) for name in ("weights", "bias"))
+        return cls(tuple(map(str, arrays["labels"])), weights, bias)
+
+
+def _mean_column(weights: FloatArray) -> FloatArray:
+    mean: FloatArray = weights.mean(axis=1, keepdims=True, dtype=np.float32)
+    return mean

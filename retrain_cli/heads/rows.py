@@ -1,0 +1,144 @@
+"""Where the rows of a batch come from: a matrix in memory, or a file larger than memory.
+
+Both feeders hand the training loop a table of vectors and, for each batch, places in that table.
+The one in memory hands over the same table every time, so that vectors are picked out on the
+device; the streaming one reads the vectors of one block of steps at a time. The numbers that come
+out of training are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.engine import load_keras
+from retrain_cli.errors import RunError
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.memory import available_memory
+
+STREAM_BYTES = 256 * 2**20  # of vectors read for a block of steps
+
+_READ_ROWS = 8192
+_MATRIX_SHARE = 0.5  # of the rows in use, from which the whole matrix is taken as it is
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The batches of some steps, on the engine's device.
+
+    Attributes:
+        table: `(n_rows, width) float32` tensor.
+        places: `(n_steps, batch_size) int32` tensor, rows of `table`.
+        labels: `(n_steps, batch_size) int32` tensor.
+    """
+
+    table: Any
+    places: Any
+    labels: Any
+
+
+class Feeder(Protocol):
+    """Turns positions among the training images into batches."""
+
+    max_steps: int
+
+    def block(self, positions: NDArray[np.int64]) -> Block:
+        """The batches of `(n_steps, batch_size)` positions in `data.training`."""
+
+
+class ResidentFeeder:
+    """Keeps all vectors on the device: one copy beside the caller's matrix, two where few are used.
+
+    Args:
+        data: what to train on.
+    """
+
+    max_steps = 2**31
+
+    def __init__(self, data: HeadData) -> None:
+        self._ops = load_keras().ops
+        used = len(data.training) / max(1, len(data.bottlenecks))
+        whole = used >= _MATRIX_SHARE and not isinstance(data.bottlenecks, np.memmap)
+        table = data.bottlenecks if whole else read_rows(data.bottlenecks, data.training)
+        check_finite(table)
+        self._table = self._ops.convert_to_tensor(table)
+        self._rows = data.training if whole else np.arange(len(data.training))
+        self._labels = data.labels[data.training]
+
+    def block(self, positions: NDArray[np.int64]) -> Block:
+        """See `Feeder`."""
+        return Block(
+            self._table,
+            self._ops.convert_to_tensor(self._rows[positions].astype(np.int32)),
+            self._ops.convert_to_tensor(self._labels[positions]),
+        )
+
+
+class StreamingFeeder:
+    """Reads the vectors of each block from a matrix that memory does not hold.
+
+    Args:
+        data: what to train on.
+        batch_size: images in a step.
+    """
+
+    def __init__(self, data: HeadData, batch_size: int) -> None:
+        self._ops = load_keras().ops
+        self._data = data
+        self.max_steps = max(1, STREAM_BYTES // (4 * data.width * batch_size))
+
+    def block(self, positions: NDArray[np.int64]) -> Block:
+        """See `Feeder`."""
+        rows, places = np.unique(self._data.training[positions], return_inverse=True)
+        table = np.zeros((positions.size, self._data.width), np.float32)
+        table[: len(rows)] = read_rows(self._data.bottlenecks, rows)
+        check_finite(table)
+        return Block(
+            self._ops.convert_to_tensor(table),
+            self._ops.convert_to_tensor(places.reshape(positions.shape).astype(np.int32)),
+            self._ops.convert_to_tensor(self._data.labels[self._data.training[positions]]),
+        )
+
+
+def fits_memory(data: HeadData, memory_limit: int | None) -> bool:
+    """Whether the training vectors and their copies fit.
+
+    Args:
+        data: what to train on.
+        memory_limit: bytes that vectors may take; None for half of what is available.
+    """
+    limit = available_memory() // 2 if memory_limit is None else memory_limit
+    return 2 * 4 * data.width * len(data.training) <= limit  # the table, and a copy on its way
+
+
+def make_feeder(data: HeadData, batch_size: int, memory_limit: int | None) -> Feeder:
+    """The feeder for what memory there is; see `fits_memory`."""
+    if fits_memory(data, memory_limit):
+        return ResidentFeeder(data)
+    return StreamingFeeder(data, batch_size)
+
+
+def read_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Copy rows of a matrix, which may be memory-mapped, into memory: `(len(rows), width)`."""
+    result = np.empty((len(rows), matrix.shape[1]), np.float32)
+    for start in range(0, len(rows), _READ_ROWS):
+        chunk = slice(start, start + _READ_ROWS)
+        result[chunk] = matrix[rows[chunk]]
+    return result
+
+
+def check_finite(vectors: NDArray[np.float32]) -> None:
+    """Refuse vectors with NaN or infinity.
+
+    Raises:
+        RunError: there is one.
+    """
+    for start in range(0, len(vectors), _READ_ROWS):
+        if not np.isfinite(vectors[start : start + _READ_ROWS]).all():
+            raise RunError(
+                "bottlenecks must be finite numbers, but the cache holds NaN or infinity: "
+                "compute them with --precision float32, or see `retrain cache verify`"
+            )

@@ -1,0 +1,134 @@
+"""Which images go into which batch, and which of them take part in training at all."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.errors import ConfigError
+from retrain_cli.heads.config import Sampling
+
+
+class Sampler(Protocol):
+    """Draws batches, the same ones however many are asked for at a time."""
+
+    def draw(self, n_steps: int, batch_size: int) -> NDArray[np.int64]:
+        """The next batches, `(n_steps, batch_size) int64`, as positions among the images."""
+
+
+class BalancedSampler:
+    """A class first, each as likely, then one of its images, each as likely; as in the original.
+
+    Args:
+        labels: `(n_images,)` class of each image; classes without images are never drawn.
+        seed: equal seeds draw equal batches.
+    """
+
+    def __init__(self, labels: NDArray[np.integer], seed: int) -> None:
+        self._order = np.argsort(labels, kind="stable")
+        _, self._starts, self._sizes = np.unique(
+            labels[self._order], return_index=True, return_counts=True
+        )
+        self._generator = np.random.default_rng(seed)
+
+    def draw(self, n_steps: int, batch_size: int) -> NDArray[np.int64]:
+        """See `Sampler`."""
+        # Two numbers for each image, in the order of the images: blocks of any size agree.
+        chance = self._generator.random((n_steps, batch_size, 2))
+        classes = (chance[..., 0] * len(self._sizes)).astype(np.int64)
+        within = (chance[..., 1] * self._sizes[classes]).astype(np.int64)
+        positions: NDArray[np.int64] = self._order[self._starts[classes] + within]
+        return positions
+
+
+class ShuffledSampler:
+    """All images in random order, then all again in another.
+
+    Args:
+        n_images: how many there are.
+        seed: equal seeds draw equal batches.
+    """
+
+    def __init__(self, n_images: int, seed: int) -> None:
+        self._n_images = n_images
+        self._waiting = np.empty(0, np.int64)
+        self._generator = np.random.default_rng(seed)
+
+    def draw(self, n_steps: int, batch_size: int) -> NDArray[np.int64]:
+        """See `Sampler`; a batch may end one round and begin the next."""
+        wanted = n_steps * batch_size
+        rounds = [self._waiting]
+        missing = wanted - len(self._waiting)
+        for _ in range(-(-missing // self._n_images)):
+            rounds.append(self._generator.permutation(self._n_images))
+        drawn = np.concatenate(rounds)
+        self._waiting = drawn[wanted:]
+        return drawn[:wanted].reshape(n_steps, batch_size)
+
+
+def make_sampler(sampling: Sampling, labels: NDArray[np.integer], seed: int) -> Sampler:
+    """The sampler of this name for images of these classes."""
+    if sampling == "balanced":
+        return BalancedSampler(labels, seed)
+    return ShuffledSampler(len(labels), seed)
+
+
+def select_training(
+    labels: NDArray[np.integer], training: NDArray[np.int64], per_class: int | None, seed: int
+) -> NDArray[np.int64]:
+    """At most so many training images of each class.
+
+    The choice is nested: with the same seed, the 5 images of a class are among its 10.
+
+    Args:
+        labels: `(n_images,)` class of every image.
+        training: `(n_training,)` rows to choose from.
+        per_class: how many of each class; None for all.
+        seed: equal seeds choose equally.
+
+    Returns:
+        The chosen rows, in the order of `training`.
+    """
+    if per_class is None:
+        return training
+    order = np.random.default_rng(seed).permutation(len(training))
+    order = order[np.argsort(labels[training[order]], kind="stable")]
+    classes = labels[training[order]]
+    # The place of each image among those of its class: its own place less that of the first.
+    place = np.arange(len(order)) - np.searchsorted(classes, classes)
+    return training[np.sort(order[place < per_class])]
+
+
+def select_classes(
+    labels: NDArray[np.integer], class_names: Sequence[str], wanted: Sequence[str]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Keep some classes only.
+
+    Args:
+        labels: `(n_images,)` index into `class_names`.
+        class_names: all classes.
+        wanted: those to keep.
+
+    Returns:
+        New labels, `(n_images,) int32`, -1 for images of the other classes; and the names of the
+        classes that were kept, in the order of `class_names`.
+
+    Raises:
+        ConfigError: a wanted class does not exist, or fewer than two are wanted.
+    """
+    for name in wanted:
+        if name not in class_names:
+            close = difflib.get_close_matches(name, class_names) or list(class_names[:3])
+            raise ConfigError(
+                f"--classes takes names of classes; {name!r} is none, but {', '.join(close)} is"
+            )
+    kept = tuple(name for name in class_names if name in set(wanted))
+    if len(kept) < 2:
+        raise ConfigError(f"--classes needs at least two different classes, not {len(kept)}")
+    position = {name: index for index, name in enumerate(kept)}
+    new_index = np.array([position.get(name, -1) for name in class_names], np.int32)
+    return new_index[labels], kept

@@ -1,0 +1,147 @@
+"""The one training loop: every head of every command and study is trained by `train_head`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retrain_cli.errors import RunError
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.head import Head
+from retrain_cli.heads.history import (
+    HistoryRow,
+    ProgressListener,
+    StoppedBy,
+    TrainedHead,
+    TrainingProgress,
+)
+from retrain_cli.heads.rows import Feeder, make_feeder
+from retrain_cli.heads.sampling import Sampler, make_sampler
+from retrain_cli.heads.softmax import SoftmaxTrainer
+from retrain_cli.heads.tracker import Tracker
+from retrain_cli.heads.validation import Score, ValidationSet
+
+_MOST_BLOCK_STEPS = 100  # in one call of the engine: Ctrl-C waits for its end
+_MOST_BLOCK_FLOPS = 2e11  # likewise, where many classes make a step slow: about a second
+
+
+def ignore_progress(progress: TrainingProgress) -> None:
+    """The listener of those who do not care."""
+
+
+def train_head(
+    data: HeadData,
+    config: TrainingConfig,
+    *,
+    initial: Head | None = None,
+    on_progress: ProgressListener = ignore_progress,
+    memory_limit: int | None = None,
+) -> TrainedHead:
+    """Train a head; equal arguments give equal numbers on the same machine.
+
+    Ctrl-C ends training with what was reached so far. `config.examples_per_class` and
+    `config.classes` are not looked at here: choose before (`select_training`, `select_classes`).
+
+    Args:
+        data: what to train on.
+        config: the training settings.
+        initial: a head to continue from, of the same width; classes may differ in part.
+        on_progress: is told of each evaluation.
+        memory_limit: bytes that training vectors may take before they are read from `data` block
+            by block instead; None for half of what is available.
+
+    Raises:
+        ConfigError: a setting cannot work, or the learning rate is so high that training diverges.
+        DatasetError: a class without training images, or fewer than two classes.
+        RunError: the bottlenecks are not finite, or `initial` does not fit them.
+        KeyboardInterrupt: Ctrl-C came before the first step was done.
+    """
+    config.validate()
+    data.check()
+    start = _start(data, config, initial)
+    validation = ValidationSet.of(data, config.seed)
+    tracker = Tracker(config, on_progress)
+    if initial is not None:
+        tracker.start_from(start, validation.measure(start))
+    if config.optimizer == "lbfgs":
+        from retrain_cli.heads.lbfgs import train_lbfgs  # scipy
+
+        return train_lbfgs(data, config, start, validation, tracker, memory_limit)
+    feeder = make_feeder(data, config.batch_size, memory_limit)
+    sampler = make_sampler(config.sampling, data.labels[data.training], config.seed)
+    trainer = SoftmaxTrainer(start, config, validation)
+    return _GradientLoop(config, trainer, feeder, sampler, tracker).run()
+
+
+def _start(data: HeadData, config: TrainingConfig, initial: Head | None) -> Head:
+    if initial is None:
+        return Head.initial(data.class_names, data.width, config.seed)
+    if initial.width != data.width:
+        raise RunError(
+            f"a head can be continued only on bottlenecks of its own width, {initial.width}, but "
+            f"these are {data.width} wide: use the backbone of that run, or leave out --init-from"
+        )
+    return initial.extended_to(data.class_names)
+
+
+class _GradientLoop:
+    """Steps, evaluations, and the reasons to stop."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        trainer: SoftmaxTrainer,
+        feeder: Feeder,
+        sampler: Sampler,
+        tracker: Tracker,
+    ) -> None:
+        self._config, self._trainer, self._tracker = config, trainer, tracker
+        self._feeder, self._sampler = feeder, sampler
+        step_flops = 4.0 * config.batch_size * trainer.n_weights
+        by_flops = max(1, int(_MOST_BLOCK_FLOPS / step_flops))
+        self._block_steps = min(_MOST_BLOCK_STEPS, by_flops, feeder.max_steps)
+        self._done = 0
+        self._sums = np.zeros(
+            2
+        )  # of losses and right answers over the steps since the last evaluation
+        self._evaluated = 0
+
+    def run(self) -> TrainedHead:
+        """Train to the end."""
+        try:
+            return self._tracker.result(self._run())
+        except KeyboardInterrupt:
+            if self._tracker.empty:
+                if not self._done:
+                    raise
+                self._evaluate()
+            return self._tracker.result("interrupt")
+
+    def _run(self) -> StoppedBy:
+        while self._done < self._config.steps:
+            until = min(self._evaluated + self._config.eval_every, self._config.steps)
+            while self._done < until:
+                self._train(min(self._block_steps, until - self._done))
+            self._evaluate()
+            if self._tracker.out_of_patience:
+                return "patience"
+        return "steps"
+
+    def _train(self, n_steps: int) -> None:
+        positions = self._sampler.draw(n_steps, self._config.batch_size)
+        self._sums += self._trainer.train(self._feeder.block(positions))
+        self._done += n_steps
+
+    def _evaluate(self) -> None:
+        n_steps = self._done - self._evaluated
+        loss, hits = self._sums.tolist()
+        accuracy = hits / (n_steps * self._config.batch_size)
+        row = _row(self._done, loss / n_steps, accuracy, self._trainer.measure())
+        self._sums, self._evaluated = np.zeros(2), self._done
+        self._tracker.record(row, self._trainer.head)
+
+
+def _row(step: int, loss: float, accuracy: float, score: Score | None) -> HistoryRow:
+    if score is None:
+        return HistoryRow(step, loss, accuracy)
+    return HistoryRow(step, loss, accuracy, score.loss, score.accuracy)

@@ -1,0 +1,1 @@
+"""Images: the dataset walk, decoding, splits, class names and INT/EXT."""

@@ -1,0 +1,94 @@
+"""Pixels of every mode that image files come in, to 8-bit grey or RGB, and the right way up."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+_ALPHA_MODES: Final = frozenset({"LA", "PA", "RGBA", "RGBa"})
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Turn any mode into `L` (grey) or `RGB`; what is transparent becomes white.
+
+    Modes of more than 8 bits are scaled, never clipped: see `scale_to_bytes`.
+    """
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(scale_to_bytes(np.asarray(image)))
+    if _has_transparency(image):
+        return _lay_on_white(image)
+    if image.mode == "LAB":
+        return _lab_to_rgb(image)
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def scale_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale grey values of more than 8 bits to 0 to 255.
+
+    Unsigned 16-bit values are divided by 257 (65535 is white). Wider integers have no fixed range:
+    what fits 8 or 16 bits is taken as that, anything else is stretched from its least to its
+    greatest value. Floats within [0, 1] are multiplied by 255, others are stretched, too.
+
+    Args:
+        values: `(height, width)`, any integer or float type.
+
+    Returns:
+        `(height, width) uint8`; not-a-number becomes 0.
+    """
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    wide = values.astype(np.float64)
+    finite = np.isfinite(wide)
+    low, high = _range(wide[finite], is_float=values.dtype.kind == "f")
+    wide[~finite] = low
+    wide -= low
+    wide *= 255.0 / (high - low)
+    return np.asarray(np.rint(wide), dtype=np.uint8)
+
+
+def _range(values: NDArray[np.float64], is_float: bool) -> tuple[float, float]:
+    """Values that become black and white."""
+    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    for white in (1.0,) if is_float else (255.0, 65535.0):
+        if low >= 0 and high <= white:
+            return 0.0, white
+    return (low, high) if low < high else (low, low + max(1.0, abs(low)))
+
+
+def turn(image: Image.Image, orientation: int) -> Image.Image:
+    """Turn an image upright by its EXIF orientation, 1 to 8 (CIPA DC-008, tag 0x0112)."""
+    step = _TURNS.get(orientation)
+    return image if step is None else image.transpose(step)
+
+
+def _has_transparency(image: Image.Image) -> bool:
+    """Whether the mode, the palette or a transparent colour (`tRNS`) brings transparency."""
+    return image.mode in _ALPHA_MODES or (
+        image.mode in ("1", "L", "RGB", "P") and image.has_transparency_data
+    )
+
+
+def _lay_on_white(image: Image.Image) -> Image.Image:
+    """Composite an image that has transparency on white."""
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, layer).convert("RGB")
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    """CIE L*a*b* (D50), which Pillow converts through its colour management only, to sRGB."""
+    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    step = ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
+    return step.point(image)

@@ -1,0 +1,285 @@
+"""`retrain bottlenecks`: fill the cache with what is not in it, and say what there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.backbones.loader import Backbone, load_backbone
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
+from retrain_cli.bottlenecks.extract import (
+    ExtractionCounts,
+    ExtractionSettings,
+    Progress,
+    extract,
+)
+from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
+from retrain_cli.bottlenecks.scan import Scan, scan_folder_tree
+from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.images.decode import decode_image
+from retrain_cli.images.folders import check_class_names, list_classes, loose_files
+from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.images.splits import SPLITS
+from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workspace import Workspace
+
+BackboneLoader = Callable[[BackboneSpec, str], Backbone]
+
+
+@dataclass(frozen=True)
+class BottleneckRequest:
+    """What to compute.
+
+    Attributes:
+        image_dir: one sub-folder per class.
+        backbone: which bottleneck.
+        source_classes: imagenet, none or a file; None for the backbone's own.
+        int_ext: CSV file that overrides INT and EXT.
+        settings: how to extract.
+        validation_percentage: for the counts of the class table.
+        testing_percentage: for the counts of the class table.
+    """
+
+    image_dir: Path
+    backbone: BackboneSpec = field(default_factory=BackboneSpec)
+    source_classes: str | None = None
+    int_ext: Path | None = None
+    settings: ExtractionSettings = field(default_factory=ExtractionSettings)
+    validation_percentage: float = 10.0
+    testing_percentage: float = 10.0
+
+    def resolve(self) -> LastUsed:
+        """The same in the form in which the workspace remembers it; everything is checked.
+
+        Raises:
+            RetrainError: an unknown backbone, missing weights, a wrong override file.
+        """
+        spec = self.backbone.resolve()
+        source = self.source_classes or spec.default_source_classes()
+        if source not in ("imagenet", "none"):
+            source = str(Path(source).expanduser().absolute())
+        return LastUsed(
+            self.image_dir.expanduser().absolute(),
+            spec,
+            source,
+            self.int_ext.expanduser().absolute() if self.int_ext else None,
+        )
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One line of the class table."""
+
+    origin: ClassOrigin
+    images: int
+    training: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class BottleneckSummary:
+    """What `bottlenecks` did.
+
+    Attributes:
+        used: dataset and backbone.
+        cache_path: the cache file.
+        found: usable images, duplicates counted each.
+        distinct: distinct images among them.
+        cached: images whose bottleneck was there already.
+        computed: bottlenecks that were computed.
+        bad: files that were skipped, as (path, reason).
+        images_per_second: rate of the extraction; None where nothing, or too little, was computed.
+        device: what the forward pass ran on; None where there was none.
+        loose_files: files outside of any class folder, which were left out.
+        straddling: photos whose exact duplicate stands in another given split.
+        classes: the class table.
+    """
+
+    used: LastUsed
+    cache_path: Path
+    found: int
+    distinct: int
+    cached: int
+    computed: int
+    bad: list[tuple[str, str]]
+    images_per_second: float | None
+    device: str | None
+    loose_files: int
+    straddling: int
+    classes: list[ClassRow]
+
+
+class LazyBackbone:
+    """A backbone that is loaded by the first batch that needs it: a warm run never does."""
+
+    def __init__(self, spec: BackboneSpec, device: str, load: BackboneLoader) -> None:
+        self._spec = spec
+        self._device = device
+        self._load = load
+        self._loaded: Backbone | None = None
+
+    @property
+    def device(self) -> str | None:
+        """What it runs on; None while it is not loaded."""
+        return self._loaded.device if self._loaded else None
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels; only a SavedModel has to be loaded to know."""
+        if self._spec.input_size is not None:
+            return (self._spec.input_size, self._spec.input_size)
+        return self.load().input_size
+
+    def load(self) -> Backbone:
+        """The backbone itself."""
+        if self._loaded is None:
+            self._loaded = self._load(self._spec, self._device)
+        return self._loaded
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Bottlenecks of a batch."""
+        return self.load()(images)
+
+
+@dataclass(frozen=True)
+class OpenDataset:
+    """A dataset that this process may fill: the lock is held, index and cache are open."""
+
+    used: LastUsed
+    index: FileIndex
+    store: BottleneckStore
+    dataset: int
+    scan: Scan
+
+    def is_cached(self, digest: bytes) -> bool:
+        """Whether this image needs no forward pass."""
+        return self.store.contains(digest)
+
+    def write(
+        self,
+        digests: list[bytes],
+        vectors: NDArray[np.float32] | None,
+        records: list[tuple[str, str, FileRecord]],
+    ) -> None:
+        """Keep vectors first, so that the index never promises what the cache does not hold."""
+        if vectors is not None:
+            self.store.put(digests, vectors)
+        self.index.remember(self.dataset, records)
+
+
+@contextmanager
+def open_dataset(request: BottleneckRequest, workspace: Workspace) -> Iterator[OpenDataset]:
+    """Check the request, lock the workspace, walk the folder.
+
+    Raises:
+        RetrainError: whatever is wrong with folder, backbone or workspace.
+    """
+    used = request.resolve()
+    class_names = list_classes(used.image_dir, [workspace.root])
+    check_class_names(class_names)
+    used.origins(tuple(class_names))  # a wrong override file is told before hours of work
+    workspace.prepare()
+    path = cache_path(workspace, used.backbone)
+    with (
+        workspace.lock("bottlenecks"),
+        FileIndex(workspace.index_path) as index,
+        BottleneckStore(path, used.backbone.identity()) as store,
+    ):
+        dataset = index.dataset_id(used.image_dir)
+        scan = scan_folder_tree(used.image_dir, [workspace.root], index, dataset, store)
+        yield OpenDataset(used, index, store, dataset, scan)
+
+
+def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
+    """The cache file of a backbone."""
+    return workspace.cache_dir / f"{backbone.slug()}.sqlite"
+
+
+def fill_cache(
+    request: BottleneckRequest,
+    workspace: Workspace,
+    on_progress: Progress = lambda counts: None,
+    load: BackboneLoader = load_backbone,
+) -> BottleneckSummary:
+    """Compute every bottleneck that is not cached.
+
+    Args:
+        request: what to compute.
+        workspace: where to keep it.
+        on_progress: called after each file.
+        load: how to load the backbone.
+
+    Raises:
+        RetrainError: whatever is wrong with folder, backbone or workspace; finished batches stay.
+    """
+    with open_dataset(request, workspace) as opened:
+        opened.used.save(workspace)
+        backbone = LazyBackbone(opened.used.backbone, request.settings.device, load)
+        counts = _extract(opened, backbone, request.settings, on_progress)
+        if counts.images_per_second:
+            opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
+        dataset = load_dataset(opened.index, opened.used.image_dir)
+        dataset.check()
+        return _summarise(request, opened, dataset, counts, backbone.device)
+
+
+def _extract(
+    opened: OpenDataset,
+    backbone: LazyBackbone,
+    settings: ExtractionSettings,
+    on_progress: Progress,
+) -> ExtractionCounts:
+    if not opened.scan.pending:
+        return ExtractionCounts(total=0)
+    decode = partial(decode_image, size=backbone.input_size, resize=opened.used.backbone.resize)
+    return extract(
+        opened.used.image_dir,
+        opened.scan.pending,
+        opened,
+        backbone,
+        decode,
+        settings,
+        on_progress,
+    )
+
+
+def _summarise(
+    request: BottleneckRequest,
+    opened: OpenDataset,
+    dataset: Dataset,
+    counts: ExtractionCounts,
+    device: str | None,
+) -> BottleneckSummary:
+    splits = dataset.splits(request.validation_percentage, request.testing_percentage)
+    return BottleneckSummary(
+        used=opened.used,
+        cache_path=opened.store.path,
+        found=len(dataset),
+        distinct=len(set(dataset.digests)),
+        cached=opened.scan.cached + counts.cached,
+        computed=counts.computed,
+        bad=counts.bad,
+        images_per_second=counts.images_per_second,
+        device=device,
+        loose_files=loose_files(dataset.root),
+        straddling=dataset.straddling(splits),
+        classes=_class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
+    )
+
+
+def _class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:
+    counted = Counter(zip(dataset.labels.tolist(), splits, strict=True))
+    rows = []
+    for label, origin in enumerate(origins):
+        training, validation, test = (counted[label, split] for split in SPLITS)
+        rows.append(ClassRow(origin, training + validation + test, training, validation, test))
+    return rows

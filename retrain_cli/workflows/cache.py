@@ -1,0 +1,214 @@
+"""`retrain cache`: look into, check, tidy, merge and export the bottleneck caches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.bottlenecks.dataset import load_dataset
+from retrain_cli.bottlenecks.file_index import FileIndex
+from retrain_cli.bottlenecks.store import BottleneckStore, Damage
+from retrain_cli.errors import CacheError, ConfigError
+from retrain_cli.exporting.bottlenecks import ExportRows, export_bottlenecks
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workspace import Workspace
+
+_MERGE_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """One cache file.
+
+    Attributes:
+        name: its name, without the suffix.
+        path: where it is.
+        identity: backbone, layer, weights digest and so on.
+        bottlenecks: number of vectors.
+        width: their length; None while there are none.
+        bytes: size on disk, the write-ahead log included.
+        images_per_second: speed of the last extraction; None before one.
+        in_use: whether it is of the backbone last used.
+    """
+
+    name: str
+    path: Path
+    identity: dict[str, Any]
+    bottlenecks: int
+    width: int | None
+    bytes: int
+    images_per_second: float | None
+    in_use: bool
+
+
+@dataclass(frozen=True)
+class CacheCheck:
+    """What `verify` or `gc` found in one cache."""
+
+    name: str
+    bottlenecks: int
+    damaged: list[Damage]
+    removed: int = 0
+
+
+def list_caches(workspace: Workspace) -> list[CacheInfo]:
+    """All caches of the workspace, by name."""
+    used = _used_path(workspace)
+    return [_info(path, used) for path in _cache_files(workspace)]
+
+
+def _info(path: Path, used: Path | None) -> CacheInfo:
+    with BottleneckStore(path) as store:
+        rate = store.meta("images_per_second")
+        return CacheInfo(
+            name=path.stem,
+            path=path,
+            identity=store.identity,
+            bottlenecks=len(store),
+            width=store.width,
+            bytes=sum(p.stat().st_size for p in path.parent.glob(path.name + "*")),
+            images_per_second=float(rate) if rate else None,
+            in_use=path == used,
+        )
+
+
+def verify_caches(
+    workspace: Workspace, name: str | None = None, *, repair: bool = False
+) -> list[CacheCheck]:
+    """Read every row and compare its checksum.
+
+    Args:
+        workspace: where the caches are.
+        name: one cache; None for all.
+        repair: remove damaged rows, so that they are computed again.
+
+    Raises:
+        CacheError: no such cache.
+    """
+    checks = []
+    for path in _chosen(workspace, name):
+        try:
+            with BottleneckStore(path) as store:
+                damaged = store.verify()
+                rows = [bytes.fromhex(d.digest) for d in damaged if d.digest]
+                removed = store.remove(rows) if repair and rows else 0
+                checks.append(CacheCheck(path.stem, len(store), damaged, removed))
+        except CacheError as error:  # not even a database any more
+            checks.append(CacheCheck(path.stem, 0, [Damage("", str(error))]))
+    return checks
+
+
+def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
+    """Remove the bottlenecks of images that no dataset of this workspace holds any more."""
+    checks = []
+    with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
+        known = index.known_digests()
+        for path in _cache_files(workspace):
+            with BottleneckStore(path) as store:
+                unused = [digest for digest in store.digests() if digest not in known]
+                removed = len(unused) if dry_run else store.remove(unused)
+                checks.append(CacheCheck(path.stem, len(store), [], removed))
+    return checks
+
+
+def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:
+    """Take over the bottlenecks of another workspace or cache file; damaged rows are left out.
+
+    Args:
+        workspace: where they go.
+        source: a workspace, its cache folder, or one cache file.
+
+    Returns:
+        For each cache file, under `removed` how many bottlenecks were new here.
+
+    Raises:
+        CacheError: there is no cache at `source`, or it is damaged.
+    """
+    workspace.prepare()
+    with workspace.lock("cache merge"):
+        return [_merge_file(workspace, path) for path in _source_files(source)]
+
+
+def _merge_file(workspace: Workspace, source: Path) -> CacheCheck:
+    with (
+        BottleneckStore(source, read_only=True) as theirs,
+        BottleneckStore(workspace.cache_dir / source.name, theirs.identity) as ours,
+    ):
+        before = len(ours)
+        digests = list(theirs.digests())
+        bad = {bytes.fromhex(d.digest) for d in theirs.verify() if d.digest}
+        new = sorted(set(digests) - ours.present(digests) - bad)
+        for start in range(0, len(new), _MERGE_ROWS):
+            chunk = new[start : start + _MERGE_ROWS]
+            ours.put(chunk, theirs.read(chunk))
+        damaged = [Damage(digest.hex(), "damaged at the source") for digest in sorted(bad)]
+        return CacheCheck(source.stem, len(ours), damaged, len(ours) - before)
+
+
+def export_cache(workspace: Workspace, target: Path) -> int:
+    """Write the bottlenecks of the dataset last used with path, class and split of each photo.
+
+    Returns:
+        Number of photos.
+
+    Raises:
+        RetrainError: nothing was computed yet, or the target's format is not known.
+    """
+    used = LastUsed.load(workspace)
+    defaults = TrainingConfig()
+    with (
+        FileIndex(workspace.index_path) as index,
+        BottleneckStore(cache_path(workspace, used.backbone)) as store,
+    ):
+        dataset = load_dataset(index, used.image_dir)
+        if not len(dataset):
+            raise CacheError("there is nothing to export: run `retrain bottlenecks` first")
+        rows = ExportRows(
+            paths=dataset.paths,
+            class_names=[dataset.class_names[label] for label in dataset.labels.tolist()],
+            splits=list(
+                dataset.splits(defaults.validation_percentage, defaults.testing_percentage)
+            ),
+            digests=dataset.digests,
+            read=store.read,
+            width=store.width or 0,
+        )
+        export_bottlenecks(rows, target)
+    return len(dataset)
+
+
+def _used_path(workspace: Workspace) -> Path | None:
+    try:
+        return cache_path(workspace, LastUsed.load(workspace).backbone)
+    except Exception:
+        return None
+
+
+def _cache_files(workspace: Workspace) -> list[Path]:
+    return sorted(workspace.cache_dir.glob("*.sqlite"))
+
+
+def _chosen(workspace: Workspace, name: str | None) -> list[Path]:
+    files = _cache_files(workspace)
+    if name is None:
+        return files
+    chosen = [path for path in files if path.stem == name or path.stem.startswith(name)]
+    if not chosen:
+        names = ", ".join(path.stem for path in files) or "none"
+        raise CacheError(f"there is no cache called {name!r} here; there is: {names}")
+    return chosen
+
+
+def _source_files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    for folder in (source / "cache", source / ".retrain" / "cache", source):
+        files = [path for path in sorted(folder.glob("*.sqlite")) if path.name != "index.sqlite"]
+        if files:
+            return files
+    raise ConfigError(
+        f"a merge takes a workspace or a cache file of retrain, and {source} is neither"
+    )

@@ -1,0 +1,118 @@
+"""`retrain doctor`: what is installed, what the engine sees, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from retrain_cli import __version__
+from retrain_cli.bottlenecks.extract import usable_processors
+from retrain_cli.engine import list_gpus, load_keras
+from retrain_cli.errors import RetrainError
+from retrain_cli.workspace import Workspace
+
+Verdict = Literal["ok", "info", "missing", "problem"]
+
+_EXTRAS = (
+    ("pillow_heif", "heic", "HEIC photos"),
+    ("pyarrow", "parquet", "`retrain cache export` to Parquet"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination.
+
+    Attributes:
+        subject: what was looked at.
+        verdict: ok, info (worth knowing), missing (optional) or problem.
+        detail: what was found.
+        remedy: what to do about it; empty where nothing is to be done.
+    """
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+
+def examine(workspace: Workspace) -> list[Finding]:
+    """Look at everything that the tool stands on; never raises."""
+    return [
+        Finding("retrain", "ok", f"{__version__}, Python {platform.python_version()}"),
+        Finding("platform", "ok", f"{platform.platform()}, {usable_processors()} processors"),
+        *_packages(),
+        *_engine(),
+        *_extras(),
+        _weights_folder(),
+        *_workspace(workspace),
+    ]
+
+
+def _packages() -> list[Finding]:
+    names = ("keras", "tensorflow", "tensorflow-hub", "numpy", "pillow")
+    return [_package(name) for name in names]
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Finding(name, "problem", "not installed", f"pip install {name}")
+
+
+def _engine() -> list[Finding]:
+    try:
+        keras = load_keras()
+        gpus = list_gpus()
+    except (RetrainError, ImportError) as error:
+        return [Finding("engine", "problem", str(error), "pip install -U retrain-cli")]
+    backend = keras.backend.backend()
+    if gpus:
+        return [Finding("engine", "ok", f"{backend}, {len(gpus)} GPU(s): {', '.join(gpus)}")]
+    remedy = ""
+    if shutil.which("nvidia-smi"):
+        remedy = "this machine has an NVIDIA card: pip install 'retrain-cli[gpu]'"
+    return [Finding("engine", "info", f"{backend}, no GPU seen: the processor computes", remedy)]
+
+
+def _extras() -> list[Finding]:
+    findings = []
+    for module, extra, feature in _EXTRAS:
+        if find_spec(module):
+            findings.append(Finding(f"extra {extra}", "ok", feature))
+        else:
+            remedy = f"pip install 'retrain-cli[{extra}]'"
+            findings.append(Finding(f"extra {extra}", "missing", f"for {feature}", remedy))
+    return findings
+
+
+def _weights_folder() -> Finding:
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    models = home / "models"
+    files = list(models.glob("*.h5")) if models.is_dir() else []
+    held = f"{len(files)} weights file(s)" if files else "empty; filled by the first download"
+    return Finding("weights folder", "ok", f"{models}: {held}")
+
+
+def _workspace(workspace: Workspace) -> list[Finding]:
+    if not workspace.root.exists():
+        detail = f"{workspace.root}: not there yet; `retrain bottlenecks` makes it"
+        return [Finding("workspace", "info", detail)]
+    try:
+        workspace.prepare()
+    except RetrainError as error:
+        return [Finding("workspace", "problem", str(error))]
+    caches = len(list(workspace.cache_dir.glob("*.sqlite")))
+    runs = len([path for path in workspace.runs_dir.iterdir() if not path.name.startswith(".")])
+    free = shutil.disk_usage(workspace.root).free / 1e9
+    verdict: Verdict = "ok" if free > 1 else "problem"
+    detail = f"{workspace.root}: {caches} cache(s), {runs} run(s), {free:.1f} GB free"
+    remedy = "" if free > 1 else "free some space, or choose another one with --workspace"
+    return [Finding("workspace", verdict, detail, remedy)]

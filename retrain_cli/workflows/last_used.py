@@ -1,0 +1,75 @@
+"""What a workspace remembers between commands: the dataset and the backbone last used."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.errors import WorkspaceError
+from retrain_cli.images.origins import ClassOrigin, match_origins
+from retrain_cli.images.source_classes import load_source_classes
+from retrain_cli.workspace import Workspace
+
+_KEY = "last_used"
+
+
+@dataclass(frozen=True)
+class LastUsed:
+    """The dataset and backbone of the last `retrain bottlenecks`.
+
+    Attributes:
+        image_dir: the image folder, absolute.
+        backbone: the resolved backbone.
+        source_classes: imagenet, none, or the path of a file.
+        int_ext: path of the override file, or None.
+    """
+
+    image_dir: Path
+    backbone: BackboneSpec
+    source_classes: str
+    int_ext: Path | None
+
+    def origins(self, class_names: tuple[str, ...]) -> list[ClassOrigin]:
+        """INT or EXT for each class.
+
+        Raises:
+            ConfigError: the override file or the list of source classes is wrong.
+        """
+        return match_origins(class_names, load_source_classes(self.source_classes), self.int_ext)
+
+    def save(self, workspace: Workspace) -> None:
+        """Remember this in `workspace`."""
+        entry = {
+            "image_dir": str(self.image_dir),
+            "backbone": asdict(self.backbone),
+            "source_classes": self.source_classes,
+            "int_ext": str(self.int_ext) if self.int_ext else None,
+        }
+        workspace.write_state({**workspace.read_state(), _KEY: entry})
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> LastUsed:
+        """What was last used in `workspace`.
+
+        Raises:
+            WorkspaceError: nothing was, or what is remembered cannot be read.
+        """
+        entry = workspace.read_state().get(_KEY)
+        if entry is None:
+            raise WorkspaceError(
+                f"this needs bottlenecks, and the workspace {workspace.root} has none: run "
+                "`retrain bottlenecks IMAGE_DIR` first, or name its workspace with --workspace"
+            )
+        try:
+            return cls(
+                Path(entry["image_dir"]),
+                BackboneSpec.from_dict(entry["backbone"]),
+                entry["source_classes"],
+                Path(entry["int_ext"]) if entry["int_ext"] else None,
+            )
+        except (KeyError, TypeError) as error:
+            raise WorkspaceError(
+                f"{workspace.state_path} is damaged ({error!r}): delete it and run `retrain "
+                "bottlenecks IMAGE_DIR` again; nothing is computed twice"
+            ) from error

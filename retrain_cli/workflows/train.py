@@ -1,0 +1,235 @@
+"""`retrain train`: from cached bottlenecks to a run on disk."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from retrain_cli import __version__
+from retrain_cli.bottlenecks.extract import ExtractionSettings
+from retrain_cli.errors import RunError, WorkspaceError
+from retrain_cli.evaluation.counts import EvalCounts
+from retrain_cli.evaluation.intervals import Estimate
+from retrain_cli.evaluation.predictions import Predictions, predict
+from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.head import Head
+from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
+from retrain_cli.heads.runs import Run, RunContents, RunInfo, RunStore
+from retrain_cli.heads.tensorboard import tensorboard_listener
+from retrain_cli.heads.training import train_head
+from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.training_set import TrainingSet, load_training_set
+from retrain_cli.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train.
+
+    Attributes:
+        config: the training settings.
+        name: name of the run; None for one made of the time.
+        init_from: name of the run whose head to start from, or None.
+        tensorboard: whether to write curves into the run.
+    """
+
+    config: TrainingConfig
+    name: str | None = None
+    init_from: str | None = None
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSummary:
+    """What `train` did.
+
+    Attributes:
+        run: the finished run.
+        best_step: the step that its head comes from.
+        last_step: the last step that was made.
+        stopped_by: why training ended.
+        best_validation: top-1 on validation of the kept head; None without validation images.
+        test: figures on the test split; None without test images.
+        steps_per_second: speed, evaluations included.
+    """
+
+    run: Run
+    best_step: int
+    last_step: int
+    stopped_by: StoppedBy
+    best_validation: float | None
+    test: EvalResult | None
+    steps_per_second: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "run": self.run.name,
+            "folder": str(self.run.folder),
+            "best_step": self.best_step,
+            "last_step": self.last_step,
+            "stopped_by": self.stopped_by,
+            "steps_per_second": self.steps_per_second,
+            "metrics": dict(self.run.metrics),
+        }
+
+
+def request_for_data(image_dir: Path, workspace: Workspace) -> BottleneckRequest:
+    """How to fill the cache for `--data`: the backbone last used here, else the default one."""
+    try:
+        used = LastUsed.load(workspace)
+    except WorkspaceError:
+        return BottleneckRequest(image_dir)
+    same_folder = used.image_dir == image_dir.expanduser().absolute()
+    return BottleneckRequest(
+        image_dir,
+        used.backbone,
+        used.source_classes,
+        used.int_ext if same_folder else None,
+        ExtractionSettings(),
+    )
+
+
+def train_run(
+    request: TrainRequest,
+    workspace: Workspace,
+    on_progress: ProgressListener = lambda progress: None,
+) -> TrainingSummary:
+    """Train a head on the dataset last used, and keep it as a run.
+
+    Raises:
+        RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
+    """
+    store = RunStore(workspace.runs_dir)
+    training_set = load_training_set(workspace, request.config)
+    initial = _initial_head(store, request.init_from, training_set)
+    with store.create(request.name) as draft:
+        started = time.monotonic()
+        with tensorboard_listener(draft.folder, request.tensorboard) as on_curve:
+
+            def listen(progress: TrainingProgress) -> None:
+                on_progress(progress)
+                on_curve(progress)
+
+            trained = train_head(
+                training_set.data, request.config, initial=initial, on_progress=listen
+            )
+        seconds = time.monotonic() - started
+        contents = _contents(request, training_set, trained)
+        run = draft.commit(contents)
+    return _summarise(run, contents, seconds)
+
+
+def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) -> Head | None:
+    """The head to start from.
+
+    Raises:
+        RunError: no such run, one of another backbone, or one that knows none of the classes.
+    """
+    if name is None:
+        return None
+    run = store.get(name)
+    fingerprint = training_set.used.backbone.fingerprint()
+    if run.info.cache != fingerprint:
+        raise RunError(
+            f"--init-from needs a run of the same backbone, and {name} was trained on "
+            f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
+            "`retrain bottlenecks` with that backbone"
+        )
+    return run.head.extended_to(training_set.data.class_names)
+
+
+def _contents(
+    request: TrainRequest, training_set: TrainingSet, trained: TrainedHead
+) -> RunContents:
+    predictions = predict(trained.head, training_set.data.bottlenecks, training_set.images)
+    used = training_set.used
+    info = RunInfo(
+        training=request.config,
+        backbone=used.backbone.to_dict(),
+        dataset={
+            "image_dir": str(used.image_dir),
+            "backbone": used.backbone.label(),
+            "source_classes": used.source_classes,
+            "images": len(training_set.images),
+            **{f"{split}_images": len(predictions.rows(split)) for split in SPLITS},
+            "trained_on": len(training_set.data.training),
+            "init_from": request.init_from,
+        },
+        cache=used.backbone.fingerprint(),
+        versions=_versions(),
+        best_step=trained.best_step,
+        stopped_by=trained.stopped_by,
+    )
+    return RunContents(
+        info,
+        training_set.origins,
+        trained.head,
+        trained.history,
+        predictions,
+        {split: _metrics(predictions, split, training_set.origins) for split in SPLITS},
+    )
+
+
+def _metrics(
+    predictions: Predictions, split: Split, origins: list[ClassOrigin]
+) -> dict[str, float | int | None] | None:
+    """The few figures that lists of runs show; None for a split without images."""
+    result = _result(predictions, split, origins)
+    if result is None:
+        return None
+    top1, top5 = result.top
+
+    def value(estimate: Estimate | None) -> float | None:
+        return None if estimate is None else estimate.value
+
+    return {
+        "images": result.n_images,
+        "top1": value(top1.overall),
+        "top5": value(top5.overall),
+        "int_top1": value(top1.int_macro),
+        "ext_top1": value(top1.ext_macro),
+        "int_top5": value(top5.int_macro),
+        "ext_top5": value(top5.ext_macro),
+    }
+
+
+def _result(
+    predictions: Predictions, split: Split, origins: list[ClassOrigin]
+) -> EvalResult | None:
+    counts = EvalCounts.from_predictions(predictions, split)
+    if not counts.n_images.sum():
+        return None
+    return EvalResult.from_counts(counts, origins, split)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"retrain": __version__, "python": platform.python_version()}
+    for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
+
+
+def _summarise(run: Run, contents: RunContents, seconds: float) -> TrainingSummary:
+    history = contents.history
+    validation = contents.metrics["validation"]
+    last_step = history[-1].step if history else 0
+    return TrainingSummary(
+        run=run,
+        best_step=contents.info.best_step,
+        last_step=last_step,
+        stopped_by=contents.info.stopped_by,
+        best_validation=validation and validation["top1"],
+        test=_result(contents.predictions, "test", list(contents.origins)),
+        steps_per_second=last_step / seconds,
+    )

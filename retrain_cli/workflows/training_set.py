@@ -1,0 +1,83 @@
+"""The dataset last used, ready for training: bottlenecks, labels, splits, origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
+from retrain_cli.bottlenecks.file_index import FileIndex
+from retrain_cli.bottlenecks.reader import DIGEST_BYTES
+from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.evaluation.predictions import ImageTable
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.sampling import select_classes, select_training
+from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.images.splits import SPLITS
+from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Everything of a dataset that training and predictions need, row by row.
+
+    Attributes:
+        used: dataset and backbone.
+        data: bottlenecks, labels, and which rows train and validate.
+        images: the same rows as predictions name them.
+        origins: INT or EXT of each class.
+    """
+
+    used: LastUsed
+    data: HeadData
+    images: ImageTable
+    origins: list[ClassOrigin]
+
+
+def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingSet:
+    """Read the dataset last used and its bottlenecks, split and select as `config` says.
+
+    Raises:
+        RetrainError: no bottlenecks, some that are missing, or a class that does not exist.
+    """
+    used = LastUsed.load(workspace)
+    with (
+        FileIndex(workspace.index_path) as index,
+        BottleneckStore(cache_path(workspace, used.backbone), used.backbone.identity()) as store,
+    ):
+        dataset = load_dataset(index, used.image_dir)
+        dataset.check()
+        splits = dataset.splits(config.validation_percentage, config.testing_percentage)
+        codes = np.array([SPLITS.index(split) for split in splits], np.uint8)
+        if config.classes is not None:
+            labels, names = select_classes(dataset.labels, dataset.class_names, config.classes)
+            kept = np.flatnonzero(labels >= 0)
+            dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
+        bottlenecks = store.read(dataset.digests)
+    images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
+    data = _head_data(bottlenecks, dataset, codes, config)
+    return TrainingSet(used, data, images, used.origins(dataset.class_names))
+
+
+def _head_data(
+    bottlenecks: NDArray[np.float32],
+    dataset: Dataset,
+    codes: NDArray[np.uint8],
+    config: TrainingConfig,
+) -> HeadData:
+    training, validation = (
+        np.flatnonzero(codes == SPLITS.index(split)) for split in ("training", "validation")
+    )
+    chosen = select_training(dataset.labels, training, config.examples_per_class, config.seed)
+    data = HeadData(bottlenecks, dataset.labels, dataset.class_names, chosen, validation)
+    data.check()
+    return data
+
+
+def _digest_matrix(digests: list[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), DIGEST_BYTES)

@@ -1,0 +1,161 @@
+"""Where everything of the tool's state lives on disk, and who may write to it.
+
+.retrain/
+    state.json      what was last used here
+    index.sqlite    which photo files were seen, with their content digests
+    cache/          one SQLite file of bottlenecks per backbone fingerprint
+    runs/           one folder per trained head
+    lock            held by the command that fills the cache
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.errors import WorkspaceError
+
+DEFAULT_FOLDER = ".retrain"
+ENVIRONMENT_VARIABLE = "RETRAIN_WORKSPACE"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace folder; it need not exist yet."""
+
+    root: Path
+
+    @classmethod
+    def locate(cls, explicit: Path | None = None) -> Workspace:
+        """`explicit` (`--workspace`), else $RETRAIN_WORKSPACE, else `.retrain` in this folder."""
+        chosen = explicit or Path(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FOLDER)
+        return cls(chosen.expanduser().absolute())
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of the bottleneck caches."""
+        return self.root / "cache"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Folder of the trained runs."""
+        return self.root / "runs"
+
+    @property
+    def index_path(self) -> Path:
+        """The index of photo files."""
+        return self.root / "index.sqlite"
+
+    @property
+    def state_path(self) -> Path:
+        """What was last used."""
+        return self.root / "state.json"
+
+    def prepare(self) -> None:
+        """Create the folders; the workspace hides itself from git.
+
+        Raises:
+            WorkspaceError: they cannot be created or written.
+        """
+        try:
+            self.cache_dir.mkdir(parents=True, exist_ok=True)
+            self.runs_dir.mkdir(exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            with tempfile.TemporaryFile(dir=self.root):
+                pass  # a folder can exist and yet be read-only
+        except OSError as error:
+            raise WorkspaceError(
+                f"the workspace must be a folder that can be written; {self.root} is not "
+                f"({error.strerror or error}): choose another one with --workspace FOLDER"
+            ) from error
+
+    @contextmanager
+    def lock(self, purpose: str) -> Iterator[None]:
+        """Be the only command that fills this workspace while the block runs.
+
+        Raises:
+            WorkspaceError: another command holds the lock; it is named in the message.
+        """
+        from filelock import FileLock, Timeout
+
+        held_by = self.root / "lock.owner"
+        lock = FileLock(self.root / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            owner = _read_text(held_by) or "another command"
+            raise WorkspaceError(
+                f"one command at a time can fill a workspace; {owner} is at work in {self.root}: "
+                "wait for it, or choose another one with --workspace FOLDER"
+            ) from error
+        try:
+            with suppress(OSError):  # the name is a courtesy; the lock does the work
+                held_by.write_text(f"`retrain {purpose}` (process {os.getpid()})")
+            yield
+        finally:
+            with suppress(OSError):
+                held_by.unlink()
+            lock.release()
+
+    def read_state(self) -> dict[str, Any]:
+        """The remembered state; empty where nothing was done here yet.
+
+        Raises:
+            WorkspaceError: the file is damaged.
+        """
+        text = _read_text(self.state_path)
+        if text is None:
+            return {}
+        try:
+            state = json.loads(text)
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{self.state_path} must hold JSON and does not ({error}): delete it and run "
+                "`retrain bottlenecks IMAGE_DIR` again; nothing is computed twice"
+            ) from error
+        return dict(state)
+
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Remember `state`, atomically."""
+        write_atomically(self.state_path, json.dumps(state, indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` so that a reader, or a crash, finds the old content or the new, never a part.
+
+    Raises:
+        WorkspaceError: the folder cannot be written, or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise WorkspaceError(
+            f"{path} could not be written ({error.strerror or error}): "
+            "free some space or choose another folder"
+        ) from error
+
+
+def _read_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(
+            f"{path} could not be read ({error}): check its permissions"
+        ) from error

@@ -1,0 +1,167 @@
+"""The pipeline computes each distinct image once, keeps finished batches, bounds its memory."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retrain_cli.bottlenecks.batching import bounded_map, padded_rows, run_padded
+from retrain_cli.bottlenecks.extract import ExtractionSettings, PendingFile, extract
+from retrain_cli.bottlenecks.file_index import FileRecord
+from retrain_cli.bottlenecks.reader import content_digest
+from retrain_cli.errors import ConfigError, ImageError
+from retrain_cli.images.decode import decode_image
+
+
+class MemorySink:
+    """Keeps what a cache would."""
+
+    def __init__(self, fails_after: int | None = None) -> None:
+        self.vectors: dict[bytes, np.ndarray] = {}
+        self.records: dict[str, FileRecord] = {}
+        self._left = fails_after
+
+    def is_cached(self, digest: bytes) -> bool:
+        return digest in self.vectors
+
+    def write(self, digests, vectors, records) -> None:
+        if self._left is not None and vectors is not None:
+            if self._left == 0:
+                raise OSError("no space")
+            self._left -= 1
+        if vectors is not None:
+            self.vectors.update(zip(digests, vectors, strict=True))
+        self.records.update({f"{folder}/{name}": record for folder, name, record in records})
+
+
+def pending_below(root: Path) -> list[PendingFile]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return [
+        PendingFile(str(path.parent.relative_to(root)), path.name, path.stat().st_size, 0)
+        for path in files
+    ]
+
+
+def decode(data: bytes) -> np.ndarray:
+    return decode_image(data, (32, 32))
+
+
+def run(root: Path, sink, backbone, **settings):
+    return extract(
+        root,
+        pending_below(root),
+        sink,
+        backbone,
+        decode,
+        ExtractionSettings(**settings),
+        lambda counts: None,
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 36, 100])
+def test_vectors_do_not_depend_on_the_batch(photos, fake_backbone, batch_size) -> None:
+    sink = MemorySink()
+    counts = run(photos, sink, fake_backbone, batch_size=batch_size, workers=3)
+    assert (counts.computed, counts.cached, counts.bad) == (36, 0, [])
+    for path in photos.rglob("*.png"):
+        expected = fake_backbone(decode(path.read_bytes())[None])[0]
+        np.testing.assert_allclose(sink.vectors[content_digest(path.read_bytes())], expected)
+    assert len(sink.records) == 36
+
+
+def test_a_duplicate_is_computed_once_in_one_batch_or_far_apart(photos, fake_backbone) -> None:
+    original = (photos / "ant" / "0000.png").read_bytes()
+    for place in ("ant/0000b.png", "teapot/9999.png"):
+        (photos / place).write_bytes(original)
+    sink = MemorySink()
+    counts = run(photos, sink, fake_backbone, batch_size=4)
+    assert (counts.computed, counts.cached) == (36, 2)
+
+
+def test_bad_files_are_skipped_with_their_reason(photos, fake_backbone) -> None:
+    (photos / "ant" / "empty.jpg").touch()
+    (photos / "bee" / "text.jpg").write_text("no photo")
+    (photos / "bee" / "note.txt").write_text("not meant as one")
+    cut = (photos / "bee" / "0001.png").read_bytes()
+    (photos / "bee" / "0001.png").write_bytes(cut[:-200])
+    counts = run(photos, MemorySink(), fake_backbone)
+    assert {path for path, _ in counts.bad} == {"ant/empty.jpg", "bee/text.jpg", "bee/0001.png"}
+    assert dict(counts.bad)["ant/empty.jpg"] == "0 bytes"
+    assert counts.computed == 35
+
+
+def test_strict_stops_at_the_first_bad_file_and_keeps_finished_batches(
+    photos, fake_backbone
+) -> None:
+    (photos / "teapot" / "zzz.jpg").touch()
+    sink = MemorySink()
+    with pytest.raises(ImageError, match=r"teapot/zzz\.jpg: 0 bytes"):
+        run(photos, sink, fake_backbone, batch_size=8, strict=True)
+    assert len(sink.vectors) == 32
+
+
+def test_a_failing_write_ends_the_run_and_earlier_batches_stay(photos, fake_backbone) -> None:
+    sink = MemorySink(fails_after=2)
+    with pytest.raises(OSError, match="no space"):
+        run(photos, sink, fake_backbone, batch_size=6)
+    assert len(sink.vectors) == 12
+
+
+def test_an_interrupt_keeps_finished_batches(photos, fake_backbone) -> None:
+    def interrupted(images):
+        if fake_backbone.images_seen >= 16:
+            raise KeyboardInterrupt
+        return fake_backbone(images)
+
+    sink = MemorySink()
+    with pytest.raises(KeyboardInterrupt):
+        run(photos, sink, interrupted, batch_size=8)
+    assert len(sink.vectors) == 16
+
+
+def test_look_ahead_is_bounded() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    under_way, most, lock = 0, 0, threading.Lock()
+
+    def items():
+        nonlocal under_way, most
+        for number in range(500):
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            yield number
+
+    with ThreadPoolExecutor(4) as pool:
+        for item, result in bounded_map(pool, lambda x: x * 2, items(), ahead=10):
+            assert result == 2 * item
+            with lock:
+                under_way -= 1
+    assert most <= 11
+
+
+def test_padding_adds_rows_and_takes_them_away(fake_backbone) -> None:
+    images = [np.full((32, 32, 3), value, np.uint8) for value in (3, 99, 200)]
+    assert padded_rows(3) == 4
+    padded = run_padded(fake_backbone, images, 4)
+    assert fake_backbone.images_seen == 4
+    np.testing.assert_array_equal(padded, fake_backbone(np.stack(images)))
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"workers": 0}])
+def test_settings_that_cannot_work(wrong) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        ExtractionSettings(**wrong)
+
+
+def test_photos_of_different_sizes_and_modes(tmp_path, fake_backbone) -> None:
+    for name, mode in (("a.png", "L"), ("b.png", "RGBA"), ("c.jpg", "CMYK")):
+        folder = tmp_path / "x"
+        folder.mkdir(exist_ok=True)
+        Image.new(mode, (31, 57)).save(folder / name)
+    counts = run(tmp_path, MemorySink(), fake_backbone)
+    assert counts.computed == 3

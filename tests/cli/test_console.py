@@ -1,0 +1,63 @@
+"""What is printed, where, and how it looks in a pipe."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from retrain_cli.cli import console
+from retrain_cli.cli.main import hoist_global_options
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0s"), (59.6, "1m 00s"), (200, "3m 20s"), (7500, "2h 05m")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert console.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e12, "2.5 TB"), (9e15, "9000.0 TB")],
+)
+def test_sizes(count: float, text: str) -> None:
+    assert console.size(int(count)) == text
+
+
+def test_a_table_in_a_pipe_is_aligned_whatever_the_script(capsys) -> None:
+    rows = [["猫", "1"], ["dog", "200"], ["new\nline", "3"]]
+    console.table(console.Table(("class", "images"), rows, right=(1,)))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "class      images",
+        "猫              1",
+        "dog           200",
+        "new\\nline       3",
+    ]
+
+
+def test_json_of_any_file_name() -> None:
+    for name in ("plain", "猫", "bytes \udcff"):
+        text = console.to_json({"path": name})
+        text.encode()
+        assert json.loads(text) == {"path": name}
+
+
+@pytest.mark.parametrize(
+    ("given", "hoisted"),
+    [
+        (["train", "--quiet", "--steps", "5"], ["--quiet", "train", "--steps", "5"]),
+        (["eval", "--workspace", "w"], ["--workspace", "w", "eval"]),
+        (["eval", "--workspace=w"], ["--workspace=w", "eval"]),
+        (["label", "--", "--quiet"], ["label", "--", "--quiet"]),
+        (["eval", "--workspace"], ["--workspace", "eval"]),
+    ],
+)
+def test_global_options_go_to_the_front(given: list[str], hoisted: list[str]) -> None:
+    assert hoist_global_options(given) == hoisted
+
+
+def test_colour_and_control_characters_of_a_name_do_no_harm() -> None:
+    assert console.printable("a\x1b[31mred") == "a\\x1b[31mred"
+    assert console.printable("bytes \udcff") == "bytes \\udcff"

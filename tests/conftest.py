@@ -1,0 +1,41 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from helpers import PROJECT, FakeBackbone, make_photos
+
+
+def find_test_data() -> Path | None:
+    """The folder of real weights and photos: $RETRAIN_TEST_DATA, else ../shared."""
+    candidates = [os.environ.get("RETRAIN_TEST_DATA"), str(PROJECT.parent / "shared")]
+    for candidate in candidates:
+        if candidate and (Path(candidate) / "weights").is_dir():
+            return Path(candidate).resolve()
+    return None
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Real weights and photos; under CI they must be there."""
+    found = find_test_data()
+    if found is None:
+        message = "no real weights and photos: set RETRAIN_TEST_DATA to the folder that holds them"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture
+def fake_backbone() -> FakeBackbone:
+    return FakeBackbone()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three classes of twelve small photos."""
+    return make_photos(tmp_path / "photos", {"ant": 12, "bee": 12, "teapot": 12})

@@ -1,0 +1,38 @@
+"""The installed `retrain` command in a folder of its own, as a user would run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import RETRAIN, Outcome
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    unwanted = ("RETRAIN_WORKSPACE", "PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
+
+
+@pytest.fixture
+def retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcome]:
+    """Run `retrain` with some arguments in the test's own folder."""
+
+    def run(*arguments: object, stdin: bytes = b"", **options: Any) -> Outcome:
+        done = subprocess.run(
+            [str(RETRAIN), *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+            env=environment | options.pop("env", {}),
+            timeout=180,
+            **options,
+        )
+        return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run

@@ -1,0 +1,290 @@
+"""Every kind of bad input ends with the documented exit code, one clear line, and nothing lost."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import shutil
+import sqlite3
+import struct
+import subprocess
+import time
+import zlib
+
+import pytest
+from helpers import RETRAIN, TINY, Outcome, make_photos
+from PIL import Image
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes whose header promises 50,000 x 50,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * 1000)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
+
+
+def truncated_jpeg() -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((200, 200), 50).save(file, "JPEG")
+    return file.getvalue()[:2000]
+
+
+def test_no_such_folder(retrain) -> None:
+    assert "nowhere" in retrain("bottlenecks", "nowhere", *TINY).refused()
+
+
+def test_an_empty_folder(retrain, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty" in retrain("bottlenecks", "empty", *TINY).refused()
+
+
+def test_photos_without_class_folders(retrain, photos) -> None:
+    assert "sub-folder" in retrain("bottlenecks", photos / "ant", *TINY).refused()
+
+
+def test_one_class_only(retrain, tmp_path) -> None:
+    make_photos(tmp_path / "one", {"ant": 5})
+    assert "2 classes" in retrain("bottlenecks", "one", *TINY).refused()
+
+
+def test_two_classes_that_differ_only_in_case(retrain, tmp_path) -> None:
+    make_photos(tmp_path / "photos", {"Cat": 5, "cat": 5})
+    line = retrain("bottlenecks", "photos", *TINY).refused()
+    assert "Cat" in line
+    assert "case" in line
+
+
+def test_a_class_whose_images_are_all_bad(retrain, photos) -> None:
+    for path in (photos / "bee").iterdir():
+        path.write_bytes(b"")
+    assert "all are bad in bee" in retrain("bottlenecks", photos, *TINY).refused()
+    assert retrain("cache", "info", "--json").json[0]["bottlenecks"] == 24
+
+
+BAD_IMAGES = {
+    "cut.jpg": (truncated_jpeg(), "truncated"),
+    "text.jpg": (b"this is a text, whatever its name says\n", "not an image"),
+    "empty.jpg": (b"", "0 bytes"),
+    "bomb.png": (bomb(), "50000 x 50000"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_with_strict_a_bad_image_is_an_error(retrain, photos, name: str) -> None:
+    content, reason = BAD_IMAGES[name]
+    (photos / "ant" / name).write_bytes(content)
+    line = retrain("bottlenecks", photos, *TINY, "--strict").refused()
+    assert f"ant/{name}" in line
+    assert reason in line
+
+
+def test_bad_images_are_skipped_counted_and_listed(retrain, photos) -> None:
+    for name, (content, _) in BAD_IMAGES.items():
+        (photos / "bee" / name).write_bytes(content)
+    outcome = retrain("bottlenecks", photos, *TINY)
+    assert outcome.code == 0
+    assert "36 computed, 4 skipped" in outcome.out
+    warnings = {line.split(": ")[1]: line for line in outcome.err.splitlines()}
+    for name, (_, reason) in BAD_IMAGES.items():
+        assert reason in warnings[f"skipped bee/{name}"]
+    bad = retrain("bottlenecks", photos, *TINY, "--json").json["bad"]
+    assert sorted(entry["path"] for entry in bad) == sorted(f"bee/{name}" for name in BAD_IMAGES)
+
+
+def without_privileges() -> list[str]:
+    """Root may read and write everything, unless it gives up that right."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root cannot give up its rights here: there is no setpriv")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def retrain_as_user(tmp_path, environment):
+    def run(*arguments: object) -> Outcome:
+        command = [*without_privileges(), str(RETRAIN), *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def test_an_unreadable_file(retrain_as_user, photos) -> None:
+    (photos / "ant" / "0000.png").chmod(0)
+    outcome = retrain_as_user("bottlenecks", photos, *TINY)
+    assert outcome.code == 0
+    assert "skipped ant/0000.png: cannot be read (Permission denied)" in outcome.err
+    (photos / "bee").chmod(0)
+    assert "bee" in retrain_as_user("bottlenecks", photos, *TINY).refused()
+    (photos / "bee").chmod(0o755)
+
+
+def test_a_read_only_workspace(retrain_as_user, retrain, photos, tmp_path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    line = retrain_as_user("--workspace", closed, "bottlenecks", photos, *TINY).refused()
+    assert "the workspace must be a folder that can be written" in line
+    # One that was filled before can be read, but gets nothing new.
+    assert retrain("bottlenecks", photos, *TINY).code == 0
+    for folder in (tmp_path / ".retrain", *(tmp_path / ".retrain").iterdir()):
+        if folder.is_dir():
+            folder.chmod(0o555)
+    make_photos(photos, {"ant": 20}, seed=3)
+    line = retrain_as_user("bottlenecks", photos, *TINY).refused()
+    assert "written" in line
+
+
+def test_a_workspace_that_cannot_be_made(retrain, photos, tmp_path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    line = retrain("--workspace", "file/inside", "bottlenecks", photos, *TINY).refused()
+    assert "--workspace" in line
+
+
+def test_a_non_latin_class_name_works(retrain, tmp_path) -> None:
+    make_photos(tmp_path / "photos", {"猫": 6, "собака": 6})
+    assert retrain("bottlenecks", "photos", *TINY).code == 0
+    assert retrain("train", "--steps", 20).code == 0
+    assert retrain("runs", "show", "--json").json["classes"] == ["собака", "猫"]
+    assert "猫" in retrain("eval", "--split", "all").out
+
+
+def test_a_full_disk(tmp_path, environment, photos, retrain) -> None:
+    """A limit on the size of files is how a disk that fills up looks to the program."""
+    assert retrain("bottlenecks", photos, *TINY).code == 0
+    make_photos(photos, {"ant": 300}, seed=7)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (180_000, 180_000))
+
+    done = subprocess.run(
+        [str(RETRAIN), "bottlenecks", str(photos), *TINY, "--batch-size", "16"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        preexec_fn=limit,
+        timeout=120,
+    )
+    assert done.returncode == 3, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "free some space" in errors[0]
+    assert "all sound" in retrain("cache", "verify").out
+    kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
+    assert kept >= 36
+    assert retrain("bottlenecks", photos, *TINY).code == 0
+    summary = retrain("bottlenecks", photos, *TINY, "--json").json
+    assert (summary["images"], summary["computed"]) == (324, 0)
+
+
+def test_weights_of_another_architecture(retrain, photos, tmp_path) -> None:
+    from retrain_cli.engine import load_keras
+
+    keras = load_keras()
+    keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35
+    ).save_weights(tmp_path / "v2.weights.h5")
+    line = retrain(
+        "bottlenecks", photos, "--backbone", "mobilenet", "--weights", "v2.weights.h5"
+    ).refused()
+    assert "v2.weights.h5" in line
+    assert "mobilenet" in line
+
+
+def test_weights_that_do_not_exist(retrain, photos) -> None:
+    assert "none.h5" in retrain("bottlenecks", photos, "--weights", "none.h5").refused()
+
+
+def test_weights_that_are_none(retrain, photos, tmp_path) -> None:
+    (tmp_path / "text.weights.h5").write_text("hello")
+    outcome = retrain("bottlenecks", photos, *TINY[:4], "--weights", "text.weights.h5")
+    assert "text.weights.h5" in outcome.refused()
+
+
+def test_imagenet_weights_without_a_network(retrain, photos, tmp_path) -> None:
+    outcome = retrain("bottlenecks", photos, env={"KERAS_HOME": str(tmp_path / "keras")})
+    line = outcome.refused()
+    for part in ("https://", "--weights", str(tmp_path / "keras"), "--backbone mini"):
+        assert part in line
+
+
+def test_an_unknown_layer_and_an_unknown_backbone(retrain, photos) -> None:
+    assert "conv_pw_9" in retrain("bottlenecks", photos, *TINY, "--layer", "conv_pw_99x").refused()
+    line = retrain("bottlenecks", photos, "--backbone", "inceptoin_v3").refused()
+    assert "inception_v3" in line
+
+
+@pytest.mark.parametrize("command", [["eval"], ["label", "x.jpg"], ["runs", "show"]])
+def test_a_run_that_does_not_exist(retrain, photos, command) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    assert "retrain train" in retrain(*command).refused()
+    retrain("train", "--steps", 5, "--name", "orchids")
+    name = ["orchid"] if command[0] == "runs" else ["--run", "orchid"]
+    assert "orchids" in retrain(*command, *name).refused()
+
+
+def test_train_before_bottlenecks(retrain) -> None:
+    assert "retrain bottlenecks IMAGE_DIR" in retrain("train").refused()
+
+
+def test_a_cache_made_by_a_newer_version(retrain, photos, tmp_path) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    (path,) = (tmp_path / ".retrain" / "cache").glob("*.sqlite")
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 1000")
+    connection.close()
+    for command in (["bottlenecks", photos, *TINY], ["train"], ["cache", "info"]):
+        assert "newer version" in retrain(*command).refused()
+    assert path.exists()
+
+
+def test_two_commands_in_one_workspace(retrain, tmp_path, environment) -> None:
+    photos = make_photos(tmp_path / "photos", {"ant": 400, "bee": 400})
+    command = [str(RETRAIN), "bottlenecks", str(photos), *TINY]
+    first = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    owner = tmp_path / ".retrain" / "lock.owner"
+    deadline = time.monotonic() + 60
+    while not owner.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    line = retrain("bottlenecks", photos, *TINY).refused()
+    assert f"(process {first.pid}) is at work" in line
+    out, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
+    assert b"800 computed" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bottleneck"],
+        ["bottlenecks"],
+        ["train", "--steps", "many"],
+        ["train", "--steps", "0"],
+        ["train", "--optimizer", "adma"],
+        ["eval", "--split", "exam"],
+        ["eval", "--top-k", "3,x"],
+        ["eval", "--json", "--csv"],
+        ["label"],
+        ["bottlenecks", ".", "--batch-size", "0"],
+        ["--nonsense"],
+    ],
+)
+def test_wrong_usage_exits_with_2(retrain, arguments) -> None:
+    outcome = retrain(*arguments)
+    assert outcome.code == 2, outcome.err
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err

@@ -1,0 +1,76 @@
+"""A command that is killed at any moment loses no finished batch and damages nothing."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from helpers import RETRAIN, TINY, make_photos
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -> None:
+    photos = make_photos(tmp_path / "photos", {"ant": 300, "bee": 300}, seed=seed)
+    command = [str(RETRAIN), "bottlenecks", str(photos), *TINY, "--batch-size", "4"]
+    victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    cache = tmp_path / ".retrain" / "cache"
+    deadline = time.monotonic() + 60
+    while not list(cache.glob("*.sqlite-wal")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(random.Random(seed).uniform(0, 6))
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+
+    assert "all sound" in retrain("cache", "verify").out
+    kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
+    summary = retrain("bottlenecks", photos, *TINY, "--json").json
+    assert (summary["images"], summary["computed"]) == (600, 600 - kept)
+    assert "all sound" in retrain("cache", "verify").out
+
+
+def test_ctrl_c_keeps_finished_batches_and_exits_with_130(retrain, tmp_path, environment) -> None:
+    photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
+    process = subprocess.Popen(
+        [str(RETRAIN), "bottlenecks", str(photos), *TINY, "--batch-size", "2"],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+    wait_until_something_is_cached(retrain, process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.decode().strip() == "error: interrupted; everything that was finished is kept"
+    kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
+    assert 0 < kept < 1200
+    assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 1200 - kept
+
+
+def test_ctrl_c_in_training_keeps_the_best_so_far(photos, retrain, tmp_path, environment) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    process = subprocess.Popen(
+        [str(RETRAIN), "train", "--steps", "10000000", "--name", "long"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(12)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert b"run long: validation top-1" in out
+    assert b"interrupted: the best so far is kept" in err
+    assert retrain("eval").code == 0
+
+
+def wait_until_something_is_cached(retrain, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        caches = retrain("cache", "info", "--json")
+        if caches.code == 0 and caches.json and caches.json[0]["bottlenecks"]:
+            return
+        time.sleep(0.05)

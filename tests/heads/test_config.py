@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrain_cli.errors import ConfigError
+from retrain_cli.heads.config import OPTIMIZERS, SAMPLINGS, TrainingConfig
+
+
+def test_the_defaults_are_those_of_the_study():
+    config = TrainingConfig().validate()
+    assert (config.steps, config.optimizer, config.learning_rate) == (10_000, "adam", 0.01)
+    assert (config.epsilon, config.batch_size, config.sampling) == (0.1, 100, "balanced")
+    assert (config.testing_percentage, config.validation_percentage) == (10, 10)
+
+
+@given(
+    config=st.builds(
+        TrainingConfig,
+        steps=st.integers(1, 10**6),
+        optimizer=st.sampled_from(OPTIMIZERS),
+        sampling=st.sampled_from(SAMPLINGS),
+        l2=st.floats(0, 10),
+        examples_per_class=st.none() | st.integers(1, 100),
+        classes=st.none() | st.just(("cat", "犬")),
+        patience=st.none() | st.integers(1, 5),
+    )
+)
+def test_settings_survive_json(config: TrainingConfig):
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"steps": 0}, "--steps"),
+        ({"optimizer": "adagrad"}, "--optimizer"),
+        ({"sampling": "random"}, "--sampling"),
+        ({"learning_rate": 0.0}, "--learning-rate"),
+        ({"learning_rate": float("nan")}, "--learning-rate"),
+        ({"epsilon": -1.0}, "--epsilon"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"l2": -0.1}, "--l2"),
+        ({"eval_every": 0}, "--eval-every"),
+        ({"patience": 0}, "--patience"),
+        ({"examples_per_class": 0}, "--examples-per-class"),
+        ({"seed": -1}, "--seed"),
+        ({"testing_percentage": 100}, "--testing-percentage"),
+        ({"validation_percentage": -1}, "--validation-percentage"),
+        ({"testing_percentage": 50, "validation_percentage": 50}, "add up to 100"),
+        ({"classes": ("cat", "cat")}, "--classes"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_its_flag(changes: dict[str, object], flag: str):
+    with pytest.raises(ConfigError, match=flag) as caught:
+        TrainingConfig(**changes).validate()  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_setting_gets_a_suggestion():
+    with pytest.raises(ConfigError, match="did you mean 'learning_rate'"):
+        TrainingConfig.from_dict({"learning_rat": 0.1})
+
+
+def test_a_setting_of_the_wrong_kind_is_refused():
+    with pytest.raises(ConfigError, match="wrong kind"):
+        TrainingConfig.from_dict({"steps": "many"})

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from retrain_cli.errors import RunError
+from retrain_cli.heads import head as head_module
+from retrain_cli.heads.head import Head
+
+
+def make_head(n_classes: int = 5, width: int = 8, seed: int = 0) -> Head:
+    generator = np.random.default_rng(seed)
+    weights = generator.standard_normal((width, n_classes), dtype=np.float32)
+    bias = generator.standard_normal(n_classes, dtype=np.float32)
+    return Head(tuple(f"class {i}" for i in range(n_classes)), weights, bias)
+
+
+def make_bottlenecks(n_images: int = 20, width: int = 8) -> np.ndarray:
+    return np.random.default_rng(9).standard_normal((n_images, width), dtype=np.float32)
+
+
+def test_probabilities_are_the_softmax(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(head_module, "_CHUNK_SCORES", 15)
+    head, vectors = make_head(), make_bottlenecks()
+    logits = vectors @ head.weights + head.bias
+    np.testing.assert_allclose(head.probabilities(vectors), softmax(logits, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        head.log_probabilities(vectors), log_softmax(logits, axis=1), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_huge_logits_do_not_overflow():
+    head = Head(("a", "b"), np.eye(2, dtype=np.float32) * 1e4, np.zeros(2, np.float32))
+    assert head.probabilities(np.eye(2, dtype=np.float32)).tolist() == [[1, 0], [0, 1]]
+    assert np.isfinite(head.log_probabilities(np.eye(2, dtype=np.float32))).all()
+
+
+def test_top_k_is_best_first(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(head_module, "_CHUNK_SCORES", 15)
+    head, vectors = make_head(), make_bottlenecks()
+    indices, scores = head.top_k(vectors, 3)
+    probabilities = head.probabilities(vectors)
+    assert (indices == np.argsort(-probabilities, axis=1)[:, :3]).all()
+    np.testing.assert_allclose(scores, np.take_along_axis(probabilities, indices, 1), rtol=1e-5)
+
+
+def test_more_than_all_classes_is_all():
+    assert make_head().top_k(make_bottlenecks(), 99)[0].shape == (20, 5)
+
+
+def test_bottlenecks_of_another_width_are_refused():
+    with pytest.raises(RunError, match="8 wide"):
+        make_head().logits(np.zeros((2, 7), np.float32))
+
+
+def test_the_initial_head_is_small_and_the_same_each_time():
+    first, second = (Head.initial(("a", "b"), 500, seed=4) for _ in range(2))
+    assert (first.weights == second.weights).all()
+    assert np.abs(first.weights).max() <= 0.002
+    assert 0.0007 < first.weights.std() < 0.0011
+    assert (first.weights != Head.initial(("a", "b"), 500, seed=5).weights).any()
+
+
+def test_a_head_survives_saving(tmp_path: Path):
+    head = Head(("γάτα", "犬 2"), np.ones((3, 2), np.float32), np.zeros(2, np.float32))
+    head.save(tmp_path / "head.npz")
+    loaded = Head.load(tmp_path / "head.npz")
+    assert loaded.labels == head.labels
+    assert (loaded.weights == head.weights).all()
+    assert loaded.weights.dtype == loaded.bias.dtype == np.float32
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "text", "empty", "other", "shape"])
+def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str):
+    path = tmp_path / "head.npz"
+    make_head().save(path)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-40])
+    elif damage == "other":
+        np.savez(path, something=np.zeros(3))
+    elif damage == "shape":
+        np.savez(path, labels=["a"], weights=np.zeros((3, 2)), bias=np.zeros(2))
+    else:
+        path.write_text("not a head" if damage == "text" else "")
+    with pytest.raises(RunError, match="train it again"):
+        Head.load(path)
+
+
+def test_an_object_array_is_not_unpickled(tmp_path: Path):
+    path = tmp_path / "head.npz"
+    np.savez(path, labels=np.array(["a", "b"], object), weights=np.zeros((1, 2)), bias=np.zeros(2))
+    with pytest.raises(RunError):
+        Head.load(path)
+
+
+def test_known_classes_keep_their_weights_and_new_ones_start_neutral():
+    head = make_head(3)
+    extended = head.extended_to(("class 2", "new", "class 0"))
+    assert (extended.weights[:, 0] == head.weights[:, 2]).all()
+    assert (extended.weights[:, 2] == head.weights[:, 0]).all()
+    assert extended.bias[[0, 2]].tolist() == head.bias[[2, 0]].tolist()
+    np.testing.assert_allclose(extended.weights[:, 1], head.weights.mean(axis=1), rtol=1e-5)
+    assert head.extended_to(head.labels) is head
+
+
+def test_a_head_that_knows_none_of_the_classes_is_refused():
+    with pytest.raises(RunError, match="--init-from"):
+        make_head().extended_to(("x", "y"))

@@ -1,0 +1,81 @@
+"""Pieces that tests share: a backbone without an engine, and photos without a camera."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retrain_cli.backbones.spec import BackboneSpec
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+SMALL_SPEC = BackboneSpec(name="mobilenet", weights="random", input_size=32)
+"""A backbone of the table whose input is the fake one's."""
+
+
+RETRAIN = Path(sys.executable).with_name("retrain")
+TINY = ("--backbone", "mobilenet", "--alpha", "0.25", "--weights", "random", "--input-size", "32")
+"""A real backbone that loads and computes fast; what it computes means nothing."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def refused(self, code: int = 3) -> str:
+        """The one line of the error; fails where there is more than that, or another exit code."""
+        assert self.code == code, (self.code, self.out, self.err)
+        assert "Traceback" not in self.err
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        return lines[0]
+
+
+class FakeBackbone:
+    """A few fixed random projections of an 8 x 8 thumbnail: 32 numbers, no engine, no weights."""
+
+    width = 32
+    input_size = (32, 32)
+    device = "cpu:0"
+
+    def __init__(self) -> None:
+        generator = np.random.default_rng(0)
+        self._projection = generator.normal(size=(8 * 8 * 3, self.width)).astype(np.float32)
+        self.images_seen = 0
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        count = len(images)
+        self.images_seen += count
+        blocks = images.reshape(count, 8, 4, 8, 4, 3).mean(axis=(2, 4)).reshape(count, -1)
+        return np.maximum((blocks / 127.5 - 1.0) @ self._projection, 0).astype(np.float32)
+
+
+def make_photos(
+    root: Path, classes: dict[str, int], size: tuple[int, int] = (40, 30), seed: int = 0
+) -> Path:
+    """A tree of small photos: each class has a colour of its own, each photo its own noise."""
+    generator = np.random.default_rng(seed)
+    for number, (name, count) in enumerate(classes.items()):
+        folder = root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        colour = np.random.default_rng(1000 + number).integers(40, 216, 3)
+        for photo in range(count):
+            noise = generator.integers(-40, 40, (size[1], size[0], 3))
+            pixels = np.clip(colour + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{photo:04}.png")
+    return root

@@ -1,0 +1,40 @@
+"""A notebook has the same power as the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import SMALL_SPEC, FakeBackbone
+
+import retrain_cli as rt
+
+
+def test_the_main_job(photos: Path, tmp_path: Path, fake_backbone: FakeBackbone) -> None:
+    workspace = rt.Workspace.locate(tmp_path / "workspace")
+
+    def load(spec: rt.BackboneSpec, device: str) -> FakeBackbone:
+        return fake_backbone
+
+    summary = rt.fill_cache(rt.BottleneckRequest(photos, SMALL_SPEC), workspace, load=load)
+    assert summary.computed == 36
+    trained = rt.train_run(rt.TrainRequest(rt.TrainingConfig(steps=200)), workspace)
+    evaluation = rt.evaluate(rt.EvalRequest(split="all", ks=(1, 2)), workspace)
+    assert evaluation.run.name == trained.run.name
+    labeller = rt.Labeller(rt.LabelRequest(), workspace, load=load)
+    (answer,) = labeller.label([rt.Source(str(photos / "ant" / "0000.png"))])
+    assert answer.labels
+    assert rt.RunStore(workspace.runs_dir).latest().name == trained.run.name
+
+
+def test_every_promised_name_is_there() -> None:
+    for name in rt._HOMES:
+        assert getattr(rt, name) is not None
+        assert name in dir(rt)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = rt.nonsense
+
+
+def test_errors_have_one_base() -> None:
+    with pytest.raises(rt.RetrainError):
+        rt.BackboneSpec(name="nonsense").resolve()

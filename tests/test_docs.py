@@ -1,0 +1,53 @@
+"""The docs speak of what is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import typer.main
+from helpers import PROJECT
+
+from retrain_cli.cli.main import app
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    root = typer.main.get_command(app)
+    return list(root.commands)  # type: ignore[attr-defined]
+
+
+def test_every_command_has_help_and_stands_in_the_readme() -> None:
+    root = typer.main.get_command(app)
+    for name in commands():
+        assert root.commands[name].help, name  # type: ignore[attr-defined]
+        assert f"retrain {name}" in README, name
+
+
+def test_every_option_has_help() -> None:
+    def check(command, path: str) -> None:
+        for parameter in command.params:
+            if parameter.name not in ("help", "install_completion", "show_completion"):
+                assert parameter.help, f"{path} {parameter.name}"
+        for name, child in getattr(command, "commands", {}).items():
+            check(child, f"{path} {name}")
+
+    check(typer.main.get_command(app), "retrain")
+
+
+def test_cli_md_is_not_stale() -> None:
+    script = PROJECT / "tools" / "make_cli_docs.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").glob("*.md")]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"

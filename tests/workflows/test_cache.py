@@ -1,0 +1,98 @@
+"""`retrain cache`: what is there, what is sound, what may go, what comes from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+from helpers import SMALL_SPEC, make_photos
+
+from retrain_cli.errors import CacheError, ConfigError
+from retrain_cli.workflows import cache
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+from retrain_cli.workspace import Workspace
+
+
+def test_info(photos, fill, workspace) -> None:
+    fill(photos)
+    (info,) = cache.list_caches(workspace)
+    assert (info.bottlenecks, info.width, info.in_use) == (36, 32, True)
+    assert info.identity["name"] == "mobilenet"
+    assert info.bytes > 36 * 32 * 4
+
+
+def test_verify_finds_damage_and_repair_removes_it(photos, fill, workspace) -> None:
+    path = fill(photos).cache_path
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE bottlenecks SET vector = zeroblob(128) WHERE rowid = 5")
+    connection.commit()
+    connection.close()
+    (check,) = cache.verify_caches(workspace)
+    assert len(check.damaged) == 1
+    (check,) = cache.verify_caches(workspace, repair=True)
+    assert check.removed == 1
+    (check,) = cache.verify_caches(workspace)
+    assert check.damaged == []
+    assert fill(photos).computed == 1
+
+
+def test_gc_removes_what_no_photo_uses(photos, fill, workspace) -> None:
+    fill(photos)
+    shutil.rmtree(photos / "ant")
+    fill(photos)
+    (dry,) = cache.collect_garbage(workspace, dry_run=True)
+    assert (dry.removed, dry.bottlenecks) == (12, 36)
+    (check,) = cache.collect_garbage(workspace)
+    assert (check.removed, check.bottlenecks) == (12, 24)
+    assert fill(photos).computed == 0
+
+
+def test_merge_brings_what_another_machine_computed(
+    photos, fill, workspace, fake_backbone, tmp_path
+) -> None:
+    other = Workspace(tmp_path / "other")
+    more = make_photos(tmp_path / "more", {"cat": 5, "dog": 5}, seed=3)
+    fill_cache(BottleneckRequest(more, SMALL_SPEC), other, load=lambda spec, device: fake_backbone)
+    fill(photos)
+    (check,) = cache.merge_cache(workspace, other.root)
+    assert (check.removed, check.bottlenecks) == (10, 46)
+    assert fill(more).computed == 0
+    (check,) = cache.merge_cache(workspace, other.root)
+    assert check.removed == 0
+
+
+def test_merge_of_something_else(workspace, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="neither"):
+        cache.merge_cache(workspace, tmp_path)
+
+
+def test_exports_agree_with_each_other(photos, fill, workspace, tmp_path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    fill(photos)
+    for suffix in ("npz", "csv", "parquet"):
+        assert cache.export_cache(workspace, tmp_path / f"out.{suffix}") == 36
+    saved = np.load(tmp_path / "out.npz")
+    table = pq.read_table(tmp_path / "out.parquet")
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert saved["paths"].tolist() == table["path"].to_pylist() == [row["path"] for row in rows]
+    assert set(saved["splits"].tolist()) == {"training", "validation", "test"}
+    from_csv = np.array([[float(row[f"b{i}"]) for i in range(32)] for row in rows], np.float32)
+    np.testing.assert_array_equal(saved["bottlenecks"], from_csv)
+    np.testing.assert_array_equal(
+        saved["bottlenecks"], np.array(table["bottleneck"].to_pylist(), np.float32)
+    )
+
+
+def test_an_export_of_an_unknown_kind(photos, fill, workspace, tmp_path) -> None:
+    fill(photos)
+    with pytest.raises(ConfigError, match=r"\.parquet, \.npz, \.csv"):
+        cache.export_cache(workspace, tmp_path / "out.xlsx")
+
+
+def test_a_cache_that_does_not_exist(photos, fill, workspace) -> None:
+    fill(photos)
+    with pytest.raises(CacheError, match="no cache called 'vgg'"):
+        cache.verify_caches(workspace, "vgg")

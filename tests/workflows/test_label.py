@@ -1,0 +1,130 @@
+"""`Labeller`: in order, as they come, bad files in place, cached vectors used."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import numpy as np
+import pytest
+from helpers import make_photos
+
+from retrain_cli.errors import ConfigError, RunError
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.workflows.label import Labeller, LabelRequest, Source, images_below
+from retrain_cli.workflows.train import TrainRequest, train_run
+
+
+@pytest.fixture
+def labeller(photos, fill, workspace, fake_backbone):
+    fill(photos)
+    train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
+
+    def make(**request) -> Labeller:
+        return Labeller(LabelRequest(**request), workspace, load=lambda spec, device: fake_backbone)
+
+    return make
+
+
+def test_new_photos_are_named_in_order(labeller, tmp_path) -> None:
+    new = make_photos(tmp_path / "new", {"ant": 9, "bee": 9, "teapot": 9}, seed=9)
+    paths = sorted(new.rglob("*.png"), key=lambda path: path.name)
+    answers = list(labeller(batch_size=4).label(Source(str(path)) for path in paths))
+    assert [answer.path for answer in answers] == [str(path) for path in paths]
+    right = [answer.labels[0].label in answer.path for answer in answers]
+    assert np.mean(right) > 0.9
+    for answer in answers:
+        scores = [label.score for label in answer.labels]
+        assert scores == sorted(scores, reverse=True)
+        assert sum(scores) == pytest.approx(1)
+
+
+def test_cached_bottlenecks_are_used_and_agree(labeller, photos, fake_backbone, tmp_path) -> None:
+    path = photos / "ant" / "0000.png"
+    seen = fake_backbone.images_seen
+    cached = next(iter(labeller().label([Source(str(path))])))
+    assert fake_backbone.images_seen == seen
+    changed = tmp_path / "changed.png"
+    changed.write_bytes(path.read_bytes() + b"\0")  # another digest, the same pixels
+    computed = next(iter(labeller().label([Source(str(changed))])))
+    assert fake_backbone.images_seen == seen + 1
+    for one, other in zip(cached.labels, computed.labels, strict=True):
+        assert one.label == other.label
+        assert one.score == pytest.approx(other.score, rel=1e-4)
+
+
+def test_bad_files_are_told_in_their_place(labeller, photos, tmp_path) -> None:
+    text = tmp_path / "note.txt"
+    text.write_text("hello")
+    names = [photos / "ant" / "0000.png", text, tmp_path / "missing.jpg", photos / "bee/0000.png"]
+    answers = list(labeller().label(Source(str(name)) for name in names))
+    assert [bool(answer.error) for answer in answers] == [False, True, True, False]
+    assert "No such file" in answers[2].error
+    assert answers[1].labels == ()
+
+
+def test_each_photo_of_a_slow_pipe_is_answered_before_the_next_comes(labeller, photos) -> None:
+    paths = sorted(photos.rglob("*.png"))[:5]
+    pipe: queue.Queue[str | None] = queue.Queue()
+    answers: queue.Queue[str] = queue.Queue()
+
+    def label() -> None:
+        sources = (Source(path) for path in iter(pipe.get, None))
+        for answer in labeller().label(sources):
+            answers.put(answer.path)
+
+    thread = threading.Thread(target=label)
+    thread.start()
+    for path in paths:
+        pipe.put(str(path))
+        assert answers.get(timeout=20) == str(path)
+    pipe.put(None)
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_the_error_of_a_source_comes_after_the_answers_before_it(labeller, photos) -> None:
+    def sources():
+        yield Source(str(photos / "ant" / "0000.png"))
+        raise ConfigError("the list broke off")
+
+    answers = labeller().label(sources())
+    assert next(answers).labels
+    with pytest.raises(ConfigError, match="broke off"):
+        next(answers)
+
+
+def test_top_k_and_threshold(labeller, photos) -> None:
+    source = Source(str(photos / "ant" / "0000.png"))
+    assert len(next(labeller(top_k=2).label([source])).labels) == 2
+    everything = next(labeller().label([source])).labels
+    middle = everything[0].score
+    assert len(next(labeller(threshold=middle).label([source])).labels) == 1
+
+
+def test_image_bytes(labeller, photos) -> None:
+    path = photos / "ant" / "0000.png"
+    answer = next(labeller().label([Source("stdin:1", path.read_bytes())]))
+    assert (answer.path, answer.error) == ("stdin:1", None)
+    broken = next(labeller().label([Source("stdin:2", b"\xff\xd8\xffhello")]))
+    assert broken.error
+
+
+def test_folders_are_searched_for_images(photos, tmp_path) -> None:
+    (photos / "ant" / "note.txt").write_text("hello")
+    (photos / ".hidden").mkdir()
+    (photos / "ant" / "0000.png").rename(photos / "ant" / "no_extension")
+    found = list(images_below(photos))
+    assert len(found) == 36
+    assert photos / "ant" / "no_extension" in found
+
+
+def test_without_a_run(workspace) -> None:
+    with pytest.raises(RunError):
+        Labeller(LabelRequest(), workspace)
+
+
+@pytest.mark.parametrize("wrong", [{"top_k": 0}, {"threshold": 2.0}, {"batch_size": 0}])
+def test_requests_that_cannot_work(wrong) -> None:
+    with pytest.raises(ConfigError):
+        LabelRequest(**wrong)

@@ -1,0 +1,123 @@
+"""`train_run`: a run that can be read back, evaluated and continued."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import SMALL_SPEC, make_photos
+
+from retrain_cli.errors import ConfigError, RunError, WorkspaceError
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.runs import RunStore
+from retrain_cli.workflows.evaluate import EvalRequest, evaluate
+from retrain_cli.workflows.train import TrainRequest, train_run
+
+CONFIG = TrainingConfig(steps=60, eval_every=20, batch_size=20)
+
+
+def test_a_run_holds_everything(photos, fill, workspace) -> None:
+    fill(photos)
+    summary = train_run(TrainRequest(CONFIG, name="first"), workspace)
+    run = RunStore(workspace.runs_dir).get("first")
+    assert run.labels == ("ant", "bee", "teapot")
+    assert run.config == CONFIG
+    assert len(run.predictions) == 36
+    assert [row.step for row in run.history] == [20, 40, 60]
+    assert run.metrics["test"]["images"] == len(run.predictions.rows("test"))
+    assert summary.test is not None
+    assert summary.test.top1.overall.value == run.metrics["test"]["top1"]
+
+
+def test_colours_are_learnt(photos, fill, workspace) -> None:
+    """Each class has a colour of its own: a head that does not find them is broken."""
+    fill(photos)
+    train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
+    result = evaluate(EvalRequest(split="all"), workspace).result
+    assert result.top1.overall.value > 0.9
+
+
+def test_equal_seeds_give_equal_heads(photos, fill, workspace) -> None:
+    fill(photos)
+    heads = [train_run(TrainRequest(CONFIG), workspace).run.head for _ in range(2)]
+    np.testing.assert_array_equal(heads[0].weights, heads[1].weights)
+
+
+def test_training_without_bottlenecks(workspace) -> None:
+    with pytest.raises(WorkspaceError, match="run `retrain bottlenecks IMAGE_DIR` first"):
+        train_run(TrainRequest(CONFIG), workspace)
+
+
+def test_a_class_that_does_not_exist(photos, fill, workspace) -> None:
+    fill(photos)
+    config = TrainingConfig(steps=10, classes=("ant", "wolf"))
+    with pytest.raises(ConfigError, match="wolf"):
+        train_run(TrainRequest(config), workspace)
+    assert RunStore(workspace.runs_dir).list() == []
+
+
+def test_some_classes_only(photos, fill, workspace) -> None:
+    fill(photos)
+    config = TrainingConfig(steps=20, classes=("teapot", "ant"))
+    run = train_run(TrainRequest(config), workspace).run
+    assert run.labels == ("ant", "teapot")
+    assert len(run.predictions) == 24
+    assert all(not path.startswith("bee/") for path in run.predictions.images.paths)
+
+
+def test_a_class_that_was_added_takes_over_the_known_weights(photos, fill, workspace) -> None:
+    fill(photos)
+    first = train_run(TrainRequest(CONFIG, name="first"), workspace).run
+    make_photos(photos, {"wasp": 8}, seed=5)
+    fill(photos)
+    config = TrainingConfig(steps=1, learning_rate=1e-12, eval_every=1)
+    second = train_run(TrainRequest(config, init_from="first"), workspace).run
+    assert second.labels == ("ant", "bee", "teapot", "wasp")
+    np.testing.assert_allclose(second.head.weights[:, :3], first.head.weights, atol=1e-6)
+
+
+def test_a_run_of_another_backbone_cannot_be_continued(photos, fill, workspace) -> None:
+    from dataclasses import replace
+
+    fill(photos)
+    train_run(TrainRequest(CONFIG, name="first"), workspace)
+    fill(photos, backbone=replace(SMALL_SPEC, pooling="max"))
+    with pytest.raises(RunError, match="same backbone"):
+        train_run(TrainRequest(CONFIG, init_from="first"), workspace)
+
+
+def test_a_name_that_is_taken(photos, fill, workspace) -> None:
+    fill(photos)
+    train_run(TrainRequest(CONFIG, name="first"), workspace)
+    with pytest.raises(RunError, match="taken"):
+        train_run(TrainRequest(CONFIG, name="first"), workspace)
+
+
+def test_a_split_without_images(photos, fill, workspace) -> None:
+    fill(photos)
+    config = TrainingConfig(steps=20, testing_percentage=0)
+    summary = train_run(TrainRequest(config), workspace)
+    assert summary.test is None
+    with pytest.raises(RunError, match="none in its test split"):
+        evaluate(EvalRequest(), workspace)
+
+
+def test_photos_that_are_not_computed_yet(photos, fill, workspace) -> None:
+    """An interrupted extraction: the index knows more than the cache of this backbone."""
+    from dataclasses import replace
+
+    from retrain_cli.errors import CacheError
+
+    fill(photos)
+    other = replace(SMALL_SPEC, pooling="max")
+
+    def interrupted(images):
+        raise KeyboardInterrupt
+
+    from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+
+    with pytest.raises(KeyboardInterrupt):
+        fill_cache(
+            BottleneckRequest(photos, other), workspace, load=lambda spec, device: interrupted
+        )
+    with pytest.raises(CacheError, match="run `retrain bottlenecks` again"):
+        train_run(TrainRequest(CONFIG), workspace)
