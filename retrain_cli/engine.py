@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
-from retrain_cli.errors import ConfigError, DeviceError
+from retrain_cli.errors import ConfigError, DeviceError, RetrainError
+
+_DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 
 _verbose = False
 
@@ -53,6 +56,17 @@ def load_tensorflow() -> ModuleType:
         return import_module("tensorflow")
 
 
+def check_device(wanted: str) -> str:
+    """Return `wanted`, one of `auto`, `cpu`, `gpu` and `gpu:N`; needs no engine.
+
+    Raises:
+        ConfigError: not one of these forms.
+    """
+    if not _DEVICE.fullmatch(wanted):
+        raise ConfigError(f"--device takes auto, cpu, gpu or gpu:N, not {wanted!r}")
+    return wanted
+
+
 def choose_device(wanted: str = "auto") -> str:
     """Resolve `auto`, `cpu`, `gpu` or `gpu:N` to a Keras device name such as `cpu:0` or `gpu:0`.
 
@@ -60,9 +74,7 @@ def choose_device(wanted: str = "auto") -> str:
         ConfigError: not one of these forms.
         DeviceError: a GPU was asked for that the engine does not see.
     """
-    kind, _, number = wanted.partition(":")
-    if kind not in ("auto", "cpu", "gpu") or (number and (kind != "gpu" or not number.isdigit())):
-        raise ConfigError(f"--device takes auto, cpu, gpu or gpu:N, not {wanted!r}")
+    kind, _, number = check_device(wanted).partition(":")
     if kind == "cpu":
         return "cpu:0"
     gpus = list_gpus()
@@ -81,12 +93,17 @@ def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()
     with quiet_engine():
-        return list(keras.distribution.list_devices("gpu"))
+        try:
+            return list(keras.distribution.list_devices("gpu"))
+        except RuntimeError:  # JAX built for the processor alone knows no such platform
+            return []
 
 
 @contextmanager
 def quiet_engine() -> Iterator[None]:
-    """Keep what C++ code writes to standard error off it; replay that if the block fails.
+    """Keep what C++ code writes to standard error off it; replay that if the block has a fault.
+
+    An error of ours says all that is needed, and Ctrl-C is no fault.
 
     Environment switches come first, for they also silence what is logged after the block.
     """
@@ -103,6 +120,8 @@ def quiet_engine() -> Iterator[None]:
         os.dup2(chatter.fileno(), 2)
         try:
             yield
+        except (RetrainError, KeyboardInterrupt):
+            raise
         except BaseException:
             chatter.seek(0)
             os.write(terminal, chatter.read())
