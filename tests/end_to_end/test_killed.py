@@ -31,6 +31,11 @@ def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -
     assert "all sound" in retrain("cache", "verify").out
 
 
+def heed_ctrl_c() -> None:
+    """A test-suite that runs in the background hands down that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_finished_batches_and_exits_with_130(retrain, tmp_path, environment) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
     process = subprocess.Popen(
@@ -38,6 +43,7 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(retrain, tmp_path, env
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
     )
     wait_until_something_is_cached(retrain, process)
     process.send_signal(signal.SIGINT)
@@ -57,6 +63,7 @@ def test_ctrl_c_in_training_keeps_the_best_so_far(photos, retrain, tmp_path, env
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
     )
     time.sleep(12)
     process.send_signal(signal.SIGINT)
