@@ -16,7 +16,9 @@ from retrain_cli.backbones.spec import BackboneSpec
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-SMALL_SPEC = BackboneSpec(name="mobilenet", weights="random", input_size=32)
+SMALL_SPEC = BackboneSpec(
+    name="mobilenet", weights="random", input_size=32, precision="float32", runtime="keras"
+)
 """A backbone of the table whose input is the fake one's."""
 
 
