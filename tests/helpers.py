@@ -23,7 +23,18 @@ SMALL_SPEC = BackboneSpec(
 
 
 RETRAIN = Path(sys.executable).with_name("retrain")
-TINY = ("--backbone", "mobilenet", "--alpha", "0.25", "--weights", "random", "--input-size", "32")
+TINY = (
+    "--backbone",
+    "mobilenet",
+    "--alpha",
+    "0.25",
+    "--weights",
+    "random",
+    "--input-size",
+    "32",
+    "--runtime",
+    "keras",
+)
 """A real backbone that loads and computes fast; what it computes means nothing."""
 
 
