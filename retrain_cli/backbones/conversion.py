@@ -12,7 +12,7 @@ from retrain_cli.backbones.kept_models import XML, KeptModel, converted_from, ke
 from retrain_cli.backbones.keras_model import KerasModelBackbone, build_keras_backbone
 from retrain_cli.backbones.reasons import reason_of
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import load_openvino, quiet_engine
+from retrain_cli.engine import load_keras, load_openvino, load_tensorflow, quiet_engine
 from retrain_cli.errors import BackboneError
 
 LEAST_COSINE = 0.9999
@@ -57,15 +57,29 @@ def _message(spec: BackboneSpec, reason: str) -> str:
 
 
 def _write_model(backbone: KerasModelBackbone, xml: Path) -> None:
-    openvino = load_openvino()
-    raw = xml.with_name("raw.xml")
-    backbone.model.export(str(raw), format="openvino", verbose=False)
-    model = openvino.Core().read_model(raw)
+    on_tensorflow = load_keras().backend.backend() == "tensorflow"
+    model = _trace(backbone) if on_tensorflow else _export(backbone, xml.with_name("raw.xml"))
     _neutral_names(model)
-    openvino.serialize(model, xml)
-    del model  # it maps the file that goes now
-    raw.unlink()
-    raw.with_suffix(".bin").unlink()
+    load_openvino().serialize(model, xml)
+
+
+def _trace(backbone: KerasModelBackbone) -> Any:
+    """The same as Keras's own export, which needs one version of OpenVINO or another."""
+    tensorflow = load_tensorflow()
+    images = tensorflow.TensorSpec((None, *backbone.input_size, 3), "uint8")
+    function = tensorflow.function(lambda batch: backbone.model(batch, training=False))
+    return load_openvino().convert_model(function.get_concrete_function(images))
+
+
+def _export(backbone: KerasModelBackbone, xml: Path) -> Any:
+    """Keras's own export, for its engines other than TensorFlow."""
+    backbone.model.export(str(xml), format="openvino", verbose=False)
+    model = (
+        load_openvino().Core().read_model(xml.read_bytes(), xml.with_suffix(".bin").read_bytes())
+    )
+    xml.unlink()
+    xml.with_suffix(".bin").unlink()
+    return model
 
 
 def _neutral_names(model: Any) -> None:
@@ -87,6 +101,6 @@ def _agreement(backbone: KerasModelBackbone, xml: Path) -> float:
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = load_openvino().Core().compile_model(xml, "CPU", hints)
     ours = compiled([images])[0]
-    theirs = np.asarray(backbone.model(images, training=False))
+    theirs = load_keras().ops.convert_to_numpy(backbone.model(images, training=False))
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(((ours * theirs).sum(1) / norms).min())

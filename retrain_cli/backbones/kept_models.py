@@ -98,6 +98,17 @@ def keep_model(models: Path, spec: BackboneSpec, write: Callable[[Path], None]) 
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def copy_kept_models(source: Path, models: Path) -> None:
+    """Take over the kept models of another folder, if it is there."""
+    for folder in sorted(source.glob(f"*-{'[0-9a-f]' * 2 * _DIGEST_BYTES}")):
+        target = models / folder.name
+        if not target.exists():
+            models.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=models))
+            shutil.copytree(folder, draft, dirs_exist_ok=True)
+            draft.rename(target)
+
+
 def digest_model(folder: Path) -> str:
     """BLAKE2b-64 of graph and weights, as 16 hex digits; the writer's version does not count."""
     graph = (folder / XML).read_bytes().rpartition(b"\t<rt_info>")[0]

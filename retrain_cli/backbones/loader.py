@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.backbones.machine import check_on_processor
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import choose_device
-from retrain_cli.errors import ConfigError
 
 
 class Backbone(Protocol):
@@ -50,7 +50,7 @@ def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None 
     if resolved.runtime == "openvino":
         from retrain_cli.backbones.openvino_model import build_openvino_backbone
 
-        _check_on_processor(resolved, device)
+        check_on_processor(resolved, device)
         return build_openvino_backbone(resolved, models)
     chosen = choose_device(device)
     if resolved.is_hub:
@@ -60,11 +60,3 @@ def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None 
     from retrain_cli.backbones.keras_model import build_keras_backbone
 
     return build_keras_backbone(resolved.settled_on_keras(), chosen)
-
-
-def _check_on_processor(spec: BackboneSpec, device: str) -> None:
-    if device not in ("auto", "cpu"):
-        raise ConfigError(
-            f"OpenVINO computes {spec.label()} on the processor, so --device {device} cannot be: "
-            "leave --device out, or compute bottlenecks with --runtime keras"
-        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import choose_device, gpu_capability, has_openvino, may_have_gpu
+from retrain_cli.errors import ConfigError
 
 _BFLOAT16_FROM = (8, 0)
 _FLOAT16_FROM = (7, 0)
@@ -37,7 +38,9 @@ def choose_for_machine(spec: BackboneSpec, device: str) -> Choice:
     """
     if spec.runtime == "keras" and spec.precision != "auto":
         return Choice(spec)
-    if spec.runtime != "openvino" and _is_gpu(device):
+    if spec.runtime == "openvino":
+        check_on_processor(spec, device)
+    elif _is_gpu(device):
         return Choice(replace(spec, runtime="keras", precision=_gpu_precision(spec, device)))
     if spec.runtime == "keras" or not (spec.runtime == "openvino" or has_openvino()):
         return Choice(spec.settled_on_keras(), "" if spec.runtime == "keras" else NO_OPENVINO)
@@ -65,3 +68,16 @@ def _processor_precision(spec: BackboneSpec) -> Precision:
     from retrain_cli.backbones.openvino_model import has_bfloat16
 
     return "bfloat16" if has_bfloat16() else "float32"
+
+
+def check_on_processor(spec: BackboneSpec, device: str) -> None:
+    """Refuse OpenVINO on a device that it does not compute on.
+
+    Raises:
+        ConfigError: a GPU was asked for.
+    """
+    if device not in ("auto", "cpu"):
+        raise ConfigError(
+            f"OpenVINO computes {spec.label()} on the processor, so --device {device} cannot be: "
+            "leave --device out, or compute bottlenecks with --runtime keras"
+        )

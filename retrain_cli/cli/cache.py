@@ -27,7 +27,7 @@ def info(ctx: typer.Context, json: _Json = False) -> None:
     elif not caches:
         console.note("no cache yet: `retrain bottlenecks IMAGE_DIR` makes one")
     else:
-        columns = ("cache", "bottlenecks", "width", "size", "precision", "img/s", "")
+        columns = ("cache", "bottlenecks", "width", "size", "precision", "runtime", "img/s", "")
 
         def row(cache: CacheInfo) -> list[str]:
             rate = cache.images_per_second
@@ -37,6 +37,7 @@ def info(ctx: typer.Context, json: _Json = False) -> None:
                 str(cache.width or ""),
                 console.size(cache.bytes),
                 str(cache.identity.get("precision", "")),
+                str(cache.identity.get("runtime", "keras")),
                 f"{rate:.1f}" if rate else "",
                 "last used" if cache.in_use else "",
             ]
