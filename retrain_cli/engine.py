@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from retrain_cli.errors import ConfigError, DeviceError
+from retrain_cli.errors import ConfigError, DeviceError, RetrainError
+
+_DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 
 _GPU_FILES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
 """Where Linux shows the drivers of NVIDIA and AMD, and Windows its own inside WSL."""
@@ -89,6 +92,17 @@ def may_have_gpu() -> bool:
     return sys.platform != "linux" or any(Path(path).exists() for path in _GPU_FILES)
 
 
+def check_device(wanted: str) -> str:
+    """Return `wanted`, one of `auto`, `cpu`, `gpu` and `gpu:N`; needs no engine.
+
+    Raises:
+        ConfigError: not one of these forms.
+    """
+    if not _DEVICE.fullmatch(wanted):
+        raise ConfigError(f"--device takes auto, cpu, gpu or gpu:N, not {wanted!r}")
+    return wanted
+
+
 def choose_device(wanted: str = "auto") -> str:
     """Resolve `auto`, `cpu`, `gpu` or `gpu:N` to a Keras device name such as `cpu:0` or `gpu:0`.
 
@@ -96,9 +110,7 @@ def choose_device(wanted: str = "auto") -> str:
         ConfigError: not one of these forms.
         DeviceError: a GPU was asked for that the engine does not see.
     """
-    kind, _, number = wanted.partition(":")
-    if kind not in ("auto", "cpu", "gpu") or (number and (kind != "gpu" or not number.isdigit())):
-        raise ConfigError(f"--device takes auto, cpu, gpu or gpu:N, not {wanted!r}")
+    kind, _, number = check_device(wanted).partition(":")
     if kind == "cpu":
         return "cpu:0"
     gpus = list_gpus()
@@ -117,7 +129,10 @@ def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()
     with quiet_engine():
-        return list(keras.distribution.list_devices("gpu"))
+        try:
+            return list(keras.distribution.list_devices("gpu"))
+        except RuntimeError:  # JAX built for the processor alone knows no such platform
+            return []
 
 
 def gpu_capability(device: str) -> tuple[int, int]:
@@ -141,7 +156,9 @@ def gpu_capability(device: str) -> tuple[int, int]:
 
 @contextmanager
 def quiet_engine() -> Iterator[None]:
-    """Keep what C++ code writes to standard error off it; replay that if the block fails.
+    """Keep what C++ code writes to standard error off it; replay that if the block has a fault.
+
+    An error of ours says all that is needed, and Ctrl-C is no fault.
 
     Environment switches come first, for they also silence what is logged after the block.
     """
@@ -158,6 +175,8 @@ def quiet_engine() -> Iterator[None]:
         os.dup2(chatter.fileno(), 2)
         try:
             yield
+        except (RetrainError, KeyboardInterrupt):
+            raise
         except BaseException:
             chatter.seek(0)
             os.write(terminal, chatter.read())

@@ -140,19 +140,40 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A hidden draft beside `path`, of the same suffix, that takes its place when the block ends.
+
+    Whatever stops the block, `path` stays as it was and nothing of the draft remains.
+
+    Raises:
+        WorkspaceError: the folder cannot be written, or the disk is full.
+    """
+    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
+        with writing_to(path):
+            yield draft
+            draft.replace(path)
+    finally:
         with suppress(OSError):
-            temporary.unlink()
+            draft.unlink()
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Say in our words that `path` cannot be written, where the block raises `OSError`."""
+    try:
+        yield
+    except OSError as error:
         raise WorkspaceError(
             f"{path} could not be written ({error.strerror or error}): "
-            "free some space or choose another folder"
+            "free some space or choose another place"
         ) from error
 
 

@@ -140,8 +140,7 @@ class BackboneSpec:
         Raises:
             RetrainError: as `resolve`.
         """
-        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
-        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+        return identity_fingerprint(self.identity())
 
     def slug(self) -> str:
         """A file name for the cache, such as "inception_v3-mixed8-1a2b3c4d5e6f"."""
@@ -151,16 +150,7 @@ class BackboneSpec:
     def label(self) -> str:
         """A short text for people, such as "inception_v3 (mixed8, 299 px, bfloat16)"."""
         spec = self.resolve()
-        details = [
-            f"alpha {spec.alpha:g}" if spec.alpha is not None else "",
-            spec.layer or "",
-            f"{spec.input_size} px" if spec.input_size else "",
-            "max pooling" if spec.pooling == "max" else "",
-            "random weights" if spec.weights == RANDOM else "",
-            spec.precision if spec.precision not in ("auto", "float32") else "",
-            "OpenVINO" if spec.runtime == "openvino" else "",
-        ]
-        text = ", ".join(detail for detail in details if detail)
+        text = settings_of(spec.to_dict())
         return f"{spec._short_name()} ({text})" if text else spec._short_name()
 
     def width(self) -> int | None:
@@ -203,6 +193,27 @@ class BackboneSpec:
         if not self.is_hub:
             return self.name
         return "hub_" + "_".join(self.hub_source.rstrip("/").split("/")[-2:])
+
+
+def settings_of(values: Mapping[str, Any]) -> str:
+    """Whatever is not the usual in a resolved spec's fields, or in an identity, for people."""
+    details = [
+        f"alpha {values['alpha']:g}" if values["alpha"] is not None else "",
+        values["layer"] or "",
+        f"{values['input_size']} px" if values["input_size"] else "",
+        "max pooling" if values["pooling"] == "max" else "",
+        values["resize"] if values["resize"] != "squash" else "",
+        "random weights" if values["weights"].startswith(RANDOM) else "",
+        values["precision"] if values["precision"] not in ("auto", "float32") else "",
+        "OpenVINO" if values.get("runtime") == "openvino" else "",
+    ]
+    return ", ".join(detail for detail in details if detail)
+
+
+def identity_fingerprint(identity: Mapping[str, Any]) -> str:
+    """12 hex digits of BLAKE2b over an identity as canonical JSON."""
+    text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _check_choices(spec: BackboneSpec) -> None:

@@ -31,6 +31,7 @@ from retrain_cli.bottlenecks.batching import (
 )
 from retrain_cli.bottlenecks.file_index import FileRecord
 from retrain_cli.bottlenecks.reader import Decoder, Examined, examine_file
+from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError, ImageError
 
 _RECORDS_PER_WRITE = 1000
@@ -55,12 +56,21 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A file to look into; `folder` is relative to the dataset's root."""
+    """A file to look into.
+
+    Attributes:
+        folder: relative to the dataset's root.
+        name: its name in there.
+        size: bytes.
+        mtime_ns: time of the last change, nanoseconds.
+        was_bad: it did not change since it was found to be no good.
+    """
 
     folder: str
     name: str
     size: int
     mtime_ns: int
+    was_bad: bool = False
 
     def path(self, root: Path) -> Path:
         """Where it lies."""
@@ -88,6 +98,7 @@ class ExtractionSettings:
             raise ConfigError(f"--batch-size must be at least 1, not {self.batch_size}")
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"--workers must be at least 1, not {self.workers}")
+        check_device(self.device)
 
     @property
     def threads(self) -> int:

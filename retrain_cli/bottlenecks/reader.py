@@ -49,6 +49,8 @@ def examine_file(path: Path, decode: Decoder, is_cached: Callable[[bytes], bool]
         data = _read_image_bytes(path)
     except OSError as error:
         return Examined(problem=f"cannot be read ({error.strerror or error})")
+    except ValueError:  # what Python raises for such a name
+        return Examined(problem="a NUL in its name; a list separated by NULs needs -0")
     except ImageError as error:
         return Examined(problem=str(error))
     return Examined() if data is None else examine_bytes(data, decode, is_cached)

@@ -58,7 +58,10 @@ def _scan_folder(
         if record is not None and record.digest in cached and record.problem is None:
             scan.cached += 1
         else:
-            scan.pending.append(PendingFile(folder.path, file.name, file.size, file.mtime_ns))
+            was_bad = record is not None and record.problem is not None
+            scan.pending.append(
+                PendingFile(folder.path, file.name, file.size, file.mtime_ns, was_bad)
+            )
 
 
 def is_unchanged(file: FoundFile, known: dict[str, FileRecord]) -> bool:

@@ -7,6 +7,7 @@ photo computes nothing. Every row carries a checksum, so that damage is found an
 from __future__ import annotations
 
 import json
+import os
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -229,6 +230,15 @@ class BottleneckStore:
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock, translated_errors(self.path):
             return self._connection.execute(sql, values).fetchall()
+
+
+def open_to_read(path: Path) -> BottleneckStore:
+    """Open the cache at `path` without writing where it cannot be written, as on a read-only disk.
+
+    Raises:
+        CacheError: missing, damaged, or made by a newer version.
+    """
+    return BottleneckStore(path, read_only=not os.access(path, os.W_OK))
 
 
 def _row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import CacheError
+
+if TYPE_CHECKING:
+    from retrain_cli.workflows.cache import CacheCheck
 
 app = typer.Typer(help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True)
 
@@ -19,15 +23,16 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 @app.command()
 def info(ctx: typer.Context, json: _Json = False) -> None:
     """Show sizes and counts for each backbone."""
+    from retrain_cli.backbones.spec import settings_of
     from retrain_cli.workflows.cache import CacheInfo, list_caches
 
     caches = list_caches(workspace_of(ctx))
     if json:
         console.document([{**vars(cache), "path": str(cache.path)} for cache in caches])
     elif not caches:
-        console.note("no cache yet: `retrain bottlenecks IMAGE_DIR` makes one")
+        _note_if_none(caches)
     else:
-        columns = ("cache", "bottlenecks", "width", "size", "precision", "runtime", "img/s", "")
+        columns = ("cache", "bottlenecks", "width", "size", "settings", "img/s", "")
 
         def row(cache: CacheInfo) -> list[str]:
             rate = cache.images_per_second
@@ -36,8 +41,7 @@ def info(ctx: typer.Context, json: _Json = False) -> None:
                 f"{cache.bottlenecks:,}",
                 str(cache.width or ""),
                 console.size(cache.bytes),
-                str(cache.identity.get("precision", "")),
-                str(cache.identity.get("runtime", "keras")),
+                settings_of(cache.identity),
                 f"{rate:.1f}" if rate else "",
                 "last used" if cache.in_use else "",
             ]
@@ -62,7 +66,8 @@ def verify(
 
     checks = verify_caches(workspace_of(ctx), cache, repair=repair)
     if json:
-        console.document([_check_dict(check.__dict__) for check in checks])
+        console.document([_check_dict(check) for check in checks])
+    _note_if_none(checks)
     for check in checks:
         for damage in check.damaged:
             console.warn(f"{check.name}: {damage.digest or 'the file'}: {damage.reason}")
@@ -94,8 +99,9 @@ def gc(
 
     checks = collect_garbage(workspace_of(ctx), dry_run=dry_run)
     if json:
-        console.document([_check_dict(check.__dict__) for check in checks])
+        console.document([_check_dict(check) for check in checks])
         return
+    _note_if_none(checks)
     for check in checks:
         verb = "would be removed" if dry_run else "removed"
         console.line(f"{check.name}: {check.removed:,} {verb}, {check.bottlenecks:,} in the cache")
@@ -127,6 +133,10 @@ def export(
     console.note(f"wrote {count:,} bottlenecks to {target}")
 
 
-def _check_dict(check: dict[str, Any]) -> dict[str, Any]:
-    damaged = [{"digest": d.digest, "reason": d.reason} for d in check["damaged"]]
-    return {**check, "damaged": damaged}
+def _note_if_none(caches: Sequence[object]) -> None:
+    if not caches:
+        console.note("no cache yet: `retrain bottlenecks IMAGE_DIR` makes one")
+
+
+def _check_dict(check: CacheCheck) -> dict[str, Any]:
+    return {**vars(check), "damaged": [vars(damage) for damage in check.damaged]}

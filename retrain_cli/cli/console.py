@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+_LEAST_WIDTH = 10
+"""Columns of text on a narrow terminal are broken over lines, but no narrower than this."""
+
 _SECONDS_BETWEEN_LINES = 30.0
 """How often progress speaks where standard error is no terminal."""
 
@@ -44,11 +47,13 @@ class Table:
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
-    """Take over `--quiet` and `--verbose`; file names of any bytes can be printed from here on."""
+    """Take over `--quiet` and `--verbose`; names of any bytes can be printed from here on."""
     _settings.quiet = quiet
     _settings.verbose = verbose
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")
+        # A pipe carries UTF-8 whatever the locale; a terminal knows best what it can show.
+        encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="surrogateescape")
 
 
 def is_verbose() -> bool:
@@ -105,13 +110,20 @@ def styled(text: str) -> None:
 
 def _ruled(content: Table) -> Any:
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table as RichTable
     from rich.text import Text
 
     ruled = RichTable(title=content.title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for index, column in enumerate(content.columns):
         numeric = index in content.right
-        ruled.add_column(column, justify="right" if numeric else "left", no_wrap=numeric)
+        cells = [column, *(row[index] for row in content.rows)]
+        ruled.add_column(
+            column,
+            justify="right" if numeric else "left",
+            no_wrap=numeric,
+            min_width=min(_LEAST_WIDTH, max(cell_len(cell) for cell in cells)),
+        )
     for row in content.rows:
         ruled.add_row(*(Text(printable(cell)) for cell in row))
     return ruled

@@ -80,7 +80,7 @@ def _headline(evaluation: Evaluation) -> str:
 
 
 def _figures(result: EvalResult) -> console.Table:
-    interval = "95% interval"
+    interval = "95% CI"
     columns = ("", "all", interval, "INT", interval, "EXT", interval)
     rows = [
         [
@@ -97,7 +97,7 @@ def _figures(result: EvalResult) -> console.Table:
 def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return (_NOT_DEFINED, "")
-    return (f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}")
+    return (f"{estimate.value:.1%}", f"{100 * estimate.low:.1f}-{estimate.high:.1%}")
 
 
 def _class_columns(result: EvalResult) -> list[str]:

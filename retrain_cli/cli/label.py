@@ -121,9 +121,8 @@ def _named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
     for path in paths:
         names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])
         for name in names:
-            folder = Path(name)
-            if folder.is_dir():
-                yield from (Source(str(image)) for image in images_below(folder))
+            if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
+                yield from (Source(str(image)) for image in images_below(Path(name)))
             else:
                 yield Source(name)
 

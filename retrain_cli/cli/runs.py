@@ -8,6 +8,7 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.errors import RetrainError
 
 if TYPE_CHECKING:
     from retrain_cli.heads.runs import Run, RunStore
@@ -23,7 +24,7 @@ def list_runs(ctx: typer.Context, json: _Json = False) -> None:
     """List the runs of the workspace, newest first."""
     if ctx.invoked_subcommand is not None:
         return
-    runs = _store(ctx).list()
+    runs = [run for run in _store(ctx).list() if _is_readable(run)]
     if json:
         console.document([_summary(run) for run in runs])
     elif not runs:
@@ -55,7 +56,7 @@ def rm(
     store = _store(ctx)
     for name in runs:  # all must exist before any goes
         store.get(name)
-    for name in runs:
+    for name in dict.fromkeys(runs):
         store.remove(name)
         console.note(f"removed run {name}")
 
@@ -70,6 +71,16 @@ def _store(ctx: typer.Context) -> RunStore:
     from retrain_cli.heads.runs import RunStore
 
     return RunStore(workspace_of(ctx).runs_dir)
+
+
+def _is_readable(run: Run) -> bool:
+    """Whether the list can show it; a damaged run is named, and keeps no other from being seen."""
+    try:
+        _row(run)
+    except RetrainError as error:
+        console.warn(str(error))
+        return False
+    return True
 
 
 def _row(run: Run) -> list[str]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ConfigError, MissingExtraError, WorkspaceError
+from retrain_cli.errors import ConfigError, MissingExtraError
+from retrain_cli.workspace import replacing
 
 _ROWS_AT_A_TIME = 2000
 
@@ -63,23 +62,8 @@ def export_bottlenecks(rows: ExportRows, target: Path) -> None:
         raise ConfigError(
             f"an export ends with {', '.join(writers)}, which names its format; not {target.name!r}"
         )
-    with _replacing(target) as temporary:
-        write(rows, temporary)
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{target.suffix}")
-    try:
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        raise WorkspaceError(
-            f"{target} could not be written ({error.strerror or error}): choose another place"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with replacing(target) as draft:
+        write(rows, draft)
 
 
 def _write_npz(rows: ExportRows, path: Path) -> None:

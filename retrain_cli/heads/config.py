@@ -19,6 +19,7 @@ SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )
+MOST_BATCH = 100_000  # a step of 2048 wide bottlenecks then takes 1 GB
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class TrainingConfig:
         for name in ("steps", "batch_size", "eval_every", "examples_per_class", "patience"):
             yield from _not_at_least(name, getattr(self, name), 1)
         yield from _not_at_least("seed", self.seed, 0)
+        if self.batch_size > MOST_BATCH:
+            yield (
+                f"--batch-size must be at most {MOST_BATCH}, not {self.batch_size}: "
+                "--optimizer lbfgs takes all images at once"
+            )
         for name in ("learning_rate", "epsilon"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):

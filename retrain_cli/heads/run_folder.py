@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from retrain_cli.errors import RunError
+from retrain_cli.workspace import writing_to
 
 _DRAFT, _REMOVED = ".draft-", ".removed-"
 
@@ -42,8 +43,10 @@ class RunFolder:
         """
         draft = root / f"{_DRAFT}{uuid.uuid4().hex[:12]}"
         try:
-            with FileLock(_lock_of(draft)):
-                draft.mkdir()
+            with ExitStack() as stack:
+                with writing_to(root):
+                    stack.enter_context(FileLock(_lock_of(draft)))
+                    draft.mkdir()
                 yield cls(root, name, draft)
         finally:
             _discard(draft)

@@ -21,6 +21,7 @@ from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, StoppedBy, read_history, write_history
 from retrain_cli.heads.run_folder import RunFolder, check_name, clean_leftovers, is_run
 from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.workspace import writing_to
 
 FORMAT_VERSION = 1  # of the run folder; raised when an older reader would misread it
 
@@ -180,9 +181,11 @@ class RunWriter:
 
         Raises:
             RunError: another run took the name meanwhile.
+            WorkspaceError: the disk is full.
         """
-        contents.write(self.folder)
-        self.run = Run(self._folder.publish())
+        with writing_to(self._folder.root):
+            contents.write(self.folder)
+            self.run = Run(self._folder.publish())
         return self.run
 
 
@@ -255,9 +258,11 @@ class RunStore:
 
         Raises:
             RunError: the name is taken or cannot be a folder's.
+            WorkspaceError: the workspace cannot be written.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        clean_leftovers(self.root)
+        with writing_to(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            clean_leftovers(self.root)
         if name is not None and (self.root / check_name(name)).exists():
             raise RunError(
                 f"a run's name must be new, but {name!r} is taken: "

@@ -101,9 +101,8 @@ class _GradientLoop:
         by_flops = max(1, int(_MOST_BLOCK_FLOPS / step_flops))
         self._block_steps = min(_MOST_BLOCK_STEPS, by_flops, feeder.max_steps)
         self._done = 0
-        self._sums = np.zeros(
-            2
-        )  # of losses and right answers over the steps since the last evaluation
+        # Of losses and right answers, over the steps since the last evaluation.
+        self._sums = np.zeros(2)
         self._evaluated = 0
 
     def run(self) -> TrainedHead:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import DatasetError
 from retrain_cli.images.source_classes import SourceClass, SourceClasses, normalise_name
 
 Origin = Literal["INT", "EXT"]
@@ -72,7 +72,7 @@ def match_origins(
         One origin per class, in the order of `class_names`.
 
     Raises:
-        ConfigError: the override file cannot be read, or a line of it makes no sense.
+        DatasetError: the override file cannot be read, or a line of it makes no sense.
     """
     origins = {name: _match(name, source) for name in class_names}
     if override is not None:
@@ -96,7 +96,9 @@ def _internal(class_name: str, found: Sequence[SourceClass]) -> ClassOrigin:
         for one in found
     ]
     wnids = tuple(one.wnid for one in found)
-    matched = " | ".join(f"{wnid} {name}" for wnid, name in zip(wnids, names, strict=True))
+    pairs = zip(wnids, names, strict=True)
+    # A source class without a WordNet id goes by its name alone.
+    matched = " | ".join(name if wnid == name else f"{wnid} {name}" for wnid, name in pairs)
     return ClassOrigin(class_name, "INT", wnids, matched)
 
 
@@ -141,9 +143,10 @@ def _read_rulings(path: Path, class_names: Mapping[str, ClassOrigin]) -> Iterato
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
             f"--int-ext takes a UTF-8 CSV file of class,int|ext or class,wnid; received "
-            f"{str(path)!r} ({error}): check the path and the encoding"
+            f"{str(path)!r} ({reason}): check the path and the encoding"
         ) from error
     for number, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]
@@ -165,4 +168,4 @@ def _is_header(cells: Sequence[str], class_names: Mapping[str, ClassOrigin]) -> 
 
 def _refuse(path: Path, line: int, what: str) -> NoReturn:
     """Raise the error for one line of an override file."""
-    raise ConfigError(f"each line of an --int-ext file rules one class; {path} line {line} {what}")
+    raise DatasetError(f"each line of an --int-ext file rules one class; {path} line {line} {what}")

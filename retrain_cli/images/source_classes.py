@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import DatasetError
 
 TABLE_HEADER: Final = ("index", "wnid", "synonyms")
 SYNONYM_SEPARATOR = "; "
@@ -92,7 +92,7 @@ def load_source_classes(which: str) -> SourceClasses | None:
         The classes, or None for `none`.
 
     Raises:
-        ConfigError: the file cannot be read or a line of it makes no sense.
+        DatasetError: the file cannot be read or a line of it makes no sense.
     """
     if which == "none":
         return None
@@ -111,9 +111,10 @@ def _load_file(path: Path) -> SourceClasses:
     try:
         return _parse(str(path), path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
             f"--source-classes takes imagenet, none or a UTF-8 text file; received {str(path)!r} "
-            f"({error}): give one of these"
+            f"({reason}): give one of these"
         ) from error
 
 
@@ -125,13 +126,13 @@ def _parse(name: str, text: str) -> SourceClasses:
     seen: dict[str, SourceClass] = {}
     for number, one in parsed:
         if one.wnid.lower() in seen or one.index != len(seen):
-            raise ConfigError(
+            raise DatasetError(
                 f"source classes must be numbered 0, 1, 2 ... with an id of their own; {name} line "
                 f"{number} has index {one.index} and {one.wnid!r}: correct or remove that line"
             )
         seen[one.wnid.lower()] = one
     if not seen:
-        raise ConfigError(f"a file of source classes has one class per line; {name} is empty")
+        raise DatasetError(f"a file of source classes has one class per line; {name} is empty")
     return index_classes(name, seen.values())
 
 
@@ -144,7 +145,7 @@ def _parse_table(
             continue
         synonyms = _stripped(row[2].split(SYNONYM_SEPARATOR.strip())) if len(row) == 3 else ()
         if not synonyms or not row[0].strip().isdecimal():
-            raise ConfigError(
+            raise DatasetError(
                 f"a row of source classes is index,wnid,synonyms; {name} line {number} is "
                 f"{','.join(row)!r}: correct it"
             )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrain_cli.errors import ConfigError, RetrainError
+from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
+from retrain_cli.workspace import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,23 +34,14 @@ def plot_histogram(result: EvalResult, path: Path) -> None:
 
     Raises:
         ConfigError: another suffix.
-        RetrainError: the file cannot be written.
+        WorkspaceError: the file cannot be written.
     """
     suffix = path.suffix.lower().lstrip(".")
     if suffix not in FORMATS:
         raise ConfigError(f"--plot takes a file ending in .png, .svg or .pdf, not {path.name!r}")
     figure = _draw(result)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with replacing(path) as draft:
         figure.savefig(draft, format=suffix, dpi=150)
-        draft.replace(path)
-    except OSError as error:
-        raise RetrainError(
-            f"--plot must be able to write {path}, but {error.strerror or error}: "
-            "choose another place"
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _draw(result: EvalResult) -> Figure:
@@ -85,11 +76,16 @@ def _series(result: EvalResult) -> list[_Series]:
     known = np.add(histogram.int_classes, histogram.ext_classes)
     unknown = tuple(np.subtract(histogram.all, known).tolist())
     series: list[_Series] = [
-        (f"INT ({sum(histogram.int_classes)} classes)", histogram.int_classes, _INT_STYLE),
-        (f"EXT ({sum(histogram.ext_classes)} classes)", histogram.ext_classes, _EXT_STYLE),
-        (f"not known ({sum(unknown)} classes)", unknown, _UNKNOWN_STYLE),
+        (_legend("INT", histogram.int_classes), histogram.int_classes, _INT_STYLE),
+        (_legend("EXT", histogram.ext_classes), histogram.ext_classes, _EXT_STYLE),
+        (_legend("not known", unknown), unknown, _UNKNOWN_STYLE),
     ]
     return [entry for entry in series if sum(entry[1])]
+
+
+def _legend(name: str, counts: tuple[int, ...]) -> str:
+    n_classes = sum(counts)
+    return f"{name} ({n_classes} {'class' if n_classes == 1 else 'classes'})"
 
 
 def _number_bars(axes: Any, heights: Any) -> None:

@@ -195,8 +195,17 @@ def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore
 
 
 def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
-    """The cache file of a backbone."""
-    return workspace.cache_dir / f"{backbone.slug()}.sqlite"
+    """The cache file of a backbone.
+
+    Its fingerprint decides, for the name tells people where a SavedModel lay when it was made.
+    """
+    existing = cache_file(workspace, backbone.fingerprint())
+    return existing or workspace.cache_dir / f"{backbone.slug()}.sqlite"
+
+
+def cache_file(workspace: Workspace, fingerprint: str) -> Path | None:
+    """The cache file of a backbone's fingerprint, whatever its name begins with, or None."""
+    return min(workspace.cache_dir.glob(f"*-{fingerprint}.sqlite"), default=None)
 
 
 def fill_cache(
@@ -217,13 +226,15 @@ def fill_cache(
         RetrainError: whatever is wrong with folder, backbone or workspace; finished batches stay.
     """
     with open_dataset(request, workspace) as opened:
-        opened.used.save(workspace)
+        if opened.scan.pending:
+            opened.used.save(workspace)  # not complete, should this be interrupted
         backbone = LazyBackbone(
             opened.used.backbone, request.settings.device, load or loader_of(workspace)
         )
         counts = _extract(opened, backbone, request.settings, on_progress)
         if counts.images_per_second:
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
+        replace(opened.used, complete=True).save(workspace)
         dataset = load_dataset(opened.index, opened.used.image_dir)
         dataset.check()
         return _summarise(request, opened, dataset, counts, backbone.device)

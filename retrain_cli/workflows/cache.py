@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retrain_cli.backbones.kept_models import copy_kept_models
+from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.bottlenecks.dataset import load_dataset
 from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.store import BottleneckStore, Damage
-from retrain_cli.errors import CacheError, ConfigError
+from retrain_cli.bottlenecks.store import BottleneckStore, Damage, open_to_read
+from retrain_cli.errors import CacheError, ConfigError, RetrainError
 from retrain_cli.exporting.bottlenecks import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.bottlenecks import cache_file, cache_path
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -62,7 +64,7 @@ def list_caches(workspace: Workspace) -> list[CacheInfo]:
 
 
 def _info(path: Path, used: Path | None) -> CacheInfo:
-    with BottleneckStore(path) as store:
+    with open_to_read(path) as store:
         rate = store.meta("images_per_second")
         return CacheInfo(
             name=path.stem,
@@ -89,22 +91,26 @@ def verify_caches(
     Raises:
         CacheError: no such cache.
     """
-    checks = []
-    for path in _chosen(workspace, name):
-        try:
-            with BottleneckStore(path) as store:
-                damaged = store.verify()
-                rows = [bytes.fromhex(d.digest) for d in damaged if d.digest]
-                removed = store.remove(rows) if repair and rows else 0
-                checks.append(CacheCheck(path.stem, len(store), damaged, removed))
-        except CacheError as error:  # not even a database any more
-            checks.append(CacheCheck(path.stem, 0, [Damage("", str(error))]))
-    return checks
+    with workspace.lock("cache verify --repair") if repair else nullcontext():
+        return [_verify_file(path, repair) for path in _chosen(workspace, name)]
+
+
+def _verify_file(path: Path, repair: bool) -> CacheCheck:
+    try:
+        with open_to_read(path) as store:
+            damaged = store.verify()
+            rows = [bytes.fromhex(d.digest) for d in damaged if d.digest]
+            removed = store.remove(rows) if repair and rows else 0
+            return CacheCheck(path.stem, len(store), damaged, removed)
+    except CacheError as error:  # not even a database any more
+        return CacheCheck(path.stem, 0, [Damage("", str(error))])
 
 
 def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
     """Remove the bottlenecks of images that no dataset of this workspace holds any more."""
-    checks = []
+    checks: list[CacheCheck] = []
+    if not _cache_files(workspace):
+        return checks
     with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
         known = index.known_digests()
         for path in _cache_files(workspace):
@@ -141,7 +147,7 @@ def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:
 def _merge_file(workspace: Workspace, source: Path) -> CacheCheck:
     with (
         BottleneckStore(source, read_only=True) as theirs,
-        BottleneckStore(workspace.cache_dir / source.name, theirs.identity) as ours,
+        BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
         before = len(ours)
         digests = list(theirs.digests())
@@ -152,6 +158,17 @@ def _merge_file(workspace: Workspace, source: Path) -> CacheCheck:
             ours.put(chunk, theirs.read(chunk))
         damaged = [Damage(digest.hex(), "damaged at the source") for digest in sorted(bad)]
         return CacheCheck(source.stem, len(ours), damaged, len(ours) - before)
+
+
+def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) -> Path:
+    """The file of the same fingerprint here; else one called like `source`, unless renamed."""
+    fingerprint = identity_fingerprint(identity)
+    existing = cache_file(workspace, fingerprint)
+    if existing is not None:
+        return existing
+    is_ours = source.stem.endswith(f"-{fingerprint}")
+    stem = source.stem if is_ours else f"{identity.get('name')}-{fingerprint}"
+    return workspace.cache_dir / f"{stem}.sqlite"
 
 
 def export_cache(workspace: Workspace, target: Path) -> int:
@@ -189,7 +206,7 @@ def export_cache(workspace: Workspace, target: Path) -> int:
 def _used_path(workspace: Workspace) -> Path | None:
     try:
         return cache_path(workspace, LastUsed.load(workspace).backbone)
-    except Exception:
+    except RetrainError:  # nothing was used yet, or its weights are gone
         return None
 
 

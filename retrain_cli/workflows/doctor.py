@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from retrain_cli import __version__
+from retrain_cli.backbones.downloads import keras_models_folder
 from retrain_cli.bottlenecks.extract import usable_processors
 from retrain_cli.engine import list_gpus, load_keras
 from retrain_cli.errors import RetrainError
@@ -95,8 +94,7 @@ def _extras() -> list[Finding]:
 
 
 def _weights_folder() -> Finding:
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    models = home / "models"
+    models = keras_models_folder()
     files = list(models.glob("*.h5")) if models.is_dir() else []
     held = f"{len(files)} weights file(s)" if files else "empty; filled by the first download"
     return Finding("weights folder", "ok", f"{models}: {held}")

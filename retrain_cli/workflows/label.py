@@ -19,7 +19,8 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.bottlenecks.batching import padded_rows, run_padded
 from retrain_cli.bottlenecks.extract import usable_processors
 from retrain_cli.bottlenecks.reader import Examined, examine_bytes, examine_file
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.bottlenecks.store import open_to_read
+from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.images.decode import decode_image
@@ -61,6 +62,7 @@ class LabelRequest:
                 raise ConfigError(f"{flag} must be at least 1, not {value}")
         if not 0 <= self.threshold <= 1:
             raise ConfigError(f"--threshold must be from 0 to 1, not {self.threshold:g}")
+        check_device(self.device)
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Labeller:
         self._head = self._run.head
         spec = _same_backbone(self._run)
         path = cache_path(workspace, spec)
-        self._store = BottleneckStore(path) if path.is_file() else None
+        self._store = open_to_read(path) if path.is_file() else None
         self._backbone = LazyBackbone(spec, request.device, load or loader_of(workspace))
         self._decode = partial(decode_image, size=self._backbone.input_size, resize=spec.resize)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.errors import WorkspaceError
+from retrain_cli.errors import DatasetError, WorkspaceError
 from retrain_cli.images.origins import ClassOrigin, match_origins
 from retrain_cli.images.source_classes import load_source_classes
 from retrain_cli.workspace import Workspace
@@ -23,18 +23,20 @@ class LastUsed:
         backbone: the resolved backbone.
         source_classes: imagenet, none, or the path of a file.
         int_ext: path of the override file, or None.
+        complete: whether every photo was looked at; not so after an interruption.
     """
 
     image_dir: Path
     backbone: BackboneSpec
     source_classes: str
     int_ext: Path | None
+    complete: bool = False
 
     def origins(self, class_names: tuple[str, ...]) -> list[ClassOrigin]:
         """INT or EXT for each class.
 
         Raises:
-            ConfigError: the override file or the list of source classes is wrong.
+            DatasetError: the override file or the list of source classes is wrong.
         """
         return match_origins(class_names, load_source_classes(self.source_classes), self.int_ext)
 
@@ -45,8 +47,21 @@ class LastUsed:
             "backbone": asdict(self.backbone),
             "source_classes": self.source_classes,
             "int_ext": str(self.int_ext) if self.int_ext else None,
+            "complete": self.complete,
         }
         workspace.write_state({**workspace.read_state(), _KEY: entry})
+
+    def check_complete(self) -> None:
+        """Refuse a dataset of which only a part is known: its last classes would be missing.
+
+        Raises:
+            DatasetError: the last `retrain bottlenecks` did not come to its end.
+        """
+        if not self.complete:
+            raise DatasetError(
+                f"training needs every photo of {self.image_dir}, and `retrain bottlenecks` did "
+                "not come to its end: run it again; nothing is computed twice"
+            )
 
     @classmethod
     def load(cls, workspace: Workspace) -> LastUsed:
@@ -67,6 +82,7 @@ class LastUsed:
                 BackboneSpec.from_dict(entry["backbone"]),
                 entry["source_classes"],
                 Path(entry["int_ext"]) if entry["int_ext"] else None,
+                entry["complete"],
             )
         except (KeyError, TypeError) as error:
             raise WorkspaceError(

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from retrain_cli.bottlenecks.batching import bounded_map
+from retrain_cli.bottlenecks.batching import Pixels, bounded_map
 from retrain_cli.bottlenecks.extract import ExtractionCounts, PendingFile, Progress
 from retrain_cli.bottlenecks.file_index import FileRecord
 from retrain_cli.bottlenecks.reader import Examined, examine_file
-from retrain_cli.images.decode import check_image
+from retrain_cli.images.decode import check_image, load_rgb
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset, open_dataset
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -32,8 +32,8 @@ class Plan:
         found: images, duplicates counted each.
         cached: images whose bottleneck is there already.
         to_do: distinct images to compute.
-        bad: files that would be skipped, as (path, reason); by their header alone, so that
-            computing may find more.
+        bad: files that would be skipped, as (path, reason); new ones by their header alone, so
+            that computing may find more.
         disk_bytes: space that the new bottlenecks take; None where the width is not known yet.
         seconds: expected time by the speed of earlier runs of this backbone; None before any.
         note: why precision or runtime are not what could be expected; usually empty.
@@ -54,7 +54,7 @@ def plan_bottlenecks(
     workspace: Workspace,
     on_progress: Progress = lambda counts: None,
 ) -> Plan:
-    """Read every new file, but compute nothing; digests are kept, so that no file is read twice.
+    """Read every new file, but compute nothing; what was learnt of the files is kept.
 
     Raises:
         RetrainError: as `fill_cache`.
@@ -86,15 +86,17 @@ def _survey(
     root: Path = opened.used.image_dir
 
     def examine(file: PendingFile) -> Examined:
-        return examine_file(file.path(root), _check_header, opened.is_cached)
+        check = _check_pixels if file.was_bad else _check_header
+        return examine_file(file.path(root), check, opened.is_cached)
 
     with (
         ThreadPoolExecutor(threads, "reader") as readers,
         closing(bounded_map(readers, examine, opened.scan.pending, _LOOK_AHEAD)) as results,
     ):
         for file, seen in results:
-            record = FileRecord(file.size, file.mtime_ns, seen.digest, seen.problem)
-            records.append((file.folder, file.name, record))
+            if seen.pixels is None:  # else training would count on a bottleneck that is not there
+                record = FileRecord(file.size, file.mtime_ns, seen.digest, seen.problem)
+                records.append((file.folder, file.name, record))
             if seen.problem is not None:
                 counts.bad.append((f"{file.folder}/{file.name}", seen.problem))
             elif seen.pixels is not None and seen.digest is not None:
@@ -108,10 +110,16 @@ def _survey(
     return to_do
 
 
-_NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
+_NO_PIXELS: Pixels = np.zeros((0, 0, 3), np.uint8)
 
 
-def _check_header(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _check_header(data: bytes) -> Pixels:
     """Stands in for decoding: raises for what the header tells, and returns no pixels."""
     check_image(data)
+    return _NO_PIXELS
+
+
+def _check_pixels(data: bytes) -> Pixels:
+    """As `_check_header`, but decodes: the header did not tell what was wrong the last time."""
+    load_rgb(data)
     return _NO_PIXELS

@@ -46,6 +46,7 @@ def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingS
         RetrainError: no bottlenecks, some that are missing, or a class that does not exist.
     """
     used = LastUsed.load(workspace)
+    used.check_complete()
     with (
         FileIndex(workspace.index_path) as index,
         BottleneckStore(cache_path(workspace, used.backbone), used.backbone.identity()) as store,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.spec import BackboneSpec, settings_of
 from retrain_cli.errors import BackboneError, ConfigError, RetrainError, WeightsError
 
 
@@ -105,6 +105,8 @@ def test_slug_label_and_source_classes() -> None:
     spec = BackboneSpec(layer="mixed8", weights="random")
     assert spec.slug() == f"inception_v3-mixed8-{spec.fingerprint()}"
     assert spec.label() == "inception_v3 (mixed8, 299 px, random weights)"
+    assert BackboneSpec("vgg16", resize="crop").label() == "vgg16 (224 px, crop)"
+    assert settings_of(spec.identity()) == "mixed8, 299 px, random weights"
     assert spec.default_source_classes() == "none"
     assert BackboneSpec().default_source_classes() == "imagenet"
     assert BackboneSpec("xception", layer="a/b c").slug().startswith("xception-a_b_c-")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
+from rich.console import Console
 
 from retrain_cli.cli import console
 from retrain_cli.cli.main import hoist_global_options
@@ -61,3 +64,12 @@ def test_global_options_go_to_the_front(given: list[str], hoisted: list[str]) ->
 def test_colour_and_control_characters_of_a_name_do_no_harm() -> None:
     assert console.printable("a\x1b[31mred") == "a\\x1b[31mred"
     assert console.printable("bytes \udcff") == "bytes \\udcff"
+
+
+def test_a_narrow_terminal_keeps_every_column_readable(monkeypatch) -> None:
+    screen = Console(width=60, file=io.StringIO(), force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "_stdout", lambda: screen)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    row = ["top-1", *["58.0-85.0%"] * 4]
+    console.table(console.Table(["", *["95% CI"] * 4], [row], right=range(1, 5)))
+    assert "top-1" in screen.file.getvalue()

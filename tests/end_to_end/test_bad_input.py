@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import resource
 import shutil
@@ -233,6 +234,37 @@ def test_a_run_that_does_not_exist(retrain, photos, command) -> None:
     retrain("train", "--steps", 5, "--name", "orchids")
     name = ["orchid"] if command[0] == "runs" else ["--run", "orchid"]
     assert "orchids" in retrain(*command, *name).refused()
+
+
+def test_a_damaged_run_hides_no_other(retrain, photos, tmp_path) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    for name in ("good", "broken"):
+        retrain("train", "--steps", 5, "--name", name)
+    (tmp_path / ".retrain" / "runs" / "broken" / "config.json").write_text("{")
+    listed = retrain("runs")
+    assert listed.code == 0
+    assert "good" in listed.out
+    assert "retrain runs rm broken" in listed.err
+    assert retrain("runs", "rm", "broken", "broken").code == 0
+
+
+def test_runs_that_cannot_be_written(retrain, photos, tmp_path) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    (tmp_path / ".retrain" / "runs").rmdir()
+    (tmp_path / ".retrain" / "runs").write_text("no folder")  # stands for any refusal
+    assert "could not be written" in retrain("train", "--steps", 5).refused()
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "one.jpg\0two.jpg"])
+def test_names_that_no_file_can_have(retrain, photos, name) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    retrain("train", "--steps", 5)
+    good = next(photos.rglob("*.png"))
+    answer = retrain("label", "-", stdin=f"{name}\n{good}\n".encode())
+    assert answer.code == 0
+    first, second = map(json.loads, answer.out.splitlines())
+    assert first["error"]
+    assert "error" not in second
 
 
 def test_train_before_bottlenecks(retrain) -> None:

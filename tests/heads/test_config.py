@@ -43,6 +43,7 @@ def test_settings_survive_json(config: TrainingConfig):
         ({"learning_rate": float("nan")}, "--learning-rate"),
         ({"epsilon": -1.0}, "--epsilon"),
         ({"batch_size": 0}, "--batch-size"),
+        ({"batch_size": 10**9}, "--batch-size must be at most 100000"),
         ({"l2": -0.1}, "--l2"),
         ({"eval_every": 0}, "--eval-every"),
         ({"patience": 0}, "--patience"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import DatasetError
 from retrain_cli.images.folders import list_classes
 from retrain_cli.images.origins import ClassOrigin, match_origins
 from retrain_cli.images.source_classes import SourceClasses, load_source_classes
@@ -107,19 +107,19 @@ def test_bad_overrides(
     imagenet: SourceClasses, tmp_path: Path, text: str | bytes, expected: str
 ) -> None:
     file = override(tmp_path, text)
-    with pytest.raises(ConfigError, match=expected) as caught:
+    with pytest.raises(DatasetError, match=expected) as caught:
         match_origins(["cat", "dog"], imagenet, file)
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_id_without_source_classes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="source classes are not known: write int or ext"):
+    with pytest.raises(DatasetError, match="source classes are not known: write int or ext"):
         match_origins(["cat"], None, override(tmp_path, "cat,n02124075"))
 
 
 def test_a_missing_override_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--int-ext takes a UTF-8 CSV file"):
+    with pytest.raises(DatasetError, match="--int-ext takes a UTF-8 CSV file"):
         match_origins(["cat"], None, tmp_path / "nowhere.csv")
 
 
@@ -133,5 +133,5 @@ def test_real_class_names(test_data: Path, imagenet: SourceClasses) -> None:
 
 
 def test_a_line_beyond_all_measure(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="field larger than field limit"):
+    with pytest.raises(DatasetError, match="field larger than field limit"):
         match_origins(["cat"], None, override(tmp_path, "c" * 200_000 + ",int"))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import DatasetError
 from retrain_cli.images.source_classes import (
     SourceClasses,
     load_source_classes,
@@ -107,13 +107,13 @@ def test_files(tmp_path: Path, text: str) -> None:
 def test_bad_files(tmp_path: Path, text: bytes, expected: str) -> None:
     file = tmp_path / "classes.txt"
     file.write_bytes(text)
-    with pytest.raises(ConfigError, match=expected) as caught:
+    with pytest.raises(DatasetError, match=expected) as caught:
         load(file)
     assert str(file) in str(caught.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="takes imagenet, none or a UTF-8 text file"):
+    with pytest.raises(DatasetError, match="takes imagenet, none or a UTF-8 text file"):
         load(tmp_path / "nowhere.txt")
 
 

@@ -10,8 +10,10 @@ import pytest
 from helpers import SMALL_SPEC, make_photos
 
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
+from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.plan import plan_bottlenecks
+from retrain_cli.workflows.training_set import load_training_set
 
 
 def test_a_first_run_computes_everything_and_counts_it(photos, fill) -> None:
@@ -171,3 +173,14 @@ def test_names_of_any_kind(tmp_path, fill) -> None:
     assert summary.computed == 8
     assert fill(root).cached == 8
     assert Path(summary.cache_path).exists()
+
+
+def test_a_plan_does_not_change_what_is_trained_on(photos, fill, workspace) -> None:
+    broken = (photos / "ant" / "0000.png").read_bytes()[:-300]
+    (photos / "ant" / "broken.png").write_bytes(broken)
+    fill(photos)
+    (photos / "bee" / "new.png").write_bytes((photos / "ant" / "0001.png").read_bytes() + b"x")
+    plan = plan_bottlenecks(BottleneckRequest(photos, SMALL_SPEC), workspace)
+    assert (plan.cached, plan.to_do) == (36, 1)
+    assert [path for path, _ in plan.bad] == ["ant/broken.png"]  # its header alone looks well
+    assert len(load_training_set(workspace, TrainingConfig()).images) == 36

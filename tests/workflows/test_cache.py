@@ -13,7 +13,7 @@ from helpers import SMALL_SPEC, make_photos
 
 from retrain_cli.backbones.kept_models import KeptModel, find_kept_model, keep_model
 from retrain_cli.bottlenecks.store import BottleneckStore
-from retrain_cli.errors import CacheError, ConfigError
+from retrain_cli.errors import CacheError, ConfigError, WorkspaceError
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
@@ -65,6 +65,34 @@ def test_merge_brings_what_another_machine_computed(
     assert fill(more).computed == 0
     (check,) = cache.merge_cache(workspace, other.root)
     assert check.removed == 0
+
+
+def test_merge_of_a_renamed_file_goes_where_it_is_looked_for(photos, fill, workspace, tmp_path):
+    path = fill(photos).cache_path
+    copy = Path(shutil.copy(path, tmp_path / "my backup.sqlite"))
+    path.unlink()
+    cache.merge_cache(workspace, copy)
+    assert fill(photos).computed == 0
+
+
+def test_a_cache_is_known_by_its_fingerprint(photos, fill, workspace) -> None:
+    path = fill(photos).cache_path
+    fingerprint = path.stem.rpartition("-")[2]
+    path.rename(path.with_name(f"other-{fingerprint}.sqlite"))  # as after a SavedModel has moved
+    assert fill(photos).computed == 0
+
+
+def test_no_cache_leaves_no_trace(workspace) -> None:
+    assert cache.verify_caches(workspace) == cache.collect_garbage(workspace) == []
+    assert not workspace.root.exists()
+
+
+def test_repair_waits_for_nobody(photos, fill, workspace) -> None:
+    fill(photos)
+    with workspace.lock("bottlenecks"):
+        assert cache.verify_caches(workspace)[0].damaged == []
+        with pytest.raises(WorkspaceError, match="one command at a time"):
+            cache.verify_caches(workspace, repair=True)
 
 
 def test_merge_of_something_else(workspace, tmp_path) -> None:

@@ -124,7 +124,9 @@ def test_without_a_run(workspace) -> None:
         Labeller(LabelRequest(), workspace)
 
 
-@pytest.mark.parametrize("wrong", [{"top_k": 0}, {"threshold": 2.0}, {"batch_size": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"top_k": 0}, {"threshold": 2.0}, {"batch_size": 0}, {"device": "tpu"}]
+)
 def test_requests_that_cannot_work(wrong) -> None:
     with pytest.raises(ConfigError):
         LabelRequest(**wrong)

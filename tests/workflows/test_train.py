@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from helpers import SMALL_SPEC, make_photos
 
-from retrain_cli.errors import ConfigError, RunError, WorkspaceError
+from retrain_cli.bottlenecks.extract import ExtractionSettings
+from retrain_cli.errors import ConfigError, DatasetError, RunError, WorkspaceError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.runs import RunStore
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.train import TrainRequest, train_run
 
@@ -101,23 +103,18 @@ def test_a_split_without_images(photos, fill, workspace) -> None:
         evaluate(EvalRequest(), workspace)
 
 
-def test_photos_that_are_not_computed_yet(photos, fill, workspace) -> None:
-    """An interrupted extraction: the index knows more than the cache of this backbone."""
-    from dataclasses import replace
-
-    from retrain_cli.errors import CacheError
-
-    fill(photos)
-    other = replace(SMALL_SPEC, pooling="max")
+def test_an_extraction_that_was_interrupted(photos, fill, workspace, fake_backbone) -> None:
+    """Only the first classes were seen: a head without the others is not what anybody wants."""
 
     def interrupted(images):
-        raise KeyboardInterrupt
+        if fake_backbone.images_seen >= 8:
+            raise KeyboardInterrupt
+        return fake_backbone(images)
 
-    from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
-
+    request = BottleneckRequest(photos, SMALL_SPEC, settings=ExtractionSettings(batch_size=8))
     with pytest.raises(KeyboardInterrupt):
-        fill_cache(
-            BottleneckRequest(photos, other), workspace, load=lambda spec, device: interrupted
-        )
-    with pytest.raises(CacheError, match="run `retrain bottlenecks` again"):
+        fill_cache(request, workspace, load=lambda spec, device: interrupted)
+    with pytest.raises(DatasetError, match="did not come to its end: run it again"):
         train_run(TrainRequest(CONFIG), workspace)
+    assert fill(photos).computed == 28
+    assert train_run(TrainRequest(CONFIG), workspace).run.labels == ("ant", "bee", "teapot")

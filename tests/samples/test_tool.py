@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+GREY = PROJECT / "sample_images" / "daisy" / "daisy_16_grey.jpg"
+PHOTO = PROJECT / "sample_images" / "daisy" / "daisy_01.jpg"
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    path = PROJECT / "tools" / "make_sample_images.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_check_bears_with_another_encoder_but_not_with_another_picture(
+    tool: ModuleType, tmp_path: Path
+) -> None:
+    padded = tmp_path / "padded.jpg"
+    padded.write_bytes(PHOTO.read_bytes() + b"\0")
+    assert not tool.differs(PHOTO, padded)
+    assert tool.differs(PHOTO, GREY)
+    assert tool.differs(PHOTO, PHOTO.with_name("daisy_02.jpg"))
+
+
+def test_check_names_the_files_that_differ(
+    tool: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def write(folder: Path) -> list[Path]:
+        return [Path(shutil.copy(photo, folder)) for photo in (PHOTO, GREY)]
+
+    monkeypatch.setattr(tool, "write_sample_images", write)
+    write(tmp_path)
+    assert tool.check(tmp_path) == 0
+    shutil.copy(PHOTO, tmp_path / GREY.name)
+    (tmp_path / "extra.jpg").write_bytes(b"")
+    assert tool.check(tmp_path) == 1
+    told = capsys.readouterr().err
+    assert "extra.jpg is not" in told
+    assert f"{GREY.name} is not" in told
+    assert PHOTO.name not in told
