@@ -220,6 +220,11 @@ _ROWS = (
                  "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1"),),
         norm_after_pooling=True,
     ),
+    KerasBackbone(
+        "mini", "retrain_cli.backbones.inception_mini:build_inception_mini", 128, 64, "tf",
+        (Variant(512),),
+        bundled="inception_mini.weights.h5", source_classes="inception_mini_classes.csv",
+    ),
 )
 # fmt: on
 

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs
 from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
 from retrain_cli.cli.label import label
@@ -36,7 +37,7 @@ class RetrainGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
-        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor")
+        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor", "demo")
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -135,6 +136,7 @@ app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)
+app.command(name="demo")(demo)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})
@@ -159,4 +161,5 @@ def hoist_global_options(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Entry point of the console script."""
-    app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")
+    with exit_codes():  # here for Ctrl-C while the command line is still being built
+        app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")

@@ -1,0 +1,1 @@
+"""Speed as ratios against stated references; `python -m benchmarks --help`."""

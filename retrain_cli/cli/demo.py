@@ -1,0 +1,80 @@
+"""`retrain demo [FOLDER]`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from retrain_cli.cli import console
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.workspace import ENVIRONMENT_VARIABLE, Workspace
+
+NEXT_STEPS = """
+[bold]Your turn[/]
+  retrain bottlenecks ./photos          your own photos, one folder per class, with Inception v3
+  retrain train                         the study's protocol: 10,000 steps of Adam
+  retrain eval --top5 --plot plot.png   the same figures as a picture
+  retrain eval --misclassified          the mistakes, the surest first
+  retrain --help                        everything else
+"""
+
+
+def demo(
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="Where the sample photos are, or will be drawn.")
+    ] = Path("sample_images"),
+) -> None:
+    """Walk through the main job on drawn sample photos, with nothing to download."""
+    from retrain_cli.workflows.demo import demo_steps, draw_new_photos
+
+    workspace = workspace_of(ctx)
+    _prepare(folder)
+    new_photos = [_short(path) for path in draw_new_photos(workspace)]
+    for step in demo_steps(folder, new_photos):
+        command = shlex.join(("retrain", *step.arguments))
+        console.styled(f"\n[dim]{step.purpose}[/]\n[bold green]$ {command}[/]")
+        console.flush()
+        _run(step.arguments, workspace)
+    console.styled(NEXT_STEPS.rstrip())
+
+
+def _prepare(folder: Path) -> None:
+    from retrain_cli.samples import list_samples
+    from retrain_cli.workflows.demo import prepare_samples
+
+    total, done = len(list_samples()), 0
+    with console.progress("drawing sample photos") as update:
+
+        def on_image(path: Path) -> None:
+            nonlocal done
+            done += 1
+            update(console.Step(done, total))
+
+        drawn = prepare_samples(folder, on_image)
+    if drawn:
+        console.note(
+            f"drew {total} sample photos of 8 classes into {folder}; one is broken on purpose"
+        )
+
+
+def _run(arguments: tuple[str, ...], workspace: Workspace) -> None:
+    """Run the command just as it was shown, in this workspace; leave where it fails."""
+    code = subprocess.call(
+        [sys.executable, "-m", "retrain_cli", *arguments],
+        env={**os.environ, ENVIRONMENT_VARIABLE: str(workspace.root)},
+    )
+    if code:
+        raise typer.Exit(code)
+
+
+def _short(path: Path) -> Path:
+    """Relative to this folder where that is shorter to read."""
+    current = Path.cwd()
+    return path.relative_to(current) if path.is_relative_to(current) else path

@@ -1,0 +1,1 @@
+"""Training of the bundled backbone: photos, teachers' cached views, the training loop."""
