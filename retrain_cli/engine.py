@@ -14,11 +14,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
+
+_GPU_FILES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
+"""Where Linux shows the drivers of NVIDIA and AMD, and Windows its own inside WSL."""
 
 _verbose = False
 
@@ -54,6 +59,37 @@ def load_tensorflow() -> ModuleType:
         return import_module("tensorflow")
     with quiet_engine():
         return import_module("tensorflow")
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed; does not import it."""
+    return find_spec("openvino") is not None
+
+
+def load_openvino() -> ModuleType:
+    """Import OpenVINO quietly, and without its telemetry.
+
+    Its import and its conversion tell Google Analytics by default. Whoever trains on their own
+    photos did not ask for that; without the telemetry package OpenVINO uses a stub.
+
+    Raises:
+        ConfigError: it is not installed, or does not run on this machine.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        with quiet_engine():
+            return import_module("openvino")
+    except ImportError as error:
+        raise ConfigError(
+            f"--runtime openvino needs OpenVINO, whose import failed ({error}): "
+            "pip install openvino, or go on with --runtime keras"
+        ) from error
+
+
+def may_have_gpu() -> bool:
+    """Whether asking the engine for a GPU can be worth its import; never wrongly False."""
+    return sys.platform != "linux" or any(Path(path).exists() for path in _GPU_FILES)
 
 
 def check_device(wanted: str) -> str:
@@ -97,6 +133,25 @@ def list_gpus() -> list[str]:
             return list(keras.distribution.list_devices("gpu"))
         except RuntimeError:  # JAX built for the processor alone knows no such platform
             return []
+
+
+def gpu_capability(device: str) -> tuple[int, int]:
+    """NVIDIA's compute capability of a Keras device such as "gpu:0"; (0, 0) where not known."""
+    keras, number = load_keras(), int(device.partition(":")[2] or 0)
+    backend = keras.backend.backend()
+    with quiet_engine():
+        if backend == "tensorflow":
+            config = load_tensorflow().config
+            gpu = config.list_physical_devices("GPU")[number]
+            details = config.experimental.get_device_details(gpu)
+            return tuple(details.get("compute_capability", (0, 0)))
+        if backend == "jax":
+            gpu = import_module("jax").devices("gpu")[number]
+            major, _, minor = str(getattr(gpu, "compute_capability", "0.0")).partition(".")
+            return (int(major), int(minor or 0)) if major.isdigit() else (0, 0)
+        if backend == "torch" and import_module("torch").version.cuda:
+            return tuple(import_module("torch").cuda.get_device_capability(number))
+    return (0, 0)
 
 
 @contextmanager

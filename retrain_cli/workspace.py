@@ -4,6 +4,7 @@
     state.json      what was last used here
     index.sqlite    which photo files were seen, with their content digests
     cache/          one SQLite file of bottlenecks per backbone fingerprint
+    cache/models/   networks converted for OpenVINO
     runs/           one folder per trained head
     lock            held by the command that fills the cache
 """
@@ -41,6 +42,11 @@ class Workspace:
     def cache_dir(self) -> Path:
         """Folder of the bottleneck caches."""
         return self.root / "cache"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the converted networks."""
+        return self.cache_dir / "models"
 
     @property
     def runs_dir(self) -> Path:

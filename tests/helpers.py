@@ -16,12 +16,25 @@ from retrain_cli.backbones.spec import BackboneSpec
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-SMALL_SPEC = BackboneSpec(name="mobilenet", weights="random", input_size=32)
+SMALL_SPEC = BackboneSpec(
+    name="mobilenet", weights="random", input_size=32, precision="float32", runtime="keras"
+)
 """A backbone of the table whose input is the fake one's."""
 
 
 RETRAIN = Path(sys.executable).with_name("retrain")
-TINY = ("--backbone", "mobilenet", "--alpha", "0.25", "--weights", "random", "--input-size", "32")
+TINY = (
+    "--backbone",
+    "mobilenet",
+    "--alpha",
+    "0.25",
+    "--weights",
+    "random",
+    "--input-size",
+    "32",
+    "--runtime",
+    "keras",
+)
 """A real backbone that loads and computes fast; what it computes means nothing."""
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.downloads import fetch_weights
 from retrain_cli.backbones.naming import find_layer
-from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec, Precision
+from retrain_cli.backbones.precisions import Precision
+from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec
 from retrain_cli.backbones.table import KerasBackbone, Scaling, find_backbone
 from retrain_cli.backbones.weights import load_weights_file, set_random_weights
 from retrain_cli.engine import load_keras, quiet_engine
@@ -32,13 +33,14 @@ class KerasModelBackbone:
     bytes, travel to the device. One graph is compiled per batch shape: keep the shape constant.
 
     Attributes:
+        model: the Keras model.
         width: length of a bottleneck.
         input_size: (height, width) in pixels.
         device: such as "cpu:0".
     """
 
     def __init__(self, model: Any, device: str) -> None:
-        self._model = model
+        self.model = model
         self.device = device
         self.width = int(model.output_shape[-1])
         self.input_size = (int(model.input_shape[1]), int(model.input_shape[2]))
@@ -46,7 +48,7 @@ class KerasModelBackbone:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
         with load_keras().device(self.device):
-            return np.asarray(self._model.predict_on_batch(images), dtype=np.float32)
+            return np.asarray(self.model.predict_on_batch(images), dtype=np.float32)
 
 
 def build_keras_backbone(spec: BackboneSpec, device: str) -> KerasModelBackbone:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.backbones.machine import check_on_processor
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import choose_device
 
@@ -29,12 +31,14 @@ class Backbone(Protocol):
         ...
 
 
-def load_backbone(spec: BackboneSpec, device: str = "auto") -> Backbone:
+def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None = None) -> Backbone:
     """Build the backbone and load its weights.
 
     Args:
-        spec: what to build; it is resolved first.
+        spec: what to build; it is resolved first. Where nobody has settled its precision and
+            runtime, they are float32 and Keras.
         device: "auto", "cpu", "gpu" or "gpu:N".
+        models: the folder of the converted models, which OpenVINO needs.
 
     Raises:
         ConfigError, DeviceError: an option that cannot work, a device that is not there.
@@ -42,12 +46,17 @@ def load_backbone(spec: BackboneSpec, device: str = "auto") -> Backbone:
         WeightsError: the weights cannot be found, downloaded or fitted to it.
     """
     resolved = spec.resolve()
+    # Imported here, so that looking at this module needs none of the three.
+    if resolved.runtime == "openvino":
+        from retrain_cli.backbones.openvino_model import build_openvino_backbone
+
+        check_on_processor(resolved, device)
+        return build_openvino_backbone(resolved, models)
     chosen = choose_device(device)
-    # Imported here, so that looking at this module needs neither of the two.
     if resolved.is_hub:
         from retrain_cli.backbones.saved_model import build_saved_model_backbone
 
         return build_saved_model_backbone(resolved, chosen)
     from retrain_cli.backbones.keras_model import build_keras_backbone
 
-    return build_keras_backbone(resolved, chosen)
+    return build_keras_backbone(resolved.settled_on_keras(), chosen)

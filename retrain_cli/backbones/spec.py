@@ -16,12 +16,12 @@ from typing import Any, Literal, get_args
 
 from retrain_cli.backbones.digests import digest_file, digest_folder
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
+from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError
 from retrain_cli.images.decode import PREPROCESSING_VERSION, ResizeRule
 
 Pooling = Literal["avg", "max"]
-Precision = Literal["float32", "bfloat16", "float16"]
 
 IMAGENET = "imagenet"
 RANDOM = "random"
@@ -46,6 +46,11 @@ class BackboneSpec:
         input_size: side in pixels; None for the backbone's own.
         resize: how a photo is brought to that square.
         precision: what the network computes in; bottlenecks are float32 in any case.
+        runtime: what runs the network: Keras on its engine, or OpenVINO on the processor.
+        model: digest of the converted model that OpenVINO runs; None where there is none yet.
+
+    `auto` is settled by the workflows, which know the machine and the caches. Where nobody settles
+    it, it means Keras in float32.
     """
 
     name: str = DEFAULT_BACKBONE
@@ -55,7 +60,9 @@ class BackboneSpec:
     weights: str = IMAGENET
     input_size: int | None = None
     resize: ResizeRule = "squash"
-    precision: Precision = "float32"
+    precision: Precision = "auto"
+    runtime: Runtime = "auto"
+    model: str | None = None
 
     @property
     def is_hub(self) -> bool:
@@ -66,6 +73,17 @@ class BackboneSpec:
     def hub_source(self) -> str:
         """The address or folder after "hub:"."""
         return self.name.removeprefix(HUB_PREFIX)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether precision, runtime and, for OpenVINO, the converted model are chosen."""
+        chosen = "auto" not in (self.precision, self.runtime)
+        return chosen and (self.runtime == "keras" or self.model is not None)
+
+    def settled_on_keras(self) -> BackboneSpec:
+        """The same on Keras, in float32 where the precision is open."""
+        precision: Precision = "float32" if self.precision == "auto" else self.precision
+        return replace(self, precision=precision, runtime="keras", model=None)
 
     @property
     def weights_file(self) -> Path | None:
@@ -92,10 +110,15 @@ class BackboneSpec:
         Weights count by their digest: a moved or renamed file is the same backbone.
 
         Raises:
+            BackboneError: OpenVINO is to run it, and the model is not converted yet.
             RetrainError: as `resolve`.
         """
         spec = self.resolve()
-        return {
+        if spec.runtime == "auto":
+            spec = spec.settled_on_keras()
+        if not spec.is_settled:
+            raise BackboneError(f"{spec.name} on OpenVINO has no converted model yet")
+        identity: dict[str, str | int | float | None] = {
             "name": HUB_PREFIX.rstrip(":") if spec.is_hub else spec.name,
             "alpha": spec.alpha,
             "layer": spec.layer,
@@ -106,6 +129,10 @@ class BackboneSpec:
             "precision": spec.precision,
             "preprocessing": PREPROCESSING_VERSION,
         }
+        # Keras was the first runtime: its caches are from before the word existed.
+        if spec.runtime == "keras":
+            return identity
+        return {**identity, "runtime": spec.runtime, "model": spec.model}
 
     def fingerprint(self) -> str:
         """12 hex digits of BLAKE2b over the identity as canonical JSON.
@@ -160,7 +187,7 @@ class BackboneSpec:
                 f"a backbone's description holds only known fields, not {', '.join(unknown)}: "
                 "it was written by a newer retrain; upgrade with pip install -U retrain-cli"
             )
-        return cls(**data)
+        return cls(**{"runtime": "keras", **data})  # descriptions from before there were two
 
     def _short_name(self) -> str:
         if not self.is_hub:
@@ -177,7 +204,8 @@ def settings_of(values: Mapping[str, Any]) -> str:
         "max pooling" if values["pooling"] == "max" else "",
         values["resize"] if values["resize"] != "squash" else "",
         "random weights" if values["weights"].startswith(RANDOM) else "",
-        values["precision"] if values["precision"] != "float32" else "",
+        values["precision"] if values["precision"] not in ("auto", "float32") else "",
+        "OpenVINO" if values.get("runtime") == "openvino" else "",
     ]
     return ", ".join(detail for detail in details if detail)
 
@@ -189,11 +217,17 @@ def identity_fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 def _check_choices(spec: BackboneSpec) -> None:
-    choices = {"pooling": Pooling, "resize": ResizeRule, "precision": Precision}
+    choices = {
+        "pooling": Pooling,
+        "resize": ResizeRule,
+        "precision": Precision,
+        "runtime": Runtime,
+    }
     for option, allowed in choices.items():
         value = getattr(spec, option)
         if value not in get_args(allowed):
             raise ConfigError(f"--{option} is one of {', '.join(get_args(allowed))}, not {value!r}")
+    check_pair(spec.precision, spec.runtime)
 
 
 def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
@@ -206,6 +240,7 @@ def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
         )
     return replace(
         spec,
+        runtime=only_runtime(spec.precision) or spec.runtime,
         alpha=row.variant(spec.alpha).alpha,
         input_size=size,
         weights=_resolve_weights(spec.weights, row),
@@ -232,7 +267,8 @@ def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
         "--alpha": spec.alpha is not None,
         "--layer": spec.layer is not None,
         "--weights": spec.weights not in (IMAGENET, SAVED_MODEL),
-        "--precision": spec.precision != "float32",
+        "--precision": spec.precision not in ("auto", "float32"),
+        "--runtime": spec.runtime not in ("auto", "keras"),
     }
     for option, given in refused.items():
         if given:
@@ -243,7 +279,8 @@ def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
     source = spec.hub_source
     if not is_handle(source):
         source = str(find_saved_model(source))
-    return replace(spec, name=HUB_PREFIX + source, weights=SAVED_MODEL)
+    # Its inputs, outputs and operations are its author's, so it runs where it was made to run.
+    return replace(spec.settled_on_keras(), name=HUB_PREFIX + source, weights=SAVED_MODEL)
 
 
 def _identify_weights(spec: BackboneSpec) -> str:

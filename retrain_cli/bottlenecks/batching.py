@@ -25,7 +25,12 @@ class Forward(Protocol):
 
 
 def run_padded(forward: Forward, images: Sequence[Pixels], rows: int) -> NDArray[np.float32]:
-    """Bottlenecks `(len(images), width) float32` of a batch padded with black images to `rows`."""
+    """Bottlenecks `(len(images), width) float32` of a batch padded with black images to `rows`.
+
+    A forward pass that says `any_batch_size` gets no padding.
+    """
+    if getattr(forward, "any_batch_size", False):
+        return forward(np.stack(images))
     batch = np.zeros((rows, *images[0].shape), np.uint8)
     np.stack(images, out=batch[: len(images)])
     return forward(batch)[: len(images)]

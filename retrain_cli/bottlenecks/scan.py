@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from retrain_cli.bottlenecks.extract import PendingFile
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
 from retrain_cli.bottlenecks.store import BottleneckStore
-from retrain_cli.images.folders import FoundFile, FoundFolder, walk_folders
+from retrain_cli.images.folders import FoundFile, FoundFolder
 
 
 @dataclass
@@ -25,17 +25,17 @@ class Scan:
     pending: list[PendingFile] = field(default_factory=list)
 
 
-def scan_folder_tree(
-    root: Path, ignore: list[Path], index: FileIndex, dataset: int, store: BottleneckStore
+def scan_folders(
+    found: Iterable[FoundFolder], index: FileIndex, dataset: int, store: BottleneckStore
 ) -> Scan:
-    """Walk `root` without reading a file, and let the index forget what is gone.
+    """Compare a walk with the index, without reading a file; what is gone is forgotten.
 
     Raises:
-        DatasetError: the folder is missing, empty, or not one sub-folder per class.
+        DatasetError: the walk comes upon a folder that cannot be read.
     """
     scan = Scan()
     folders: dict[str, FolderRecord] = {}
-    for folder in walk_folders(root, ignore):
+    for folder in found:
         folders[folder.path] = FolderRecord(folder.class_name, folder.given_split)
         known = index.folder(dataset, folder.path)
         gone = known.keys() - {file.name for file in folder.files}
@@ -49,7 +49,7 @@ def scan_folder_tree(
 def _scan_folder(
     folder: FoundFolder, known: dict[str, FileRecord], store: BottleneckStore, scan: Scan
 ) -> None:
-    unchanged = {f.name: known[f.name] for f in folder.files if _is_unchanged(f, known)}
+    unchanged = {f.name: known[f.name] for f in folder.files if is_unchanged(f, known)}
     cached = store.present({r.digest for r in unchanged.values() if r.digest is not None})
     for file in folder.files:
         record = unchanged.get(file.name)
@@ -64,6 +64,7 @@ def _scan_folder(
             )
 
 
-def _is_unchanged(file: FoundFile, known: dict[str, FileRecord]) -> bool:
+def is_unchanged(file: FoundFile, known: dict[str, FileRecord]) -> bool:
+    """Whether a file has the size and time that are remembered of it."""
     record = known.get(file.name)
     return record is not None and (record.size, record.mtime_ns) == (file.size, file.mtime_ns)

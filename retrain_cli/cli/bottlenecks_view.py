@@ -41,6 +41,8 @@ def show_plan(plan: Plan, as_json: bool) -> None:
             ("expected time", _expected(plan)),
         ]
         console.table(console.Table(("plan", ""), [list(row) for row in rows]))
+    if plan.note:
+        console.note(plan.note)
     _show_bad(plan.bad)
 
 
@@ -103,6 +105,8 @@ def _show_bad(bad: list[tuple[str, str]]) -> None:
 
 
 def _warn(summary: BottleneckSummary) -> None:
+    if summary.note:
+        console.warn(summary.note)
     for row in summary.classes:
         if row.origin.ambiguous:
             console.warn(
@@ -150,6 +154,7 @@ def _plan_dict(plan: Plan) -> dict[str, Any]:
         "bad": _bad_list(plan.bad),
         "disk_bytes": plan.disk_bytes,
         "seconds": plan.seconds,
+        "note": plan.note,
     }
 
 
@@ -164,6 +169,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "bad": _bad_list(summary.bad),
         "images_per_second": summary.images_per_second,
         "device": summary.device,
+        "note": summary.note,
         "classes": [
             {
                 "class": row.origin.class_name,

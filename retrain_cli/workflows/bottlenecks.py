@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.backbones.loader import Backbone, load_backbone
+from retrain_cli.backbones.lazy import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
 from retrain_cli.bottlenecks.extract import (
@@ -22,16 +22,21 @@ from retrain_cli.bottlenecks.extract import (
     extract,
 )
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
-from retrain_cli.bottlenecks.scan import Scan, scan_folder_tree
+from retrain_cli.bottlenecks.photo_tree import PhotoTree
+from retrain_cli.bottlenecks.scan import Scan, scan_folders
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.images.decode import decode_image
-from retrain_cli.images.folders import check_class_names, list_classes, loose_files
+from retrain_cli.images.folders import (
+    check_class_names,
+    list_classes,
+    loose_files,
+    walk_folders,
+)
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS
 from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.settle import settle_backbone
 from retrain_cli.workspace import Workspace
-
-BackboneLoader = Callable[[BackboneSpec, str], Backbone]
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class BottleneckRequest:
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
+
+        Precision and runtime may still be `auto`.
 
         Raises:
             RetrainError: an unknown backbone, missing weights, a wrong override file.
@@ -102,6 +109,7 @@ class BottleneckSummary:
         loose_files: files outside of any class folder, which were left out.
         straddling: photos whose exact duplicate stands in another given split.
         classes: the class table.
+        note: why precision or runtime are not what could be expected; usually empty.
     """
 
     used: LastUsed
@@ -116,38 +124,7 @@ class BottleneckSummary:
     loose_files: int
     straddling: int
     classes: list[ClassRow]
-
-
-class LazyBackbone:
-    """A backbone that is loaded by the first batch that needs it: a warm run never does."""
-
-    def __init__(self, spec: BackboneSpec, device: str, load: BackboneLoader) -> None:
-        self._spec = spec
-        self._device = device
-        self._load = load
-        self._loaded: Backbone | None = None
-
-    @property
-    def device(self) -> str | None:
-        """What it runs on; None while it is not loaded."""
-        return self._loaded.device if self._loaded else None
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels; only a SavedModel has to be loaded to know."""
-        if self._spec.input_size is not None:
-            return (self._spec.input_size, self._spec.input_size)
-        return self.load().input_size
-
-    def load(self) -> Backbone:
-        """The backbone itself."""
-        if self._loaded is None:
-            self._loaded = self._load(self._spec, self._device)
-        return self._loaded
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Bottlenecks of a batch."""
-        return self.load()(images)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +136,7 @@ class OpenDataset:
     store: BottleneckStore
     dataset: int
     scan: Scan
+    note: str = ""
 
     def is_cached(self, digest: bytes) -> bool:
         """Whether this image needs no forward pass."""
@@ -177,8 +155,16 @@ class OpenDataset:
 
 
 @contextmanager
-def open_dataset(request: BottleneckRequest, workspace: Workspace) -> Iterator[OpenDataset]:
-    """Check the request, lock the workspace, walk the folder.
+def open_dataset(
+    request: BottleneckRequest, workspace: Workspace, *, convert: bool = True
+) -> Iterator[OpenDataset]:
+    """Check the request, lock the workspace, walk the folder, settle on a cache.
+
+    Args:
+        request: what to compute.
+        workspace: where to keep it.
+        convert: whether to convert the network for OpenVINO if need be; without that its cache is
+            an empty one in memory.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace.
@@ -188,15 +174,24 @@ def open_dataset(request: BottleneckRequest, workspace: Workspace) -> Iterator[O
     check_class_names(class_names)
     used.origins(tuple(class_names))  # a wrong override file is told before hours of work
     workspace.prepare()
-    path = cache_path(workspace, used.backbone)
-    with (
-        workspace.lock("bottlenecks"),
-        FileIndex(workspace.index_path) as index,
-        BottleneckStore(path, used.backbone.identity()) as store,
-    ):
+    with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        scan = scan_folder_tree(used.image_dir, [workspace.root], index, dataset, store)
-        yield OpenDataset(used, index, store, dataset, scan)
+        photos = PhotoTree(
+            used.image_dir, list(walk_folders(used.image_dir, [workspace.root])), index, dataset
+        )
+        choice = settle_backbone(
+            used.backbone, request.settings.device, workspace, photos, convert=convert
+        )
+        used = replace(used, backbone=choice.backbone)
+        with _open_cache(workspace, used.backbone) as store:
+            scan = scan_folders(photos.folders, index, dataset, store)
+            yield OpenDataset(used, index, store, dataset, scan, choice.note)
+
+
+def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore:
+    if backbone.is_settled:
+        return BottleneckStore(cache_path(workspace, backbone), backbone.identity())
+    return BottleneckStore(Path(":memory:"), {"name": backbone.name})
 
 
 def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
@@ -217,7 +212,7 @@ def fill_cache(
     request: BottleneckRequest,
     workspace: Workspace,
     on_progress: Progress = lambda counts: None,
-    load: BackboneLoader = load_backbone,
+    load: BackboneLoader | None = None,
 ) -> BottleneckSummary:
     """Compute every bottleneck that is not cached.
 
@@ -225,7 +220,7 @@ def fill_cache(
         request: what to compute.
         workspace: where to keep it.
         on_progress: called after each file.
-        load: how to load the backbone.
+        load: how to load the backbone; None for the usual way.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace; finished batches stay.
@@ -233,7 +228,9 @@ def fill_cache(
     with open_dataset(request, workspace) as opened:
         if opened.scan.pending:
             opened.used.save(workspace)  # not complete, should this be interrupted
-        backbone = LazyBackbone(opened.used.backbone, request.settings.device, load)
+        backbone = LazyBackbone(
+            opened.used.backbone, request.settings.device, load or loader_of(workspace)
+        )
         counts = _extract(opened, backbone, request.settings, on_progress)
         if counts.images_per_second:
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
@@ -284,6 +281,7 @@ def _summarise(
         loose_files=loose_files(dataset.root),
         straddling=dataset.straddling(splits),
         classes=_class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
+        note=opened.note,
     )
 
 

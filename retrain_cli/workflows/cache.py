@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retrain_cli.backbones.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.bottlenecks.dataset import load_dataset
 from retrain_cli.bottlenecks.file_index import FileIndex
@@ -123,6 +124,8 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
 def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:
     """Take over the bottlenecks of another workspace or cache file; damaged rows are left out.
 
+    The converted networks that belong to them come along.
+
     Args:
         workspace: where they go.
         source: a workspace, its cache folder, or one cache file.
@@ -135,7 +138,10 @@ def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:
     """
     workspace.prepare()
     with workspace.lock("cache merge"):
-        return [_merge_file(workspace, path) for path in _source_files(source)]
+        sources = _source_files(source)
+        for folder in {path.parent / workspace.models_dir.name for path in sources}:
+            copy_kept_models(folder, workspace.models_dir)
+        return [_merge_file(workspace, path) for path in sources]
 
 
 def _merge_file(workspace: Workspace, source: Path) -> CacheCheck:

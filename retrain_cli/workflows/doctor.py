@@ -20,6 +20,7 @@ Verdict = Literal["ok", "info", "missing", "problem"]
 
 _EXTRAS = (
     ("pillow_heif", "heic", "HEIC photos"),
+    ("nncf", "fast-cpu", "--precision int8, the fastest on a processor"),
     ("pyarrow", "parquet", "`retrain cache export` to Parquet"),
 )
 
@@ -55,7 +56,7 @@ def examine(workspace: Workspace) -> list[Finding]:
 
 
 def _packages() -> list[Finding]:
-    names = ("keras", "tensorflow", "tensorflow-hub", "numpy", "pillow")
+    names = ("keras", "tensorflow", "tensorflow-hub", "openvino", "numpy", "pillow")
     return [_package(name) for name in names]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.backbones.loader import load_backbone
+from retrain_cli.backbones.lazy import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.bottlenecks.batching import padded_rows, run_padded
 from retrain_cli.bottlenecks.extract import usable_processors
@@ -25,7 +25,7 @@ from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
-from retrain_cli.workflows.bottlenecks import BackboneLoader, LazyBackbone, cache_path
+from retrain_cli.workflows.bottlenecks import cache_path
 from retrain_cli.workspace import Workspace
 
 _SECONDS_TO_FILL_A_BATCH = 0.05
@@ -121,7 +121,7 @@ class Labeller:
     """A run that is ready to label: head, cache and, once needed, the backbone."""
 
     def __init__(
-        self, request: LabelRequest, workspace: Workspace, load: BackboneLoader = load_backbone
+        self, request: LabelRequest, workspace: Workspace, load: BackboneLoader | None = None
     ) -> None:
         """Open the run.
 
@@ -134,7 +134,7 @@ class Labeller:
         spec = _same_backbone(self._run)
         path = cache_path(workspace, spec)
         self._store = open_to_read(path) if path.is_file() else None
-        self._backbone = LazyBackbone(spec, request.device, load)
+        self._backbone = LazyBackbone(spec, request.device, load or loader_of(workspace))
         self._decode = partial(decode_image, size=self._backbone.input_size, resize=spec.resize)
 
     @property

@@ -36,6 +36,7 @@ class Plan:
             that computing may find more.
         disk_bytes: space that the new bottlenecks take; None where the width is not known yet.
         seconds: expected time by the speed of earlier runs of this backbone; None before any.
+        note: why precision or runtime are not what could be expected; usually empty.
     """
 
     used: LastUsed
@@ -45,6 +46,7 @@ class Plan:
     bad: list[tuple[str, str]]
     disk_bytes: int | None
     seconds: float | None
+    note: str = ""
 
 
 def plan_bottlenecks(
@@ -57,7 +59,7 @@ def plan_bottlenecks(
     Raises:
         RetrainError: as `fill_cache`.
     """
-    with open_dataset(request, workspace) as opened:
+    with open_dataset(request, workspace, convert=False) as opened:
         counts = ExtractionCounts(total=len(opened.scan.pending))
         to_do = _survey(opened, request.settings.threads, counts, on_progress)
         width = opened.store.width or opened.used.backbone.width()
@@ -71,6 +73,7 @@ def plan_bottlenecks(
             bad=counts.bad,
             disk_bytes=width and round(len(to_do) * width * 4 * _OVERHEAD),
             seconds=len(to_do) / float(rate) if rate else None,
+            note=opened.note,
         )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from helpers import SMALL_SPEC, make_photos
 
+from retrain_cli.backbones.kept_models import KeptModel, find_kept_model, keep_model
+from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.errors import CacheError, ConfigError, WorkspaceError
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
@@ -125,3 +127,23 @@ def test_a_cache_that_does_not_exist(photos, fill, workspace) -> None:
     fill(photos)
     with pytest.raises(CacheError, match="no cache called 'vgg'"):
         cache.verify_caches(workspace, "vgg")
+
+
+def test_merge_takes_converted_networks_along(workspace, tmp_path) -> None:
+    other = Workspace(tmp_path / "other")
+    other.prepare()
+    spec = SMALL_SPEC.settled_on_keras()
+
+    def write(folder: Path) -> None:
+        (folder / "model.xml").write_text("<net>\t<rt_info></net>")
+        (folder / "model.bin").write_bytes(b"weights")
+
+    kept = keep_model(other.models_dir, spec, write)
+    (other.models_dir / ".draft-1").mkdir()
+    BottleneckStore(other.cache_dir / f"{spec.slug()}.sqlite", spec.identity()).close()
+    for _ in range(2):
+        cache.merge_cache(workspace, other.root)
+        assert find_kept_model(workspace.models_dir, spec) == KeptModel(
+            workspace.models_dir / kept.folder.name, kept.digest
+        )
+    assert [path.name for path in workspace.models_dir.iterdir()] == [kept.folder.name]

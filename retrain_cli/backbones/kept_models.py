@@ -1,0 +1,128 @@
+"""Converted networks on disk: made once, found again by what they were made from.
+
+    cache/models/inception_v3-mixed8-1a2b3c4d5e6f-float32-0123456789abcdef/model.xml, model.bin
+
+The name says the backbone (with the fingerprint of its Keras form), the kind and the digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.errors import WeightsError, WorkspaceError
+
+XML, BIN = "model.xml", "model.bin"
+_DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class KeptModel:
+    """A network in OpenVINO's own format.
+
+    Attributes:
+        folder: where it lies.
+        digest: what its name says of its content, 16 hex digits.
+    """
+
+    folder: Path
+    digest: str
+
+    @property
+    def xml(self) -> Path:
+        """The file to load; the weights lie beside it."""
+        return self.folder / XML
+
+    def check(self) -> None:
+        """Compare content and name.
+
+        Raises:
+            WeightsError: the files are damaged or were changed.
+        """
+        try:
+            intact = digest_model(self.folder) == self.digest
+        except OSError:
+            intact = False
+        if not intact:
+            raise WeightsError(
+                f"the converted network in {self.folder} is damaged: delete that folder and run "
+                "again; it is converted anew"
+            )
+
+
+def converted_from(spec: BackboneSpec) -> BackboneSpec:
+    """The Keras form of a backbone, which is what is converted."""
+    return replace(spec, precision="float32", runtime="keras", model=None)
+
+
+def find_kept_model(models: Path, spec: BackboneSpec) -> KeptModel | None:
+    """The kept model of a spec: the one that `spec.model` names, else the oldest of its kind."""
+    found = [
+        KeptModel(folder, folder.name.rpartition("-")[2])
+        for folder in sorted(
+            models.glob(f"{_prefix(spec)}*"), key=lambda path: path.stat().st_mtime
+        )
+    ]
+    return next((kept for kept in found if spec.model in (None, kept.digest)), None)
+
+
+def keep_model(models: Path, spec: BackboneSpec, write: Callable[[Path], None]) -> KeptModel:
+    """Let `write` put `model.xml` and `model.bin` into a folder, and keep that under its digest.
+
+    Raises:
+        WorkspaceError: the folder cannot be written.
+    """
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=models))
+    except OSError as error:
+        raise WorkspaceError(
+            f"converted networks are kept in {models}, which cannot be written "
+            f"({error.strerror or error}): choose another workspace with --workspace FOLDER"
+        ) from error
+    try:
+        write(draft)
+        digest = digest_model(draft)
+        target = models / f"{_prefix(spec)}{digest}"
+        if not target.exists():
+            draft.chmod(0o777 & ~_umask())
+            draft.rename(target)
+        return KeptModel(target, digest)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def copy_kept_models(source: Path, models: Path) -> None:
+    """Take over the kept models of another folder, if it is there."""
+    for folder in sorted(source.glob(f"*-{'[0-9a-f]' * 2 * _DIGEST_BYTES}")):
+        target = models / folder.name
+        if not target.exists():
+            models.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=models))
+            shutil.copytree(folder, draft, dirs_exist_ok=True)
+            draft.rename(target)
+
+
+def digest_model(folder: Path) -> str:
+    """BLAKE2b-64 of graph and weights, as 16 hex digits; the writer's version does not count."""
+    graph = (folder / XML).read_bytes().rpartition(b"\t<rt_info>")[0]
+    digest = hashlib.blake2b(graph, digest_size=_DIGEST_BYTES)
+    digest.update((folder / BIN).read_bytes())
+    return digest.hexdigest()
+
+
+def _prefix(spec: BackboneSpec) -> str:
+    kind = "int8" if spec.precision == "int8" else "float32"  # bfloat16 is made while it compiles
+    return f"{converted_from(spec).slug()}-{kind}-"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

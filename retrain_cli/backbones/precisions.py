@@ -1,0 +1,38 @@
+"""What a network computes in, and what can compute in it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from retrain_cli.errors import ConfigError
+
+Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+Runtime = Literal["auto", "keras", "openvino"]
+_RUNTIMES_OF: dict[Precision, tuple[Runtime, ...]] = {
+    "auto": ("keras", "openvino"),
+    "float32": ("keras", "openvino"),
+    "bfloat16": ("keras", "openvino"),
+    "float16": ("keras",),
+    "int8": ("openvino",),
+}
+"""Which runtime computes in which precision."""
+
+
+def only_runtime(precision: Precision) -> Runtime | None:
+    """The runtime of a precision that a single one computes in, else None."""
+    runtimes = _RUNTIMES_OF[precision]
+    return runtimes[0] if len(runtimes) == 1 else None
+
+
+def check_pair(precision: Precision, runtime: Runtime) -> None:
+    """Refuse a precision that this runtime does not compute in.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    runtimes = _RUNTIMES_OF[precision]
+    if runtime not in ("auto", *runtimes):
+        raise ConfigError(
+            f"--precision {precision} is computed by --runtime {' or '.join(runtimes)}, "
+            f"not {runtime}: leave --runtime out"
+        )

@@ -1,0 +1,168 @@
+"""From `auto` to one precision, one runtime and, for OpenVINO, one converted model.
+
+A cache that already holds most of the photos decides first: computing them again in a faster
+precision takes longer than going on. Then the machine decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.backbones.kept_models import KeptModel, find_kept_model
+from retrain_cli.backbones.machine import Choice, choose_for_machine
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.bottlenecks.batching import Pixels
+from retrain_cli.bottlenecks.photo_tree import PhotoTree
+from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.engine import has_openvino
+from retrain_cli.errors import CacheError, ImageError, RetrainError
+from retrain_cli.images.decode import decode_image
+from retrain_cli.workspace import Workspace
+
+_MOST = 0.5
+CALIBRATION_PHOTOS = 192
+"""Photos that show 8-bit quantisation which values occur."""
+
+_PREFERRED = ("int8", "float16", "float32", "bfloat16")
+"""The later, the better, where several caches hold as much; nobody gets 8 bits unasked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    """A cache that this backbone could go on with, and the share of the photos that it holds."""
+
+    backbone: BackboneSpec
+    share: float
+
+
+def settle_backbone(
+    spec: BackboneSpec, device: str, workspace: Workspace, photos: PhotoTree, *, convert: bool
+) -> Choice:
+    """Settle a resolved spec.
+
+    Args:
+        spec: what was asked for.
+        device: auto, cpu, gpu or gpu:N.
+        workspace: where the caches and the converted models are.
+        photos: the photos to compute.
+        convert: whether to convert a network that no one has converted yet; else its model stays
+            open, and so the spec is not settled.
+
+    Raises:
+        RetrainError: what was asked for cannot be had on this machine.
+    """
+    if spec.is_settled:
+        return Choice(spec)
+    cached = _fullest_cache(spec, workspace, photos)
+    if cached is not None and _can_go_on(cached, device):
+        return Choice(cached.backbone, _going_on(spec, cached, device))
+    choice = choose_for_machine(spec, device)
+    if choice.backbone.is_settled:
+        return choice
+    try:
+        kept = _kept_model(choice.backbone, workspace.models_dir, photos, convert)
+    except RetrainError as error:
+        if spec.runtime == "openvino" or not _is_conversion_error(error):
+            raise
+        return Choice(spec.settled_on_keras(), f"going on with Keras, which is slower: {error}")
+    return replace(choice, backbone=replace(choice.backbone, model=kept.digest if kept else None))
+
+
+def _is_conversion_error(error: RetrainError) -> bool:
+    from retrain_cli.backbones.conversion import ConversionError
+
+    return isinstance(error, ConversionError)
+
+
+def _fullest_cache(spec: BackboneSpec, workspace: Workspace, photos: PhotoTree) -> _Cached | None:
+    """The cache of this backbone, in any precision that `spec` leaves open, with most photos."""
+    found = []
+    for path in sorted(workspace.cache_dir.glob("*.sqlite")):
+        try:
+            with BottleneckStore(path, read_only=True) as store:
+                backbone = _as_in(store.identity, spec)
+                if backbone is not None:
+                    found.append(_Cached(backbone, photos.share_in(store)))
+        except CacheError:
+            continue  # whoever uses that one will be told
+    return max(found, key=_rank) if found else None
+
+
+def _rank(cached: _Cached) -> tuple[float, int]:
+    return cached.share, _PREFERRED.index(cached.backbone.precision)
+
+
+def _as_in(identity: dict[str, Any], spec: BackboneSpec) -> BackboneSpec | None:
+    """`spec` with what it leaves open as a cache has it; None if that is another backbone."""
+    held = replace(
+        spec,
+        precision=identity.get("precision", "float32"),
+        runtime=identity.get("runtime", "keras"),
+        model=identity.get("model"),
+    )
+    asked = ((spec.precision, held.precision), (spec.runtime, held.runtime))
+    if any(wanted not in ("auto", there) for wanted, there in asked):
+        return None
+    try:
+        return held if held.identity() == identity else None
+    except RetrainError:
+        return None  # of a newer version
+
+
+def _can_go_on(cached: _Cached, device: str) -> bool:
+    if cached.share <= _MOST or cached.share == 1:
+        return cached.share == 1  # complete: nothing is to be computed
+    on_keras = cached.backbone.runtime == "keras"
+    return on_keras or (has_openvino() and not device.startswith("gpu"))
+
+
+def _going_on(spec: BackboneSpec, cached: _Cached, device: str) -> str:
+    """What to tell where the machine alone would have chosen something else."""
+    if cached.share == 1:
+        return ""
+    best = choose_for_machine(spec, device).backbone
+    held = cached.backbone
+    if (best.precision, best.runtime) == (held.precision, held.runtime):
+        return ""
+    return (
+        f"going on in {held.precision} with {held.runtime}, for that cache holds "
+        f"{cached.share:.0%} of these photos; --precision {best.precision} --runtime "
+        f"{best.runtime} computes all of them anew"
+    )
+
+
+def _kept_model(
+    spec: BackboneSpec, models: Path, photos: PhotoTree, convert: bool
+) -> KeptModel | None:
+    """The converted model of a spec for OpenVINO, made where there is none."""
+    kept = find_kept_model(models, spec)
+    if kept is not None or not convert:
+        return kept
+    if spec.precision == "int8":
+        from retrain_cli.backbones.quantisation import check_installed, quantise
+
+        check_installed()
+        base = _kept_model(replace(spec, precision="float32"), models, photos, convert)
+        assert base is not None
+        return quantise(base, spec, models, partial(_calibration_images, spec, photos))
+    from retrain_cli.backbones.conversion import convert_backbone
+
+    return convert_backbone(spec, models)
+
+
+def _calibration_images(spec: BackboneSpec, photos: PhotoTree) -> list[Pixels]:
+    return list(islice(_decoded(spec, photos), CALIBRATION_PHOTOS))
+
+
+def _decoded(spec: BackboneSpec, photos: PhotoTree) -> Iterator[Pixels]:
+    assert spec.input_size is not None
+    for path in photos.by_digest():
+        try:
+            yield decode_image(path.read_bytes(), (spec.input_size,) * 2, spec.resize)
+        except (ImageError, OSError):
+            continue  # extraction will tell
