@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 from helpers import PROJECT, FakeBackbone, make_photos
+from hypothesis import HealthCheck, settings
+
+# A loaded machine is slow, not wrong.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 def find_test_data() -> Path | None:

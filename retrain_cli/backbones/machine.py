@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import find_backbone
 from retrain_cli.engine import choose_device, gpu_capability, has_openvino, may_have_gpu
 from retrain_cli.errors import ConfigError
 
@@ -31,7 +32,8 @@ def choose_for_machine(spec: BackboneSpec, device: str) -> Choice:
     """Fill in the open ones of precision and runtime; the converted model stays open.
 
     On a GPU Keras computes in mixed precision. On the processor OpenVINO computes in bfloat16
-    where the processor does, else in float32. It imports an engine only where a GPU may be.
+    where the processor does, else in float32. A network whose vectors are not known to be as good
+    in fewer bits stays in float32. It imports an engine only where a GPU may be.
 
     Raises:
         ConfigError, DeviceError: a device that cannot be.
@@ -56,6 +58,8 @@ def _is_gpu(device: str) -> bool:
 def _gpu_precision(spec: BackboneSpec, device: str) -> Precision:
     if spec.precision != "auto":
         return spec.precision
+    if not find_backbone(spec.name).tolerates_bfloat16:
+        return "float32"
     capability = gpu_capability(choose_device(device))
     if capability >= _BFLOAT16_FROM:
         return "bfloat16"
@@ -65,6 +69,8 @@ def _gpu_precision(spec: BackboneSpec, device: str) -> Precision:
 def _processor_precision(spec: BackboneSpec) -> Precision:
     if spec.precision != "auto":
         return spec.precision
+    if not find_backbone(spec.name).tolerates_bfloat16:
+        return "float32"
     from retrain_cli.backbones.openvino_model import has_bfloat16
 
     return "bfloat16" if has_bfloat16() else "float32"

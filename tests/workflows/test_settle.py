@@ -41,7 +41,7 @@ def settle(photos, workspace, monkeypatch):
 
 def test_the_machine_decides_where_nothing_is_cached(settle) -> None:
     choice = settle(OPEN)
-    assert (choice.backbone.precision, choice.backbone.runtime) == ("bfloat16", "openvino")
+    assert (choice.backbone.precision, choice.backbone.runtime) == ("float32", "openvino")
     assert (choice.backbone.is_settled, choice.note) == (False, "")
 
 
@@ -61,7 +61,7 @@ def test_a_cache_with_most_of_the_photos_decides_and_that_is_told(photos, fill, 
     choice = settle(OPEN)
     assert choice.backbone == SMALL_SPEC.resolve()
     assert choice.note.startswith("going on in float32 with keras, for that cache holds 75% of")
-    assert "--precision bfloat16 --runtime openvino computes all" in choice.note
+    assert "--precision float32 --runtime openvino computes all" in choice.note
 
 
 def test_a_cache_with_few_of_the_photos_does_not(photos, fill, settle) -> None:
@@ -73,7 +73,7 @@ def test_a_cache_with_few_of_the_photos_does_not(photos, fill, settle) -> None:
 def test_what_was_asked_for_comes_before_any_cache(photos, fill, settle) -> None:
     fill(photos)
     assert settle(replace(OPEN, precision="bfloat16")).backbone.runtime == "openvino"
-    assert settle(replace(OPEN, runtime="openvino")).backbone.precision == "bfloat16"
+    assert settle(replace(OPEN, runtime="openvino")).backbone.precision == "float32"
     assert settle(replace(OPEN, precision="float32")).backbone == SMALL_SPEC.resolve()
 
 
