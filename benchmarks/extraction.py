@@ -33,6 +33,7 @@ def measure(spec: rt.BackboneSpec, photos: Path | None, repeats: int) -> list[Co
 def _measure(
     spec: rt.BackboneSpec, photos: Path, workspace: Path, repeats: int
 ) -> list[Comparison]:
+    spec = spec.resolve().settled_on_keras()  # else each fresh workspace converts the network anew
     backbone = rt.load_backbone(spec)
     count = 0
 
