@@ -34,7 +34,7 @@ def test_the_walk_through(retrain, drawn: Path, tmp_path: Path) -> None:
     assert "Your turn" in outcome.out
     top1 = re.search(r"test top-1 ([\d.]+)%", outcome.out)
     assert top1 is not None
-    assert float(top1[1]) > 60  # of eight classes; docs/inception_mini.md says what it reaches
+    assert float(top1[1]) > 45  # chance is 12.5, random weights reach 30, it usually reaches 70
 
     again = retrain("demo", drawn)
     assert "159 cached, 0 computed" in again.out
