@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +70,16 @@ def _trace(backbone: KerasModelBackbone) -> Any:
     tensorflow = load_tensorflow()
     images = tensorflow.TensorSpec((None, *backbone.input_size, 3), "uint8")
     function = tensorflow.function(lambda batch: backbone.model(batch, training=False))
-    return load_openvino().convert_model(function.get_concrete_function(images))
+    openvino = load_openvino()
+    _mend_converter(tensorflow.__version__)
+    return openvino.convert_model(function.get_concrete_function(images))
+
+
+def _mend_converter(version: str) -> None:
+    """OpenVINO 2026.4 asks for TensorFlow's version by an `exec` that fails on Python 3.13."""
+    if sys.version_info >= (3, 13):
+        utils: Any = import_module("openvino.frontend.tensorflow.utils")
+        utils.get_environment_setup = lambda framework: {"tensorflow": version}
 
 
 def _export(backbone: KerasModelBackbone, xml: Path) -> Any:
