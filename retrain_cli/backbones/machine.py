@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
@@ -43,10 +45,12 @@ def choose_for_machine(spec: BackboneSpec, device: str) -> Choice:
     if spec.runtime == "openvino":
         check_on_processor(spec, device)
     elif _is_gpu(device):
-        return Choice(replace(spec, runtime="keras", precision=_gpu_precision(spec, device)))
+        precision = _precision(spec, partial(_fastest_on_gpu, device))
+        return Choice(replace(spec, runtime="keras", precision=precision))
     if spec.runtime == "keras" or not (spec.runtime == "openvino" or has_openvino()):
         return Choice(spec.settled_on_keras(), "" if spec.runtime == "keras" else NO_OPENVINO)
-    return Choice(replace(spec, runtime="openvino", precision=_processor_precision(spec)))
+    precision = _precision(spec, _fastest_on_processor)
+    return Choice(replace(spec, runtime="openvino", precision=precision))
 
 
 def _is_gpu(device: str) -> bool:
@@ -55,22 +59,21 @@ def _is_gpu(device: str) -> bool:
     return device != "cpu" and choose_device(device).startswith("gpu")
 
 
-def _gpu_precision(spec: BackboneSpec, device: str) -> Precision:
+def _precision(spec: BackboneSpec, fastest: Callable[[], Precision]) -> Precision:
+    """What was asked for; else the machine's fastest where the network loses nothing by it."""
     if spec.precision != "auto":
         return spec.precision
-    if not find_backbone(spec.name).tolerates_bfloat16:
-        return "float32"
+    return fastest() if find_backbone(spec.name).tolerates_bfloat16 else "float32"
+
+
+def _fastest_on_gpu(device: str) -> Precision:
     capability = gpu_capability(choose_device(device))
     if capability >= _BFLOAT16_FROM:
         return "bfloat16"
     return "float16" if capability >= _FLOAT16_FROM else "float32"
 
 
-def _processor_precision(spec: BackboneSpec) -> Precision:
-    if spec.precision != "auto":
-        return spec.precision
-    if not find_backbone(spec.name).tolerates_bfloat16:
-        return "float32"
+def _fastest_on_processor() -> Precision:
     from retrain_cli.backbones.openvino_model import has_bfloat16
 
     return "bfloat16" if has_bfloat16() else "float32"
