@@ -138,6 +138,16 @@ def check_image(data: bytes) -> ImageFormat:
     return _format_of(data)
 
 
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels as the header tells them, before any EXIF rotation.
+
+    Raises:
+        ImageError: as `check_image`.
+    """
+    with _opened(data) as image:
+        return image.size
+
+
 def _format_of(data: bytes) -> ImageFormat:
     """Format of the bytes, or an ImageError that says what they are instead."""
     if not data:
