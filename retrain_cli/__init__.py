@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from retrain_cli.heads.runs import RunStore as RunStore
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
+    from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
     from retrain_cli.workflows.label import Labeller as Labeller
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
+    from retrain_cli.workflows.training_set import load_training_set as load_training_set
     from retrain_cli.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -52,6 +54,8 @@ _HOMES = {
     "evaluate": "workflows.evaluate",
     "fill_cache": "workflows.bottlenecks",
     "load_backbone": "backbones.loader",
+    "load_training_set": "workflows.training_set",
+    "out_of_fold": "workflows.cross_validate",
     "plan_bottlenecks": "workflows.plan",
     "train_run": "workflows.train",
 }

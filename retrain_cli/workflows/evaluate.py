@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from retrain_cli.errors import AssertionNotMetError, ConfigError, RunError
 from retrain_cli.evaluation.counts import EvalCounts
-from retrain_cli.evaluation.predictions import Misclassified, list_misclassified
+from retrain_cli.evaluation.predictions import Misclassified, Predictions, list_misclassified
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.workflows.cross_validate import saved_predictions
 from retrain_cli.workspace import Workspace
 
 ALL_SPLITS = "all"
+OUT_OF_FOLD = "cv"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class EvalRequest:
 
     Attributes:
         run: name of the run; None for the latest.
-        split: training, validation, test, or all.
+        split: training, validation, test, all; or cv for the images of a cross-validation.
         ks: the k's of top-k.
     """
 
@@ -31,7 +33,7 @@ class EvalRequest:
 
     @property
     def chosen(self) -> Split | None:
-        """The split, None for all of them.
+        """The split, None for all of them and for those of a cross-validation.
 
         Raises:
             ConfigError: there is no such split.
@@ -39,9 +41,9 @@ class EvalRequest:
         for split in SPLITS:
             if split == self.split:
                 return split
-        if self.split == ALL_SPLITS:
+        if self.split in (ALL_SPLITS, OUT_OF_FOLD):
             return None
-        choices = ", ".join((*SPLITS, ALL_SPLITS))
+        choices = ", ".join((*SPLITS, ALL_SPLITS, OUT_OF_FOLD))
         raise ConfigError(f"--split is one of {choices}, not {self.split!r}")
 
 
@@ -55,7 +57,7 @@ class Evaluation:
 
     def misclassified(self) -> list[Misclassified]:
         """The images that the run gets wrong, the surest mistakes first."""
-        predictions = self.run.predictions
+        predictions = predictions_of(self.run, self.request)
         return list_misclassified(predictions, self.request.chosen, self.run.labels)
 
     def assert_top1(self, least: float) -> None:
@@ -73,6 +75,15 @@ class Evaluation:
             )
 
 
+def predictions_of(run: Run, request: EvalRequest) -> Predictions:
+    """The saved predictions that are asked about: of the run, or of its cross-validation.
+
+    Raises:
+        RunError: the run was not cross-validated, or its files are damaged.
+    """
+    return saved_predictions(run) if request.split == OUT_OF_FOLD else run.predictions
+
+
 def evaluate(request: EvalRequest, workspace: Workspace) -> Evaluation:
     """Compute the figures of a run.
 
@@ -82,7 +93,7 @@ def evaluate(request: EvalRequest, workspace: Workspace) -> Evaluation:
     """
     chosen = request.chosen
     run = RunStore(workspace.runs_dir).get(request.run)
-    counts = EvalCounts.from_predictions(run.predictions, chosen, request.ks)
+    counts = EvalCounts.from_predictions(predictions_of(run, request), chosen, request.ks)
     if not counts.n_images.sum():
         raise RunError(
             f"an evaluation needs images, and run {run.name} has none in its {request.split} "

@@ -16,7 +16,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.images.splits import SPLITS
+from retrain_cli.images.splits import SPLITS, SplitItem
 from retrain_cli.workflows.bottlenecks import cache_path
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -31,12 +31,14 @@ class TrainingSet:
         data: bottlenecks, labels, and which rows train and validate.
         images: the same rows as predictions name them.
         origins: INT or EXT of each class.
+        items: the same rows as far as folds are concerned.
     """
 
     used: LastUsed
     data: HeadData
     images: ImageTable
     origins: list[ClassOrigin]
+    items: list[SplitItem]
 
 
 def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingSet:
@@ -62,7 +64,8 @@ def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingS
         bottlenecks = store.read(dataset.digests)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
-    return TrainingSet(used, data, images, used.origins(dataset.class_names))
+    origins = used.origins(dataset.class_names)
+    return TrainingSet(used, data, images, origins, dataset.split_items())
 
 
 def _head_data(
