@@ -134,6 +134,17 @@ class ExtractionCounts:
         """Rate of the extraction, None before the second batch."""
         return self.timed / self.seconds if self.timed and self.seconds else None
 
+    def take_bad(self, file: PendingFile, problem: str, strict: bool) -> None:
+        """Count a file that is skipped.
+
+        Raises:
+            ImageError: with `strict`.
+        """
+        relative = f"{file.folder}/{file.name}"
+        if strict:
+            raise ImageError(f"{relative}: {problem}; without --strict it is skipped")
+        self.bad.append((relative, problem))
+
 
 Progress = Callable[[ExtractionCounts], None]
 
@@ -191,10 +202,7 @@ def _take(
 ) -> None:
     """Put one examined file on its way."""
     if examined.problem is not None:
-        relative = f"{file.folder}/{file.name}"
-        if strict:
-            raise ImageError(f"{relative}: {examined.problem}; without --strict it is skipped")
-        counts.bad.append((relative, examined.problem))
+        counts.take_bad(file, examined.problem, strict)
     record = FileRecord(file.size, file.mtime_ns, examined.digest, examined.problem)
     writer.record(file.folder, file.name, record)
     if examined.pixels is not None and examined.digest is not None:

@@ -59,13 +59,13 @@ def label(
 
     sources = _sources(paths or [], null, stdin_image)
     request = LabelRequest(run, top_k, threshold, batch_size, workers, device)
-    labeller = Labeller(request, workspace_of(ctx))
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
-    for image in labeller.label(sources):
-        good, bad = (good, bad + 1) if image.error else (good + 1, bad)
-        (_print_json if as_json else _print_row)(image)
-        console.flush()
+    with Labeller(request, workspace_of(ctx)) as labeller:
+        for image in labeller.label(sources):
+            good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+            (_print_json if as_json else _print_row)(image)
+            console.flush()
     if bad:
         console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
     if not good:
@@ -90,7 +90,8 @@ def _print_row(image: LabelledImage) -> None:
         console.styled(f"{shown}  [red]{escape(image.error)}[/]")
         return
     labels = [
-        f"[{'bold' if place == 0 else 'dim'}]{escape(label.label)} {label.score:.1%}[/]"
+        f"[{'bold' if place == 0 else 'dim'}]{escape(console.printable(label.label))}"
+        f" {label.score:.1%}[/]"
         for place, label in enumerate(image.labels)
     ]
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")

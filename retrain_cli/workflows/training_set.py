@@ -17,7 +17,7 @@ from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS, SplitItem
-from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.bottlenecks import used_cache
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -51,7 +51,7 @@ def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingS
     used.check_complete()
     with (
         FileIndex(workspace.index_path) as index,
-        BottleneckStore(cache_path(workspace, used.backbone), used.backbone.identity()) as store,
+        BottleneckStore(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         dataset.check()
