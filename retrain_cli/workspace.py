@@ -3,6 +3,7 @@
 .retrain/
     state.json      what was last used here
     index.sqlite    which photo files were seen, with their content digests
+    photos.sqlite   size, brightness, perceptual hash and near duplicates of each photo
     cache/          one SQLite file of bottlenecks per backbone fingerprint
     cache/models/   networks converted for OpenVINO
     runs/           one folder per trained head
@@ -57,6 +58,11 @@ class Workspace:
     def index_path(self) -> Path:
         """The index of photo files."""
         return self.root / "index.sqlite"
+
+    @property
+    def photos_path(self) -> Path:
+        """What is known of each distinct photo, whatever the backbone."""
+        return self.root / "photos.sqlite"
 
     @property
     def state_path(self) -> Path:

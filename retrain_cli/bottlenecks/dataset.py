@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ class Dataset:
         given: the split that the folder tree gives each photo, or None.
         problems: files that are not usable, as (path, reason).
         bad_classes: classes all of whose files are bad.
+        founders: for each digest the founder of its group of near duplicates; empty where these
+            are not grouped.
     """
 
     root: Path
@@ -38,6 +40,7 @@ class Dataset:
     given: list[Split | None]
     problems: list[tuple[str, str]]
     bad_classes: tuple[str, ...]
+    founders: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -83,7 +86,13 @@ class Dataset:
     def split_items(self) -> list[SplitItem]:
         """The photos as far as splits and folds are concerned."""
         return [
-            SplitItem(digest, int(label), nohash_group(path.rpartition("/")[2]), given)
+            SplitItem(
+                digest,
+                int(label),
+                nohash_group(path.rpartition("/")[2]),
+                given,
+                self.founders.get(digest),
+            )
             for digest, label, path, given in zip(
                 self.digests, self.labels, self.paths, self.given, strict=True
             )

@@ -29,7 +29,7 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pairs of rows of one matrix that are alike, each once, `left < right`, sorted.
+    """Pairs of rows of one matrix that are alike, each once, `left < right`.
 
     Attributes:
         left: `(n_pairs,) int64`.
@@ -103,27 +103,28 @@ def _highest(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return np.sort(chosen, axis=1)
 
 
-def near_pairs(matrix: NDArray[np.float32], least: float) -> Pairs:
-    """All pairs of rows whose cosine is at least `least`; exact, memory as in `nearest`.
+def near_pairs(matrix: NDArray[np.float32], least: float) -> Iterator[Pairs]:
+    """All pairs of rows whose cosine is at least `least`, block by block; exact.
+
+    Memory is as in `nearest`, so that 100,000 rows are no more trouble than 1,000; the time grows
+    with the square.
 
     Args:
         matrix: `(n, width) float32`.
         least: the lowest cosine that counts.
     """
-    found = [np.empty((3, 0))]
-    unit = unit_rows(matrix)
-    for left in _blocks(len(unit)):
-        for right in _blocks(len(unit), left.start):
-            scores = unit[left] @ unit[right].T
-            rows, columns = np.nonzero(scores >= least)
-            kept = rows + left.start < columns + right.start
-            rows, columns = rows[kept], columns[kept]
-            places = np.stack([rows + left.start, columns + right.start, scores[rows, columns]])
-            found.append(places)
-    pairs = np.concatenate(found, axis=1)
-    pairs = pairs[:, np.lexsort((pairs[1], pairs[0]))]
-    ends = pairs[:2].astype(np.int64)
-    return Pairs(ends[0], ends[1], pairs[2].astype(np.float32))
+    for left in _blocks(len(matrix)):
+        own = unit_rows(matrix[left])
+        for right in _blocks(len(matrix), left.start):
+            other = own if right == left else unit_rows(matrix[right])
+            yield _pairs_of_block(own @ other.T, left.start, right.start, least)
+
+
+def _pairs_of_block(scores: NDArray[np.float32], top: int, first: int, least: float) -> Pairs:
+    rows, columns = np.nonzero(scores >= least)
+    kept = rows + top < columns + first
+    rows, columns = rows[kept], columns[kept]
+    return Pairs(rows + top, columns + first, scores[rows, columns])
 
 
 def _blocks(count: int, start: int = 0) -> Iterator[slice]:

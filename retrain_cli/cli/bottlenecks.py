@@ -73,6 +73,12 @@ def bottlenecks(
         Path | None,
         typer.Option(help="CSV that overrides INT/EXT: class,int|ext or class,wnid."),
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="near-duplicates: keep almost equal photos together in one split, from here on.",
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be done, and compute nothing.")
     ] = False,
@@ -113,6 +119,7 @@ def bottlenecks(
         source_classes,
         int_ext,
         ExtractionSettings(batch_size, workers, device, strict),
+        group=group,
     )
     workspace = workspace_of(ctx)
     if plan:
@@ -120,8 +127,13 @@ def bottlenecks(
             view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), json)
         return
     with console.progress("bottlenecks") as update:
-        summary = fill_cache(request, workspace, extraction_step(update))
+        summary = fill_cache(request, workspace, extraction_step(update), on_look=looking(update))
     view.show_summary(summary, json)
+
+
+def looking(update: Callable[[console.Step], None]) -> Callable[[int, int], None]:
+    """Progress of looking at photos as a step of the progress bar."""
+    return lambda done, total: update(console.Step(done, total, "looking at the photos"))
 
 
 def extraction_step(

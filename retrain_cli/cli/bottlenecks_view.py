@@ -6,7 +6,7 @@ from typing import Any
 
 from retrain_cli.cli import console
 from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow
+from retrain_cli.workflows.bottleneck_summary import BottleneckSummary, ClassRow
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.plan import Plan
 
@@ -125,6 +125,11 @@ def _warn(summary: BottleneckSummary) -> None:
     duplicates = summary.found - summary.distinct
     if duplicates:
         console.note(f"{duplicates} exact duplicate(s), each kept with its original in one split")
+    if summary.near_duplicates is not None:
+        console.note(
+            f"{summary.near_duplicates.groups:,} group(s) of near duplicates, "
+            f"{summary.near_duplicates.photos:,} photos in all, each group in one split"
+        )
     spec = summary.used.backbone
     if summary.used.source_classes == "imagenet" and spec.weights_file is not None:
         console.note(
@@ -170,6 +175,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "images_per_second": summary.images_per_second,
         "device": summary.device,
         "note": summary.note,
+        "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),
         "classes": [
             {
                 "class": row.origin.class_name,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,19 +35,22 @@ class SplitItem:
         label: index of its class, >= 0.
         group: its `_nohash_` group within the class (see `nohash_group`), or None.
         given: the split that its folder (`train/`, `val/`, `test/`) gives it, or None.
+        founder: digest of the photo whose place its group of near duplicates has, across classes;
+            None where near duplicates are not grouped.
     """
 
     digest: bytes
     label: int
     group: str | None
     given: Split | None
+    founder: bytes | None = None
 
 
 def nohash_group(file_name: str) -> str | None:
     """Name of the group that a file belongs to: what stands before `_nohash_` in its name.
 
-    Near-duplicates, such as frames of one video, are kept in one split by naming them
-    `rose_nohash_0.jpg`, `rose_nohash_1.jpg` (group `rose`). None where the name has no `_nohash_`.
+    Frames of one video are kept in one split by naming them `rose_nohash_0.jpg`,
+    `rose_nohash_1.jpg` (group `rose`). None where the name has no `_nohash_`.
     """
     group, mark, _ = file_name.partition(_NOHASH)
     return group if mark else None
@@ -145,42 +148,49 @@ def find_components(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Component of each item, `(n_items,) int64`, and position of each, `(n_components,) float64`.
 
-    Items of equal digest are in one component, and so are those of one class and group.
-    Components are numbered by their smallest digest, so that the numbers, which break ties, do
-    not depend on the order of the items.
+    Items of equal digest, of one class and group, or of one founder are in one component. It is
+    numbered by its smallest digest: numbers break ties and must not depend on the items' order.
     """
     digests = sorted({item.digest for item in items})
     index = {digest: number for number, digest in enumerate(digests)}
-    roots, names = _join_groups(items, index)
-    keys = [_group_key(names[number]) if number in names else digests[number] for number in roots]
-    positions = np.array([_position(key) for key in keys])
+    roots, keys = _join_groups(items, index)
+    positions = np.array([_position(keys.get(number, digests[number])) for number in roots])
     of_item = np.array([index[item.digest] for item in items])
     return np.asarray(roots)[of_item], positions
 
 
 def _join_groups(
     items: Sequence[SplitItem], index: dict[bytes, int]
-) -> tuple[list[int], dict[int, str]]:
-    """Union-find over groups: the root of each digest, and the smallest group name of each root."""
+) -> tuple[list[int], dict[int, bytes]]:
+    """Union-find over groups: the root of each digest, and the key of the place of each root."""
     parents = list(range(len(index)))
-    first: dict[tuple[int, str], int] = {}
+    first: dict[_Mark, int] = {}
     for item in items:
-        if item.group is None:
-            continue
         number = index[item.digest]
-        pair = (_root(parents, number), _root(parents, first.setdefault(_group(item), number)))
-        parents[max(pair)] = min(pair)
-    names: dict[int, str] = {}
-    for (_, name), number in first.items():
+        for mark in _marks(item):
+            pair = (_root(parents, number), _root(parents, first.setdefault(mark, number)))
+            parents[max(pair)] = min(pair)
+    marks: dict[int, _Mark] = {}
+    for mark, number in first.items():
         root = _root(parents, number)
-        names[root] = min(names.get(root, name), name)
+        marks[root] = min(marks.get(root, mark), mark, key=lambda one: (one.kind, one.key))
     roots = [_root(parents, number) for number in parents] if first else parents
-    return roots, names
+    return roots, {root: mark.key for root, mark in marks.items()}
 
 
-def _group(item: SplitItem) -> tuple[int, str]:
-    """A group is one within its class: `a/img_nohash_1` and `b/img_nohash_1` are strangers."""
-    return item.label, item.group or ""
+class _Mark(NamedTuple):
+    """What items of a group share (`_nohash_`: one class, too); the smallest gives the place."""
+
+    kind: int
+    label: int
+    key: bytes
+
+
+def _marks(item: SplitItem) -> Iterator[_Mark]:
+    if item.group is not None:
+        yield _Mark(0, item.label, _group_key(item.group))
+    if item.founder is not None:
+        yield _Mark(1, 0, item.founder)
 
 
 def _root(parents: list[int], number: int) -> int:
@@ -192,7 +202,7 @@ def _root(parents: list[int], number: int) -> int:
 
 
 def _group_key(name: str) -> bytes:
-    """Bytes of a group name; names that are no valid Unicode are kept apart, too."""
+    """Bytes of a group name, valid Unicode or not."""
     return b"group:" + name.encode("utf-8", "surrogatepass")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
 from retrain_cli.bottlenecks.scan import Scan, scan_folders
 from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.bottlenecks.survey import Told
 from retrain_cli.errors import CacheError
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.folders import (
@@ -33,8 +33,8 @@ from retrain_cli.images.folders import (
     loose_files,
     walk_folders,
 )
-from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.images.splits import SPLITS
+from retrain_cli.workflows.bottleneck_summary import BottleneckSummary, class_rows
+from retrain_cli.workflows.grouping import GroupCounts, check_grouping, group_photos
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.settle import settle_backbone
 from retrain_cli.workspace import Workspace
@@ -52,6 +52,7 @@ class BottleneckRequest:
         settings: how to extract.
         validation_percentage: for the counts of the class table.
         testing_percentage: for the counts of the class table.
+        group: near-duplicates to keep these in one split each, or None.
     """
 
     image_dir: Path
@@ -61,6 +62,7 @@ class BottleneckRequest:
     settings: ExtractionSettings = field(default_factory=ExtractionSettings)
     validation_percentage: float = 10.0
     testing_percentage: float = 10.0
+    group: str | None = None
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -70,6 +72,7 @@ class BottleneckRequest:
         Raises:
             RetrainError: an unknown backbone, missing weights, a wrong override file.
         """
+        check_grouping(self.group)
         spec = self.backbone.resolve()
         source = self.source_classes or spec.default_source_classes()
         if source not in ("imagenet", "none"):
@@ -79,53 +82,8 @@ class BottleneckRequest:
             spec,
             source,
             self.int_ext.expanduser().absolute() if self.int_ext else None,
+            group=self.group,
         )
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """One line of the class table."""
-
-    origin: ClassOrigin
-    images: int
-    training: int
-    validation: int
-    test: int
-
-
-@dataclass(frozen=True)
-class BottleneckSummary:
-    """What `bottlenecks` did.
-
-    Attributes:
-        used: dataset and backbone.
-        cache_path: the cache file.
-        found: usable images, duplicates counted each.
-        distinct: distinct images among them.
-        cached: images whose bottleneck was there already.
-        computed: bottlenecks that were computed.
-        bad: files that were skipped, as (path, reason).
-        images_per_second: rate of the extraction; None where nothing, or too little, was computed.
-        device: what the forward pass ran on; None where there was none.
-        loose_files: files outside of any class folder, which were left out.
-        straddling: photos whose exact duplicate stands in another given split.
-        classes: the class table.
-        note: why precision or runtime are not what could be expected; usually empty.
-    """
-
-    used: LastUsed
-    cache_path: Path
-    found: int
-    distinct: int
-    cached: int
-    computed: int
-    bad: list[tuple[str, str]]
-    images_per_second: float | None
-    device: str | None
-    loose_files: int
-    straddling: int
-    classes: list[ClassRow]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -229,6 +187,7 @@ def fill_cache(
     workspace: Workspace,
     on_progress: Progress = lambda counts: None,
     load: BackboneLoader | None = None,
+    on_look: Told = lambda done, total: None,
 ) -> BottleneckSummary:
     """Compute every bottleneck that is not cached.
 
@@ -237,6 +196,7 @@ def fill_cache(
         workspace: where to keep it.
         on_progress: called after each file.
         load: how to load the backbone; None for the usual way.
+        on_look: called after each photo that is looked at for near duplicates.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace; finished batches stay.
@@ -250,8 +210,11 @@ def fill_cache(
         counts = _extract(opened, backbone, request.settings, on_progress)
         if counts.images_per_second:
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
-        replace(opened.used, complete=True).save(workspace)
         dataset = load_dataset(opened.index, opened.used.image_dir)
+        if opened.used.group and dataset.paths:
+            threads = request.settings.threads
+            dataset = group_photos(dataset, opened.store, workspace, threads, on_look)
+        replace(opened.used, complete=True).save(workspace)
         dataset.check()
         return _summarise(request, opened, dataset, counts, backbone.device)
 
@@ -296,15 +259,7 @@ def _summarise(
         device=device,
         loose_files=loose_files(dataset.root),
         straddling=dataset.straddling(splits),
-        classes=_class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
+        classes=class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
         note=opened.note,
+        near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
     )
-
-
-def _class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:
-    counted = Counter(zip(dataset.labels.tolist(), splits, strict=True))
-    rows = []
-    for label, origin in enumerate(origins):
-        training, validation, test = (counted[label, split] for split in SPLITS)
-        rows.append(ClassRow(origin, training + validation + test, training, validation, test))
-    return rows

@@ -26,6 +26,7 @@ class LastUsed:
         complete: whether every photo was looked at; not so after an interruption.
         remembered: the backbone's fingerprint when this was saved; None in what older versions
             saved.
+        group: near-duplicates where these are split groups, else None.
     """
 
     image_dir: Path
@@ -34,6 +35,7 @@ class LastUsed:
     int_ext: Path | None
     complete: bool = False
     remembered: str | None = None
+    group: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -61,6 +63,7 @@ class LastUsed:
             "int_ext": str(self.int_ext) if self.int_ext else None,
             "complete": self.complete,
             "fingerprint": self.backbone.fingerprint(),
+            "group": self.group,
         }
         workspace.write_state({**workspace.read_state(), _KEY: entry})
 
@@ -97,6 +100,7 @@ class LastUsed:
                 Path(entry["int_ext"]) if entry["int_ext"] else None,
                 entry["complete"],
                 entry.get("fingerprint"),
+                entry.get("group"),
             )
         except (KeyError, TypeError) as error:
             raise WorkspaceError(

@@ -110,6 +110,7 @@ def request_for_data(image_dir: Path, workspace: Workspace) -> BottleneckRequest
         used.source_classes,
         used.int_ext if same_folder else None,
         ExtractionSettings(),
+        group=used.group,
     )
 
 

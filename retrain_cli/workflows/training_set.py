@@ -18,6 +18,7 @@ from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS, SplitItem
 from retrain_cli.workflows.bottlenecks import used_cache
+from retrain_cli.workflows.grouping import with_groups
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -53,7 +54,7 @@ def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingS
         FileIndex(workspace.index_path) as index,
         BottleneckStore(used_cache(workspace, used)) as store,
     ):
-        dataset = load_dataset(index, used.image_dir)
+        dataset = with_groups(load_dataset(index, used.image_dir), used.group, workspace)
         dataset.check()
         splits = dataset.splits(config.validation_percentage, config.testing_percentage)
         codes = np.array([SPLITS.index(split) for split in splits], np.uint8)

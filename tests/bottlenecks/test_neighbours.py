@@ -47,9 +47,14 @@ def test_near_pairs_are_those_of_the_full_matrix(n: int, seed: int) -> None:
     full = unit_rows(matrix) @ unit_rows(matrix).T
     least = 0.8123  # no cosine of such small numbers lies near it
     expected = np.argwhere(np.triu(full >= least, 1))
-    pairs = near_pairs(matrix, least)
-    np.testing.assert_array_equal(np.stack([pairs.left, pairs.right], axis=1), expected)
-    np.testing.assert_allclose(pairs.similarity, full[pairs.left, pairs.right], atol=1e-6)
+    found = {
+        (left, right): similarity
+        for pairs in near_pairs(matrix, least)
+        for left, right, similarity in zip(pairs.left, pairs.right, pairs.similarity, strict=True)
+    }
+    assert sorted(found) == list(map(tuple, expected.tolist()))
+    for (left, right), similarity in found.items():
+        assert similarity == pytest.approx(full[left, right], abs=1e-6)
 
 
 def test_k_below_one() -> None:
