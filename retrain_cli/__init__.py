@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
     from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
+    from retrain_cli.workflows.embedding import Source as Source
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
     from retrain_cli.workflows.label import Labeller as Labeller
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
-    from retrain_cli.workflows.label import Source as Source
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
@@ -47,7 +47,7 @@ _HOMES = {
     "Labeller": "workflows.label",
     "RetrainError": "errors",
     "RunStore": "heads.runs",
-    "Source": "workflows.label",
+    "Source": "workflows.embedding",
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",

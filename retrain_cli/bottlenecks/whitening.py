@@ -49,12 +49,11 @@ class Whitening:
         kept = min(MOST_COMPONENTS, width, n_images // _IMAGES_PER_COMPONENT)
         variances = np.maximum(eigenvalues[-kept:], 0)
         ridge = _RIDGE * variances.mean() + np.finfo(np.float32).tiny
-        matrix = directions[:, -kept:] / np.sqrt(variances + ridge)
-        return cls(mean.astype(np.float32), matrix.astype(np.float32))
+        scaled = directions[:, -kept:] / np.sqrt(variances + ridge)
+        return cls(mean.astype(np.float32), scaled.astype(np.float32))
 
     def __call__(self, bottlenecks: NDArray[np.float32]) -> NDArray[np.float32]:
         """The bottlenecks in that space, `(n_images, n_components) float32`, not of length 1."""
         if self.matrix is None:
             return bottlenecks
-        white: NDArray[np.float32] = (bottlenecks - self.mean) @ self.matrix
-        return white
+        return np.asarray((bottlenecks - self.mean) @ self.matrix, np.float32)

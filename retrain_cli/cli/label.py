@@ -15,7 +15,8 @@ from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
-    from retrain_cli.workflows.label import LabelledImage, Source
+    from retrain_cli.workflows.embedding import Source
+    from retrain_cli.workflows.label import LabelledImage
 
 _STANDARD_INPUT = "-"
 _READ_BYTES = 1 << 16
@@ -109,7 +110,7 @@ def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterator[Source
 
 def _images_of_stdin() -> Iterator[Source]:
     from retrain_cli.images.stream import split_images
-    from retrain_cli.workflows.label import Source
+    from retrain_cli.workflows.embedding import Source
 
     images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""))
     for number, data in enumerate(images, start=1):
@@ -117,7 +118,7 @@ def _images_of_stdin() -> Iterator[Source]:
 
 
 def _named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
-    from retrain_cli.workflows.label import Source, images_below
+    from retrain_cli.workflows.embedding import Source, images_below
 
     for path in paths:
         names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])

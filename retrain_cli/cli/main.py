@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs
 from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.check import check
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
@@ -133,6 +134,7 @@ app.command(name="bottlenecks")(bottlenecks)
 app.command(name="train")(train)
 app.command(name="eval")(evaluate)
 app.command(name="label")(label)
+app.command(name="check")(check)
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)

@@ -12,7 +12,8 @@ from helpers import make_photos
 
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.workflows.label import Labeller, LabelRequest, Source, images_below
+from retrain_cli.workflows.embedding import Source, images_below
+from retrain_cli.workflows.label import Labeller, LabelRequest
 from retrain_cli.workflows.train import TrainRequest, train_run
 
 

@@ -1,0 +1,227 @@
+"""`retrain check`: what is wrong with the photos of the dataset last used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
+from retrain_cli.bottlenecks.extract import usable_processors
+from retrain_cli.bottlenecks.file_index import FileIndex
+from retrain_cli.bottlenecks.photo_facts import PhotoFacts
+from retrain_cli.bottlenecks.survey import survey
+from retrain_cli.errors import RetrainError
+from retrain_cli.evaluation.label_issues import find_label_issues
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.cross_validation import FoldProgress
+from retrain_cli.heads.runs import RunStore
+from retrain_cli.images.image_problems import ImageProblem, image_problems
+from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.workflows.cross_validate import out_of_fold
+from retrain_cli.workflows.duplicates import DuplicateGroup, find_duplicates
+from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.training_set import TrainingSet, load_training_set
+from retrain_cli.workspace import Workspace
+
+FEW_IMAGES = 10
+"""Distinct photos of a class: with fewer, one each is left to validate and to test."""
+
+IMBALANCE = 10.0
+"""Images of the largest class over those of a class, from which on it is told."""
+
+_LABEL_STEPS = 1000
+"""Of each fold's training, without a run to take the settings from."""
+
+Stage = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is done, of how much."""
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """What to check.
+
+    Attributes:
+        run: run whose training settings the cross-validation takes; None for 1,000 default steps.
+        folds: of the cross-validation that finds label errors.
+        labels: whether to look for label errors, which takes training.
+    """
+
+    run: str | None = None
+    folds: int = 5
+    labels: bool = True
+
+
+@dataclass(frozen=True)
+class OddPhoto:
+    """A photo with an odd look."""
+
+    row: int
+    problem: ImageProblem
+
+
+@dataclass(frozen=True)
+class LabelIssue:
+    """A photo that is likely in the wrong class.
+
+    Attributes:
+        row: row of the dataset.
+        suggested: name of the class that the predictions speak for.
+        given_probability: out of fold, of the class that it is in.
+        suggested_probability: of the suggested one.
+    """
+
+    row: int
+    suggested: str
+    given_probability: float
+    suggested_probability: float
+
+
+@dataclass(frozen=True)
+class ClassProblem:
+    """A class with few images, or far fewer than the largest."""
+
+    class_name: str
+    images: int
+    problem: str
+
+
+@dataclass(frozen=True, eq=False)
+class CheckReport:
+    """What was found.
+
+    Attributes:
+        dataset: the photos.
+        splits: of each photo.
+        bad: files that cannot be used, as (path, reason).
+        odd: photos with an odd look.
+        duplicates: groups of exact and near duplicates.
+        labels: likely label errors, the surest first; None where they were not looked for.
+        labels_missing: why they were not looked for; empty where they were.
+        classes: classes with few images.
+        unseen: photos that are gone or changed since `retrain bottlenecks`.
+    """
+
+    dataset: Dataset
+    splits: list[Split]
+    bad: list[tuple[str, str]]
+    odd: list[OddPhoto]
+    duplicates: list[DuplicateGroup]
+    labels: list[LabelIssue] | None
+    labels_missing: str
+    classes: list[ClassProblem]
+    unseen: int
+
+    def class_of(self, row: int) -> str:
+        """Name of the class of a photo."""
+        return self.dataset.class_names[int(self.dataset.labels[row])]
+
+
+def check_dataset(
+    request: CheckRequest,
+    workspace: Workspace,
+    on_stage: Stage = lambda stage, done, total: None,
+) -> CheckReport:
+    """Look at the photos, compare them with each other, and cross-validate their labels.
+
+    Raises:
+        RetrainError: no bottlenecks, or a damaged workspace.
+    """
+    config = _config(request, workspace)
+    data = load_training_set(workspace, replace(config, classes=None, examples_per_class=None))
+    dataset = _dataset(workspace, data.used)
+    splits = [SPLITS[code] for code in data.images.split.tolist()]
+    with PhotoFacts(workspace.photos_path) as facts:
+        looks = survey(
+            dataset,
+            facts,
+            usable_processors(),
+            lambda done, total: on_stage("looking at the photos", done, total),
+        )
+    odd = [
+        OddPhoto(row, problem)
+        for row, digest in enumerate(dataset.digests)
+        if digest in looks
+        for problem in image_problems(looks[digest])
+    ]
+    on_stage("comparing the photos", 0, 1)
+    duplicates = find_duplicates(dataset, data.data.bottlenecks, looks, splits)
+    labels, missing = _label_issues(request, config, data, on_stage)
+    return CheckReport(
+        dataset=dataset,
+        splits=splits,
+        bad=dataset.problems,
+        odd=odd,
+        duplicates=duplicates,
+        labels=labels,
+        labels_missing=missing,
+        classes=_class_problems(dataset),
+        unseen=len(set(dataset.digests)) - len(looks),
+    )
+
+
+def _config(request: CheckRequest, workspace: Workspace) -> TrainingConfig:
+    if request.run is None:
+        return TrainingConfig(steps=_LABEL_STEPS)
+    return RunStore(workspace.runs_dir).get(request.run).config
+
+
+def _dataset(workspace: Workspace, used: LastUsed) -> Dataset:
+    with FileIndex(workspace.index_path) as index:
+        return load_dataset(index, used.image_dir)
+
+
+def _label_issues(
+    request: CheckRequest, config: TrainingConfig, data: TrainingSet, on_stage: Stage
+) -> tuple[list[LabelIssue] | None, str]:
+    if not request.labels:
+        return None, "not looked for"
+
+    def listen(progress: FoldProgress) -> None:
+        total = progress.n_folds * config.steps
+        done = progress.fold * config.steps + progress.training.row.step
+        on_stage("judging the labels", done, total)
+
+    try:
+        judged = out_of_fold(data, config, request.folds, listen)
+    except RetrainError as error:
+        return None, str(error)
+    probabilities = judged.probabilities(data.data.bottlenecks)
+    return _named_issues(data, probabilities), ""
+
+
+def _named_issues(data: TrainingSet, probabilities: NDArray[np.float32]) -> list[LabelIssue]:
+    found = find_label_issues(data.data.labels, probabilities)
+    return [
+        LabelIssue(row, data.data.class_names[suggested], given, other)
+        for row, suggested, given, other in zip(
+            found.rows.tolist(),
+            found.suggested.tolist(),
+            found.given_probability.tolist(),
+            found.suggested_probability.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _class_problems(dataset: Dataset) -> list[ClassProblem]:
+    pairs = set(zip(dataset.labels.tolist(), dataset.digests, strict=True))
+    counts = np.bincount([label for label, _ in pairs], minlength=len(dataset.class_names))
+    largest = int(counts.max())
+    problems = []
+    for name, count in zip(dataset.class_names, counts.tolist(), strict=True):
+        if count < FEW_IMAGES:
+            text = f"fewer than {FEW_IMAGES} distinct photos: its figures will mean little"
+            problems.append(ClassProblem(name, count, text))
+        elif largest >= IMBALANCE * count:
+            text = f"the largest class has {largest / count:.0f} times as many"
+            problems.append(ClassProblem(name, count, text))
+    return sorted(problems, key=lambda problem: (problem.images, problem.class_name))
+
+
+def default_quarantine(root: Path) -> Path:
+    """Beside the image folder, so that the photos in it belong to no class."""
+    return root.with_name(f"{root.name}-quarantine")
