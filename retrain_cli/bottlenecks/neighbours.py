@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,26 @@ def nearest(queries: NDArray[np.float32], matrix: NDArray[np.float32], k: int) -
     for some in _blocks(len(queries)):
         rows[some], similarity[some] = _nearest_of_block(unit_rows(queries[some]), matrix, k)
     return Neighbours(rows, similarity)
+
+
+def nearest_of_blocks(
+    queries: NDArray[np.float32], blocks: Iterable[NDArray[np.float32]], k: int
+) -> Neighbours:
+    """As `nearest`, of a matrix that comes in blocks of rows; rows are counted through."""
+    best = Neighbours(
+        np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+    )
+    start = 0
+    for block in blocks:
+        found = nearest(queries, block, k)
+        rows = np.concatenate([best.rows, found.rows + start], axis=1)
+        similarity = np.concatenate([best.similarity, found.similarity], axis=1)
+        order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        best = Neighbours(
+            np.take_along_axis(rows, order, axis=1), np.take_along_axis(similarity, order, axis=1)
+        )
+        start += len(block)
+    return best
 
 
 def _nearest_of_block(

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.sources import images_of_stdin, named_sources
 from retrain_cli.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.embedding import Source
     from retrain_cli.workflows.label import LabelledImage
-
-_STANDARD_INPUT = "-"
-_READ_BYTES = 1 << 16
 
 
 def label(
@@ -102,38 +98,7 @@ def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterator[Source
     if stdin_image:
         if paths:
             raise ConfigError("--stdin-image takes its image from standard input, not from a path")
-        return _images_of_stdin()
+        return images_of_stdin()
     if not paths:
         raise ConfigError("label needs images: paths, folders, or - for a list on standard input")
-    return _named_sources(paths, b"\0" if null else b"\n")
-
-
-def _images_of_stdin() -> Iterator[Source]:
-    from retrain_cli.images.stream import split_images
-    from retrain_cli.workflows.embedding import Source
-
-    images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""))
-    for number, data in enumerate(images, start=1):
-        yield Source(f"stdin:{number}", data)
-
-
-def _named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
-    from retrain_cli.workflows.embedding import Source, images_below
-
-    for path in paths:
-        names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])
-        for name in names:
-            if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
-                yield from (Source(str(image)) for image in images_below(Path(name)))
-            else:
-                yield Source(name)
-
-
-def _listed_on_stdin(separator: bytes) -> Iterator[str]:
-    """Paths as they arrive; read without a buffer of Python's, which would hold them back."""
-    rest = b""
-    while piece := os.read(0, _READ_BYTES):
-        *lines, rest = (rest + piece).split(separator)
-        yield from (os.fsdecode(line) for line in lines if line)
-    if rest:
-        yield os.fsdecode(rest)
+    return named_sources(paths, b"\0" if null else b"\n")

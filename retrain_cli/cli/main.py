@@ -20,6 +20,7 @@ from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
 from retrain_cli.cli.label import label
+from retrain_cli.cli.similar import similar
 from retrain_cli.cli.train import train
 from retrain_cli.errors import RetrainError
 from retrain_cli.workspace import Workspace
@@ -135,6 +136,7 @@ app.command(name="train")(train)
 app.command(name="eval")(evaluate)
 app.command(name="label")(label)
 app.command(name="check")(check)
+app.command(name="similar")(similar)
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)

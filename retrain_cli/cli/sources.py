@@ -1,0 +1,47 @@
+"""Images that are named on the command line or on standard input, or come through it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from retrain_cli.workflows.embedding import Source
+
+_STANDARD_INPUT = "-"
+_READ_BYTES = 1 << 16
+
+
+def images_of_stdin() -> Iterator[Source]:
+    """Standard input as an image, or several that follow each other."""
+    from retrain_cli.images.stream import split_images
+    from retrain_cli.workflows.embedding import Source
+
+    images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""))
+    for number, data in enumerate(images, start=1):
+        yield Source(f"stdin:{number}", data)
+
+
+def named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
+    """Files, the images of folders, and for `-` the names that standard input lists."""
+    from retrain_cli.workflows.embedding import Source, images_below
+
+    for path in paths:
+        names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])
+        for name in names:
+            if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
+                yield from (Source(str(image)) for image in images_below(Path(name)))
+            else:
+                yield Source(name)
+
+
+def _listed_on_stdin(separator: bytes) -> Iterator[str]:
+    """Paths as they arrive; read without a buffer of Python's, which would hold them back."""
+    rest = b""
+    while piece := os.read(0, _READ_BYTES):
+        *lines, rest = (rest + piece).split(separator)
+        yield from (os.fsdecode(line) for line in lines if line)
+    if rest:
+        yield os.fsdecode(rest)
