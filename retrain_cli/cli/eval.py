@@ -35,6 +35,10 @@ def evaluate(
             "pipe.",
         ),
     ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Print accuracy against coverage instead: the surest."),
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Write the histogram to this .png, .svg or .pdf file.")
     ] = None,
@@ -64,7 +68,11 @@ def evaluate(
         plot_histogram(evaluation.result, plot)
         console.note(f"wrote {plot}")
     form = "json" if json else "csv" if csv else "text"
-    if confusion:
+    if coverage:
+        from retrain_cli.cli.coverage_view import show_coverage
+
+        show_coverage(evaluation, form)
+    elif confusion:
         view.show_confusion(evaluation, form)
     elif misclassified:
         view.show_misclassified(evaluation, form)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from retrain_cli.cli.sources import images_of_stdin, named_sources
 from retrain_cli.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
+    from retrain_cli.evaluation.rejection import RejectionRule
     from retrain_cli.workflows.embedding import Source
     from retrain_cli.workflows.label import LabelledImage
 
@@ -29,6 +30,15 @@ def label(
     ] = None,
     top_k: Annotated[int, typer.Option(help="Labels an image.")] = 5,
     threshold: Annotated[float, typer.Option(help="Leave out labels with a lower score.")] = 0.0,
+    reject: Annotated[
+        bool,
+        typer.Option(
+            "--reject", help="Leave photos unnamed that are none of the classes, or unsure."
+        ),
+    ] = False,
+    max_error: Annotated[
+        float, typer.Option(help="With --reject: the share of the named that may be wrong.")
+    ] = 0.05,
     null: Annotated[
         bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")
     ] = False,
@@ -55,10 +65,11 @@ def label(
     from retrain_cli.workflows.label import Labeller, LabelRequest
 
     sources = _sources(paths or [], null, stdin_image)
-    request = LabelRequest(run, top_k, threshold, batch_size, workers, device)
+    request = LabelRequest(run, top_k, threshold, batch_size, workers, device, reject, max_error)
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
     with Labeller(request, workspace_of(ctx)) as labeller:
+        _tell_rule(labeller.rule)
         for image in labeller.label(sources):
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
             (_print_json if as_json else _print_row)(image)
@@ -69,13 +80,29 @@ def label(
         raise DatasetError("a label needs an image, and there was none that can be read")
 
 
+def _tell_rule(rule: RejectionRule | None) -> None:
+    if rule is None or rule.coverage is None or rule.error is None:
+        return
+    console.note(
+        f"unknown is what scores below {rule.least_score:.3f} or is more novel than "
+        f"{rule.most_novelty:.3f}: on {rule.n_images} validation images {rule.coverage.value:.1%} "
+        f"are named, and {rule.error.value:.1%} of these wrongly (95% CI {rule.error.low:.1%} to "
+        f"{rule.error.high:.1%})"
+    )
+
+
 def _print_json(image: LabelledImage) -> None:
-    answer = {
+    answer: dict[str, Any] = {
         "path": image.path,
         "labels": [{"label": label.label, "score": label.score} for label in image.labels],
     }
     if image.error:
         answer["error"] = image.error
+    if image.novelty is not None:
+        answer["novelty"] = image.novelty
+    if image.rejected and image.best:
+        answer["rejected"] = image.rejected
+        answer["best"] = vars(image.best)
     console.line(console.to_json(answer))
 
 
@@ -85,6 +112,11 @@ def _print_row(image: LabelledImage) -> None:
     shown = escape(console.printable(image.path))
     if image.error:
         console.styled(f"{shown}  [red]{escape(image.error)}[/]")
+        return
+    if image.rejected and image.best:
+        guess = escape(console.printable(image.best.label))
+        why = f"{image.rejected}: novelty {image.novelty:.2f}, {guess} {image.best.score:.1%}"
+        console.styled(f"{shown}  [yellow]unknown[/] [dim]({why})[/]")
         return
     labels = [
         f"[{'bold' if place == 0 else 'dim'}]{escape(console.printable(label.label))}"

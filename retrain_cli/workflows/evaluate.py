@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from retrain_cli.errors import AssertionNotMetError, ConfigError, RunError
 from retrain_cli.evaluation.counts import EvalCounts
+from retrain_cli.evaluation.coverage import CoverageCurve, coverage_curve
 from retrain_cli.evaluation.predictions import Misclassified, Predictions, list_misclassified
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.runs import Run, RunStore
@@ -59,6 +60,10 @@ class Evaluation:
         """The images that the run gets wrong, the surest mistakes first."""
         predictions = predictions_of(self.run, self.request)
         return list_misclassified(predictions, self.request.chosen, self.run.labels)
+
+    def coverage(self) -> CoverageCurve:
+        """The accuracy of the surest answers, by how many are given."""
+        return coverage_curve(predictions_of(self.run, self.request), self.request.chosen)
 
     def assert_top1(self, least: float) -> None:
         """Hold the run to a top-1 accuracy.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from retrain_cli.backbones.lazy import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError, RunError
+from retrain_cli.evaluation.rejection import RejectionRule
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.workflows.embedding import Embedder, Source
+from retrain_cli.workflows.reject import Rejected, Rejector
 from retrain_cli.workspace import Workspace
 
 
@@ -28,6 +30,9 @@ class LabelRequest:
         batch_size: images a forward pass at most.
         workers: threads that read and decode; None: one a processor.
         device: auto, cpu, gpu or gpu:N.
+        reject: whether to leave photos unnamed that are unlike the training photos, or unsure.
+        max_error: the share of the named photos that may be wrong; known photos of at most this
+            share are taken for novel.
     """
 
     run: str | None = None
@@ -36,6 +41,8 @@ class LabelRequest:
     batch_size: int = 32
     workers: int | None = None
     device: str = "auto"
+    reject: bool = False
+    max_error: float = 0.05
 
     def __post_init__(self) -> None:
         for flag, value in (
@@ -45,6 +52,8 @@ class LabelRequest:
         ):
             if value is not None and value < 1:
                 raise ConfigError(f"{flag} must be at least 1, not {value}")
+        if not 0 < self.max_error < 1:
+            raise ConfigError(f"--max-error must be between 0 and 1, not {self.max_error:g}")
         if not 0 <= self.threshold <= 1:
             raise ConfigError(f"--threshold must be from 0 to 1, not {self.threshold:g}")
         check_device(self.device)
@@ -66,11 +75,17 @@ class LabelledImage:
         path: as it was given.
         labels: best first; empty for a bad file, or where no score reaches the threshold.
         error: why the file could not be labelled, or None.
+        rejected: why it is left unnamed, with `LabelRequest.reject`; its labels are then empty.
+        best: the label that it would have had.
+        novelty: how unlike the training photos it is, 0 to 2; None without `reject`.
     """
 
     path: str
     labels: tuple[Label, ...]
     error: str | None = None
+    rejected: Rejected | None = None
+    best: Label | None = None
+    novelty: float | None = None
 
 
 class Labeller:
@@ -90,6 +105,9 @@ class Labeller:
         self._request = request
         self._run = RunStore(workspace.runs_dir).get(request.run)
         self._head = self._run.head
+        self._rejector = (
+            Rejector.of(self._run, workspace, request.max_error) if request.reject else None
+        )
         self._embedder = Embedder(
             _same_backbone(self._run), workspace, request.device, request.workers, load
         )
@@ -105,6 +123,11 @@ class Labeller:
         self.close()
 
     @property
+    def rule(self) -> RejectionRule | None:
+        """When a photo is left unnamed; None without `reject`."""
+        return self._rejector and self._rejector.rule
+
+    @property
     def run(self) -> Run:
         """The run that labels."""
         return self._run
@@ -112,22 +135,37 @@ class Labeller:
     def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
         """Label images as they come, in order; memory does not grow with their number."""
         for batch in self._embedder.embed(sources, self._request.batch_size):
-            answers = iter(self._labels(batch.vectors))
+            answers = iter(self._answers(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
-                yield LabelledImage(source.name, () if problem else next(answers), problem)
+                if problem:
+                    yield LabelledImage(source.name, (), problem)
+                else:
+                    yield replace(next(answers), path=source.name)
 
-    def _labels(self, vectors: NDArray[np.float32]) -> list[tuple[Label, ...]]:
+    def _answers(self, vectors: NDArray[np.float32]) -> list[LabelledImage]:
+        """An answer for each image, without its name."""
         if not len(vectors):
             return []
         indices, scores = self._head.top_k(vectors, self._request.top_k)
-        return [
+        labels = [
             tuple(
                 Label(self._head.labels[index], score)
                 for index, score in zip(classes, probabilities, strict=True)
-                if score >= self._request.threshold
             )
             for classes, probabilities in zip(indices.tolist(), scores.tolist(), strict=True)
         ]
+        if self._rejector is None:
+            return [LabelledImage("", self._high_enough(some)) for some in labels]
+        judged = self._rejector.judge(vectors, scores[:, 0])
+        return [
+            LabelledImage(
+                "", () if reason else self._high_enough(some), None, reason, some[0], novelty
+            )
+            for some, (novelty, reason) in zip(labels, judged, strict=True)
+        ]
+
+    def _high_enough(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        return tuple(label for label in labels if label.score >= self._request.threshold)
 
 
 def _same_backbone(run: Run) -> BackboneSpec:

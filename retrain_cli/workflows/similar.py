@@ -59,9 +59,9 @@ class SimilarRequest:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for flag, value in (("-k", self.k), ("--batch-size", self.batch_size)):
-            if value < 1:
-                raise ConfigError(f"{flag} must be at least 1, not {value}")
+        for flag, number in (("-k", self.k), ("--batch-size", self.batch_size)):
+            if number < 1:
+                raise ConfigError(f"{flag} must be at least 1, not {number}")
         for flag, value, allowed in (
             ("--split", self.split, (*SPLITS, _ALL)),
             ("--search", self.search, get_args(Search)),

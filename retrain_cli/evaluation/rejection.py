@@ -1,0 +1,88 @@
+"""When to say "none of these": thresholds that keep the errors of what is answered below a rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.errors import RunError
+from retrain_cli.evaluation.intervals import Estimate, share_estimate
+
+
+@dataclass(frozen=True)
+class RejectionRule:
+    """An answer needs at least this score and at most this novelty.
+
+    Attributes:
+        least_score: probability of the best class.
+        most_novelty: distance to the training photos.
+        n_images: validation images that it was chosen on.
+        kept: those of them that it answers.
+        wrong: those of the answered that are wrong.
+    """
+
+    least_score: float
+    most_novelty: float
+    n_images: int
+    kept: int
+    wrong: int
+
+    @property
+    def coverage(self) -> Estimate | None:
+        """Share of the validation images that is answered, with its 95% interval (Wilson)."""
+        return share_estimate(self.kept, self.n_images)
+
+    @property
+    def error(self) -> Estimate | None:
+        """Share of the answers that is wrong, with its 95% interval (Wilson)."""
+        return share_estimate(self.wrong, self.kept)
+
+
+def choose_rule(
+    scores: NDArray[np.float32],
+    right: NDArray[np.bool_],
+    novelty: NDArray[np.float32],
+    max_error: float,
+) -> RejectionRule:
+    """The rule that answers most at the wanted error rate.
+
+    The novelty is bounded first, so that at most the share `max_error` of the known photos is
+    called novel. Of the rest the lowest score is taken from which on at most that share is wrong.
+    A rate that so few answers cannot tell from 0 (fewer than 1 / max_error) is not promised.
+
+    Args:
+        scores: `(n_images,)` probability of the best class, on validation images.
+        right: `(n_images,)` whether that class is the true one.
+        novelty: `(n_images,)`.
+        max_error: from 0 to 1, both excluded.
+
+    Raises:
+        RunError: no images, or the rate cannot be reached.
+    """
+    n_images = len(scores)
+    if not n_images:
+        raise RunError(
+            "--reject chooses its thresholds on validation images, and this run has none: train "
+            "with --validation-percentage 10"
+        )
+    most_novelty = np.sort(novelty)[n_images - 1 - math.floor(max_error * n_images)]
+    known = novelty <= most_novelty
+    order = np.argsort(-scores[known], kind="stable")
+    ranked, wrong = scores[known][order], np.cumsum(~right[known][order])
+    counts = np.arange(1, len(ranked) + 1)
+    ends = np.append(ranked[1:] < ranked[:-1], True)  # equal scores are answered together
+    fewest = math.ceil(1 / max_error)
+    allowed = np.flatnonzero(ends & (wrong <= max_error * counts) & (counts >= fewest))
+    if not len(allowed):
+        raise RunError(
+            f"--max-error {max_error:g} needs {fewest} or more of the {n_images} validation images "
+            "of this run to be answered with no more errors than that, and no threshold does it: "
+            "allow a higher rate, or train on more photos"
+        )
+    last = int(allowed[-1])
+    return RejectionRule(
+        float(ranked[last]), float(most_novelty), n_images, last + 1, int(wrong[last])
+    )
