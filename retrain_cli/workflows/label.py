@@ -125,7 +125,7 @@ class Labeller:
     @property
     def rule(self) -> RejectionRule | None:
         """When a photo is left unnamed; None without `reject`."""
-        return self._rejector and self._rejector.rule
+        return self._rejector.rule if self._rejector else None
 
     @property
     def run(self) -> Run:

@@ -1,0 +1,56 @@
+"""Confident learning on labels that are known to be wrong, and by its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrain_cli.evaluation.label_issues import class_thresholds, find_label_issues
+
+
+def test_planted_errors_are_found_with_their_true_class() -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 5, 1000)
+    logits = generator.normal(size=(1000, 5)) + 4 * np.eye(5)[truth]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = truth.copy()
+    wrong = generator.choice(1000, 50, replace=False)
+    labels[wrong] = (truth[wrong] + generator.integers(1, 5, 50)) % 5
+    found = find_label_issues(labels, probabilities.astype(np.float32))
+    hits = np.isin(found.rows, wrong)
+    assert hits.sum() > 35
+    assert hits.mean() > 0.8
+    assert (found.suggested[hits] == truth[found.rows[hits]]).mean() > 0.95
+    margin = found.given_probability - found.suggested_probability
+    assert (np.diff(margin) >= 0).all()
+
+
+@given(st.integers(1, 60), st.integers(2, 6), st.integers(0, 10_000))
+def test_it_is_the_count_of_the_paper(n: int, n_classes: int, seed: int) -> None:
+    """Northcutt et al. 2021, equations 1 and 2, image by image."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, n_classes, n)
+    probabilities = generator.dirichlet(np.full(n_classes, 0.4), n).astype(np.float32)
+    probabilities[generator.random(n) < 0.1] = np.nan
+    judged = [row for row in range(n) if not np.isnan(probabilities[row]).any()]
+    own = {c: [probabilities[r, c] for r in judged if labels[r] == c] for c in range(n_classes)}
+    expected = {}
+    for row in judged:
+        confident = [
+            c
+            for c in range(n_classes)
+            if own[c] and probabilities[row, c] >= np.mean(own[c], dtype=np.float64) - 1e-6
+        ]
+        if confident:
+            best = max(confident, key=lambda c: probabilities[row, c])
+            if best != labels[row]:
+                expected[row] = best
+    found = find_label_issues(labels, probabilities)
+    assert dict(zip(found.rows.tolist(), found.suggested.tolist(), strict=True)) == expected
+
+
+def test_a_class_without_images_is_never_suggested() -> None:
+    probabilities = np.array([[0.2, 0.8], [0.3, 0.7]], np.float32)
+    assert class_thresholds(np.array([0, 0]), probabilities)[1] == np.inf
+    assert not len(find_label_issues(np.array([0, 0]), probabilities).rows)
