@@ -72,6 +72,8 @@ def measure_faults(workspace: Workspace, folder: Path) -> None:
     fill_cache(BottleneckRequest(photos, used.backbone, used.source_classes), copy)
     report = check_dataset(CheckRequest(), copy)
     paths = {str(photos / path): row for row, path in enumerate(report.dataset.paths)}
+    # A version in another class than its source is wrongly labelled, too.
+    wrong.update({v: s.parent.name for v, s in versions.items() if v.parent != s.parent})
     tell_labels(report, {paths[str(path)]: name for path, name in wrong.items()})
     tell_duplicates(report, {paths[str(v)]: paths[str(s)] for v, s in versions.items()})
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from retrain_cli.bottlenecks.reader import content_digest
 from retrain_cli.errors import ConfigError
 from retrain_cli.images.moves import Move, MoveScript
 from retrain_cli.workflows.check import CheckReport
@@ -13,13 +15,24 @@ from retrain_cli.workflows.check import CheckReport
 def suggestions(report: CheckReport) -> Iterator[Move]:
     """At most one move a photo: sure ones, and as comments what a person should decide.
 
-    Sure are likely label errors, blank photos, and copies of one photo within a class.
+    Sure are unusable files, likely label errors, blank photos, and copies within a class.
     """
+    yield from _bad_moves(report)
     done: set[int] = set()
-    for row, move in (*_label_moves(report), *_odd_moves(report), *_duplicate_moves(report)):
+    found = [*_label_moves(report), *_odd_moves(report), *_duplicate_moves(report)]
+    for row, move in sorted(found, key=lambda one: not one[1].sure):
         if row not in done:
             done.add(row)
             yield move
+
+
+def _bad_moves(report: CheckReport) -> Iterator[Move]:
+    for path, reason in report.bad:
+        file = report.dataset.root / path
+        with suppress(OSError):  # what cannot even be read cannot be moved safely
+            if file.is_file() and not file.is_symlink():
+                digest = content_digest(file.read_bytes()).hex()
+                yield Move(path, path, True, digest, f"unusable: {reason}")
 
 
 def _label_moves(report: CheckReport) -> Iterator[tuple[int, Move]]:

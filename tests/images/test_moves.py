@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,10 +84,8 @@ def test_a_kill_in_the_middle_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, call, dying)
-        try:
+        with suppress(Killed):
             perform(planned)
-        except Killed:
-            pass
     assert set(contents(tmp_path).values()) == set(before.values())
     journal = latest_journal(journals)
     if journal is None:  # it died before it began
