@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from retrain_cli.backbones.loader import load_backbone as load_backbone
     from retrain_cli.backbones.spec import BackboneSpec as BackboneSpec
     from retrain_cli.bottlenecks.extract import ExtractionSettings as ExtractionSettings
+    from retrain_cli.bottlenecks.neighbours import nearest as nearest
     from retrain_cli.errors import RetrainError as RetrainError
     from retrain_cli.heads.config import TrainingConfig as TrainingConfig
     from retrain_cli.heads.runs import RunStore as RunStore
+    from retrain_cli.workflows.apply_moves import apply_script as apply_script
+    from retrain_cli.workflows.apply_moves import undo_last as undo_last
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
+    from retrain_cli.workflows.check import CheckRequest as CheckRequest
+    from retrain_cli.workflows.check import check_dataset as check_dataset
     from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
     from retrain_cli.workflows.embedding import Source as Source
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.label import Labeller as Labeller
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.similar import SimilarRequest as SimilarRequest
+    from retrain_cli.workflows.similar import SimilarSearch as SimilarSearch
+    from retrain_cli.workflows.suggestions import make_script as make_script
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
     from retrain_cli.workflows.training_set import load_training_set as load_training_set
@@ -39,6 +47,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CheckRequest": "workflows.check",
+    "check_dataset": "workflows.check",
+    "SimilarRequest": "workflows.similar",
+    "SimilarSearch": "workflows.similar",
+    "apply_script": "workflows.apply_moves",
+    "undo_last": "workflows.apply_moves",
+    "make_script": "workflows.suggestions",
+    "nearest": "bottlenecks.neighbours",
     "BackboneSpec": "backbones.spec",
     "BottleneckRequest": "workflows.bottlenecks",
     "EvalRequest": "workflows.evaluate",
