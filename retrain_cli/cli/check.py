@@ -69,6 +69,8 @@ def check(
     view.show_report(report, moves, json)
     if script is not None:
         view.save_script(moves, script)
+    else:
+        view.offer_script(moves)
 
 
 def _move(ctx: typer.Context, script: Path | None, json: bool) -> None:

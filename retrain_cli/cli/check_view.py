@@ -57,8 +57,12 @@ def show_report(report: CheckReport, script: MoveScript, as_json: bool) -> None:
         console.warn(
             f"{report.unseen} photo(s) are gone or changed: run `retrain bottlenecks` again"
         )
+
+
+def offer_script(script: MoveScript) -> None:
+    """Say that there are moves to suggest."""
+    sure = sum(move.sure for move in script.moves)
     if script.moves:
-        sure = sum(move.sure for move in script.moves)
         console.note(
             f"{sure} suggested move(s), {len(script.moves) - sure} more to decide on: "
             "retrain check --script moves.txt"
