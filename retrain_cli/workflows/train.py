@@ -40,12 +40,15 @@ class TrainRequest:
         name: name of the run; None for one made of the time.
         init_from: name of the run whose head to start from, or None.
         tensorboard: whether to write curves into the run.
+        memory_limit: bytes that bottlenecks may take in memory before they are read from a file;
+            None for half of what is available.
     """
 
     config: TrainingConfig
     name: str | None = None
     init_from: str | None = None
     tensorboard: bool = False
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,7 @@ def train_run(
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
     """
     store = RunStore(workspace.runs_dir)
-    training_set = load_training_set(workspace, request.config)
+    training_set = load_training_set(workspace, request.config, request.memory_limit)
     initial = _initial_head(store, request.init_from, training_set)
     with store.create(request.name) as draft:
         started = time.monotonic()
@@ -121,7 +124,11 @@ def train_run(
                 on_curve(progress)
 
             trained = train_head(
-                training_set.data, request.config, initial=initial, on_progress=listen
+                training_set.data,
+                request.config,
+                initial=initial,
+                on_progress=listen,
+                memory_limit=request.memory_limit,
             )
         seconds = time.monotonic() - started
         contents = _contents(request, training_set, trained)
