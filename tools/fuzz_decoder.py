@@ -26,6 +26,7 @@ from fuzz.cases import kind_of, make_case, try_case
 
 _NO_MEMORY = "not enough memory"
 _REPORT_EVERY = 200  # cases
+_HELD_STILL = 2.0  # seconds without a look: the machine slept, or held this process still
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,19 @@ class _Lane:
         self._process.start()
         theirs.close()
         self._seen, self._since = first, time.monotonic()
+        self._looked = self._since
 
     def look(self, tally: Tally) -> None:
         """Take what was reported; replace a process that died or hangs."""
         self._receive(tally)
-        number = int(self._current.value)
-        if number != self._seen:
-            self._seen, self._since = number, time.monotonic()
+        now, number = time.monotonic(), int(self._current.value)
+        if number != self._seen or now - self._looked > _HELD_STILL:
+            self._seen, self._since = number, now
+        self._looked = now
         if not self._process.is_alive():
             code = self._process.exitcode
             self._replace(tally, f"the process died, exit code {code}")
-        elif time.monotonic() - self._since > self._options.timeout:
+        elif now - self._since > self._options.timeout:
             self._process.kill()
             self._replace(tally, f"took more than {self._options.timeout:g} s")
 

@@ -135,15 +135,10 @@ class ExtractionCounts:
         return self.timed / self.seconds if self.timed and self.seconds else None
 
     def take_bad(self, file: PendingFile, problem: str, strict: bool) -> None:
-        """Count a file that is skipped.
-
-        Raises:
-            ImageError: with `strict`.
-        """
-        relative = f"{file.folder}/{file.name}"
+        """Count a file that is skipped; with `strict` that is an ImageError."""
+        self.bad.append((f"{file.folder}/{file.name}", problem))
         if strict:
-            raise ImageError(f"{relative}: {problem}; without --strict it is skipped")
-        self.bad.append((relative, problem))
+            raise ImageError(f"{self.bad[-1][0]}: {problem}; without --strict it is skipped")
 
 
 Progress = Callable[[ExtractionCounts], None]

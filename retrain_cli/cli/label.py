@@ -55,13 +55,14 @@ def label(
     {"path": ..., "labels": [{"label": ..., "score": ...}]}. A file that is no good image gets
     {"path": ..., "labels": [], "error": ...} in its place.
     """
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.label import Labeller, LabelRequest
 
     sources = _sources(paths or [], null, stdin_image)
     request = LabelRequest(run, top_k, threshold, batch_size, workers, device)
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
-    with Labeller(request, workspace_of(ctx)) as labeller:
+    with Labeller(request, workspace_of(ctx)) as labeller, quiet_engine():
         for image in labeller.label(sources):
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
             (_print_json if as_json else _print_row)(image)

@@ -25,7 +25,6 @@ from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
 from retrain_cli.bottlenecks.scan import Scan, scan_folders
 from retrain_cli.bottlenecks.store import BottleneckStore
-from retrain_cli.errors import CacheError
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.folders import (
     check_class_names,
@@ -202,21 +201,6 @@ def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
     """
     existing = cache_file(workspace, backbone.fingerprint())
     return existing or workspace.cache_dir / f"{backbone.slug()}.sqlite"
-
-
-def used_cache(workspace: Workspace, used: LastUsed) -> Path:
-    """The cache file of what was last used; the backbone's weights need not be there any more.
-
-    Raises:
-        CacheError: the file is gone.
-    """
-    path = cache_file(workspace, used.fingerprint)
-    if path is None:
-        raise CacheError(
-            f"the bottlenecks of {used.image_dir} should be in {workspace.cache_dir} and are not: "
-            "run `retrain bottlenecks` again, or put the cache file back"
-        )
-    return path
 
 
 def cache_file(workspace: Workspace, fingerprint: str) -> Path | None:

@@ -16,8 +16,9 @@ from retrain_cli.bottlenecks.store import BottleneckStore, Damage, open_to_read
 from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
 from retrain_cli.exporting.bottlenecks import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.workflows.bottlenecks import cache_file, used_cache
+from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.training_set import used_cache
 from retrain_cli.workspace import Workspace
 
 _MERGE_ROWS = 1000

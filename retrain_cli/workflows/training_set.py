@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,14 @@ from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
 from retrain_cli.bottlenecks.file_index import FileIndex
 from retrain_cli.bottlenecks.reader import DIGEST_BYTES
 from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.errors import CacheError
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS
-from retrain_cli.workflows.bottlenecks import used_cache
+from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -63,6 +65,21 @@ def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingS
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
     return TrainingSet(used, data, images, used.origins(dataset.class_names))
+
+
+def used_cache(workspace: Workspace, used: LastUsed) -> Path:
+    """The cache file of what was last used; the backbone's weights need not be there any more.
+
+    Raises:
+        CacheError: the file is gone.
+    """
+    path = cache_file(workspace, used.fingerprint)
+    if path is None:
+        raise CacheError(
+            f"the bottlenecks of {used.image_dir} should be in {workspace.cache_dir} and are not: "
+            "run `retrain bottlenecks` again, or put the cache file back"
+        )
+    return path
 
 
 def _head_data(
