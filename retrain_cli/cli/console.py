@@ -7,7 +7,6 @@ engines' own chatter is kept off the original one while they load.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,16 +78,6 @@ def flush() -> None:
 def document(value: Any) -> None:
     """Print one indented JSON document."""
     line(to_json(value, indent=2))
-
-
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON with readable non-Latin text; file names that are no UTF-8 are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent, allow_nan=False)
-    return text
 
 
 def table(content: Table) -> None:

@@ -21,7 +21,7 @@ from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, StoppedBy, read_history, write_history
 from retrain_cli.heads.run_folder import RunFolder, check_name, clean_leftovers, is_run
 from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.workspace import writing_to
+from retrain_cli.workspace import to_json, writing_to
 
 FORMAT_VERSION = 1  # of the run folder; raised when an older reader would misread it
 
@@ -277,8 +277,7 @@ def _finished(folder: Path) -> int:
 
 
 def _write_json(path: Path, values: Any) -> None:
-    text = json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _origin_dict(origin: ClassOrigin) -> dict[str, Any]:
