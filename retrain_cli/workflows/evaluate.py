@@ -101,6 +101,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON values; null where not defined, with a reason for missing curves."""
         document = {"run": self.run.name, **self.result.to_dict()}
+        calibration = self.run.calibration
+        document["calibration"] = calibration and calibration.to_dict()
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
         try:
             curves = self.curves
