@@ -15,7 +15,10 @@ def show_calibration(summary: CalibrationSummary, form: str) -> None:
     columns = (
         "split",
         "images",
-        *(f"{f} {when}" for f in _FIGURES for when in ("before", "after")),
+        "log loss before",
+        "after",
+        "calibration error before",
+        "after",
     )
     rows = [
         [

@@ -67,9 +67,8 @@ def evaluate(
     from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 
     form = _form(csv, json)
-    _at_most_one(
-        {"--confusion": confusion, "--misclassified": misclassified, "--confused": confused}
-    )
+    instead = {"--confusion": confusion, "--misclassified": misclassified, "--confused": confused}
+    _at_most_one(instead)
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
     if calibrate is not None:

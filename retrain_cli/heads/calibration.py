@@ -94,7 +94,7 @@ class Calibration:
 
 
 def fit_temperature(pieces: list[_Logs], labels: NDArray[np.integer]) -> float | None:
-    """The temperature of the lowest log loss; None where it lies beyond 0.02 to 50.
+    """The temperature of the lowest log loss; None where there is none from 0.02 to 50.
 
     That happens where every image is right (the surer, the better) or answers are no better than
     chance. The loss is convex in 1 / temperature, so there is no other minimum.
@@ -105,6 +105,9 @@ def fit_temperature(pieces: list[_Logs], labels: NDArray[np.integer]) -> float |
     """
     from scipy.optimize import minimize_scalar
 
+    if _all_right(pieces, labels):
+        return None
+
     def loss(log_temperature: float) -> float:
         return mean_loss(pieces, labels, math.exp(log_temperature))
 
@@ -113,6 +116,11 @@ def fit_temperature(pieces: list[_Logs], labels: NDArray[np.integer]) -> float |
     if min(found.x - edges[0], edges[1] - found.x) < 1e-3:
         return None
     return math.exp(found.x)
+
+
+def _all_right(pieces: list[_Logs], labels: NDArray[np.integer]) -> bool:
+    predicted = [logs.argmax(axis=1) for logs in pieces]
+    return bool((np.concatenate(predicted) == labels).all())
 
 
 def mean_loss(pieces: list[_Logs], labels: NDArray[np.integer], temperature: float) -> float:

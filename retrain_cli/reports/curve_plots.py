@@ -55,7 +55,7 @@ def draw_precision_recall(result: EvalResult, curves: Curves) -> Figure:
     _draw_classes(axes, worst, lambda curve: curve.precision_recall(), "steps-pre")
     recall, precision = curves.micro.precision_recall()
     value = curves.micro.average_precision
-    label = "micro" if value is None else f"micro, AP {value:.3f}"
+    label = "micro" if value is None else f"micro, AP {_cut(value)}"
     axes.step(recall, precision, color=GREEN, linewidth=2.2, linestyle="--", label=label)
     unit_square(axes, "recall", "precision")
     mean = curves.macro_average_precision
@@ -83,7 +83,7 @@ def _draw_classes(axes: Any, worst: _Ranked, points: Any, style: str) -> None:
         axes.plot(x, y, color=GREY, alpha=0.25, linewidth=0.8, drawstyle=style)
     for colour, (value, name, curve) in zip(_NAMED_COLOURS, worst, strict=False):
         if value < 1:
-            label = f"{as_text(name)}, {np.floor(value * 1000) / 1000:.3f}"
+            label = f"{as_text(name)}, {_cut(value)}"
             x, y = points(curve)
             axes.plot(x, y, color=colour, linewidth=1.3, drawstyle=style, label=label)
 
@@ -91,18 +91,18 @@ def _draw_classes(axes: Any, worst: _Ranked, points: Any, style: str) -> None:
 def _area(name: str, estimate: Estimate | None) -> str:
     if estimate is None:
         return name
-    return f"{name}, AUC {estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
+    value, low, high = map(_cut, (estimate.value, estimate.low, estimate.high))
+    return f"{name}, AUC {value} ({low}-{high})"
+
+
+def _cut(value: float) -> str:
+    """Three digits, cut off rather than rounded: what is not quite 1 does not look so."""
+    return f"{np.floor(value * 1000) / 1000:.3f}"
 
 
 def _finish(figure: Figure, axes: Any, result: EvalResult, title: str) -> Figure:
     axes.set_title(
         f"{title}: {result.n_images:,} images of {result.split}", fontsize=11, loc="left"
     )
-    axes.legend(
-        frameon=False,
-        fontsize=9,
-        loc="upper left",
-        bbox_to_anchor=(1.0, 1.0),
-        title="worst classes",
-    )
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

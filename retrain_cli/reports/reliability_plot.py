@@ -22,7 +22,7 @@ def draw_reliability(result: EvalResult, reliability: Reliability) -> Figure:
     _draw_bins(axes, reliability)
     unit_square(axes, "", "share of right answers")
     axes.set_aspect("auto")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="lower right")
     centres = (np.arange(N_BINS) + 0.5) / N_BINS
     below.bar(centres, reliability.n_images, 0.9 / N_BINS, color=ORANGE)
     below.set_ylabel("images")
