@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from retrain_cli.cli import console
-from retrain_cli.cli.context import numbers, workspace_of
+from retrain_cli.cli.context import at_most_one, numbers, workspace_of
 from retrain_cli.errors import ConfigError
 
 
@@ -68,7 +68,7 @@ def evaluate(
 
     form = _form(csv, json)
     instead = {"--confusion": confusion, "--misclassified": misclassified, "--confused": confused}
-    _at_most_one(instead)
+    at_most_one(instead)
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
     if calibrate is not None:
@@ -111,11 +111,5 @@ def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: str) -> 
 
 
 def _form(csv: bool, json: bool) -> str:
-    _at_most_one({"--csv": csv, "--json": json})
+    at_most_one({"--csv": csv, "--json": json})
     return "json" if json else "csv" if csv else "text"
-
-
-def _at_most_one(flags: dict[str, bool]) -> None:
-    given = [flag for flag, is_given in flags.items() if is_given]
-    if len(given) > 1:
-        raise ConfigError(f"choose one of {' and '.join(given)}, not {len(given)} of them")
