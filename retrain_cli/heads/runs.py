@@ -92,8 +92,19 @@ class Run:
 
     @cached_property
     def trained_predictions(self) -> Predictions:
-        """What the head said about every image of every split when it was trained."""
-        return Predictions.load(self.folder / "predictions.npz")
+        """What the head said about every image of every split when it was trained.
+
+        Raises:
+            RunError: damaged, or of other classes than the labels.
+        """
+        predictions = Predictions.load(self.folder / "predictions.npz")
+        if predictions.n_classes != len(self.labels):
+            raise RunError(
+                f"a run's predictions must be about its labels, but {self.folder} holds "
+                f"predictions of {predictions.n_classes} classes and {len(self.labels)} labels: "
+                "put the old labels.json back, or train it again"
+            )
+        return predictions
 
     @cached_property
     def predictions(self) -> Predictions:

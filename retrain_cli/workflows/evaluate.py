@@ -83,15 +83,26 @@ class Evaluation:
         """How many scores the curves count."""
         return self.result.n_images * self.result.n_classes
 
-    @cached_property
+    @property
     def curves(self) -> Curves:
         """ROC and precision-recall curves; the scores of all classes are needed.
 
         Raises:
             RetrainError: they were not all saved and cannot be computed anew.
         """
+        found = self.curves_or_reason
+        if isinstance(found, RetrainError):
+            raise found
+        return found
+
+    @cached_property
+    def curves_or_reason(self) -> Curves | RetrainError:
+        """The curves, or why there are none; computed when first asked for."""
         rows = self.run.predictions.rows(self.request.chosen)
-        return curves_of(scores_of(self.run, rows, self.workspace), self.on_progress)
+        try:
+            return curves_of(scores_of(self.run, rows, self.workspace), self.on_progress)
+        except RetrainError as reason:
+            return reason
 
     def misclassified(self) -> list[Misclassified]:
         """The images that the run gets wrong, the surest mistakes first."""
@@ -104,10 +115,9 @@ class Evaluation:
         calibration = self.run.calibration
         document["calibration"] = calibration and calibration.to_dict()
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
-        try:
-            curves = self.curves
-        except RetrainError as error:
-            return document | {"curves": None, "curves_missing": str(error)}
+        curves = self.curves_or_reason
+        if isinstance(curves, RetrainError):
+            return document | {"curves": None, "curves_missing": str(curves)}
         rows = zip(document["per_class"], self.result.classes, strict=True)
         document["per_class"] = [values | _areas(curves.classes[row.index]) for values, row in rows]
         return document | {"curves": curves.to_dict()}

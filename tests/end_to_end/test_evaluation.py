@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -139,3 +140,6 @@ def test_what_cannot_be_compared_or_calibrated_is_one_clear_line(workspace, retr
     assert "has none: train with" in retrain("eval", "--calibrate").refused()
     (workspace / "runs" / "long" / "calibration.npz").write_bytes(b"PK")
     assert "should hold the calibration" in retrain("eval", "--run", "long").refused()
+    labels = workspace / "runs" / "short" / "labels.json"
+    labels.write_text(json.dumps(json.loads(labels.read_text())[:2]))
+    assert "predictions of 3 classes and 2 labels" in retrain("eval", "--run", "short").refused()
