@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,6 +137,13 @@ def n_saved_classes(n_images: int, n_classes: int) -> int:
     return min(n_classes, max(_FEWEST_SAVED, min(fits, _MOST_SAVED)))
 
 
+def chunks(n_images: int, n_values: int) -> Iterator[slice]:
+    """Pieces of the images whose `n_values` float32 each take at most 32 MB together."""
+    size = max(1, _CHUNK_VALUES // n_values)
+    for start in range(0, n_images, size):
+        yield slice(start, min(start + size, n_images))
+
+
 def predict(
     classifier: Classifier, bottlenecks: NDArray[np.float32], images: ImageTable
 ) -> Predictions:
@@ -157,9 +164,7 @@ def predict(
         top_classes=np.empty((n_images, k), np.int32),
         top_scores=np.empty((n_images, k), np.float32),
     )
-    size = max(1, _CHUNK_VALUES // max(n_classes, bottlenecks.shape[1]))
-    for start in range(0, n_images, size):
-        rows = slice(start, min(start + size, n_images))
+    for rows in chunks(n_images, max(n_classes, bottlenecks.shape[1])):
         _fill(result, rows, classifier.log_probabilities(bottlenecks[rows]))
     return result
 
