@@ -219,9 +219,6 @@ def list_misclassified(
     predictions: Predictions, split: Split | None, class_names: Sequence[str]
 ) -> list[Misclassified]:
     """The misclassified images of a split, those of which the head was surest first."""
-    rows = predictions.rows(split)
-    wrong = rows[predictions.rank[rows] > 1]
-    wrong = wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]
     return [
         Misclassified(
             predictions.images.paths[row],
@@ -229,5 +226,12 @@ def list_misclassified(
             class_names[predictions.top_classes[row, 0]],
             float(predictions.top_scores[row, 0]),
         )
-        for row in wrong.tolist()
+        for row in misclassified_rows(predictions, split).tolist()
     ]
+
+
+def misclassified_rows(predictions: Predictions, split: Split | None) -> NDArray[np.int64]:
+    """Rows of the misclassified images, those of which the head was surest first."""
+    rows = predictions.rows(split)
+    wrong = rows[predictions.rank[rows] > 1]
+    return wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]
