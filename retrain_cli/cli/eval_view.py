@@ -21,7 +21,7 @@ def show_evaluation(evaluation: Evaluation, form: str) -> None:
     """The figures, the per-class table, the histogram."""
     result = evaluation.result
     if form == "json":
-        console.document({"run": evaluation.run.name, **result.to_dict()})
+        console.document(evaluation.to_dict())
     elif form == "csv":
         _write_csv(_class_columns(result), _class_rows(result, _plain_share))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,9 +114,7 @@ class Predictions:
             rows: the rows of `bottlenecks` to ask about.
             places: which images of this table they are, as many.
         """
-        size = max(1, _CHUNK_VALUES // max(self.n_classes, bottlenecks.shape[1]))
-        for start in range(0, len(rows), size):
-            chunk = slice(start, start + size)
+        for chunk in chunks(len(rows), max(self.n_classes, bottlenecks.shape[1])):
             self._fill(places[chunk], classifier.log_probabilities(bottlenecks[rows[chunk]]))
 
     def _fill(self, places: NDArray[np.int64], logs: NDArray[np.float32]) -> None:
@@ -180,6 +178,13 @@ def n_saved_classes(n_images: int, n_classes: int) -> int:
     """How many of the best classes are kept per image: all, up to 5 to 100 as space allows."""
     fits = _SAVED_SCORES // max(1, n_images)
     return min(n_classes, max(_FEWEST_SAVED, min(fits, _MOST_SAVED)))
+
+
+def chunks(n_images: int, n_values: int) -> Iterator[slice]:
+    """Pieces of the images whose `n_values` float32 each take at most 32 MB together."""
+    size = max(1, _CHUNK_VALUES // n_values)
+    for start in range(0, n_images, size):
+        yield slice(start, min(start + size, n_images))
 
 
 def predict(

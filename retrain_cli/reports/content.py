@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.heads.history import HistoryRow
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ class Report:
         result: the figures of the evaluated split.
         evaluation: the same as `retrain eval --json` prints them.
         cross_validation: figures over folds as JSON values, or None.
-        history: evaluations during training.
+        history: evaluations during training, as the rows of history.csv.
         best_step: the step that the head comes from.
         curves: ROC and precision-recall curves.
         mistakes: the worst mistakes.
@@ -176,7 +175,7 @@ class Report:
     result: EvalResult
     evaluation: Mapping[str, Any]
     cross_validation: Mapping[str, Any] | None
-    history: Sequence[HistoryRow]
+    history: Sequence[Mapping[str, Any]]
     best_step: int
     curves: CurveSection | None
     mistakes: tuple[Mistake, ...]
@@ -201,7 +200,7 @@ class Report:
                     counts.pairs.tolist(), counts.pair_counts.tolist(), strict=True
                 )
             ],
-            "history": [asdict(row) for row in self.history],
+            "history": [dict(row) for row in self.history],
             "best_step": self.best_step,
             "curves": self.curves and asdict(self.curves),
             "map": self.photo_map and asdict(self.photo_map),

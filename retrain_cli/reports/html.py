@@ -34,17 +34,21 @@ def write_html(report: Report, path: Path) -> None:
 
 def render_html(report: Report) -> str:
     """The page. Names of classes and files are escaped, whatever they hold."""
-    return _environment().get_template("report.html.jinja").render(
-        report=report,
-        evaluation=report.evaluation,
-        cards=_cards(report),
-        matrix=_matrix(report),
-        bins=HISTOGRAM_BINS,
-        data=embedded_json(report.data()),
-        version=__version__,
-        style=_asset("report.css"),
-        script=_asset("report.js"),
-        library=_asset(_CHART_SCRIPT).partition("\n//# sourceMappingURL")[0],
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            evaluation=report.evaluation,
+            cards=_cards(report),
+            matrix=_matrix(report),
+            bins=HISTOGRAM_BINS,
+            data=embedded_json(report.data()),
+            version=__version__,
+            style=_asset("report.css"),
+            script=_asset("report.js"),
+            library=_asset(_CHART_SCRIPT).partition("\n//# sourceMappingURL")[0],
+        )
     )
 
 
@@ -91,7 +95,9 @@ def _share_card(title: str, estimate: Mapping[str, float] | None, of: str) -> Ca
         return Card(title, text.NOT_DEFINED, "not defined here")
     ends = text.interval(estimate)
     low, high = estimate["low"], estimate["high"]
-    return Card(title, text.percent(estimate["value"]), f"{ends}, {of}", low, high, estimate["value"])
+    return Card(
+        title, text.percent(estimate["value"]), f"{ends}, {of}", low, high, estimate["value"]
+    )
 
 
 def _matrix(report: Report) -> list[list[int]] | None:

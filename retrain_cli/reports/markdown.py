@@ -108,8 +108,12 @@ def _folds(report: Report) -> Iterator[str]:
     if folds is None:
         return
     rows = [
-        (name, text.percent(folds[name]["mean"]), text.percent(folds[name]["sd"]),
-         text.interval(folds[name]))
+        (
+            name,
+            text.percent(folds[name]["mean"]),
+            text.percent(folds[name]["sd"]),
+            text.interval(folds[name]),
+        )
         for name in ("top1", "top5", "int_top1", "ext_top1")
         if folds[name]
     ]

@@ -57,7 +57,9 @@ def project(bottlenecks: NDArray[np.float32], method: MapMethod, seed: int = 0) 
         return _tsne(bottlenecks, seed)
     points, shares = principal_components(bottlenecks, 2)
     explained = " and ".join(f"{share:.0%}" for share in shares)
-    return Projection(points, f"principal components; the two axes hold {explained} of the variance")
+    return Projection(
+        points, f"principal components; the two axes hold {explained} of the variance"
+    )
 
 
 def principal_components(

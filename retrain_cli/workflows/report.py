@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from retrain_cli.bottlenecks.dataset import load_dataset
@@ -22,7 +22,7 @@ from retrain_cli.reports.pdf import find_browser, write_pdf
 from retrain_cli.reports.projection import MapMethod, check_map_method
 from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.cross_validate import saved_figures
-from retrain_cli.workflows.evaluate import Evaluation, EvalRequest, evaluate
+from retrain_cli.workflows.evaluate import EvalRequest, Evaluation, evaluate
 from retrain_cli.workflows.report_photos import Album, Tick, map_photos, worst_mistakes
 from retrain_cli.workflows.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workspace import Workspace
@@ -166,8 +166,8 @@ class _Gathering:
             backbone=str(run.info.dataset.get("backbone", "")),
             result=self._evaluation.result,
             evaluation=evaluation,
-            cross_validation=folds and folds.to_dict(),
-            history=run.history,
+            cross_validation=None if folds is None else folds.to_dict(),
+            history=[asdict(row) for row in run.history],
             best_step=run.info.best_step,
             curves=None
             if evaluation["curves"] is None
