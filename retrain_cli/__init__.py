@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
     from retrain_cli.workflows.label import Source as Source
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.report import ReportRequest as ReportRequest
+    from retrain_cli.workflows.report import make_report as make_report
+    from retrain_cli.workflows.report import write_report as write_report
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
     from retrain_cli.workflows.training_set import load_training_set as load_training_set
@@ -57,7 +60,10 @@ _HOMES = {
     "load_training_set": "workflows.training_set",
     "out_of_fold": "workflows.cross_validate",
     "plan_bottlenecks": "workflows.plan",
+    "ReportRequest": "workflows.report",
+    "make_report": "workflows.report",
     "train_run": "workflows.train",
+    "write_report": "workflows.report",
 }
 
 

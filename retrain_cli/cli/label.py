@@ -13,6 +13,7 @@ import typer
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.reports.text import printable
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.label import LabelledImage, Source
@@ -85,7 +86,7 @@ def _print_json(image: LabelledImage) -> None:
 def _print_row(image: LabelledImage) -> None:
     from rich.markup import escape
 
-    shown = escape(console.printable(image.path))
+    shown = escape(printable(image.path))
     if image.error:
         console.styled(f"{shown}  [red]{escape(image.error)}[/]")
         return

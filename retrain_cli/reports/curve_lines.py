@@ -33,10 +33,10 @@ def _micro(curves: Curves) -> ClassCurves:
 
 
 def _macro(curves: Curves) -> ClassCurves:
-    auc = curves.macro_auc
+    auc = None if curves.macro_auc is None else curves.macro_auc.value
     line = thinned(*curves.macro_roc(MOST_POINTS), MOST_POINTS)
     precision = curves.macro_average_precision
-    return ClassCurves("mean of the classes (macro)", auc and auc.value, precision, line, None)
+    return ClassCurves("mean of the classes (macro)", auc, precision, line, None)
 
 
 def _of_counts(name: str, counts: RankCounts, most: int) -> ClassCurves:

@@ -88,7 +88,11 @@ def _listed(images: ImageTable, rows: NDArray[np.int64]) -> str:
 def _class_sizes(images: ImageTable, class_names: Sequence[str]) -> Iterator[DataProblem]:
     n_classes = len(class_names)
     training = np.bincount(images.labels[images.split == 0], minlength=n_classes)
-    few = [index for index in np.argsort(training, kind="stable") if training[index] < FEW_IMAGES]
+    few = [
+        index
+        for index in np.argsort(training, kind="stable").tolist()
+        if training[index] < FEW_IMAGES
+    ]
     yield _problem(
         f"classes with fewer than {FEW_IMAGES} training photos",
         "More photos of these classes are the surest way to better figures.",
@@ -99,7 +103,7 @@ def _class_sizes(images: ImageTable, class_names: Sequence[str]) -> Iterator[Dat
         yield _problem(
             "classes without test photos",
             "No figure of the test split speaks of them.",
-            (class_names[index] for index in np.flatnonzero(testing == 0)),
+            (class_names[index] for index in np.flatnonzero(testing == 0).tolist()),
         )
     smallest, largest = int(training.argmin()), int(training.argmax())
     uneven = training[largest] > IMBALANCE * training[smallest]

@@ -94,10 +94,8 @@ def _share_card(title: str, estimate: Mapping[str, float] | None, of: str) -> Ca
     if estimate is None:
         return Card(title, text.NOT_DEFINED, "not defined here")
     ends = text.interval(estimate)
-    low, high = estimate["low"], estimate["high"]
-    return Card(
-        title, text.percent(estimate["value"]), f"{ends}, {of}", low, high, estimate["value"]
-    )
+    share, low, high = (estimate[name] for name in ("value", "low", "high"))
+    return Card(title, text.percent(share), f"{ends}, {of}", low, high, share)
 
 
 def _matrix(report: Report) -> list[list[int]] | None:
