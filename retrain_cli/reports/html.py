@@ -82,17 +82,21 @@ class Card:
 def _cards(report: Report) -> list[Card]:
     top1, top5 = report.evaluation["top"]
     result = report.result
+    photos = f"of {result.n_images:,} photos"
+    n_int, n_ext = (f"mean of {n} classes" for n in (result.n_int_classes, result.n_ext_classes))
     return [
-        _share_card("Top-1", top1["overall"], f"of {result.n_images:,} photos"),
-        _share_card("Top-5", top5["overall"], f"of {result.n_images:,} photos"),
-        _share_card("INT top-1", top1["int"], f"mean of {result.n_int_classes} classes"),
-        _share_card("EXT top-1", top1["ext"], f"mean of {result.n_ext_classes} classes"),
+        _share_card("Top-1", top1["overall"], photos),
+        _share_card("Top-5", top5["overall"], photos, "needs more classes"),
+        _share_card("INT top-1", top1["int"], n_int, "no such class"),
+        _share_card("EXT top-1", top1["ext"], n_ext, "no such class"),
     ]
 
 
-def _share_card(title: str, estimate: Mapping[str, float] | None, of: str) -> Card:
+def _share_card(
+    title: str, estimate: Mapping[str, float] | None, of: str, otherwise: str = ""
+) -> Card:
     if estimate is None:
-        return Card(title, text.NOT_DEFINED, "not defined here")
+        return Card(title, text.NOT_DEFINED, otherwise)
     ends = text.interval(estimate)
     share, low, high = (estimate[name] for name in ("value", "low", "high"))
     return Card(title, text.percent(share), f"{ends}, {of}", low, high, share)

@@ -27,7 +27,7 @@ from retrain_cli.workflows.report_photos import Album, Tick, map_photos, worst_m
 from retrain_cli.workflows.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workspace import Workspace
 
-MOST_MISTAKES = 500  # at 20 kB each with their neighbours this is the limit of 10 MB
+MOST_MISTAKES = 250  # with their neighbours 5 MB of photos, and 8 MB of pure noise
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from retrain_cli.images.splits import SPLITS, Split
 from retrain_cli.reports.content import Mistake, Photo, PhotoMap
 from retrain_cli.reports.projection import MapMethod, project
 from retrain_cli.reports.text import printable
-from retrain_cli.reports.thumbnails import thumbnail
+from retrain_cli.reports.thumbnails import SIDE, SMALL_SIDE, thumbnail
 
 N_NEAREST = 3
 MAP_POINTS = 3000  # more make the page large and the map no clearer
@@ -47,10 +47,11 @@ class Album:
         """A photo with its thumbnail, or with the reason why there is none."""
         images = self.predictions.images
         path, name = images.paths[row], self.class_names[images.labels[row]]
-        source, problem, note = self._picture(path, images.digest[row].tobytes())
+        side = SIDE if similarity is None else SMALL_SIDE
+        source, problem, note = self._picture(path, images.digest[row].tobytes(), side)
         return Photo(printable(path), name, source, problem, note, similarity)
 
-    def _picture(self, path: str, digest: bytes) -> tuple[str | None, str | None, str]:
+    def _picture(self, path: str, digest: bytes, side: int) -> tuple[str | None, str | None, str]:
         """Thumbnail, else problem; and a note."""
         problem = ""
         for place in dict.fromkeys((path, self.known.get(digest, path))):
@@ -60,7 +61,7 @@ class Album:
                     problem = problem or "changed since this run"
                     continue
                 note = "" if place == path else f"now {printable(place)}"
-                return thumbnail(data), None, note
+                return thumbnail(data, side), None, note
             except FileNotFoundError:
                 problem = problem or "no longer there: moved or removed"
             except OSError as error:
