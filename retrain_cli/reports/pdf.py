@@ -87,6 +87,7 @@ def write_pdf(report: Report, path: Path) -> None:
             browser,
             *browser_flags(),
             f"--user-data-dir={folder}/profile",
+            "--window-size=1280,1000",  # charts are drawn at this size, then shrunk to the paper
             "--no-pdf-header-footer",
             "--virtual-time-budget=10000",
             f"--print-to-pdf={printed}",
