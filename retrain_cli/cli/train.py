@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrain_cli.cli import console
-from retrain_cli.cli.context import comma_separated, workspace_of
+from retrain_cli.cli.context import byte_count, comma_separated, workspace_of
 from retrain_cli.heads.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -87,6 +87,14 @@ def train(
             "folder stays out."
         ),
     ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory that bottlenecks may take, such as 2G, before they are read from a "
+            "temporary file (default: half of what is available).",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train a new softmax layer on the cached bottlenecks.
@@ -112,10 +120,11 @@ def train(
         eval_every=eval_every,
         patience=patience,
     ).validate()
+    limit = byte_count(memory_limit, "--memory-limit")
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data)
-    request = TrainRequest(config, name, init_from, tensorboard, cv)
+    request = TrainRequest(config, name, init_from, tensorboard, limit, cv)
     with console.progress("training") as update:
         summary = train_run(
             request,

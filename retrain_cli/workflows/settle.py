@@ -15,7 +15,9 @@ from typing import Any
 
 from retrain_cli.backbones.kept_models import KeptModel, find_kept_model
 from retrain_cli.backbones.machine import Choice, choose_for_machine
+from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import find_backbone
 from retrain_cli.bottlenecks.batching import Pixels
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
 from retrain_cli.bottlenecks.store import BottleneckStore
@@ -28,7 +30,7 @@ _MOST = 0.5
 CALIBRATION_PHOTOS = 192
 """Photos that show 8-bit quantisation which values occur."""
 
-_PREFERRED = ("int8", "float16", "float32", "bfloat16")
+_PREFERRED: tuple[Precision, ...] = ("int8", "float16", "bfloat16", "float32")
 """The later, the better, where several caches hold as much; nobody gets 8 bits unasked."""
 
 
@@ -38,6 +40,19 @@ class _Cached:
 
     backbone: BackboneSpec
     share: float
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether heads may be worse on its vectors than on those of float32."""
+        tolerated = find_backbone(self.backbone.name).tolerates_bfloat16
+        return self.backbone.precision not in ("float32", *(["bfloat16"] if tolerated else []))
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """The higher, the better to go on with; of equals that which the machine would take."""
+        precision = self.backbone.precision
+        fast = precision == "bfloat16" and not self.may_lose
+        return self.share, len(_PREFERRED) if fast else _PREFERRED.index(precision)
 
 
 def settle_backbone(
@@ -90,11 +105,7 @@ def _fullest_cache(spec: BackboneSpec, workspace: Workspace, photos: PhotoTree) 
                     found.append(_Cached(backbone, photos.share_in(store)))
         except CacheError:
             continue  # whoever uses that one will be told
-    return max(found, key=_rank) if found else None
-
-
-def _rank(cached: _Cached) -> tuple[float, int]:
-    return cached.share, _PREFERRED.index(cached.backbone.precision)
+    return max(found, key=lambda cached: cached.rank, default=None)
 
 
 def _as_in(identity: dict[str, Any], spec: BackboneSpec) -> BackboneSpec | None:
@@ -122,17 +133,24 @@ def _can_go_on(cached: _Cached, device: str) -> bool:
 
 
 def _going_on(spec: BackboneSpec, cached: _Cached, device: str) -> str:
-    """What to tell where the machine alone would have chosen something else."""
-    if cached.share == 1:
-        return ""
-    best = choose_for_machine(spec, device).backbone
+    """What to tell where the machine alone would have chosen something else.
+
+    Of a complete cache nothing is computed, so the machine is not asked: that imports an engine.
+    Then only a precision is told that may cost accuracy and that nobody asked for.
+    """
     held = cached.backbone
-    if (best.precision, best.runtime) == (held.precision, held.runtime):
+    if cached.share == 1 and not (spec.precision == "auto" and cached.may_lose):
         return ""
+    if cached.share == 1:
+        wanted = "--precision float32"
+    else:
+        best = choose_for_machine(spec, device).backbone
+        if (best.precision, best.runtime) == (held.precision, held.runtime):
+            return ""
+        wanted = f"--precision {best.precision} --runtime {best.runtime}"
     return (
         f"going on in {held.precision} with {held.runtime}, for that cache holds "
-        f"{cached.share:.0%} of these photos; --precision {best.precision} --runtime "
-        f"{best.runtime} computes all of them anew"
+        f"{cached.share:.0%} of these photos; {wanted} computes all of them anew"
     )
 
 

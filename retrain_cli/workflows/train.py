@@ -49,6 +49,8 @@ class TrainRequest:
         name: name of the run; None for one made of the time.
         init_from: name of the run whose head to start from, or None.
         tensorboard: whether to write curves into the run.
+        memory_limit: bytes that bottlenecks may take in memory before they are read from a file;
+            None for half of what is available.
         cv: number of folds to cross-validate with after training; None for none.
     """
 
@@ -56,6 +58,7 @@ class TrainRequest:
     name: str | None = None
     init_from: str | None = None
     tensorboard: bool = False
+    memory_limit: int | None = None
     cv: int | None = None
 
 
@@ -128,7 +131,7 @@ def train_run(
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
     """
     store = RunStore(workspace.runs_dir)
-    training_set = load_training_set(workspace, request.config)
+    training_set = load_training_set(workspace, request.config, request.memory_limit)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     initial = _initial_head(store, request.init_from, training_set)
@@ -141,19 +144,23 @@ def train_run(
                 on_curve(progress)
 
             trained = train_head(
-                training_set.data, request.config, initial=initial, on_progress=listen
+                training_set.data,
+                request.config,
+                initial=initial,
+                on_progress=listen,
+                memory_limit=request.memory_limit,
             )
         seconds = time.monotonic() - started
         folds = None
         if request.cv is not None and trained.stopped_by != "interrupt":
-            folds = _cross_validate(request.config, request.cv, training_set, draft, on_fold)
+            folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
         contents = _contents(request, training_set, trained, folds)
         run = draft.commit(contents)
     return _summarise(run, contents, seconds, folds)
 
 
 def _cross_validate(
-    config: TrainingConfig,
+    request: TrainRequest,
     n_folds: int,
     training_set: TrainingSet,
     draft: RunWriter,
@@ -161,7 +168,9 @@ def _cross_validate(
 ) -> FoldFigures | None:
     """Figures of the folds, whose predictions are put into the run; None if there is but one."""
     try:
-        result = out_of_fold(training_set, config, n_folds, on_fold)
+        result = out_of_fold(
+            training_set, request.config, n_folds, on_fold, memory_limit=request.memory_limit
+        )
     except KeyboardInterrupt:
         return None  # the run itself is finished, and is kept
     save_predictions(result, training_set, draft.folder)
