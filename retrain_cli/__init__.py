@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from retrain_cli.heads.runs import RunStore as RunStore
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
+    from retrain_cli.workflows.calibrate import calibrate as calibrate
+    from retrain_cli.workflows.compare import compare_runs as compare_runs
     from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
@@ -54,6 +56,8 @@ _HOMES = {
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",
+    "calibrate": "workflows.calibrate",
+    "compare_runs": "workflows.compare",
     "evaluate": "workflows.evaluate",
     "fill_cache": "workflows.bottlenecks",
     "load_backbone": "backbones.loader",

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from retrain_cli.cli import console
+from retrain_cli.cli import console, tables
+from retrain_cli.errors import RetrainError
+from retrain_cli.evaluation.curves import Curves
 from retrain_cli.evaluation.intervals import Estimate
+from retrain_cli.evaluation.rank_counts import RankCounts
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
+from retrain_cli.evaluation.two_classes import TwoClassTable
 from retrain_cli.workflows.evaluate import Evaluation
 
 _BAR_WIDTH = 40
+_MOST_ROWS = 200
+_FEW_SCORES = 50_000_000
+"""Curves of more scores than this take a while; the readable output leaves them out."""
+_GAP_TO_MENTION = 0.05
 _NOT_DEFINED = "n/a"
+
+
+def prepare(evaluation: Evaluation, form: str) -> None:
+    """Compute what takes time, while progress is shown."""
+    if form != "text" or evaluation.n_scores <= _FEW_SCORES:
+        _curves(evaluation)
 
 
 def show_evaluation(evaluation: Evaluation, form: str) -> None:
@@ -23,12 +34,17 @@ def show_evaluation(evaluation: Evaluation, form: str) -> None:
     if form == "json":
         console.document(evaluation.to_dict())
     elif form == "csv":
-        _write_csv(_class_columns(result), _class_rows(result, _plain_share))
+        _show_csv(evaluation)
     else:
         console.styled(_headline(evaluation))
         console.table(_figures(result))
-        console.table(_class_table(result))
+        console.table(_averages(result))
+        if evaluation.two_classes:
+            _show_two_classes(evaluation.two_classes)
+        console.table(_scores(evaluation))
+        _show_classes(result)
         _show_histogram(result)
+        _advise(evaluation)
 
 
 def show_confusion(evaluation: Evaluation, form: str) -> None:
@@ -40,7 +56,7 @@ def show_confusion(evaluation: Evaluation, form: str) -> None:
         return
     rows = [[name, *map(str, counts)] for name, counts in zip(names, matrix, strict=True)]
     if form == "csv":
-        _write_csv(["true", *names], rows)
+        tables.csv_table(["true", *names], rows)
         return
     header = [str(number) for number in range(1, len(names) + 1)]
     numbered = [
@@ -59,13 +75,18 @@ def show_misclassified(evaluation: Evaluation, form: str) -> None:
         console.document([vars(mistake) for mistake in mistakes])
         return
     rows = [[m.path, m.true, m.predicted, f"{m.score:.4f}"] for m in mistakes]
-    if form == "csv":
-        _write_csv(columns, rows)
-    elif sys.stdout.isatty():
-        console.table(console.Table(columns, rows, right=(3,)))
-    else:
-        for row in rows:
-            console.line("\t".join(row))
+    tables.rows_for_programs(console.Table(columns, rows, right=(3,)), form)
+
+
+def show_confused(evaluation: Evaluation, form: str) -> None:
+    """The pairs of classes that are mistaken, the most frequent first."""
+    pairs = evaluation.result.confused_pairs()
+    if form == "json":
+        console.document([pair.to_dict() for pair in pairs])
+        return
+    columns = ("true", "predicted", "count", "images", "share")
+    rows = [[p.true, p.predicted, str(p.count), str(p.n_images), f"{p.share:.4f}"] for p in pairs]
+    tables.rows_for_programs(console.Table(columns, rows, right=(2, 3, 4)), form)
 
 
 def _headline(evaluation: Evaluation) -> str:
@@ -94,6 +115,105 @@ def _figures(result: EvalResult) -> console.Table:
     return console.Table(columns, rows, right=range(1, 7))
 
 
+def _averages(result: EvalResult) -> console.Table:
+    """Averages of precision, recall and F1; micro is top-1 in all three."""
+    interval = "95% CI"
+    columns = ("average", "precision", interval, "recall", interval, "F1", interval)
+    rows = [
+        [name, *(cell for part in vars(average).values() for cell in _share_and_interval(part))]
+        for name, average in vars(result.averages).items()
+    ]
+    return console.Table(columns, rows, right=range(1, 7))
+
+
+def _show_two_classes(table: TwoClassTable) -> None:
+    rows = [
+        [f"true {table.positive}", str(table.tp), str(table.fn)],
+        [f"true {table.negative}", str(table.fp), str(table.tn)],
+    ]
+    columns = (f"positive: {table.positive}", f"as {table.positive}", f"as {table.negative}")
+    console.table(console.Table(columns, rows, right=(1, 2)))
+    shares = {
+        "sensitivity": table.sensitivity,
+        "specificity": table.specificity,
+        "positive predictive value": table.positive_predictive_value,
+        "negative predictive value": table.negative_predictive_value,
+    }
+    rows = [[name, *_share_and_interval(share)] for name, share in shares.items()]
+    console.table(console.Table(("", "", "95% CI"), rows, right=(1, 2)))
+
+
+def _curves(evaluation: Evaluation) -> Curves | None:
+    """The curves; None where the scores for them are not to be had."""
+    try:
+        return evaluation.curves
+    except RetrainError as error:
+        console.note(f"no ROC or precision-recall curves: {error}")
+        return None
+
+
+def _scores(evaluation: Evaluation) -> console.Table:
+    """What the scores are worth: areas under curves, log loss, calibration."""
+    rows: list[list[str]] = []
+    if evaluation.n_scores > _FEW_SCORES:
+        rows.append(["ROC AUC: many scores, see --json or --chart roc", _NOT_DEFINED, ""])
+    elif curves := _curves(evaluation):
+        rows += [
+            ["ROC AUC, one class against the rest, mean", *_number(curves.macro_auc)],
+            ["ROC AUC, all classes together (micro)", *_number(curves.micro_auc)],
+            ["average precision, mean", _plain(curves.macro_average_precision), ""],
+        ]
+    if reliability := evaluation.result.reliability:
+        rows += [
+            ["log loss", *_number(reliability.log_loss)],
+            ["expected calibration error", _percent(reliability.expected_calibration_error), ""],
+        ]
+    calibration = evaluation.run.calibration
+    kind = f"calibrated, temperature {calibration.temperature:.3f}" if calibration else "as trained"
+    return console.Table((f"scores ({kind})", "", "95% CI"), rows, right=(1, 2))
+
+
+def _advise(evaluation: Evaluation) -> None:
+    """Say in words when scores do not mean what they say, and what to do about it."""
+    reliability = evaluation.result.reliability
+    if reliability is None or evaluation.run.calibration or not reliability.total:
+        return
+    gap = float(reliability.confidence.sum() - reliability.right.sum()) / reliability.total
+    if abs(gap) >= _GAP_TO_MENTION:
+        word = "high" if gap > 0 else "low"
+        console.note(
+            f"scores are {abs(gap) * 100:.0f} points too {word} on average: "
+            "`retrain eval --calibrate` mends that"
+        )
+
+
+def _number(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None:
+        return (_NOT_DEFINED, "")
+    return (_plain(estimate.value), f"{_plain(estimate.low)}-{_plain(estimate.high)}")
+
+
+def _plain(value: float | None) -> str:
+    """Three digits; what is not quite 1 does not look so."""
+    if value is None:
+        return _NOT_DEFINED
+    return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def _show_csv(evaluation: Evaluation) -> None:
+    result, curves = evaluation.result, _curves(evaluation)
+    columns = [*_class_columns(result), "AUC", "average precision"]
+    rows = _class_rows(result, _plain_share)
+    for cells, row in zip(rows, result.classes, strict=True):
+        curve = curves.classes[row.index] if curves else None
+        cells += [_plain_share(value) for value in _areas(curve)]
+    tables.csv_table(columns, rows)
+
+
+def _areas(curve: RankCounts | None) -> tuple[float | None, float | None]:
+    return (curve.auc, curve.average_precision) if curve else (None, None)
+
+
 def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return (_NOT_DEFINED, "")
@@ -102,7 +222,16 @@ def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
 
 def _class_columns(result: EvalResult) -> list[str]:
     shares = [f"top-{k}" for k in result.ks]
-    return ["class", "INT/EXT", "images", *shares, "most often taken for", "times"]
+    return [
+        "class",
+        "INT/EXT",
+        "images",
+        *shares,
+        "precision",
+        "F1",
+        "most often taken for",
+        "times",
+    ]
 
 
 def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
@@ -111,7 +240,7 @@ def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
             row.class_name,
             row.origin or _NOT_DEFINED,
             str(row.n_images),
-            *(share(value) for value in row.top),
+            *(share(value) for value in (*row.top, row.precision, row.f1)),
             row.confused_with or "",
             str(row.confused_count or ""),
         ]
@@ -119,10 +248,15 @@ def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
     ]
 
 
-def _class_table(result: EvalResult) -> console.Table:
+def _show_classes(result: EvalResult) -> None:
+    """The per-class table; on a terminal the worst classes only, where there are very many."""
     columns = _class_columns(result)
-    numeric = (*range(2, 3 + len(result.ks)), len(columns) - 1)
-    return console.Table(columns, _class_rows(result, _percent), right=numeric)
+    rows = _class_rows(result, _percent)
+    numeric = (*range(2, 5 + len(result.ks)), len(columns) - 1)
+    shown = rows[:_MOST_ROWS] if sys.stdout.isatty() else rows
+    console.table(console.Table(columns, shown, right=numeric))
+    if len(shown) < len(rows):
+        console.note(f"and {len(rows) - len(shown):,} better classes: --csv prints them all")
 
 
 def _percent(value: float | None) -> str:
@@ -157,11 +291,3 @@ def _bar(first: int, second: int, longest: int) -> str:
     end = round((first + second) / longest * _BAR_WIDTH)
     middle = round(first / longest * _BAR_WIDTH)
     return f"[blue]{'█' * middle}[/][yellow]{'▒' * (end - middle)}[/]"
-
-
-def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    console.line(text.getvalue(), end="")

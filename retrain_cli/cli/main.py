@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs
 from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.compare import compare
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
@@ -42,6 +43,7 @@ class RetrainGroup(TyperGroup):
             "bottlenecks",
             "train",
             "eval",
+            "compare",
             "report",
             "label",
             "runs",
@@ -143,6 +145,7 @@ def root(
 app.command(name="bottlenecks")(bottlenecks)
 app.command(name="train")(train)
 app.command(name="eval")(evaluate)
+app.command(name="compare")(compare)
 app.command(name="report")(report)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")

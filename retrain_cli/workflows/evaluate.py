@@ -114,6 +114,9 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON values; null where not defined, with a reason for missing curves."""
         document = {"run": self.run.name, **self.result.to_dict()}
+        # The temperature is the run's own; the heads of the folds know nothing of it.
+        calibration = None if self.request.split == OUT_OF_FOLD else self.run.calibration
+        document["calibration"] = calibration and calibration.to_dict()
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
         try:
             curves = self.curves

@@ -21,7 +21,8 @@ from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
-from retrain_cli.heads.runs import Run, RunContents, RunInfo, RunStore, RunWriter
+from retrain_cli.heads.run_info import RunInfo
+from retrain_cli.heads.runs import Run, RunContents, RunStore, RunWriter
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.images.origins import ClassOrigin
@@ -193,7 +194,7 @@ def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) 
             f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
-    return run.head.extended_to(training_set.data.class_names)
+    return run.trained_head.extended_to(training_set.data.class_names)
 
 
 def _contents(

@@ -22,7 +22,8 @@ from retrain_cli.evaluation.predictions import ImageTable, predict
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow
-from retrain_cli.heads.runs import RunContents, RunInfo, RunStore
+from retrain_cli.heads.run_info import RunInfo
+from retrain_cli.heads.runs import RunContents, RunStore
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.reports import pdf
 from retrain_cli.reports.html import render_html
