@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
@@ -135,14 +136,6 @@ def _print_plain(content: Table) -> None:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         line("  ".join(cells).rstrip())
-
-
-def printable(text: str) -> str:
-    """The text with control characters and stray bytes made visible, for a table or a message."""
-    if text.isprintable():
-        return text
-    shown = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass") for c in text)
-    return "".join(c if isinstance(c, str) else c.decode("ascii") for c in shown)
 
 
 # -- standard error: the story -------------------------------------------------------------------

@@ -15,7 +15,13 @@ from retrain_cli.errors import ConfigError
 def evaluate(
     ctx: typer.Context,
     run: Annotated[str | None, typer.Option(help="Run to evaluate (default: the latest).")] = None,
-    split: Annotated[str, typer.Option(help="training, validation, test or all.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="training, validation, test, all; cv for each image of `train --cv`, judged by a "
+            "head that never saw it."
+        ),
+    ] = "test",
     top5: Annotated[bool, typer.Option("--top5", help="Also top-5.")] = False,
     top_k: Annotated[str | None, typer.Option(help="Also top-k for these k, such as 3,5.")] = None,
     confusion: Annotated[

@@ -13,6 +13,7 @@ import typer
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.reports.text import printable
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.label import LabelledImage, Source
@@ -86,13 +87,12 @@ def _print_json(image: LabelledImage) -> None:
 def _print_row(image: LabelledImage) -> None:
     from rich.markup import escape
 
-    shown = escape(console.printable(image.path))
+    shown = escape(printable(image.path))
     if image.error:
         console.styled(f"{shown}  [red]{escape(image.error)}[/]")
         return
     labels = [
-        f"[{'bold' if place == 0 else 'dim'}]{escape(console.printable(label.label))}"
-        f" {label.score:.1%}[/]"
+        f"[{'bold' if place == 0 else 'dim'}]{escape(printable(label.label))} {label.score:.1%}[/]"
         for place, label in enumerate(image.labels)
     ]
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")

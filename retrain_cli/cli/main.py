@@ -20,6 +20,7 @@ from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
 from retrain_cli.cli.label import label
+from retrain_cli.cli.report import report
 from retrain_cli.cli.train import train
 from retrain_cli.errors import RetrainError
 from retrain_cli.workspace import Workspace
@@ -43,6 +44,7 @@ class RetrainGroup(TyperGroup):
             "train",
             "eval",
             "compare",
+            "report",
             "label",
             "runs",
             "cache",
@@ -144,6 +146,7 @@ app.command(name="bottlenecks")(bottlenecks)
 app.command(name="train")(train)
 app.command(name="eval")(evaluate)
 app.command(name="compare")(compare)
+app.command(name="report")(report)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")

@@ -20,7 +20,7 @@ from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.memory import fits
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.images.splits import SPLITS
+from retrain_cli.images.splits import SPLITS, SplitItem
 from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -35,12 +35,14 @@ class TrainingSet:
         data: bottlenecks, labels, and which rows train and validate.
         images: the same rows as predictions name them.
         origins: INT or EXT of each class.
+        items: the same rows as far as folds are concerned.
     """
 
     used: LastUsed
     data: HeadData
     images: ImageTable
     origins: list[ClassOrigin]
+    items: list[SplitItem]
 
 
 def load_training_set(
@@ -77,7 +79,8 @@ def load_training_set(
         bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
-    return TrainingSet(used, data, images, used.origins(dataset.class_names))
+    origins = used.origins(dataset.class_names)
+    return TrainingSet(used, data, images, origins, dataset.split_items())
 
 
 def _read(
