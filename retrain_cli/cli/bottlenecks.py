@@ -12,7 +12,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 
 if TYPE_CHECKING:
-    from retrain_cli.bottlenecks.extract import ExtractionCounts
+    from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 
 
 def bottlenecks(

@@ -16,12 +16,12 @@ from retrain_cli.backbones.lazy import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
 from retrain_cli.bottlenecks.extract import (
-    ExtractionCounts,
     ExtractionSettings,
     Progress,
     extract,
 )
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
+from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
 from retrain_cli.bottlenecks.scan import Scan, scan_folders
 from retrain_cli.bottlenecks.store import BottleneckStore
