@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.database import connect, translated_errors
+from retrain_cli.bottlenecks.mapped import aligned_matrix
 from retrain_cli.errors import CacheError, DamagedFileError
 
 _SCHEMA = """
@@ -175,7 +176,7 @@ class BottleneckStore:
         Raises:
             CacheError: one of them is not cached, or its row is damaged.
         """
-        matrix = np.empty((len(digests), self.width or 0), np.float32) if out is None else out
+        matrix = aligned_matrix(len(digests), self.width or 0) if out is None else out
         first: dict[bytes, int] = {}
         copies = [
             (place, first[digest])

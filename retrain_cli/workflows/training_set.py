@@ -13,7 +13,7 @@ from retrain_cli.bottlenecks.file_index import FileIndex
 from retrain_cli.bottlenecks.mapped import mapped_matrix
 from retrain_cli.bottlenecks.reader import DIGEST_BYTES
 from retrain_cli.bottlenecks.store import BottleneckStore
-from retrain_cli.errors import CacheError
+from retrain_cli.errors import CacheError, WorkspaceError
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -88,9 +88,15 @@ def _read(
 ) -> NDArray[np.float32]:
     """The vectors of `digests`: in memory where that holds them twice, else in a mapped file."""
     rows, width = len(digests), store.width or 0
-    if fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+    if not fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+        return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    try:
         return store.read(digests)
-    return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    except MemoryError as error:
+        raise WorkspaceError(
+            f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "
+            f"{width} do not: lower --memory-limit, and they are read from a temporary file"
+        ) from error
 
 
 def used_cache(workspace: Workspace, used: LastUsed) -> Path:
