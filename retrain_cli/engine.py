@@ -125,6 +125,21 @@ def choose_device(wanted: str = "auto") -> str:
     return f"gpu:{number or 0}"
 
 
+def choose_devices(wanted: str = "auto") -> list[str]:
+    """As `choose_device`, but all GPUs where none is named and the engine is JAX.
+
+    The other engines of Keras cannot share a batch among devices without a strategy of their own.
+
+    Raises:
+        ConfigError, DeviceError: as `choose_device`.
+    """
+    first = choose_device(wanted)
+    if wanted in ("auto", "gpu") and first.startswith("gpu"):
+        gpus = list_gpus()
+        return gpus if load_keras().backend.backend() == "jax" else gpus[:1]
+    return [first]
+
+
 def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()

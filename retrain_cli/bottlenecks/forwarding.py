@@ -31,6 +31,7 @@ class ExtractionCounts:
         timed: those of `computed` that came after the first forward pass, which also loads and
             compiles the backbone.
         seconds: time that `timed` took, end to end.
+        stage: what is done before the first file, such as converting a network; else empty.
     """
 
     total: int
@@ -40,6 +41,7 @@ class ExtractionCounts:
     cached: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    stage: str = ""
 
     @property
     def images_per_second(self) -> float | None:

@@ -131,6 +131,9 @@ def extraction_step(
     """Progress of an extraction as a step of the progress bar."""
 
     def on_progress(counts: ExtractionCounts) -> None:
+        if counts.stage:
+            update(console.Step(0, 0, counts.stage))
+            return
         rate = counts.images_per_second
         bad = f"{len(counts.bad)} bad" if counts.bad else ""
         parts = [f"{rate:.1f} img/s" if rate else "", bad]

@@ -173,7 +173,10 @@ def trace() -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """Where a piece of work stands: `done` of `total`, and a few words more."""
+    """Where a piece of work stands: `done` of `total`, and a few words more.
+
+    A `total` of 0 means what comes before the counting; its words are told at once.
+    """
 
     done: int
     total: int
@@ -212,7 +215,7 @@ def _bar(title: str) -> Iterator[Callable[[Step], None]]:
     with Progress(*columns, console=_stderr(), transient=True) as bars:
         task = bars.add_task(title, total=None, detail="")
         yield lambda step: bars.update(
-            task, completed=step.done, total=step.total, detail=step.detail
+            task, completed=step.done, total=step.total or None, detail=step.detail
         )
 
 
@@ -220,8 +223,11 @@ def _occasional_lines(title: str) -> Callable[[Step], None]:
     started = last = time.monotonic()
 
     def update(step: Step) -> None:
-        nonlocal last
+        nonlocal started, last
         now = time.monotonic()
+        if not step.total and step.detail:
+            note(f"{title}: {step.detail}")
+            started = last = now
         if now - last < _SECONDS_BETWEEN_LINES or not step.done:
             return
         last = now
