@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from retrain_cli import __version__
-from retrain_cli.cli import cache, console, runs
+from retrain_cli.cli import cache, console, runs, study
 from retrain_cli.cli.bottlenecks import bottlenecks
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
@@ -37,7 +37,17 @@ class RetrainGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
-        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor", "demo")
+        order = (
+            "bottlenecks",
+            "train",
+            "eval",
+            "label",
+            "study",
+            "runs",
+            "cache",
+            "doctor",
+            "demo",
+        )
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -134,6 +144,7 @@ app.command(name="train")(train)
 app.command(name="eval")(evaluate)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")
+app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)
 app.command(name="demo")(demo)
