@@ -110,8 +110,12 @@ class CostStudy(Study):
             "pre-training anew on ImageNet (estimate)",
         )
         rows = [
-            (name, *(_ROWS[name](cost.get(name)) for cost in (retraining, scratch, anew)))
-            for name in _ROWS
+            (
+                name,
+                show(retraining[name]),
+                *(_estimated(name, show(cost.get(name))) for cost in (scratch, anew)),
+            )
+            for name, show in _ROWS.items()
         ]
         top1 = HeadOutcome.from_dict(groups["head"][-1].outcome).result(data).top1.overall
         reached = f", test top-1 {top1.value:.1%}" if top1 else ""
@@ -203,6 +207,10 @@ _ROWS = {
     "memory": _megabytes,
     "disk": _megabytes,
 }
+
+
+def _estimated(name: str, text: str) -> str:
+    return f"{text} + activations" if name == "memory" and text != _UNKNOWN else text
 
 
 def _speed(facts: CostFacts) -> str:

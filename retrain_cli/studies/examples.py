@@ -101,8 +101,8 @@ def _notes(overall: Need, forecast: Forecast | None, target: float) -> list[str]
         return [*notes, "the fit was not checked: that needs two sizes below half of the largest"]
     inside = "inside" if forecast.low <= forecast.measured <= forecast.high else "outside"
     notes.append(
-        f"check of the fit: from the sizes below half of the largest it predicts {forecast.predicted:.1%} "
-        f"({forecast.low:.1%} to {forecast.high:.1%}) with {forecast.images:.0f} images a class, "
+        "check of the fit: from the sizes below half of the largest it predicts "
+        f"{forecast.predicted:.1%} ({forecast.low:.1%} to {forecast.high:.1%}) with {forecast.images:.0f} images a class, "
         f"measured were {forecast.measured:.1%}: off by "
         f"{100 * (forecast.predicted - forecast.measured):+.1f} points, {inside} its interval; "
         f"class by class it is off by {100 * forecast.class_error:.1f} points on average"
@@ -131,7 +131,7 @@ def _chart(curve: Curve, lines: list[list[Mean | None]], fit: CurveFit | None) -
             series.append(series_of(label, known))
     if fit is not None:
         places = np.geomspace(curve.sizes[0].mean, 3 * curve.sizes[-1].mean, 60)
-        law = fit.mean_law()
-        series.append(Series("power law of top-1", places, 1 - law.errors_at(places), points=False))
+        fitted = (1 - fit.mean_law().errors_at(places)).tolist()
+        series.append(Series("power law of top-1", places.tolist(), fitted, points=False))
     ticks = size_ticks(curve.sizes)
     return Chart("", "training images per class", "accuracy", tuple(series), ticks, log_x=True)
