@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from retrain_cli.errors import RetrainError as RetrainError
     from retrain_cli.heads.config import TrainingConfig as TrainingConfig
     from retrain_cli.heads.runs import RunStore as RunStore
+    from retrain_cli.studies.int_ext import IntExtStudy as IntExtStudy
+    from retrain_cli.studies.settings import StudySettings as StudySettings
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
     from retrain_cli.workflows.calibrate import calibrate as calibrate
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.report import ReportRequest as ReportRequest
     from retrain_cli.workflows.report import make_report as make_report
     from retrain_cli.workflows.report import write_report as write_report
+    from retrain_cli.workflows.study import run_study as run_study
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
     from retrain_cli.workflows.training_set import load_training_set as load_training_set
@@ -48,11 +51,13 @@ _HOMES = {
     "BottleneckRequest": "workflows.bottlenecks",
     "EvalRequest": "workflows.evaluate",
     "ExtractionSettings": "bottlenecks.extract",
+    "IntExtStudy": "studies.int_ext",
     "LabelRequest": "workflows.label",
     "Labeller": "workflows.label",
     "RetrainError": "errors",
     "RunStore": "heads.runs",
     "Source": "workflows.label",
+    "StudySettings": "studies.settings",
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",
@@ -66,6 +71,7 @@ _HOMES = {
     "plan_bottlenecks": "workflows.plan",
     "ReportRequest": "workflows.report",
     "make_report": "workflows.report",
+    "run_study": "workflows.study",
     "train_run": "workflows.train",
     "write_report": "workflows.report",
 }

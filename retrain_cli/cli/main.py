@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from retrain_cli import __version__
-from retrain_cli.cli import cache, console, runs
+from retrain_cli.cli import cache, console, runs, study
 from retrain_cli.cli.bottlenecks import bottlenecks
 from retrain_cli.cli.compare import compare
 from retrain_cli.cli.demo import demo
@@ -46,6 +46,7 @@ class RetrainGroup(TyperGroup):
             "compare",
             "report",
             "label",
+            "study",
             "runs",
             "cache",
             "doctor",
@@ -149,6 +150,7 @@ app.command(name="compare")(compare)
 app.command(name="report")(report)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")
+app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)
 app.command(name="demo")(demo)
