@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs
 from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.classes import classes
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
@@ -37,7 +38,17 @@ class RetrainGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
-        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor", "demo")
+        order = (
+            "bottlenecks",
+            "classes",
+            "train",
+            "eval",
+            "label",
+            "runs",
+            "cache",
+            "doctor",
+            "demo",
+        )
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -130,6 +141,7 @@ def root(
 
 
 app.command(name="bottlenecks")(bottlenecks)
+app.command(name="classes")(classes)
 app.command(name="train")(train)
 app.command(name="eval")(evaluate)
 app.command(name="label")(label)
