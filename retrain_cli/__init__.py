@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from retrain_cli.errors import RetrainError as RetrainError
     from retrain_cli.heads.config import TrainingConfig as TrainingConfig
     from retrain_cli.heads.runs import RunStore as RunStore
+    from retrain_cli.studies.int_ext import IntExtStudy as IntExtStudy
+    from retrain_cli.studies.settings import StudySettings as StudySettings
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
     from retrain_cli.workflows.label import Source as Source
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.study import run_study as run_study
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
     from retrain_cli.workspace import Workspace as Workspace
@@ -41,11 +44,13 @@ _HOMES = {
     "BottleneckRequest": "workflows.bottlenecks",
     "EvalRequest": "workflows.evaluate",
     "ExtractionSettings": "bottlenecks.extract",
+    "IntExtStudy": "studies.int_ext",
     "LabelRequest": "workflows.label",
     "Labeller": "workflows.label",
     "RetrainError": "errors",
     "RunStore": "heads.runs",
     "Source": "workflows.label",
+    "StudySettings": "studies.settings",
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",
@@ -53,6 +58,7 @@ _HOMES = {
     "fill_cache": "workflows.bottlenecks",
     "load_backbone": "backbones.loader",
     "plan_bottlenecks": "workflows.plan",
+    "run_study": "workflows.study",
     "train_run": "workflows.train",
 }
 

@@ -19,6 +19,7 @@ FLOORS: list[set[str]] = [
     {"bottlenecks"},
     {"evaluation"},
     {"heads", "reports", "exporting"},
+    {"studies"},
     {"workflows"},
     {"cli"},
 ]

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from retrain_cli import __version__
-from retrain_cli.cli import cache, console, runs
+from retrain_cli.cli import cache, console, runs, study
 from retrain_cli.cli.bottlenecks import bottlenecks
 from retrain_cli.cli.classes import classes
 from retrain_cli.cli.demo import demo
@@ -42,8 +42,10 @@ class RetrainGroup(TyperGroup):
             "bottlenecks",
             "classes",
             "train",
+            "add-class",
             "eval",
             "label",
+            "study",
             "runs",
             "cache",
             "doctor",
@@ -146,6 +148,7 @@ app.command(name="train")(train)
 app.command(name="eval")(evaluate)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")
+app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)
 app.command(name="demo")(demo)

@@ -36,12 +36,22 @@ def plot_histogram(result: EvalResult, path: Path) -> None:
         ConfigError: another suffix.
         WorkspaceError: the file cannot be written.
     """
-    suffix = path.suffix.lower().lstrip(".")
-    if suffix not in FORMATS:
-        raise ConfigError(f"--plot takes a file ending in .png, .svg or .pdf, not {path.name!r}")
+    suffix = check_format(path)
     figure = _draw(result)
     with replacing(path) as draft:
         figure.savefig(draft, format=suffix, dpi=150)
+
+
+def check_format(path: Path) -> str:
+    """The format that a picture's suffix names.
+
+    Raises:
+        ConfigError: another suffix.
+    """
+    suffix = path.suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        raise ConfigError(f"--plot takes a file ending in .png, .svg or .pdf, not {path.name!r}")
+    return suffix
 
 
 def _draw(result: EvalResult) -> Figure:

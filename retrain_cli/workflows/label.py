@@ -131,7 +131,7 @@ class Labeller:
         self._request = request
         self._run = RunStore(workspace.runs_dir).get(request.run)
         self._head = self._run.head
-        spec = _same_backbone(self._run)
+        spec = backbone_of(self._run)
         path = cache_path(workspace, spec)
         self._store = open_to_read(path) if path.is_file() else None
         self._backbone = LazyBackbone(spec, request.device, load or loader_of(workspace))
@@ -191,7 +191,7 @@ class Labeller:
         return vectors
 
 
-def _same_backbone(run: Run) -> BackboneSpec:
+def backbone_of(run: Run) -> BackboneSpec:
     """The backbone that the run was trained on.
 
     Raises:

@@ -166,7 +166,7 @@ def _contents(
             "init_from": request.init_from,
         },
         cache=used.backbone.fingerprint(),
-        versions=_versions(),
+        versions=current_versions(),
         best_step=trained.best_step,
         stopped_by=trained.stopped_by,
     )
@@ -176,7 +176,7 @@ def _contents(
         trained.head,
         trained.history,
         predictions,
-        {split: _metrics(predictions, split, training_set.origins) for split in SPLITS},
+        metrics_by_split(predictions, training_set.origins),
     )
 
 
@@ -212,7 +212,13 @@ def _result(
     return EvalResult.from_counts(counts, origins, split)
 
 
-def _versions() -> dict[str, str]:
+def metrics_by_split(predictions: Predictions, origins: list[ClassOrigin]) -> dict[str, Any]:
+    """The figures that a run keeps, by split; None for a split without images."""
+    return {split: _metrics(predictions, split, origins) for split in SPLITS}
+
+
+def current_versions() -> dict[str, str]:
+    """Versions of this package and of what it computes with."""
     versions = {"retrain": __version__, "python": platform.python_version()}
     for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
         with suppress(PackageNotFoundError):
