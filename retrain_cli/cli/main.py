@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs, study
+from retrain_cli.cli.add_class import add_class
 from retrain_cli.cli.bottlenecks import bottlenecks
 from retrain_cli.cli.classes import classes
 from retrain_cli.cli.demo import demo
@@ -145,6 +146,7 @@ def root(
 app.command(name="bottlenecks")(bottlenecks)
 app.command(name="classes")(classes)
 app.command(name="train")(train)
+app.command(name="add-class")(add_class)
 app.command(name="eval")(evaluate)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")

@@ -104,7 +104,7 @@ def calibrate(photos: CalibrationSet) -> Calibration:
 
 
 def join_heads(first: Head, second: Head) -> Head:
-    """One softmax over the classes of both, those of the first in front; no label may be in both."""
+    """One softmax over the classes of both, the first's in front; no label may be in both."""
     return Head(
         first.labels + second.labels,
         np.concatenate([first.weights, second.weights], axis=1),
