@@ -26,6 +26,12 @@ from retrain_cli.heads.training import train_head
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS, Split
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.kept_sources import (
+    KEPT_KEY,
+    KeptSources,
+    keep_sources,
+    load_stock_classes,
+)
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
@@ -40,12 +46,16 @@ class TrainRequest:
         name: name of the run; None for one made of the time.
         init_from: name of the run whose head to start from, or None.
         tensorboard: whether to write curves into the run.
+        keep_source_classes: join the head with the backbone's own classifier.
+        top: weights file of the backbone with that classifier; None for the backbone's own.
     """
 
     config: TrainingConfig
     name: str | None = None
     init_from: str | None = None
     tensorboard: bool = False
+    keep_source_classes: bool = False
+    top: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +122,7 @@ def train_run(
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config)
     initial = _initial_head(store, request.init_from, training_set)
+    stock = load_stock_classes(training_set, request.top) if request.keep_source_classes else None
     with store.create(request.name) as draft:
         started = time.monotonic()
         with tensorboard_listener(draft.folder, request.tensorboard) as on_curve:
@@ -124,7 +135,10 @@ def train_run(
                 training_set.data, request.config, initial=initial, on_progress=listen
             )
         seconds = time.monotonic() - started
-        contents = _contents(request, training_set, trained)
+        kept = None
+        if stock is not None:
+            kept = keep_sources(stock, trained.head, training_set, request.config)
+        contents = _contents(request, training_set, trained, kept)
         run = draft.commit(contents)
     return _summarise(run, contents, seconds)
 
@@ -149,9 +163,15 @@ def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) 
 
 
 def _contents(
-    request: TrainRequest, training_set: TrainingSet, trained: TrainedHead
+    request: TrainRequest,
+    training_set: TrainingSet,
+    trained: TrainedHead,
+    kept: KeptSources | None,
 ) -> RunContents:
-    predictions = predict(trained.head, training_set.data.bottlenecks, training_set.images)
+    head, origins = trained.head, training_set.origins
+    if kept is not None:
+        head, origins = kept.head, kept.origins
+    predictions = predict(head, training_set.data.bottlenecks, training_set.images)
     used = training_set.used
     info = RunInfo(
         training=request.config,
@@ -164,6 +184,7 @@ def _contents(
             **{f"{split}_images": len(predictions.rows(split)) for split in SPLITS},
             "trained_on": len(training_set.data.training),
             "init_from": request.init_from,
+            **({KEPT_KEY: kept.report} if kept else {}),
         },
         cache=used.backbone.fingerprint(),
         versions=current_versions(),
@@ -172,11 +193,11 @@ def _contents(
     )
     return RunContents(
         info,
-        training_set.origins,
-        trained.head,
+        origins,
+        head,
         trained.history,
         predictions,
-        metrics_by_split(predictions, training_set.origins),
+        metrics_by_split(predictions, origins),
     )
 
 
