@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli.cli.context import numbers, workspace_of
 from retrain_cli.cli.study_options import with_common_options
 
 if TYPE_CHECKING:
     from retrain_cli.studies.study import Study
+
+_Sizes = Annotated[
+    str | None,
+    typer.Option(
+        help="Training images per class, such as 3,5,10; all images are always the last.",
+        show_default=False,
+    ),
+]
 
 app = typer.Typer(
     help="Run the paper's experiments on your own photos: how effective is transfer learning here?",
@@ -53,3 +62,81 @@ def int_ext(
     from retrain_cli.studies.int_ext import IntExtStudy
 
     return IntExtStudy(classes, mixes)
+
+
+@_study("examples")
+def examples(
+    sizes: _Sizes = None,
+    target: Annotated[
+        float, typer.Option(help="The top-1 accuracy that is wanted; says what it would take.")
+    ] = 0.9,
+) -> Study:
+    """Accuracy against the number of training images per class (Fig. 8).
+
+    A power law fitted to the curve tells how many more photos a wanted accuracy would take, overall
+    and for each class. The fit is checked: made on the smaller sizes, it predicts the largest.
+    """
+    from retrain_cli.studies.examples import ExamplesStudy
+
+    return ExamplesStudy(**_given(sizes), target=target)
+
+
+@_study("histogram")
+def histogram(sizes: _Sizes = None) -> Study:
+    """Histograms of per-class accuracy for several numbers of training images (Fig. 9)."""
+    from retrain_cli.studies.histogram import HistogramStudy
+
+    return HistogramStudy(**_given(sizes))
+
+
+@_study("difficulty")
+def difficulty(
+    sizes: _Sizes = None,
+    few: Annotated[
+        int | None,
+        typer.Option(
+            help="The size that counts as few (default: the smallest).", show_default=False
+        ),
+    ] = None,
+    easy: Annotated[
+        float, typer.Option(help="Easy: at least this share of its best accuracy with few images.")
+    ] = 0.9,
+    difficult: Annotated[float, typer.Option(help="Difficult: less than this share.")] = 0.7,
+) -> Study:
+    """Classes that are easy, moderate or difficult to learn from few images (Fig. 10)."""
+    from retrain_cli.studies.difficulty import DifficultyStudy
+
+    return DifficultyStudy(**_given(sizes), few=few, easy=easy, difficult=difficult)
+
+
+def _given(sizes: str | None) -> dict[str, tuple[int, ...]]:
+    """The sizes if there are any; else the study knows its own."""
+    return {} if sizes is None else {"sizes": numbers(sizes, "--sizes")}
+
+
+@_study("cost")
+def cost(
+    ctx: typer.Context,
+    epochs: Annotated[
+        int, typer.Option(help="Epochs that training from scratch on your photos would take.")
+    ] = 100,
+) -> Study:
+    """Time, energy, memory and disk of re-training, against training from scratch.
+
+    Re-training is measured; what training from scratch would cost is an estimate, with its source.
+    """
+    from retrain_cli.studies.cost import CostStudy
+    from retrain_cli.workflows.study_cost import cost_facts
+
+    return CostStudy(cost_facts(workspace_of(ctx)), epochs)
+
+
+@_study("tuning-guide")
+def tuning_guide() -> Study:
+    """Accuracy and time by batch size, learning rate, steps and optimiser; recommends one setting.
+
+    One setting is varied at a time around the protocol that the options below name.
+    """
+    from retrain_cli.studies.tuning_guide import TuningGuideStudy
+
+    return TuningGuideStudy()

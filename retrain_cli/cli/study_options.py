@@ -66,14 +66,14 @@ def with_common_options(make: Callable[..., Study]) -> Callable[..., None]:
     own, common = inspect.signature(make).parameters, inspect.signature(_common).parameters
 
     def command(**values: Any) -> None:
-        study = make(**{name: values.pop(name) for name in own})
+        study = make(**{n: values["ctx"] if n == "ctx" else values.pop(n) for n in own})
         _conduct(study, values)
 
     command.__name__, command.__doc__ = make.__name__, make.__doc__
     # The type of what `make` returns is known to type checkers alone, and not needed here.
     hints = get_type_hints(make, localns={"Study": object}, include_extras=True)
     hints |= get_type_hints(_common, include_extras=True)
-    merged = [*list(common.values())[:1], *own.values(), *list(common.values())[1:]]
+    merged = [common["ctx"], *({**own, **common}[n] for n in (*own, *common) if n != "ctx")]
     parameters = [
         parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in merged

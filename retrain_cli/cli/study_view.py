@@ -27,7 +27,7 @@ def show_study(result: StudyResult, form: str) -> None:
 
 
 def _table(table: StudyTable) -> console.Table:
-    rows = [[_text(cell) for cell in row] for row in table.rows]
+    rows = [[_text(cell, table.percent) for cell in row] for row in table.rows]
     numeric = [
         index
         for index in range(len(table.columns))
@@ -40,16 +40,17 @@ def _is_number(cell: Cell) -> bool:
     return not isinstance(cell, str)
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: Cell, percent: bool) -> str:
     if cell is None:
         return _NOT_DEFINED
-    if isinstance(cell, Mean):
-        half = cell.half_width
-        spread = "" if half is None else f" ± {100 * half:4.1f}"
-        return f"{cell.value:.1%}{spread}"
-    if isinstance(cell, float):
-        return f"{cell:.1%}"
-    return f"{cell:,}" if isinstance(cell, int) else cell
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    scale, sign = (100, "%") if percent else (1, "")
+    value = cell.value if isinstance(cell, Mean) else cell
+    half = cell.half_width if isinstance(cell, Mean) else None
+    return f"{scale * value:.1f}{sign}" + ("" if half is None else f" ± {scale * half:4.1f}")
 
 
 def _csv(table: StudyTable) -> str:

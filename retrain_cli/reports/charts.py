@@ -38,6 +38,7 @@ class Chart:
         series: lines or bars.
         ticks: `(place, text)` of the horizontal axis; empty to let it choose.
         log_x: whether the horizontal axis is logarithmic.
+        log_y: whether the vertical axis is.
         bars: bars instead of lines.
         shares: whether values are shares, shown in percent.
     """
@@ -48,5 +49,6 @@ class Chart:
     series: tuple[Series, ...]
     ticks: tuple[tuple[float, str], ...] = ()
     log_x: bool = False
+    log_y: bool = False
     bars: bool = False
     shares: bool = True

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#767676")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _PANEL = (5.6, 3.9)  # inches
+_MANY_TICKS = 9
 
 
 def plot_charts(charts: Sequence[Chart], path: Path) -> None:
@@ -61,12 +62,14 @@ def _panel(axes: Any, chart: Chart) -> None:
             _line(axes, series, number)
     if chart.log_x:
         axes.set_xscale("log")
+    if chart.log_y:
+        axes.set_yscale("log")
     if chart.ticks:
         places, texts = zip(*chart.ticks, strict=True)
-        axes.set_xticks(places, texts)
+        axes.set_xticks(places, texts, fontsize=9 if len(texts) < _MANY_TICKS else 7)
         axes.xaxis.set_minor_locator(NullLocator())
     if chart.shares:
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
     axes.set_title(chart.title, fontsize=11, loc="left")
     axes.grid(axis="y", color="#dddddd", zorder=0)

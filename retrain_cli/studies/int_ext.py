@@ -16,9 +16,9 @@ import numpy as np
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.reports.charts import Chart, Series
+from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.data import StudyData
-from retrain_cli.studies.means import Mean, mean_of
+from retrain_cli.studies.means import Mean, mean_of, series_of
 from retrain_cli.studies.settings import StudySettings
 from retrain_cli.studies.study import (
     Groups,
@@ -214,13 +214,3 @@ def _chart(mixes: list[Mix], lines: list[list[Mean | None]], n_classes: int) -> 
     ticks = tuple((mix.share, f"{mix.share:.0%}") for mix in mixes)
     title = f"classifiers of {n_classes} classes"
     return Chart(title, "share of INT classes", "accuracy", tuple(series), ticks)
-
-
-def series_of(label: str, points: Sequence[tuple[float, Mean]]) -> Series:
-    """A line of means with its band; no band where there is one repeat only."""
-    x, means = [place for place, _ in points], [mean for _, mean in points]
-    low = [mean.low for mean in means if mean.low is not None]
-    high = [mean.high for mean in means if mean.high is not None]
-    if len(low) < len(means):
-        low = high = []
-    return Series(label, x, [mean.value for mean in means], low, high)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from retrain_cli.reports.charts import Series
+
 INTERVAL = "95% t interval over repeats"
 
 
@@ -65,3 +67,13 @@ def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
         return Mean(mean, None, None, 1)
     half = float(t.ppf(0.975, n - 1)) * float(known.std(ddof=1)) / math.sqrt(n)
     return Mean(mean, min(mean, max(0.0, mean - half)), max(mean, min(most, mean + half)), n)
+
+
+def series_of(label: str, points: Sequence[tuple[float, Mean]]) -> Series:
+    """A line of means with its band; no band where there is one repeat only."""
+    x, means = [place for place, _ in points], [mean for _, mean in points]
+    low = [mean.low for mean in means if mean.low is not None]
+    high = [mean.high for mean in means if mean.high is not None]
+    if len(low) < len(means):
+        low = high = []
+    return Series(label, x, [mean.value for mean in means], low, high)

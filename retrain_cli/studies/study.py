@@ -16,7 +16,7 @@ from retrain_cli.studies.settings import StudySettings
 from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
 
 Cell = str | int | float | Mean | None
-"""A float is a share, shown as a percentage, an int a count; None is not defined."""
+"""A float or mean is a share (see `StudyTable.percent`), an int a count; None is not defined."""
 
 Groups = Mapping[str, Sequence[TrialRecord]]
 """The records of each condition, in the order of the repeats."""
@@ -30,11 +30,13 @@ class StudyTable:
         name: what it shows, in a few words; also its key in JSON.
         columns: names of the columns.
         rows: a cell for each column.
+        percent: whether floats and means are shares; else they are plain numbers.
     """
 
     name: str
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Cell]]
+    percent: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class Study(ABC):
 
     family: ClassVar[str]
     """Studies of one family share their trials: what one has trained the other does not repeat."""
+
+    most_workers: ClassVar[int | None] = None
+    """Trials at a time at most; 1 where trials are timed."""
 
     def protocol(self) -> dict[str, Any]:
         """What its trials depend on beside their own settings, as JSON values."""

@@ -44,6 +44,7 @@ def run_study(
     settings = (settings or StudySettings()).validate()
     data, backbone = load_study_data(workspace, settings)
     trials = study.trials(data, settings)
+    workers = workers if study.most_workers is None else study.most_workers
     about = _about(study, settings, data, backbone)
     with TrialJournal.open(_folder(workspace, study, about), about) as journal:
         records = run_trials(
