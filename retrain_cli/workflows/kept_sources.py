@@ -21,6 +21,7 @@ from retrain_cli.heads.training import train_head
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.source_classes import SourceClass, SourceClasses, load_source_classes
 from retrain_cli.images.splits import SPLITS
+from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.training_set import TrainingSet
 
 KEPT_KEY = "source_head"
@@ -50,13 +51,12 @@ class KeptSources:
     report: dict[str, Any]
 
 
-def load_stock_classes(training_set: TrainingSet, top: Path | None) -> StockClasses:
-    """The backbone's own classifier, before any work is done.
+def load_stock_classes(used: LastUsed, top: Path | None) -> StockClasses:
+    """The own classifier of the backbone last used, before any work is done.
 
     Raises:
         RetrainError: there is none, or its classes are not known.
     """
-    used = training_set.used
     source = load_source_classes(used.source_classes)
     head = load_stock_head(used.backbone, source, top)
     assert source is not None  # else there is no classifier

@@ -122,7 +122,9 @@ def train_run(
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config)
     initial = _initial_head(store, request.init_from, training_set)
-    stock = load_stock_classes(training_set, request.top) if request.keep_source_classes else None
+    stock = None
+    if request.keep_source_classes:
+        stock = load_stock_classes(training_set.used, request.top)
     with store.create(request.name) as draft:
         started = time.monotonic()
         with tensorboard_listener(draft.folder, request.tensorboard) as on_curve:
