@@ -100,12 +100,13 @@ def _notes(overall: Need, forecast: Forecast | None, target: float) -> list[str]
     if forecast is None:
         return [*notes, "the fit was not checked: that needs two sizes below half of the largest"]
     inside = "inside" if forecast.low <= forecast.measured <= forecast.high else "outside"
+    off = 100 * (forecast.predicted - forecast.measured)
     notes.append(
         "check of the fit: from the sizes below half of the largest it predicts "
-        f"{forecast.predicted:.1%} ({forecast.low:.1%} to {forecast.high:.1%}) with {forecast.images:.0f} images a class, "
-        f"measured were {forecast.measured:.1%}: off by "
-        f"{100 * (forecast.predicted - forecast.measured):+.1f} points, {inside} its interval; "
-        f"class by class it is off by {100 * forecast.class_error:.1f} points on average"
+        f"{forecast.predicted:.1%} ({forecast.low:.1%} to {forecast.high:.1%}) with "
+        f"{forecast.images:.0f} images a class, measured were {forecast.measured:.1%}: off by "
+        f"{off:+.1f} points, {inside} its interval; class by class it is off by "
+        f"{100 * forecast.class_error:.1f} points on average"
     )
     return notes
 

@@ -100,6 +100,14 @@ class IntExtStudy(Study):
         return StudyResult(self.name, headline, (table,), (chart,), tuple(supply.notes()))
 
 
+def wanted_mixes(n_classes: int, mixes: int) -> list[Mix]:
+    """So many mixes from all EXT to all INT in equal steps; one class is the smallest step."""
+    steps = mixes - 1
+    # Rounded half up, in whole numbers.
+    counts = {(2 * step * n_classes + steps) // (2 * steps) for step in range(mixes)}
+    return [Mix(n_int, n_classes - n_int) for n_int in sorted(counts)]
+
+
 class _Supply:
     """Which classes there are, and which mixes they allow."""
 
@@ -179,10 +187,7 @@ class _Supply:
         return tuple(sorted(chosen))
 
     def _wanted(self) -> list[Mix]:
-        n, steps = self.n_classes, self._study.mixes - 1
-        # Rounded half up, in whole numbers; steps finer than the classes would repeat a mix.
-        counts = sorted({(2 * step * n + steps) // (2 * steps) for step in range(steps + 1)})
-        return [Mix(n_int, n - n_int) for n_int in counts]
+        return wanted_mixes(self.n_classes, self._study.mixes)
 
     def _allows(self, mix: Mix) -> bool:
         return mix.n_int <= len(self._int) and mix.n_ext <= len(self._ext)

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 FEWEST_SIZES = 2
 _FEWEST_FOR_FLOOR = 4  # with fewer points a floor cannot be told from a slow decline
-_EXPONENTS = np.geomspace(0.05, 3.0, 60)
+_EXPONENTS = np.geomspace(0.05, 3.0, 200)
 _LEAST_VARIANCE = 0.01  # of a share near 0 or 1, so that one lucky point does not decide alone
 
 
