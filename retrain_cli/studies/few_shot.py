@@ -1,8 +1,8 @@
 """`study few-shot`: classes left out and added again from a few photos, after Fig. 11.
 
 A head is trained without the class. Then the class is added from 1, 3, 5 and 10 of its photos, with
-the known classes kept as they are (see `heads.imprinting`) and, with `retrain`, also by training all
-classes again. All photos of the class that no size takes measure it: none of them was seen.
+the known classes kept as they are (see `heads.imprinting`) and, with `retrain`, also by training
+all classes again. All photos of the class that no size takes measure it: none of them was seen.
 """
 
 from __future__ import annotations

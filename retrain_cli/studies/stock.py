@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +89,7 @@ class StockStudy(Study):
                 (
                     "new head, INT classes only",
                     count,
-                    *_head_row(results_of(groups[_INT_ONLY], data)),
+                    *_head_row(among_int),
                 ),
             ]
         main = StudyTable("INT classes", ("classifier", "choices", "top-1", "top-5"), rows)
@@ -197,11 +197,11 @@ def _top1(result: EvalResult, name: str) -> float | None:
 
 
 def _chart(classes: StudyTable) -> Chart:
-    """A point for each class, in the order of the table: before and after."""
-    places: list[Any] = list(range(len(classes.rows)))
+    """A point for each class, numbered as in the table: names would not fit side by side."""
+    places = [float(place) for place in range(1, len(classes.rows) + 1)]
     series = tuple(
         Series(label, places, [float(row[column]) for row in classes.rows])  # type: ignore[arg-type]
         for label, column in (("backbone's own", 2), ("new head", 3))
     )
-    ticks = tuple((float(place), str(classes.rows[place][0])) for place in places)
-    return Chart("INT classes", "class, most gained first", "top-1", series, ticks)
+    ticks = tuple((place, f"{place:.0f}") for place in places if place == 1 or not place % 5)
+    return Chart("INT classes", "number of the class in the table", "top-1", series, ticks)
