@@ -198,8 +198,16 @@ def recommend(lines: Sequence[Measured]) -> Measured:
 
     L. Breiman, J. Friedman, R. Olshen and C. Stone, "Classification and Regression Trees", 1984,
     use the rule to prefer the simplest model; here it prefers the shortest training.
+
+    Raises:
+        DatasetError: every setting made training diverge.
     """
     known = [(line, line.validation.value) for line in lines if line.validation is not None]
+    if not known:
+        raise DatasetError(
+            "a recommendation needs a training that stays finite, and all diverged: look at the "
+            "bottlenecks with `retrain cache verify`"
+        )
     best, highest = max(known, key=lambda pair: pair[1])
     good = [line for line, value in known if value >= highest - best.error_of_mean]
     return min(good, key=lambda line: line.seconds)

@@ -24,6 +24,8 @@ def test_the_fastest_of_those_that_lose_nothing_is_recommended() -> None:
     assert recommend([best, equal, fast]) is equal
     assert recommend([line(0.95, 9.0, 0.001), equal, fast]).seconds == 9.0
     assert recommend([line(None, 0.1), fast]) is fast
+    with pytest.raises(DatasetError, match="all diverged"):
+        recommend([line(None, 0.1)])
 
 
 def test_every_setting_is_tried_and_one_recommended(make_data, conduct) -> None:
@@ -41,7 +43,7 @@ def test_every_setting_is_tried_and_one_recommended(make_data, conduct) -> None:
 
 def test_divergence_is_a_result(make_data, conduct) -> None:
     data = make_data(2, 2)
-    vectors = data.data.bottlenecks * np.float32(1e18)
+    vectors = data.data.bottlenecks * np.float32(1e22)
     huge = replace(data, data=replace(data.data, bottlenecks=vectors))
     result = conduct(TuningGuideStudy(), huge, SETTINGS)
     diverged = [row for row in result.tables[0].rows if row[5] == "diverges"]

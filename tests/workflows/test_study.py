@@ -86,7 +86,7 @@ def test_other_photos_and_another_backbone_are_too(photos, fill, workspace, prog
 def test_int_and_ext_as_the_names_say(photos, fill, workspace, progress) -> None:
     """Ant, bee and teapot are INT; the others are not."""
     make_photos(photos, {"blob": 8, "gizmo": 8}, seed=3)
-    fill(photos)
+    fill(photos, source_classes="imagenet")
     result = run(IntExtStudy(mixes=3), workspace, progress)
     assert [row[1:3] for row in result.tables[0].rows] == [(0, 2), (1, 1), (2, 0)]
 
