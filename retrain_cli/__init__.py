@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from retrain_cli.errors import RetrainError as RetrainError
     from retrain_cli.heads.config import TrainingConfig as TrainingConfig
     from retrain_cli.heads.runs import RunStore as RunStore
+    from retrain_cli.studies.few_shot import FewShotStudy as FewShotStudy
     from retrain_cli.studies.int_ext import IntExtStudy as IntExtStudy
     from retrain_cli.studies.settings import StudySettings as StudySettings
+    from retrain_cli.studies.stock import StockStudy as StockStudy
+    from retrain_cli.workflows.add_class import AddClassRequest as AddClassRequest
+    from retrain_cli.workflows.add_class import add_class as add_class
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
     from retrain_cli.workflows.calibrate import calibrate as calibrate
+    from retrain_cli.workflows.classes import SuggestRequest as SuggestRequest
+    from retrain_cli.workflows.classes import list_class_infos as list_class_infos
+    from retrain_cli.workflows.classes import write_override as write_override
     from retrain_cli.workflows.compare import compare_runs as compare_runs
     from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
+    from retrain_cli.workflows.kept_sources import load_stock_classes as load_stock_classes
     from retrain_cli.workflows.label import Labeller as Labeller
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
     from retrain_cli.workflows.label import Source as Source
@@ -47,33 +55,41 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AddClassRequest": "workflows.add_class",
     "BackboneSpec": "backbones.spec",
     "BottleneckRequest": "workflows.bottlenecks",
     "EvalRequest": "workflows.evaluate",
     "ExtractionSettings": "bottlenecks.extract",
+    "FewShotStudy": "studies.few_shot",
     "IntExtStudy": "studies.int_ext",
     "LabelRequest": "workflows.label",
     "Labeller": "workflows.label",
     "RetrainError": "errors",
     "RunStore": "heads.runs",
     "Source": "workflows.label",
+    "StockStudy": "studies.stock",
     "StudySettings": "studies.settings",
+    "SuggestRequest": "workflows.classes",
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",
     "calibrate": "workflows.calibrate",
     "compare_runs": "workflows.compare",
+    "add_class": "workflows.add_class",
     "evaluate": "workflows.evaluate",
     "fill_cache": "workflows.bottlenecks",
+    "list_class_infos": "workflows.classes",
     "load_backbone": "backbones.loader",
     "load_training_set": "workflows.training_set",
     "out_of_fold": "workflows.cross_validate",
+    "load_stock_classes": "workflows.kept_sources",
     "plan_bottlenecks": "workflows.plan",
     "ReportRequest": "workflows.report",
     "make_report": "workflows.report",
     "run_study": "workflows.study",
     "train_run": "workflows.train",
     "write_report": "workflows.report",
+    "write_override": "workflows.classes",
 }
 
 

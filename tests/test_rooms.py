@@ -92,7 +92,8 @@ def test_only_the_console_prints() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["runs"], ["eval"], ["cache", "info"], ["train", "--help"]]
+    "arguments",
+    [["--help"], ["runs"], ["classes"], ["eval"], ["cache", "info"], ["train", "--help"]],
 )
 def test_commands_without_a_network_import_no_engine(arguments: list[str], tmp_path: Path) -> None:
     """`runpy` runs the command; then the modules that it imported are looked at."""

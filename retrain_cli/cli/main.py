@@ -14,7 +14,9 @@ from typer.core import TyperGroup
 
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs, study
+from retrain_cli.cli.add_class import add_class
 from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.classes import classes
 from retrain_cli.cli.compare import compare
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
@@ -41,7 +43,9 @@ class RetrainGroup(TyperGroup):
         """In the order in which people meet them."""
         order = (
             "bottlenecks",
+            "classes",
             "train",
+            "add-class",
             "eval",
             "compare",
             "report",
@@ -144,7 +148,9 @@ def root(
 
 
 app.command(name="bottlenecks")(bottlenecks)
+app.command(name="classes")(classes)
 app.command(name="train")(train)
+app.command(name="add-class")(add_class)
 app.command(name="eval")(evaluate)
 app.command(name="compare")(compare)
 app.command(name="report")(report)

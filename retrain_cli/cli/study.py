@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -140,3 +141,44 @@ def tuning_guide() -> Study:
     from retrain_cli.studies.tuning_guide import TuningGuideStudy
 
     return TuningGuideStudy()
+
+
+@_study("few-shot")
+def few_shot(
+    classes: Annotated[int, typer.Option(help="Classes to leave out, one at a time.")] = 10,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            help="From how many photos they are added again (default: 1,3,5,10).",
+            show_default=False,
+        ),
+    ] = None,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="Also train all classes again each time; takes long."),
+    ] = False,
+) -> Study:
+    """A class left out, then added from a few photos: its rank, and the others' cost (Fig. 11)."""
+    from retrain_cli.studies.few_shot import FewShotStudy
+
+    return FewShotStudy(classes, **_given(sizes), retrain=retrain)
+
+
+@_study("stock")
+def stock(
+    ctx: typer.Context,
+    top: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights file of the backbone with its own classifier (default: the backbone's "
+            "weights file; for imagenet weights the one that Keras publishes)."
+        ),
+    ] = None,
+) -> Study:
+    """The backbone's own classifier against the new head, on classes that it already knew (INT)."""
+    from retrain_cli.studies.stock import StockStudy
+    from retrain_cli.workflows.kept_sources import load_stock_classes
+    from retrain_cli.workflows.last_used import LastUsed
+
+    known = load_stock_classes(LastUsed.load(workspace_of(ctx)), top)
+    return StockStudy(known.head, known.source)

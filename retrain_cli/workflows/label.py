@@ -136,7 +136,7 @@ class Labeller:
         self._request = request
         self._run = RunStore(workspace.runs_dir).get(request.run)
         self._head = self._run.head
-        spec = _same_backbone(self._run)
+        spec = backbone_of(self._run)
         self._backbone = LazyBackbone(spec, request.device, load or loader_of(workspace))
         self._decode = partial(decode_image, size=self._backbone.input_size, resize=spec.resize)
         path = cache_path(workspace, spec)
@@ -207,7 +207,7 @@ class Labeller:
         return vectors
 
 
-def _same_backbone(run: Run) -> BackboneSpec:
+def backbone_of(run: Run) -> BackboneSpec:
     """The backbone that the run was trained on.
 
     Raises:
