@@ -15,7 +15,7 @@ from retrain_cli.workflows.evaluate import Evaluation
 
 _BAR_WIDTH = 40
 _MOST_ROWS = 200
-_FEW_SCORES = 50_000_000
+_FEW_SCORES = 10_000_000
 """Curves of more scores than this take a while; the readable output leaves them out."""
 _GAP_TO_MENTION = 0.05
 _NOT_DEFINED = "n/a"

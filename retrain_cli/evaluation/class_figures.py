@@ -70,7 +70,7 @@ class Averages:
 
 def class_figures(counts: EvalCounts) -> ClassFigures:
     """Precision, recall and F1 of each class."""
-    right, named, n = _tallies(counts, counts.pair_counts[None, :])
+    right, named, n = _tallies(counts.pairs, counts.n_classes, counts.pair_counts[None, :])
     with np.errstate(invalid="ignore"):
         return ClassFigures((right / named)[0], (right / n)[0], (2 * right / (named + n))[0])
 
@@ -91,13 +91,15 @@ def averages(counts: EvalCounts) -> Averages:
     if accuracy.value == 1:
         macro = Average(recall, recall, recall)
         return Averages(_same(accuracy), macro, _same(accuracy))
-    value = _four_means(*_tallies(counts, counts.pair_counts[None, :]))[0]
-    spread = np.concatenate(
-        [
-            _four_means(*_tallies(counts, resampled))
-            for resampled in resampled_counts(counts.pair_counts)
-        ]
-    )
+    # Classes that do not occur cost nothing then, however many there are.
+    present, pairs = np.unique(counts.pairs, return_inverse=True)
+    pairs = pairs.reshape(counts.pairs.shape)
+
+    def means(pair_counts: _Ints) -> _Floats:
+        return _four_means(*_tallies(pairs, len(present), pair_counts))
+
+    value = means(counts.pair_counts[None, :])[0]
+    spread = np.concatenate([means(sample) for sample in resampled_counts(counts.pair_counts)])
     made = [percentile_estimate(float(value[i]), spread[:, i]) for i in range(4)]
     return Averages(
         _same(accuracy), Average(made[0], recall, made[1]), Average(made[2], accuracy, made[3])
@@ -108,18 +110,20 @@ def _same(estimate: Estimate) -> Average:
     return Average(estimate, estimate, estimate)
 
 
-def _tallies(counts: EvalCounts, pair_counts: _Ints) -> tuple[_Ints, _Ints, _Ints]:
+def _tallies(
+    pairs: NDArray[np.integer], n_classes: int, pair_counts: _Ints
+) -> tuple[_Ints, _Ints, _Ints]:
     """Right answers, answers and images of each class, `(n_samples, n_classes)` each."""
-    true, predicted = counts.pairs.T
-    right = _sums_by(true, np.where(true == predicted, pair_counts, 0), counts.n_classes)
+    true, predicted = pairs.T
+    right = np.where(true == predicted, pair_counts, 0)
     return (
-        right,
-        _sums_by(predicted, pair_counts, counts.n_classes),
-        _sums_by(true, pair_counts, counts.n_classes),
+        _sums_by(true, right, n_classes),
+        _sums_by(predicted, pair_counts, n_classes),
+        _sums_by(true, pair_counts, n_classes),
     )
 
 
-def _sums_by(keys: NDArray[np.int32], values: _Ints, n_keys: int) -> _Ints:
+def _sums_by(keys: NDArray[np.integer], values: _Ints, n_keys: int) -> _Ints:
     """Sums over the columns of equal key, `(n_samples, n_keys)`."""
     sums = np.zeros((len(values), n_keys), np.int64)
     if len(keys):

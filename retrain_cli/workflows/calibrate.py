@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.reliability import Reliability
-from retrain_cli.heads.calibration import (
-    HIGHEST,
-    LOWEST,
-    Calibration,
-    all_normalisers,
-    fit_temperature,
-)
+from retrain_cli.heads.calibration import Calibration, all_normalisers, fit_temperature
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.heads.validation import MOST_IMAGES
 from retrain_cli.images.splits import SPLITS, Split
@@ -77,11 +71,7 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
     pieces = list(trained_logs_of(run, rows, workspace))
     temperature = fit_temperature(pieces, run.trained_predictions.images.labels[rows])
     if temperature is None:
-        raise RunError(
-            f"no temperature from {LOWEST:g} to {HIGHEST:g} fits the {len(rows)} validation images "
-            f"of run {run.name} best, for all of them are right, or no better than chance: train "
-            "with a higher --validation-percentage"
-        )
+        raise _no_temperature(run, rows)
     every = np.arange(len(run.trained_predictions))
     normalisers = all_normalisers(trained_logs_of(run, every, workspace), temperature)
     calibration = Calibration(temperature, len(rows), normalisers)
@@ -89,6 +79,18 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
         calibration.save(draft)
     fresh = Run(run.folder)
     return CalibrationSummary(fresh, calibration, tuple(_effects(fresh)))
+
+
+def _no_temperature(run: Run, rows: NDArray[np.int64]) -> RunError:
+    if (run.trained_predictions.rank[rows] == 1).all():
+        return RunError(
+            f"--calibrate learns from mistakes, and run {run.name} is right on all {len(rows)} "
+            "validation images: train with a higher --validation-percentage"
+        )
+    return RunError(
+        f"--calibrate needs answers that are better than chance, and those of run {run.name} on "
+        f"its {len(rows)} validation images are not: train it longer, or on other photos"
+    )
 
 
 def _validation_rows(run: Run) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ def template(tmp_path_factory) -> Path:
     photos = make_photos(root / "photos", {"ant": 30, "bee": 30, "teapot": 30})
     for path in sorted((photos / "ant").iterdir())[:10]:
         path.rename(photos / "bee" / f"x{path.name}")
-    held_out = ("--testing-percentage", "30", "--validation-percentage", "20")
+    held_out = ("--testing-percentage", "30", "--validation-percentage", "35")
     fitted = ("--optimizer", "lbfgs", "--steps", "40")
     for arguments in (
         ["bottlenecks", "photos", *TINY],

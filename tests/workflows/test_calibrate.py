@@ -121,6 +121,6 @@ def test_a_run_without_validation_images_is_refused(trained, workspace):
 def test_a_run_without_mistakes_is_refused(photos, fill, workspace):
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
-    with pytest.raises(RunError, match="no temperature"):
+    with pytest.raises(RunError, match="learns from mistakes"):
         calibrate(None, workspace)
     assert RunStore(workspace.runs_dir).get(None).calibration is None
