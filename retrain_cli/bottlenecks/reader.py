@@ -117,11 +117,13 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _rest(file: BinaryIO, limit: int) -> bytes:
-    """What is left of a file, in pieces: a pipe may never end, and a size may be a lie."""
+    """What is left of a file, in pieces: a pipe may never end, and a file may grow."""
     pieces: list[bytes] = []
-    while piece := file.read(_PIECE_BYTES):
+    if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+        limit = 0
+    while limit > 0 and (piece := file.read(_PIECE_BYTES)):
         pieces.append(piece)
         limit -= len(piece)
-        if limit < 0:
-            raise ImageError(f"more than {MAX_FILE_BYTES >> 20} MiB, the limit for an image file")
+    if limit <= 0:
+        raise ImageError(f"more than {MAX_FILE_BYTES >> 20} MiB, the limit for an image file")
     return b"".join(pieces)
