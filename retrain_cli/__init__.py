@@ -24,14 +24,21 @@ if TYPE_CHECKING:
     from retrain_cli.heads.runs import RunStore as RunStore
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
+    from retrain_cli.workflows.calibrate import calibrate as calibrate
+    from retrain_cli.workflows.compare import compare_runs as compare_runs
+    from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
     from retrain_cli.workflows.label import Labeller as Labeller
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
     from retrain_cli.workflows.label import Source as Source
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.report import ReportRequest as ReportRequest
+    from retrain_cli.workflows.report import make_report as make_report
+    from retrain_cli.workflows.report import write_report as write_report
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
+    from retrain_cli.workflows.training_set import load_training_set as load_training_set
     from retrain_cli.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"
@@ -49,11 +56,18 @@ _HOMES = {
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",
+    "calibrate": "workflows.calibrate",
+    "compare_runs": "workflows.compare",
     "evaluate": "workflows.evaluate",
     "fill_cache": "workflows.bottlenecks",
     "load_backbone": "backbones.loader",
+    "load_training_set": "workflows.training_set",
+    "out_of_fold": "workflows.cross_validate",
     "plan_bottlenecks": "workflows.plan",
+    "ReportRequest": "workflows.report",
+    "make_report": "workflows.report",
     "train_run": "workflows.train",
+    "write_report": "workflows.report",
 }
 
 

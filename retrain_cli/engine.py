@@ -158,7 +158,8 @@ def gpu_capability(device: str) -> tuple[int, int]:
 def quiet_engine() -> Iterator[None]:
     """Keep what C++ code writes to standard error off it; replay that if the block has a fault.
 
-    An error of ours says all that is needed, and Ctrl-C is no fault.
+    Engines do so while they load, and libtiff for each fault of a photo. An error of ours says all
+    that is needed, and Ctrl-C is no fault.
 
     Environment switches come first, for they also silence what is logged after the block.
     """

@@ -23,7 +23,18 @@ FLOORS: list[set[str]] = [
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-HEAVY = {"keras", "tensorflow", "jax", "torch", "ray", "scipy", "sklearn", "matplotlib", "pyarrow"}
+HEAVY = {
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "ray",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pyarrow",
+    "jinja2",
+}
 
 
 def modules() -> list[Path]:

@@ -74,13 +74,14 @@ class Dataset:
 
     def splits(self, validation_percentage: float, testing_percentage: float) -> list[Split]:
         """The split of each photo; see `retrain_cli.images.splits`."""
-        return assign_splits(self._split_items(), validation_percentage, testing_percentage)
+        return assign_splits(self.split_items(), validation_percentage, testing_percentage)
 
     def straddling(self, splits: Sequence[Split]) -> int:
         """Distinct photos that stand in more than one given split."""
-        return straddling(self._split_items(), splits)
+        return straddling(self.split_items(), splits)
 
-    def _split_items(self) -> list[SplitItem]:
+    def split_items(self) -> list[SplitItem]:
+        """The photos as far as splits and folds are concerned."""
         return [
             SplitItem(digest, int(label), nohash_group(path.rpartition("/")[2]), given)
             for digest, label, path, given in zip(

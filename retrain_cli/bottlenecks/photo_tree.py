@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.reader import content_digest
+from retrain_cli.bottlenecks.reader import content_digest, read_file
 from retrain_cli.bottlenecks.scan import is_unchanged
 from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.errors import ImageError
 from retrain_cli.images.folders import FoundFolder
 from retrain_cli.images.formats import looks_like_image_name
 
@@ -67,8 +68,8 @@ class PhotoTree:
 
     def _digests(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for path in paths:
-            with suppress(OSError):
-                yield path, content_digest((self.root / path).read_bytes())
+            with suppress(OSError, ImageError):
+                yield path, content_digest(read_file(self.root / path))
 
     @cached_property
     def _photos(self) -> _Photos:

@@ -7,7 +7,6 @@ engines' own chatter is kept off the original one while they load.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -16,6 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from retrain_cli.reports.text import printable
+from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,16 +81,6 @@ def document(value: Any) -> None:
     line(to_json(value, indent=2))
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON with readable non-Latin text; file names that are no UTF-8 are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent, allow_nan=False)
-    return text
-
-
 def table(content: Table) -> None:
     """Print a table: with rules on a terminal, as plain aligned text in a pipe."""
     if sys.stdout.isatty():
@@ -144,14 +136,6 @@ def _print_plain(content: Table) -> None:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         line("  ".join(cells).rstrip())
-
-
-def printable(text: str) -> str:
-    """The text with control characters and stray bytes made visible, for a table or a message."""
-    if text.isprintable():
-        return text
-    shown = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass") for c in text)
-    return "".join(c if isinstance(c, str) else c.decode("ascii") for c in shown)
 
 
 # -- standard error: the story -------------------------------------------------------------------

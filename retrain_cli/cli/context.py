@@ -50,3 +50,14 @@ def numbers(text: str, flag: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise ConfigError(f"{flag} takes whole numbers such as 3,5, not {text!r}") from error
+
+
+def at_most_one(flags: dict[str, bool]) -> None:
+    """Refuse flags that exclude each other.
+
+    Raises:
+        ConfigError: more than one of them is given.
+    """
+    given = [flag for flag, is_given in flags.items() if is_given]
+    if len(given) > 1:
+        raise ConfigError(f"choose one of {' and '.join(given)}, not {len(given)} of them")

@@ -15,10 +15,12 @@ from typer.core import TyperGroup
 from retrain_cli import __version__
 from retrain_cli.cli import cache, console, runs
 from retrain_cli.cli.bottlenecks import bottlenecks
+from retrain_cli.cli.compare import compare
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
 from retrain_cli.cli.label import label
+from retrain_cli.cli.report import report
 from retrain_cli.cli.train import train
 from retrain_cli.errors import RetrainError
 from retrain_cli.workspace import Workspace
@@ -37,7 +39,18 @@ class RetrainGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
-        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor", "demo")
+        order = (
+            "bottlenecks",
+            "train",
+            "eval",
+            "compare",
+            "report",
+            "label",
+            "runs",
+            "cache",
+            "doctor",
+            "demo",
+        )
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -132,6 +145,8 @@ def root(
 app.command(name="bottlenecks")(bottlenecks)
 app.command(name="train")(train)
 app.command(name="eval")(evaluate)
+app.command(name="compare")(compare)
+app.command(name="report")(report)
 app.command(name="label")(label)
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")

@@ -108,6 +108,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "folder": str(run.folder),
         "metrics": dict(run.metrics),
         **run.info.to_dict(),
+        "calibration": run.calibration and run.calibration.to_dict(),
         "classes": list(run.labels),
     }
 
@@ -123,7 +124,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         more = f", and {len(value) - 8} more" if len(value) > 8 else ""
-        return ", ".join(map(str, value[:8])) + more
+        return ", ".join(map(_shown, value[:8])) + more
     if isinstance(value, float):
         return f"{value:.4g}"
     return "" if value is None else str(value)

@@ -12,11 +12,18 @@ from retrain_cli.cli.context import byte_count, comma_separated, workspace_of
 from retrain_cli.heads.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from retrain_cli.evaluation.fold_figures import FoldFigures, FoldMean
     from retrain_cli.evaluation.intervals import Estimate
+    from retrain_cli.heads.cross_validation import FoldProgress
     from retrain_cli.heads.history import TrainingProgress
     from retrain_cli.workflows.train import TrainingSummary
 
 _DEFAULT = TrainingConfig()
+
+FOLDS_NOTE = (
+    "each image was judged by a head that never saw it; the interval is Student's t over the "
+    "folds; next: retrain eval --split cv"
+)
 
 
 def train(
@@ -72,6 +79,14 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run.")
     ] = False,
+    cv: Annotated[
+        int | None,
+        typer.Option(
+            help="Cross-validate too, with this many folds: mean, standard deviation and 95% "
+            "interval of the figures. Duplicates and groups never straddle folds; a given test "
+            "folder stays out."
+        ),
+    ] = None,
     memory_limit: Annotated[
         str | None,
         typer.Option(
@@ -109,20 +124,28 @@ def train(
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data)
-    request = TrainRequest(config, name, init_from, tensorboard, limit)
+    request = TrainRequest(config, name, init_from, tensorboard, limit, cv)
     with console.progress("training") as update:
-        summary = train_run(request, workspace, lambda progress: update(_step(progress)))
+        summary = train_run(
+            request,
+            workspace,
+            lambda progress: update(_step(progress)),
+            lambda progress: update(_fold_step(progress)),
+        )
+    if cv is not None and summary.folds is None:
+        console.warn("cross-validation was interrupted before two folds were finished: none kept")
     _show(summary, json)
 
 
 def _fill_cache(ctx: typer.Context, data: Path) -> None:
     from retrain_cli.cli.bottlenecks import extraction_step
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace)
-    with console.progress("bottlenecks") as update:
+    with console.progress("bottlenecks") as update, quiet_engine():
         summary = fill_cache(request, workspace, extraction_step(update))
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
@@ -138,6 +161,16 @@ def _step(progress: TrainingProgress) -> console.Step:
     if progress.best_accuracy is not None:
         parts.append(f"best {progress.best_accuracy:.1%} at {progress.best_step}")
     return console.Step(row.step, progress.steps, ", ".join(parts))
+
+
+def _fold_step(progress: FoldProgress) -> console.Step:
+    """Progress of all folds together."""
+    step = _step(progress.training)
+    return console.Step(
+        progress.fold * step.total + step.done,
+        progress.n_folds * step.total,
+        f"fold {progress.fold + 1} of {progress.n_folds}, {step.detail}",
+    )
 
 
 def _show(summary: TrainingSummary, json: bool) -> None:
@@ -159,10 +192,37 @@ def _show(summary: TrainingSummary, json: bool) -> None:
     if test and test.top1.ext_macro:
         figures.append(f"EXT {test.top1.ext_macro.value:.1%}")
     console.line(f"run {summary.run.name}: {', '.join(figures)}")
+    if summary.folds is not None:
+        console.table(folds_table(summary.folds))
+        console.note(FOLDS_NOTE)
     console.note(
         f"best of {summary.last_step} steps was {summary.best_step}{why}; "
         f"{summary.steps_per_second:,.0f} steps/s; next: retrain eval --top5"
     )
+
+
+def folds_table(figures: FoldFigures) -> console.Table:
+    """Mean, standard deviation and 95% interval of each figure, and what each fold had."""
+    finished, planned = len(figures.images), figures.n_folds
+    count = f"{planned} folds" if finished == planned else f"{finished} of {planned} folds"
+    rows = [[_figure_name(name), *_fold_cells(mean)] for name, mean in figures.means.items()]
+    folds = [f"{number}" for number in range(1, finished + 1)]
+    columns = (count, "mean", "sd", "95% interval", *folds)
+    padded = [row + [""] * (len(columns) - len(row)) for row in rows]
+    return console.Table(columns, padded, right=range(1, len(columns)))
+
+
+def _figure_name(name: str) -> str:
+    """`int_top1` as people say it: INT top-1."""
+    *origin, top = name.split("_")
+    return " ".join([*map(str.upper, origin), top.replace("top", "top-")])
+
+
+def _fold_cells(mean: FoldMean | None) -> list[str]:
+    if mean is None:
+        return ["n/a"]
+    interval = f"{100 * mean.low:.1f}-{mean.high:.1%}"
+    return [f"{mean.mean:.1%}", f"{mean.sd:.1%}", interval, *map(_percent, mean.folds)]
 
 
 def _percent(value: float | None) -> str:

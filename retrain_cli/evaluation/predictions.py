@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,6 +50,11 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def only(self, rows: NDArray[np.int64]) -> ImageTable:
+        """Some of the images, in the order of `rows`."""
+        paths = [self.paths[row] for row in rows.tolist()]
+        return ImageTable(self.split[rows], self.digest[rows], paths, self.labels[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -80,6 +85,44 @@ class Predictions:
         if split is None:
             return np.arange(len(self))
         return np.flatnonzero(self.images.split == SPLITS.index(split))
+
+    @classmethod
+    def blank(cls, images: ImageTable, n_classes: int) -> Predictions:
+        """Room for the predictions of these images, for `fill`."""
+        n_images, k = len(images), n_saved_classes(len(images), n_classes)
+        return cls(
+            images,
+            n_classes,
+            rank=np.empty(n_images, np.int32),
+            log_probability=np.empty(n_images, np.float32),
+            top_classes=np.empty((n_images, k), np.int32),
+            top_scores=np.empty((n_images, k), np.float32),
+        )
+
+    def fill(
+        self,
+        classifier: Classifier,
+        bottlenecks: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> None:
+        """Ask a head about some images, a chunk at a time; memory does not grow with classes.
+
+        Args:
+            classifier: the head.
+            bottlenecks: `(n, width) float32`, may be memory-mapped.
+            rows: the rows of `bottlenecks` to ask about.
+            places: which images of this table they are, as many.
+        """
+        for chunk in chunks(len(rows), max(self.n_classes, bottlenecks.shape[1])):
+            self._fill(places[chunk], classifier.log_probabilities(bottlenecks[rows[chunk]]))
+
+    def _fill(self, places: NDArray[np.int64], logs: NDArray[np.float32]) -> None:
+        labels, best = self.images.labels[places], top_k(logs, self.top_classes.shape[1])
+        self.rank[places] = rank_of(logs, labels)
+        self.log_probability[places] = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
+        self.top_classes[places] = best
+        self.top_scores[places] = np.exp(np.take_along_axis(logs, best, axis=1))
 
     def save(self, path: Path) -> None:
         """Write an `.npz` without pickles; a path's bytes are UTF-8 with surrogate escapes."""
@@ -137,39 +180,27 @@ def n_saved_classes(n_images: int, n_classes: int) -> int:
     return min(n_classes, max(_FEWEST_SAVED, min(fits, _MOST_SAVED)))
 
 
+def chunks(n_images: int, n_values: int) -> Iterator[slice]:
+    """Pieces of the images whose `n_values` float32 each take at most 32 MB together."""
+    size = max(1, _CHUNK_VALUES // n_values)
+    for start in range(0, n_images, size):
+        yield slice(start, min(start + size, n_images))
+
+
 def predict(
     classifier: Classifier, bottlenecks: NDArray[np.float32], images: ImageTable
 ) -> Predictions:
-    """Ask a head about every image, a chunk at a time, in memory that does not grow with classes.
+    """Ask a head about every image.
 
     Args:
         classifier: the head.
         bottlenecks: `(n_images, width) float32`, may be memory-mapped; row i belongs to image i.
         images: the images, with labels from 0 to n_classes - 1.
     """
-    n_images, n_classes = len(images), classifier.n_classes
-    k = n_saved_classes(n_images, n_classes)
-    result = Predictions(
-        images,
-        n_classes,
-        rank=np.empty(n_images, np.int32),
-        log_probability=np.empty(n_images, np.float32),
-        top_classes=np.empty((n_images, k), np.int32),
-        top_scores=np.empty((n_images, k), np.float32),
-    )
-    size = max(1, _CHUNK_VALUES // max(n_classes, bottlenecks.shape[1]))
-    for start in range(0, n_images, size):
-        rows = slice(start, min(start + size, n_images))
-        _fill(result, rows, classifier.log_probabilities(bottlenecks[rows]))
+    result = Predictions.blank(images, classifier.n_classes)
+    everything = np.arange(len(images))
+    result.fill(classifier, bottlenecks, everything, everything)
     return result
-
-
-def _fill(result: Predictions, rows: slice, logs: NDArray[np.float32]) -> None:
-    labels, best = result.images.labels[rows], top_k(logs, result.top_classes.shape[1])
-    result.rank[rows] = rank_of(logs, labels)
-    result.log_probability[rows] = np.take_along_axis(logs, labels[:, None], axis=1)[:, 0]
-    result.top_classes[rows] = best
-    result.top_scores[rows] = np.exp(np.take_along_axis(logs, best, axis=1))
 
 
 @dataclass(frozen=True)
@@ -193,9 +224,6 @@ def list_misclassified(
     predictions: Predictions, split: Split | None, class_names: Sequence[str]
 ) -> list[Misclassified]:
     """The misclassified images of a split, those of which the head was surest first."""
-    rows = predictions.rows(split)
-    wrong = rows[predictions.rank[rows] > 1]
-    wrong = wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]
     return [
         Misclassified(
             predictions.images.paths[row],
@@ -203,5 +231,12 @@ def list_misclassified(
             class_names[predictions.top_classes[row, 0]],
             float(predictions.top_scores[row, 0]),
         )
-        for row in wrong.tolist()
+        for row in misclassified_rows(predictions, split).tolist()
     ]
+
+
+def misclassified_rows(predictions: Predictions, split: Split | None) -> NDArray[np.int64]:
+    """Rows of the misclassified images, those of which the head was surest first."""
+    rows = predictions.rows(split)
+    wrong = rows[predictions.rank[rows] > 1]
+    return wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from retrain_cli.errors import DatasetError
 from retrain_cli.images.source_classes import SourceClass, SourceClasses, normalise_name
@@ -38,6 +38,20 @@ class ClassOrigin:
     def ambiguous(self) -> bool:
         """Whether the name stands for several source classes; it is then INT, but never guessed."""
         return len(self.wnids) > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "class": self.class_name,
+            "origin": self.origin,
+            "wnids": list(self.wnids),
+            "matched": self.matched,
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> ClassOrigin:
+        """The inverse of `to_dict`."""
+        return cls(row["class"], row["origin"], tuple(row["wnids"]), row["matched"])
 
 
 @dataclass(frozen=True, slots=True)

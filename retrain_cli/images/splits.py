@@ -97,7 +97,7 @@ def assign_splits(
     if not items:
         return []
     given = np.array([_CODES[item.given] for item in items])
-    component, positions = _find_components(items)
+    component, positions = find_components(items)
     pin = np.full(len(positions), -1)
     np.maximum.at(pin, component, given)
     intervals = _intervals(validation_percentage, testing_percentage, set(given.tolist()))
@@ -140,11 +140,12 @@ def _place(positions: NDArray[np.float64], intervals: NDArray[np.float64]) -> ND
     return places
 
 
-def _find_components(
+def find_components(
     items: Sequence[SplitItem],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Component of each item, `(n_items,) int64`, and position of each, `(n_components,) float64`.
 
+    Items of equal digest are in one component, and so are those of one class and group.
     Components are numbered by their smallest digest, so that the numbers, which break ties, do
     not depend on the order of the items.
     """

@@ -20,6 +20,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.bottlenecks.batching import Pixels
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
+from retrain_cli.bottlenecks.reader import read_file
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.engine import has_openvino
 from retrain_cli.errors import CacheError, ImageError, RetrainError
@@ -181,6 +182,6 @@ def _decoded(spec: BackboneSpec, photos: PhotoTree) -> Iterator[Pixels]:
     assert spec.input_size is not None
     for path in photos.by_digest():
         try:
-            yield decode_image(path.read_bytes(), (spec.input_size,) * 2, spec.resize)
+            yield decode_image(read_file(path), (spec.input_size,) * 2, spec.resize)
         except (ImageError, OSError):
             continue  # extraction will tell

@@ -14,18 +14,28 @@ from retrain_cli import __version__
 from retrain_cli.bottlenecks.extract import ExtractionSettings
 from retrain_cli.errors import RunError, WorkspaceError
 from retrain_cli.evaluation.counts import EvalCounts
-from retrain_cli.evaluation.intervals import Estimate
+from retrain_cli.evaluation.fold_figures import FoldFigures
+from retrain_cli.evaluation.headline import headline_figures
 from retrain_cli.evaluation.predictions import Predictions, predict
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
-from retrain_cli.heads.runs import Run, RunContents, RunInfo, RunStore
+from retrain_cli.heads.run_info import RunInfo
+from retrain_cli.heads.runs import Run, RunContents, RunStore, RunWriter
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS, Split
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.cross_validate import (
+    METRICS_KEY,
+    FoldListener,
+    fold_figures,
+    out_of_fold,
+    plan_folds,
+    save_predictions,
+)
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
@@ -42,6 +52,7 @@ class TrainRequest:
         tensorboard: whether to write curves into the run.
         memory_limit: bytes that bottlenecks may take in memory before they are read from a file;
             None for half of what is available.
+        cv: number of folds to cross-validate with after training; None for none.
     """
 
     config: TrainingConfig
@@ -49,6 +60,7 @@ class TrainRequest:
     init_from: str | None = None
     tensorboard: bool = False
     memory_limit: int | None = None
+    cv: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +75,8 @@ class TrainingSummary:
         best_validation: top-1 on validation of the kept head; None without validation images.
         test: figures on the test split; None without test images.
         steps_per_second: speed, evaluations included.
+        folds: figures of the cross-validation; None without one, or where it was interrupted
+            before its second fold was finished.
     """
 
     run: Run
@@ -72,6 +86,7 @@ class TrainingSummary:
     best_validation: float | None
     test: EvalResult | None
     steps_per_second: float
+    folds: FoldFigures | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -106,14 +121,20 @@ def train_run(
     request: TrainRequest,
     workspace: Workspace,
     on_progress: ProgressListener = lambda progress: None,
+    on_fold: FoldListener = lambda progress: None,
 ) -> TrainingSummary:
     """Train a head on the dataset last used, and keep it as a run.
+
+    With `request.cv` the same settings are then cross-validated, and the result is kept with the
+    run. Ctrl-C ends this with the folds that are finished.
 
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
     """
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config, request.memory_limit)
+    if request.cv is not None:
+        plan_folds(training_set, request.cv)  # what cannot work is said before the work
     initial = _initial_head(store, request.init_from, training_set)
     with store.create(request.name) as draft:
         started = time.monotonic()
@@ -131,9 +152,30 @@ def train_run(
                 memory_limit=request.memory_limit,
             )
         seconds = time.monotonic() - started
-        contents = _contents(request, training_set, trained)
+        folds = None
+        if request.cv is not None and trained.stopped_by != "interrupt":
+            folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
+        contents = _contents(request, training_set, trained, folds)
         run = draft.commit(contents)
-    return _summarise(run, contents, seconds)
+    return _summarise(run, contents, seconds, folds)
+
+
+def _cross_validate(
+    request: TrainRequest,
+    n_folds: int,
+    training_set: TrainingSet,
+    draft: RunWriter,
+    on_fold: FoldListener,
+) -> FoldFigures | None:
+    """Figures of the folds, whose predictions are put into the run; None if there is but one."""
+    try:
+        result = out_of_fold(
+            training_set, request.config, n_folds, on_fold, memory_limit=request.memory_limit
+        )
+    except KeyboardInterrupt:
+        return None  # the run itself is finished, and is kept
+    save_predictions(result, training_set, draft.folder)
+    return fold_figures(result, training_set)
 
 
 def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) -> Head | None:
@@ -145,18 +187,21 @@ def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) 
     if name is None:
         return None
     run = store.get(name)
-    fingerprint = training_set.used.backbone.fingerprint()
+    fingerprint = training_set.used.fingerprint
     if run.info.cache != fingerprint:
         raise RunError(
             f"--init-from needs a run of the same backbone, and {name} was trained on "
             f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
-    return run.head.extended_to(training_set.data.class_names)
+    return run.trained_head.extended_to(training_set.data.class_names)
 
 
 def _contents(
-    request: TrainRequest, training_set: TrainingSet, trained: TrainedHead
+    request: TrainRequest,
+    training_set: TrainingSet,
+    trained: TrainedHead,
+    folds: FoldFigures | None,
 ) -> RunContents:
     predictions = predict(trained.head, training_set.data.bottlenecks, training_set.images)
     used = training_set.used
@@ -172,18 +217,18 @@ def _contents(
             "trained_on": len(training_set.data.training),
             "init_from": request.init_from,
         },
-        cache=used.backbone.fingerprint(),
+        cache=used.fingerprint,
         versions=_versions(),
         best_step=trained.best_step,
         stopped_by=trained.stopped_by,
     )
+    metrics: dict[str, Any] = {
+        split: _metrics(predictions, split, training_set.origins) for split in SPLITS
+    }
+    if folds is not None:
+        metrics[METRICS_KEY] = folds.to_dict()
     return RunContents(
-        info,
-        training_set.origins,
-        trained.head,
-        trained.history,
-        predictions,
-        {split: _metrics(predictions, split, training_set.origins) for split in SPLITS},
+        info, training_set.origins, trained.head, trained.history, predictions, metrics
     )
 
 
@@ -192,22 +237,7 @@ def _metrics(
 ) -> dict[str, float | int | None] | None:
     """The few figures that lists of runs show; None for a split without images."""
     result = _result(predictions, split, origins)
-    if result is None:
-        return None
-    top1, top5 = result.top
-
-    def value(estimate: Estimate | None) -> float | None:
-        return None if estimate is None else estimate.value
-
-    return {
-        "images": result.n_images,
-        "top1": value(top1.overall),
-        "top5": value(top5.overall),
-        "int_top1": value(top1.int_macro),
-        "ext_top1": value(top1.ext_macro),
-        "int_top5": value(top5.int_macro),
-        "ext_top5": value(top5.ext_macro),
-    }
+    return None if result is None else headline_figures(result)
 
 
 def _result(
@@ -227,7 +257,9 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _summarise(run: Run, contents: RunContents, seconds: float) -> TrainingSummary:
+def _summarise(
+    run: Run, contents: RunContents, seconds: float, folds: FoldFigures | None
+) -> TrainingSummary:
     history = contents.history
     validation = contents.metrics["validation"]
     last_step = history[-1].step if history else 0
@@ -239,4 +271,5 @@ def _summarise(run: Run, contents: RunContents, seconds: float) -> TrainingSumma
         best_validation=validation and validation["top1"],
         test=_result(contents.predictions, "test", list(contents.origins)),
         steps_per_second=last_step / seconds,
+        folds=folds,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +13,15 @@ from retrain_cli.bottlenecks.file_index import FileIndex
 from retrain_cli.bottlenecks.mapped import mapped_matrix
 from retrain_cli.bottlenecks.reader import DIGEST_BYTES
 from retrain_cli.bottlenecks.store import BottleneckStore
-from retrain_cli.errors import WorkspaceError
+from retrain_cli.errors import CacheError, WorkspaceError
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.memory import fits
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.images.splits import SPLITS
-from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.images.splits import SPLITS, SplitItem
+from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -34,12 +35,14 @@ class TrainingSet:
         data: bottlenecks, labels, and which rows train and validate.
         images: the same rows as predictions name them.
         origins: INT or EXT of each class.
+        items: the same rows as far as folds are concerned.
     """
 
     used: LastUsed
     data: HeadData
     images: ImageTable
     origins: list[ClassOrigin]
+    items: list[SplitItem]
 
 
 def load_training_set(
@@ -63,7 +66,7 @@ def load_training_set(
     used.check_complete()
     with (
         FileIndex(workspace.index_path) as index,
-        BottleneckStore(cache_path(workspace, used.backbone), used.backbone.identity()) as store,
+        BottleneckStore(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         dataset.check()
@@ -76,7 +79,8 @@ def load_training_set(
         bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
-    return TrainingSet(used, data, images, used.origins(dataset.class_names))
+    origins = used.origins(dataset.class_names)
+    return TrainingSet(used, data, images, origins, dataset.split_items())
 
 
 def _read(
@@ -93,6 +97,21 @@ def _read(
             f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "
             f"{width} do not: lower --memory-limit, and they are read from a temporary file"
         ) from error
+
+
+def used_cache(workspace: Workspace, used: LastUsed) -> Path:
+    """The cache file of what was last used; the backbone's weights need not be there any more.
+
+    Raises:
+        CacheError: the file is gone.
+    """
+    path = cache_file(workspace, used.fingerprint)
+    if path is None:
+        raise CacheError(
+            f"the bottlenecks of {used.image_dir} should be in {workspace.cache_dir} and are not: "
+            "run `retrain bottlenecks` again, or put the cache file back"
+        )
+    return path
 
 
 def _head_data(
