@@ -12,6 +12,7 @@ from PIL import Image
 
 import retrain_cli as rt
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
+from retrain_cli.bottlenecks.mapped import aligned_matrix
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.heads.data import HeadData
 from retrain_cli.workflows.bottlenecks import cache_path
@@ -68,7 +69,7 @@ def head_data(images: int, classes: int, width: int = WIDTH) -> HeadData:
     generator = np.random.default_rng(0)
     labels = np.arange(images, dtype=np.int32) % classes
     centres = _SIGNAL * generator.standard_normal((classes, width), dtype=np.float32)
-    vectors = np.empty((images, width), np.float32)
+    vectors = aligned_matrix(images, width)  # as the cache gives them
     for start in range(0, images, _BATCH):
         rows = slice(start, start + _BATCH)
         vectors[rows] = centres[labels[rows]]

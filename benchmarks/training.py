@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import retrain_cli as rt
 from benchmarks import synthetic
-from benchmarks.timing import Comparison, compare
+from benchmarks.timing import Comparison, Contestant, compare_rates
 from retrain_cli.engine import load_keras, load_tensorflow
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.history import TrainingProgress
@@ -55,19 +55,21 @@ def measure(steps: int, repeats: int) -> list[Comparison]:
     with tempfile.TemporaryDirectory() as folder:
         files = _write_text(data, Path(folder))
         few = max(1, steps // _TEXT_SHARE)
-        by_fit, by_text = compare(
-            (f"training, {CLASSES} classes x {WIDTH}", lambda: train_head(data, config)),
+        return compare_rates(
+            Contestant(
+                f"training, {CLASSES} classes x {WIDTH}", lambda: train_head(data, config), steps
+            ),
             [
-                ("Keras fit on the arrays", lambda: _fit(data, steps)),
-                ("a text file read for each image of a step", lambda: _loop(data, files, few)),
+                Contestant("Keras fit on the arrays", lambda: _fit(data, steps), steps),
+                Contestant(
+                    "a text file read for each image of a step",
+                    lambda: _loop(data, files, few),
+                    few,
+                ),
             ],
-            steps,
             "steps",
             repeats,
         )
-    share = few / steps  # it took so many of the steps only
-    rate, ratio = by_text.reference_rate * share, by_text.ratio / share
-    return [by_fit, replace(by_text, reference_rate=rate, ratio=ratio)]
 
 
 def _fit(data: HeadData, steps: int) -> None:

@@ -52,6 +52,19 @@ class CacheError(RetrainError):
     """A bottleneck cache cannot be read or written."""
 
 
+class DamagedFileError(CacheError):
+    """A file of the workspace is no sound SQLite database.
+
+    Args:
+        message: as of every error.
+        reason: what SQLite said of it.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class RunError(RetrainError):
     """A run does not exist, is damaged, or does not fit what is asked of it."""
 

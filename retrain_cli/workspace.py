@@ -134,6 +134,16 @@ class Workspace:
         write_atomically(self.state_path, json.dumps(state, indent=2) + "\n")
 
 
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON with readable non-Latin text; names that are no UTF-8 are escaped, and read back so."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, allow_nan=False)
+    return text
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` so that a reader, or a crash, finds the old content or the new, never a part.
 

@@ -21,8 +21,8 @@ def test_the_main_job(photos: Path, tmp_path: Path, fake_backbone: FakeBackbone)
     trained = rt.train_run(rt.TrainRequest(rt.TrainingConfig(steps=200)), workspace)
     evaluation = rt.evaluate(rt.EvalRequest(split="all", ks=(1, 2)), workspace)
     assert evaluation.run.name == trained.run.name
-    labeller = rt.Labeller(rt.LabelRequest(), workspace, load=load)
-    (answer,) = labeller.label([rt.Source(str(photos / "ant" / "0000.png"))])
+    with rt.Labeller(rt.LabelRequest(), workspace, load=load) as labeller:
+        (answer,) = labeller.label([rt.Source(str(photos / "ant" / "0000.png"))])
     assert answer.labels
     assert rt.RunStore(workspace.runs_dir).latest().name == trained.run.name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ from retrain_cli.errors import WeightsError
 _MOST_IMAGES = 4
 """Images a request at most: measured, larger ones are no faster, and smaller ones share better."""
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+
+_handing_over = Lock()
+"""OpenVINO's bindings deadlock where two threads pass their first arrays at the same time: each
+waits for a table that the other one fills, and for Python's own lock (seen in 2026.4)."""
 
 
 class OpenvinoBackbone:
@@ -48,6 +53,7 @@ class OpenvinoBackbone:
             compiled = openvino.Core().compile_model(model, "CPU", hints)
         self._streams = int(compiled.get_property("NUM_STREAMS"))
         self._threads = ThreadPoolExecutor(self._streams + 1, "openvino")
+        self._tensor = openvino.Tensor
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(self._streams + 1):  # one more, so that no stream waits for Python
             self._idle.put(compiled.create_infer_request())
@@ -66,8 +72,13 @@ class OpenvinoBackbone:
     def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         request = self._idle.get()
         try:
-            result = request.infer([images], share_inputs=True, share_outputs=True)[0]
-            return np.array(result, np.float32)
+            with _handing_over:
+                pixels = np.ascontiguousarray(images)
+                request.set_input_tensor(self._tensor(pixels, shared_memory=True))
+            request.start_async()
+            request.wait()
+            with _handing_over:
+                return np.array(request.get_output_tensor().data, np.float32)
         finally:
             self._idle.put(request)
 

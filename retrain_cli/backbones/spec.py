@@ -148,10 +148,12 @@ class BackboneSpec:
         return "-".join(re.sub(r"[^\w.]+", "_", part) for part in parts if part)
 
     def label(self) -> str:
-        """A short text for people, such as "inception_v3 (mixed8, 299 px, bfloat16)"."""
-        spec = self.resolve()
-        text = settings_of(spec.to_dict())
-        return f"{spec._short_name()} ({text})" if text else spec._short_name()
+        """A short text for people, such as "inception_v3 (mixed8, 299 px, bfloat16)".
+
+        Of a resolved spec; no file is looked at.
+        """
+        text = settings_of(self.to_dict())
+        return f"{self._short_name()} ({text})" if text else self._short_name()
 
     def width(self) -> int | None:
         """Length of the bottleneck where it is known without building the network.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrain_cli.errors import CacheError
+from retrain_cli.errors import CacheError, DamagedFileError
 
 SCHEMA_VERSION = 1
 """Raised with every change to the tables; a file with a higher one was made by a newer version."""
@@ -62,7 +62,19 @@ def translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise CacheError(f"{path}: {_explain(error)}") from error
+        message = f"{path}: {_explain(error)}"
+        if _is_damage(error):
+            raise DamagedFileError(message, str(error)) from error
+        raise CacheError(message) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file itself is at fault.
+
+    SQLITE_CORRUPT and SQLITE_NOTADB have no class of their own in Python; a table can be missing
+    only where somebody else was at work.
+    """
+    return type(error) is sqlite3.DatabaseError or "no such" in str(error)
 
 
 def _explain(error: sqlite3.DatabaseError) -> str:
@@ -80,6 +92,6 @@ def _explain(error: sqlite3.DatabaseError) -> str:
     if "locked" in text:
         return "another command is writing to it: wait for it and run again"
     return (
-        f"it is damaged or no cache of retrain ({text}): `retrain cache verify` tells more; moved "
-        "away, it is computed anew"
+        f"it is damaged or no file of retrain ({text}): `retrain cache verify --repair` saves what "
+        "is sound in it"
     )

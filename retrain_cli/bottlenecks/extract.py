@@ -24,7 +24,7 @@ from retrain_cli.bottlenecks.heap import keep_freed_memory
 from retrain_cli.bottlenecks.reader import Decoder, Examined, examine_file
 from retrain_cli.bottlenecks.writing import Sink, Writer
 from retrain_cli.engine import check_device
-from retrain_cli.errors import ConfigError, ImageError
+from retrain_cli.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,7 @@ def _take(
 ) -> None:
     """Put one examined file on its way."""
     if examined.problem is not None:
-        relative = f"{file.folder}/{file.name}"
-        if strict:
-            raise ImageError(f"{relative}: {examined.problem}; without --strict it is skipped")
-        counts.bad.append((relative, examined.problem))
+        counts.take_bad(f"{file.folder}/{file.name}", examined.problem, strict)
     record = FileRecord(file.size, file.mtime_ns, examined.digest, examined.problem)
     writer.record(file.folder, file.name, record)
     if examined.pixels is not None and examined.digest is not None:

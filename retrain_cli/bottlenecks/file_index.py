@@ -162,6 +162,12 @@ class FileIndex:
             for folder, name, digest, problem in self._connection.execute(sql, (dataset,)):
                 yield IndexedFile(os.fsdecode(folder), os.fsdecode(name), digest, problem)
 
+    def verify(self) -> list[str]:
+        """What SQLite finds wrong with the file; empty where all is well."""
+        with translated_errors(self.path):
+            rows = self._connection.execute("PRAGMA integrity_check")
+            return [str(text) for (text,) in rows if text != "ok"]
+
     def known_digests(self) -> set[bytes]:
         """Digests of every image of every dataset that was seen in this workspace."""
         sql = "SELECT DISTINCT digest FROM files WHERE digest IS NOT NULL"

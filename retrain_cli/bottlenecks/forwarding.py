@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.batching import Forward, Pixels, padded_rows, run_padded
 from retrain_cli.bottlenecks.writing import Record, Writer
+from retrain_cli.errors import ImageError
 
 MOST_AT_ONCE = 2
 """Batches in the forward pass: while the last requests of one finish, the next one's start."""
@@ -30,6 +31,7 @@ class ExtractionCounts:
         timed: those of `computed` that came after the first forward pass, which also loads and
             compiles the backbone.
         seconds: time that `timed` took, end to end.
+        stage: what is done before the first file, such as converting a network; else empty.
     """
 
     total: int
@@ -39,11 +41,18 @@ class ExtractionCounts:
     cached: int = 0
     bad: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    stage: str = ""
 
     @property
     def images_per_second(self) -> float | None:
         """Rate of the extraction, None before the second batch."""
         return self.timed / self.seconds if self.timed and self.seconds else None
+
+    def take_bad(self, path: str, problem: str, strict: bool) -> None:
+        """Count a file that is skipped; with `strict` that is an ImageError."""
+        self.bad.append((path, problem))
+        if strict:
+            raise ImageError(f"{path}: {problem}; without --strict it is skipped")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A matrix of vectors on the disk, for those that memory does not hold."""
+"""Matrices of vectors: in memory as engines like it, or on the disk where memory is too small."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ from numpy.typing import NDArray
 from retrain_cli.errors import WorkspaceError
 
 _TYPE = np.dtype(np.float32)
+
+ALIGNMENT = 64
+"""Bytes at whose multiples TensorFlow wants its tensors to begin; NumPy's large arrays do not."""
+
+
+def aligned_matrix(rows: int, width: int) -> NDArray[np.float32]:
+    """A new matrix in memory, `(rows, width) float32`, that TensorFlow can take as it lies."""
+    size = rows * width * _TYPE.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(_TYPE).reshape(rows, width)
 
 
 def mapped_matrix(folder: Path, rows: int, width: int) -> NDArray[np.float32]:

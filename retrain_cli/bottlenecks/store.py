@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.database import connect, translated_errors
-from retrain_cli.errors import CacheError
+from retrain_cli.bottlenecks.mapped import aligned_matrix
+from retrain_cli.errors import CacheError, DamagedFileError
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -34,7 +35,7 @@ _CHUNK = 500  # bound variables of one statement; SQLite's oldest limit is 999
 _SCAN_SHARE = 0.5
 """Of the rows; reading all in the order of the file is faster than looking up more than that."""
 
-_VECTOR_TYPE = np.dtype("<f4")
+VECTOR_TYPE = np.dtype("<f4")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,12 @@ class BottleneckStore:
         self.path = path
         self._lock = threading.Lock()
         self._connection = connect(path, _SCHEMA, read_only=read_only)
-        if identity is not None:
-            self._claim(identity)
+        try:
+            if identity is not None:
+                self._claim(identity)
+        except BaseException:
+            self.close()
+            raise
 
     def _claim(self, identity: dict[str, Any]) -> None:
         stored = self.meta("identity")
@@ -142,7 +147,7 @@ class BottleneckStore:
                 f"{self.path} holds vectors of width {self.width}, not {vectors.shape[1]}: move it "
                 "away and run again"
             )
-        blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, _VECTOR_TYPE)]
+        blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, VECTOR_TYPE)]
         rows = [(d, b, zlib.crc32(b, zlib.crc32(d))) for d, b in zip(digests, blobs, strict=True)]
         with self._lock, translated_errors(self.path), self._connection as connection:
             connection.executemany("INSERT OR IGNORE INTO bottlenecks VALUES (?, ?, ?)", rows)
@@ -171,7 +176,7 @@ class BottleneckStore:
         Raises:
             CacheError: one of them is not cached, or its row is damaged.
         """
-        matrix = np.empty((len(digests), self.width or 0), np.float32) if out is None else out
+        matrix = aligned_matrix(len(digests), self.width or 0) if out is None else out
         first: dict[bytes, int] = {}
         copies = [
             (place, first[digest])
@@ -187,7 +192,7 @@ class BottleneckStore:
                     f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
                     "verify --repair` removes it, `retrain bottlenecks` computes it again"
                 )
-            matrix[place] = np.frombuffer(blob, _VECTOR_TYPE)
+            matrix[place] = np.frombuffer(blob, VECTOR_TYPE)
         if first:
             raise CacheError(
                 f"{len(first)} image(s) have no bottleneck in {self.path.name}: run "
@@ -239,13 +244,13 @@ class BottleneckStore:
         try:
             checked = self._query("PRAGMA integrity_check")
             damaged += [Damage("", text) for (text,) in checked if text != "ok"]
-            expected = (self.width or 0) * _VECTOR_TYPE.itemsize
+            expected = (self.width or 0) * VECTOR_TYPE.itemsize
             for digest, blob, checksum in self.scan():
-                reason = _row_fault(digest, blob, checksum, expected)
+                reason = row_fault(digest, blob, checksum, expected)
                 if reason:
                     damaged.append(Damage(bytes(digest).hex(), reason))
-        except CacheError as error:
-            damaged.append(Damage("", str(error)))
+        except DamagedFileError as error:
+            damaged.append(Damage("", error.reason))
         return damaged
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -262,12 +267,13 @@ def open_to_read(path: Path) -> BottleneckStore:
     return BottleneckStore(path, read_only=not os.access(path, os.W_OK))
 
 
-def _row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:
+def row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:
+    """What is wrong with a row whose vector should be `expected` bytes long; None where nothing."""
     if len(blob) != expected:
         return f"{len(blob)} bytes long, not {expected}"
     if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
         return "its checksum does not match"
-    if not np.isfinite(np.frombuffer(blob, _VECTOR_TYPE)).all():
+    if not np.isfinite(np.frombuffer(blob, VECTOR_TYPE)).all():
         return "values that are not finite"
     return None
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from retrain_cli.cli import console
 from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.workflows.advice import faster_next_time
 from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.plan import Plan
@@ -125,6 +126,8 @@ def _warn(summary: BottleneckSummary) -> None:
     duplicates = summary.found - summary.distinct
     if duplicates:
         console.note(f"{duplicates} exact duplicate(s), each kept with its original in one split")
+    if advice := faster_next_time(summary):
+        console.note(advice)
     spec = summary.used.backbone
     if summary.used.source_classes == "imagenet" and spec.weights_file is not None:
         console.note(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,7 +57,8 @@ def verify(
         str | None, typer.Argument(help="Name of one cache, or how it begins (default: all).")
     ] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Remove damaged rows; they are computed again.")
+        bool,
+        typer.Option("--repair", help="Remove damaged rows, save what is sound in a damaged file."),
     ] = False,
     json: _Json = False,
 ) -> None:
@@ -66,21 +67,33 @@ def verify(
 
     checks = verify_caches(workspace_of(ctx), cache, repair=repair)
     if json:
-        console.document([_check_dict(check) for check in checks])
+        console.document([check.to_dict() for check in checks])
     _note_if_none(checks)
     for check in checks:
         for damage in check.damaged:
             console.warn(f"{check.name}: {damage.digest or 'the file'}: {damage.reason}")
         if not json:
-            fate = f", {check.removed:,} removed" if repair else ""
-            found = f"{len(check.damaged):,} damaged{fate}" if check.damaged else "all sound"
-            console.line(f"{check.name}: {check.bottlenecks:,} bottlenecks, {found}")
-    left = [check.name for check in checks if len(check.damaged) > check.removed]
+            console.line(
+                f"{check.name}: {check.bottlenecks:,} bottlenecks, {_found(check, repair)}"
+            )
+    left = [check.name for check in checks if check.unrepaired]
     if left:
         raise CacheError(
             f"every row must be sound, and some are damaged in {', '.join(left)}: `retrain cache "
-            "verify --repair` removes damaged rows; a file that is no database must be moved away"
+            "verify --repair` removes damaged rows and saves the sound ones of a damaged file"
         )
+
+
+def _found(check: CacheCheck, repair: bool) -> str:
+    salvaged = check.salvaged
+    if salvaged is not None:
+        return (
+            f"the file was damaged: {salvaged.saved:,} saved into a new one, {salvaged.lost:,} "
+            f"lost, the old one kept as {salvaged.kept_as.name}"
+        )
+    if not check.damaged:
+        return "all sound"
+    return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
 
 
 @app.command()
@@ -93,18 +106,26 @@ def gc(
 ) -> None:
     """Remove bottlenecks of photos that no known image folder holds any more.
 
-    Folders are known as they were when `retrain bottlenecks` last looked.
+    Folders are known as they were when `retrain bottlenecks` last looked. Converted networks that
+    no cache and no run uses go, too.
     """
     from retrain_cli.workflows.cache import collect_garbage
+    from retrain_cli.workflows.unused_models import remove_unused_models
 
-    checks = collect_garbage(workspace_of(ctx), dry_run=dry_run)
+    workspace = workspace_of(ctx)
+    checks = collect_garbage(workspace, dry_run=dry_run)
+    models = remove_unused_models(workspace, dry_run=dry_run)
     if json:
-        console.document([_check_dict(check) for check in checks])
+        networks = [{"name": model.name, "bytes": model.bytes} for model in models]
+        console.document({"caches": [check.to_dict() for check in checks], "networks": networks})
         return
     _note_if_none(checks)
     for check in checks:
         verb = "would be removed" if dry_run else "removed"
         console.line(f"{check.name}: {check.removed:,} {verb}, {check.bottlenecks:,} in the cache")
+    for model in models:
+        verb = "would be removed" if dry_run else "removed"
+        console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
 
 
 @app.command()
@@ -136,7 +157,3 @@ def export(
 def _note_if_none(caches: Sequence[object]) -> None:
     if not caches:
         console.note("no cache yet: `retrain bottlenecks IMAGE_DIR` makes one")
-
-
-def _check_dict(check: CacheCheck) -> dict[str, Any]:
-    return {**vars(check), "damaged": [vars(damage) for damage in check.damaged]}

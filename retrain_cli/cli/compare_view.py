@@ -98,7 +98,7 @@ def _show_verdict(comparison: RunComparison) -> None:
     else:
         word = f"not told apart from {comparison.first.name}"
     console.styled(
-        f"[bold]{comparison.second.name} is {word}[/]: {gained} photos gained, {lost} lost "
+        f"[bold]{comparison.second.name} is {word}[/]: photos gained {gained}, lost {lost} "
         "(--flips lists them)"
     )
 
@@ -146,7 +146,8 @@ def _show_data(comparison: RunComparison) -> None:
         return
     console.line(
         f"photos: {data.common:,} in both, {len(data.added):,} added, "
-        f"{len(data.removed):,} removed, {len(data.moved):,} in another split, {len(data.relabelled):,} in another class"
+        f"{len(data.removed):,} removed, {len(data.moved):,} in another split, "
+        f"{len(data.relabelled):,} in another class"
     )
 
 

@@ -7,7 +7,6 @@ engines' own chatter is kept off the original one while they load.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -18,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from retrain_cli.reports.text import printable
+from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,16 +79,6 @@ def flush() -> None:
 def document(value: Any) -> None:
     """Print one indented JSON document."""
     line(to_json(value, indent=2))
-
-
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON with readable non-Latin text; file names that are no UTF-8 are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent, allow_nan=False)
-    return text
 
 
 def table(content: Table) -> None:
@@ -183,7 +173,10 @@ def trace() -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """Where a piece of work stands: `done` of `total`, and a few words more."""
+    """Where a piece of work stands: `done` of `total`, and a few words more.
+
+    A `total` of 0 means what comes before the counting; its words are told at once.
+    """
 
     done: int
     total: int
@@ -222,7 +215,7 @@ def _bar(title: str) -> Iterator[Callable[[Step], None]]:
     with Progress(*columns, console=_stderr(), transient=True) as bars:
         task = bars.add_task(title, total=None, detail="")
         yield lambda step: bars.update(
-            task, completed=step.done, total=step.total, detail=step.detail
+            task, completed=step.done, total=step.total or None, detail=step.detail
         )
 
 
@@ -230,8 +223,11 @@ def _occasional_lines(title: str) -> Callable[[Step], None]:
     started = last = time.monotonic()
 
     def update(step: Step) -> None:
-        nonlocal last
+        nonlocal started, last
         now = time.monotonic()
+        if not step.total and step.detail:
+            note(f"{title}: {step.detail}")
+            started = last = now
         if now - last < _SECONDS_BETWEEN_LINES or not step.done:
             return
         last = now

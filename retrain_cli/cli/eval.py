@@ -69,6 +69,7 @@ def evaluate(
     backbone's pre-training knew, and over the new ones. The table shows the worst classes first;
     top-1 is the recall of a class.
     """
+    from retrain_cli.cli import eval_lists as lists
     from retrain_cli.cli import eval_view as view
     from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 
@@ -94,11 +95,11 @@ def evaluate(
         if not any(instead.values()):
             view.prepare(evaluation, form)
     if confusion:
-        view.show_confusion(evaluation, form)
+        lists.show_confusion(evaluation, form)
     elif misclassified:
-        view.show_misclassified(evaluation, form)
+        lists.show_misclassified(evaluation, form)
     elif confused:
-        view.show_confused(evaluation, form)
+        lists.show_confused(evaluation, form)
     else:
         view.show_evaluation(evaluation, form)
     if assert_top1 is not None:

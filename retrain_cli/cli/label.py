@@ -56,17 +56,18 @@ def label(
     {"path": ..., "labels": [{"label": ..., "score": ...}]}. A file that is no good image gets
     {"path": ..., "labels": [], "error": ...} in its place.
     """
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.label import Labeller, LabelRequest
 
     sources = _sources(paths or [], null, stdin_image)
     request = LabelRequest(run, top_k, threshold, batch_size, workers, device)
-    labeller = Labeller(request, workspace_of(ctx))
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
-    for image in labeller.label(sources):
-        good, bad = (good, bad + 1) if image.error else (good + 1, bad)
-        (_print_json if as_json else _print_row)(image)
-        console.flush()
+    with Labeller(request, workspace_of(ctx)) as labeller, quiet_engine():
+        for image in labeller.label(sources):
+            good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+            (_print_json if as_json else _print_row)(image)
+            console.flush()
     if bad:
         console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
     if not good:
@@ -91,7 +92,7 @@ def _print_row(image: LabelledImage) -> None:
         console.styled(f"{shown}  [red]{escape(image.error)}[/]")
         return
     labels = [
-        f"[{'bold' if place == 0 else 'dim'}]{escape(label.label)} {label.score:.1%}[/]"
+        f"[{'bold' if place == 0 else 'dim'}]{escape(printable(label.label))} {label.score:.1%}[/]"
         for place, label in enumerate(image.labels)
     ]
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")

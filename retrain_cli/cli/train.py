@@ -139,12 +139,13 @@ def train(
 
 def _fill_cache(ctx: typer.Context, data: Path) -> None:
     from retrain_cli.cli.bottlenecks import extraction_step
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace)
-    with console.progress("bottlenecks") as update:
+    with console.progress("bottlenecks") as update, quiet_engine():
         summary = fill_cache(request, workspace, extraction_step(update))
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "

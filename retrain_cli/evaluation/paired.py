@@ -4,7 +4,12 @@ Differences of shares have R. G. Newcombe's interval ("Improved confidence inter
 difference between binomial proportions based on paired data", Statistics in Medicine 17, 1998,
 method 10): Wilson's intervals of both, joined by their correlation. Whether one head is better is
 McNemar's exact test: of the images that only one of them gets right, each would take either side by
-a fair coin if they were equally good. Means over classes have no closed form and are bootstrapped.
+a fair coin if they were equally good.
+
+Means over classes get Newcombe's interval too, for as many images as would be as good if all
+classes were alike, as `intervals.macro_estimate` does and for its reasons. In simulations with 1 to
+3 images a class it holds the truth in 93% to 99% of cases, a bootstrap of the images in 78% to 91%;
+with 5 to 49 images both hold it in about 95%.
 """
 
 from __future__ import annotations
@@ -16,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.evaluation.bootstrap import percentile_estimate, resampled_counts
 from retrain_cli.evaluation.intervals import Estimate, wilson
 
 _Bools = NDArray[np.bool_]
@@ -60,65 +64,62 @@ class Outcomes:
     @property
     def difference(self) -> Estimate | None:
         """Share right of the second minus that of the first, from -1 to 1; None without images."""
-        n = self.total
-        if not n:
-            return None
-        first, second = (wilson((self.both + own) / n, n) for own in (self.lost, self.gained))
-        phi, value = self._correlation(), second.value - first.value
-        low = _joined(second.value - second.low, first.high - first.value, phi)
-        high = _joined(second.high - second.value, first.value - first.low, phi)
-        return Estimate(value, max(-1.0, value - low), min(1.0, value + high))
-
-    def _correlation(self) -> float:
-        """Newcombe's phi, drawn towards 0 by half an image where it is positive."""
-        margins = math.prod(
-            (
-                self.both + self.lost,
-                self.gained + self.neither,
-                self.both + self.gained,
-                self.lost + self.neither,
-            )
-        )
-        if not margins:
-            return 0.0
-        cross = float(self.both * self.neither - self.lost * self.gained)
-        if cross > 0:
-            cross = max(0.0, cross - self.total / 2)
-        return cross / math.sqrt(margins)
-
-
-def _joined(one: float, other: float, phi: float) -> float:
-    return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
+        counts = np.array([self.both, self.lost, self.gained, self.neither], np.float64)
+        return _newcombe(counts) if self.total else None
 
 
 def macro_difference(first: _Bools, second: _Bools, labels: NDArray[np.integer]) -> Estimate | None:
     """Difference of the means of the per-class shares; None without images.
 
-    Its interval is that of 1,000 bootstrap resamples of the images; where the heads differ on no
-    image all resamples are alike, and the interval of the plain difference stands in.
+    With C classes of n_i images, the mean change D has the variance `V = sum(v_i / n_i) / C^2`, v_i
+    being the variance of the changes (-1, 0 or 1) within class i after two images at the mean were
+    added to it. The mean outcomes then count as `(l + g - D^2) / V` images, l and g being the mean
+    shares lost and gained; where nothing differs, as `C^2 / sum(1 / n_i)`.
 
     Args:
         first: `(n_images,)` whether the first head is right.
         second: the same of the second.
         labels: `(n_images,)` the true classes.
     """
-    outcomes = Outcomes.count(first, second)
-    if not outcomes.gained + outcomes.lost:
-        return outcomes.difference
-    change = second.astype(np.int64) - first
-    kinds, counts = np.unique(labels * 3 + change + 1, return_counts=True)
-    classes, class_of_kind = np.unique(kinds // 3, return_inverse=True)
-    belongs = (class_of_kind[:, None] == np.arange(len(classes))).astype(np.float64)
-    signed = belongs * (kinds % 3 - 1)[:, None]
+    if not len(labels):
+        return None
+    classes = np.unique(labels, return_inverse=True)[1]
+    n = np.bincount(classes)
+    outcomes = (first & second, first & ~second, ~first & second, ~first & ~second)
+    shares = np.stack([np.bincount(classes, outcome) / n for outcome in outcomes])
+    means = shares.mean(axis=1)
+    lost, gained = ((shares[i] * n + 2 * means[i]) / (n + 2) for i in (1, 2))
+    variance = float(((lost + gained - (gained - lost) ** 2) / n).sum()) / len(n) ** 2
+    spread = float(means[1] + means[2] - (means[2] - means[1]) ** 2)
+    size = spread / variance if variance > 0 else len(n) ** 2 / float((1 / n).sum())
+    return _newcombe(means * size)
 
-    def means(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        n = counts @ belongs
-        shares = (counts @ signed) / np.maximum(n, 1)
-        averages: NDArray[np.float64] = shares.sum(axis=1) / (n > 0).sum(axis=1)
-        return averages
 
-    resampled = np.concatenate([means(sample) for sample in resampled_counts(counts)])
-    return percentile_estimate(float(means(counts[None, :])[0]), resampled)
+def _newcombe(counts: NDArray[np.float64]) -> Estimate:
+    """Method 10; the counts of `Outcomes`, in order, need not be whole."""
+    both, lost, gained, _ = counts.tolist()
+    n = float(counts.sum())
+    first, second = (wilson(min(1.0, (both + own) / n), n) for own in (lost, gained))
+    phi, value = _correlation(counts), (gained - lost) / n
+    low = _joined(second.value - second.low, first.high - first.value, phi)
+    high = _joined(second.high - second.value, first.value - first.low, phi)
+    return Estimate(value, max(-1.0, value - low), min(1.0, value + high))
+
+
+def _correlation(counts: NDArray[np.float64]) -> float:
+    """Newcombe's phi, drawn towards 0 by half an image where it is positive."""
+    both, lost, gained, neither = counts.tolist()
+    margins = (both + lost) * (gained + neither) * (both + gained) * (lost + neither)
+    if margins <= 0:
+        return 0.0
+    cross = both * neither - lost * gained
+    if cross > 0:
+        cross = max(0.0, cross - float(counts.sum()) / 2)
+    return float(cross / math.sqrt(margins))
+
+
+def _joined(one: float, other: float, phi: float) -> float:
+    return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

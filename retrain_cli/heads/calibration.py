@@ -20,7 +20,7 @@ from retrain_cli.errors import RunError
 from retrain_cli.evaluation.arrays import damaged, read_arrays
 from retrain_cli.evaluation.predictions import Predictions
 
-LOWEST, HIGHEST = 0.02, 50.0  # temperatures
+LOWEST, HIGHEST = 1e-4, 1e4  # temperatures
 
 _WHAT = "the calibration of a run"
 _Logs = NDArray[np.float32]
@@ -94,28 +94,24 @@ class Calibration:
 
 
 def fit_temperature(pieces: list[_Logs], labels: NDArray[np.integer]) -> float | None:
-    """The temperature of the lowest log loss; None where there is none from 0.02 to 50.
+    """The temperature of the lowest log loss; None where there is none from 0.0001 to 10,000.
 
     That happens where every image is right (the surer, the better) or answers are no better than
-    chance. The loss is convex in 1 / temperature, so there is no other minimum.
+    chance. The loss is convex in the inverse temperature, so it is lowest where its slope is 0.
 
     Args:
         pieces: `(some images, n_classes)` log-probabilities or logits, in the order of `labels`.
         labels: `(n_images,)` true classes.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import brentq
 
-    if _all_right(pieces, labels):
-        return None
-
-    def loss(log_temperature: float) -> float:
-        return mean_loss(pieces, labels, math.exp(log_temperature))
+    def slope(log_temperature: float) -> float:
+        return loss_slope(pieces, labels, math.exp(-log_temperature))
 
     edges = (math.log(LOWEST), math.log(HIGHEST))
-    found = minimize_scalar(loss, bounds=edges, method="bounded", options={"xatol": 1e-6})
-    if min(found.x - edges[0], edges[1] - found.x) < 1e-3:
+    if _all_right(pieces, labels) or slope(edges[0]) <= 0 or slope(edges[1]) >= 0:
         return None
-    return math.exp(found.x)
+    return math.exp(brentq(slope, *edges, xtol=1e-9))
 
 
 def _all_right(pieces: list[_Logs], labels: NDArray[np.integer]) -> bool:
@@ -123,14 +119,20 @@ def _all_right(pieces: list[_Logs], labels: NDArray[np.integer]) -> bool:
     return bool((np.concatenate(predicted) == labels).all())
 
 
-def mean_loss(pieces: list[_Logs], labels: NDArray[np.integer], temperature: float) -> float:
-    """Mean negative log-likelihood, in nats, of the true classes at a temperature."""
-    loss, done = 0.0, 0
+def loss_slope(pieces: list[_Logs], labels: NDArray[np.integer], inverse: float) -> float:
+    """Slope of the mean log loss over the inverse temperature, at an inverse temperature.
+
+    It is the mean difference of the score-weighted mean logit and the logit of the true class.
+    """
+    total, done = 0.0, 0
     for logs in pieces:
-        own = np.take_along_axis(logs, labels[done : done + len(logs), None], axis=1)[:, 0]
-        loss += float((log_normalisers(logs, temperature) - own / temperature).sum())
+        # Logits count up to a constant an image: from the true class's no digits are lost.
+        own = np.take_along_axis(logs, labels[done : done + len(logs), None], axis=1)
+        above = logs.astype(np.float64) - own
+        weights = np.exp(inverse * (above - above.max(axis=1, keepdims=True)))
+        total += float(((weights * above).sum(axis=1) / weights.sum(axis=1)).sum())
         done += len(logs)
-    return loss / done
+    return total / done
 
 
 def log_normalisers(logs: _Logs, temperature: float) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.batching import bounded_map
-from retrain_cli.engine import load_keras
+from retrain_cli.bottlenecks.mapped import ALIGNMENT, aligned_matrix
+from retrain_cli.engine import list_gpus, load_keras, load_tensorflow
 from retrain_cli.errors import RunError
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.memory import fits
@@ -69,7 +70,7 @@ class ResidentFeeder:
         whole = _takes_whole(data)
         table = data.bottlenecks if whole else read_rows(data.bottlenecks, data.training)
         check_finite(table)
-        self._table = self._ops.convert_to_tensor(table)
+        self._table = on_device(table)
         self._rows = data.training if whole else np.arange(len(data.training))
         self._labels = data.labels[data.training]
 
@@ -100,11 +101,11 @@ class StreamingFeeder:
     def block(self, positions: NDArray[np.int64]) -> Block:
         """See `Feeder`."""
         rows, places = np.unique(self._data.training[positions], return_inverse=True)
-        table = np.zeros((positions.size, self._data.width), np.float32)
+        table = aligned_matrix(positions.size, self._data.width)
         table[: len(rows)] = read_rows(self._data.bottlenecks, rows)
-        check_finite(table)
+        check_finite(table[: len(rows)])
         return Block(
-            self._ops.convert_to_tensor(table),
+            on_device(table),
             self._ops.convert_to_tensor(places.reshape(positions.shape).astype(np.int32)),
             self._ops.convert_to_tensor(self._data.labels[self._data.training[positions]]),
         )
@@ -151,9 +152,26 @@ def _takes_whole(data: HeadData) -> bool:
     return used >= _MATRIX_SHARE and not isinstance(data.bottlenecks, np.memmap)
 
 
+def on_device(matrix: NDArray[np.float32]) -> Any:
+    """The matrix as a tensor; it must not change any more.
+
+    On a processor TensorFlow takes an aligned matrix as it lies, and one that is not after one
+    copy. Its own conversion copies twice.
+    """
+    keras = load_keras()
+    if keras.backend.backend() != "tensorflow" or not matrix.size or list_gpus():
+        return keras.ops.convert_to_tensor(matrix)
+    flags = matrix.flags
+    if matrix.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):
+        copy = aligned_matrix(*matrix.shape)
+        copy[:] = matrix
+        matrix = copy
+    return load_tensorflow().experimental.dlpack.from_dlpack(matrix.__dlpack__())
+
+
 def read_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Copy rows of a matrix, which may be memory-mapped, into memory: `(len(rows), width)`."""
-    result = np.empty((len(rows), matrix.shape[1]), np.float32)
+    result = aligned_matrix(len(rows), matrix.shape[1])
     for start in range(0, len(rows), _READ_ROWS):
         chunk = slice(start, start + _READ_ROWS)
         result[chunk] = matrix[rows[chunk]]

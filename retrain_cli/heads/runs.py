@@ -22,7 +22,7 @@ from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.heads.run_folder import RunFolder, check_name, clean_leftovers, is_run
 from retrain_cli.heads.run_info import RunInfo
 from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.workspace import writing_to
+from retrain_cli.workspace import to_json, writing_to
 
 _T = TypeVar("_T")
 
@@ -92,8 +92,19 @@ class Run:
 
     @cached_property
     def trained_predictions(self) -> Predictions:
-        """What the head said about every image of every split when it was trained."""
-        return Predictions.load(self.folder / "predictions.npz")
+        """What the head said about every image of every split when it was trained.
+
+        Raises:
+            RunError: damaged, or of other classes than the labels.
+        """
+        predictions = Predictions.load(self.folder / "predictions.npz")
+        if predictions.n_classes != len(self.labels):
+            raise RunError(
+                f"a run's predictions must be about its labels, but {self.folder} holds "
+                f"predictions of {predictions.n_classes} classes and {len(self.labels)} labels: "
+                "put the old labels.json back, or train it again"
+            )
+        return predictions
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -252,5 +263,4 @@ def _finished(folder: Path) -> int:
 
 
 def _write_json(path: Path, values: Any) -> None:
-    text = json.dumps(values, ensure_ascii=False, indent=2, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")

@@ -11,12 +11,14 @@ from retrain_cli.backbones.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.bottlenecks.dataset import load_dataset
 from retrain_cli.bottlenecks.file_index import FileIndex
+from retrain_cli.bottlenecks.salvage import Salvaged, move_aside, salvage
 from retrain_cli.bottlenecks.store import BottleneckStore, Damage, open_to_read
-from retrain_cli.errors import CacheError, ConfigError, RetrainError
+from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
 from retrain_cli.exporting.bottlenecks import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.workflows.bottlenecks import cache_file, cache_path
+from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.training_set import used_cache
 from retrain_cli.workspace import Workspace
 
 _MERGE_ROWS = 1000
@@ -55,6 +57,21 @@ class CacheCheck:
     bottlenecks: int
     damaged: list[Damage]
     removed: int = 0
+    salvaged: Salvaged | None = None
+
+    @property
+    def unrepaired(self) -> bool:
+        """Whether damage was found that is still there."""
+        return self.salvaged is None and len(self.damaged) > self.removed
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        salvaged = self.salvaged
+        return {
+            **vars(self),
+            "damaged": [vars(damage) for damage in self.damaged],
+            "salvaged": salvaged and {**vars(salvaged), "kept_as": str(salvaged.kept_as)},
+        }
 
 
 def list_caches(workspace: Workspace) -> list[CacheInfo]:
@@ -81,29 +98,64 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
 def verify_caches(
     workspace: Workspace, name: str | None = None, *, repair: bool = False
 ) -> list[CacheCheck]:
-    """Read every row and compare its checksum.
+    """Read every row and compare its checksum; the index of photo files is looked at, too.
 
     Args:
         workspace: where the caches are.
         name: one cache; None for all.
-        repair: remove damaged rows, so that they are computed again.
+        repair: remove damaged rows, save the sound rows of a damaged file into a new one, and move
+            a damaged index away, so that what is lost is computed again.
 
     Raises:
-        CacheError: no such cache.
+        CacheError: no such cache, or one that nothing can be saved of.
     """
     with workspace.lock("cache verify --repair") if repair else nullcontext():
-        return [_verify_file(path, repair) for path in _chosen(workspace, name)]
+        checks = [_verify_file(workspace, path, repair) for path in _chosen(workspace, name)]
+        if name is None:
+            checks += _verify_index(workspace, repair)
+        return checks
 
 
-def _verify_file(path: Path, repair: bool) -> CacheCheck:
+def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
     try:
         with open_to_read(path) as store:
             damaged = store.verify()
             rows = [bytes.fromhex(d.digest) for d in damaged if d.digest]
-            removed = store.remove(rows) if repair and rows else 0
-            return CacheCheck(path.stem, len(store), damaged, removed)
-    except CacheError as error:  # not even a database any more
-        return CacheCheck(path.stem, 0, [Damage("", str(error))])
+            if not repair or not damaged or len(rows) == len(damaged):
+                removed = store.remove(rows) if repair and rows else 0
+                return CacheCheck(path.stem, len(store), damaged, removed)
+    except DamagedFileError as error:  # not even a database any more
+        damaged = [Damage("", error.reason)]
+        if not repair:
+            return CacheCheck(path.stem, 0, damaged)
+    salvaged = salvage(path, _identity_of(workspace, path))
+    return CacheCheck(path.stem, salvaged.saved, damaged, salvaged=salvaged)
+
+
+def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
+    """What a cache file should hold, where it is that of the backbone last used."""
+    if path != _used_path(workspace):
+        return None
+    try:
+        return LastUsed.load(workspace).backbone.identity()
+    except RetrainError:  # its weights are gone
+        return None
+
+
+def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
+    """The index, where it is damaged: it is made again from the photos, so none of it is saved."""
+    path = workspace.index_path
+    if not path.exists():
+        return []
+    try:
+        with FileIndex(path) as index:
+            damaged = index.verify()
+    except DamagedFileError as error:
+        damaged = [error.reason]
+    if not damaged:
+        return []
+    salvaged = Salvaged(0, 0, move_aside(path)) if repair else None
+    return [CacheCheck(path.stem, 0, [Damage("", text) for text in damaged], salvaged=salvaged)]
 
 
 def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
@@ -184,7 +236,7 @@ def export_cache(workspace: Workspace, target: Path) -> int:
     defaults = TrainingConfig()
     with (
         FileIndex(workspace.index_path) as index,
-        BottleneckStore(cache_path(workspace, used.backbone)) as store,
+        BottleneckStore(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         if not len(dataset):
@@ -205,8 +257,8 @@ def export_cache(workspace: Workspace, target: Path) -> int:
 
 def _used_path(workspace: Workspace) -> Path | None:
     try:
-        return cache_path(workspace, LastUsed.load(workspace).backbone)
-    except RetrainError:  # nothing was used yet, or its weights are gone
+        return used_cache(workspace, LastUsed.load(workspace))
+    except RetrainError:  # nothing was used yet, or its cache is gone
         return None
 
 

@@ -14,7 +14,7 @@ from retrain_cli.evaluation.predictions import Misclassified, Predictions, list_
 from retrain_cli.evaluation.rank_counts import RankCounts
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.evaluation.scores import saved_scores
+from retrain_cli.evaluation.scores import AllScores, saved_scores
 from retrain_cli.evaluation.two_classes import TwoClassTable
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.images.splits import SPLITS, Split
@@ -91,13 +91,28 @@ class Evaluation:
         """How many scores the curves count."""
         return self.result.n_images * self.result.n_classes
 
-    @cached_property
+    @property
     def curves(self) -> Curves:
         """ROC and precision-recall curves; the scores of all classes are needed.
 
         Raises:
             RetrainError: they were not all saved and cannot be computed anew.
         """
+        found = self.curves_or_reason
+        if isinstance(found, RetrainError):
+            raise found
+        return found
+
+    @cached_property
+    def curves_or_reason(self) -> Curves | RetrainError:
+        """The curves, or why there are none; computed when first asked for."""
+        try:
+            return curves_of(self._scores(), self.on_progress)
+        except RetrainError as reason:
+            return reason
+
+    def _scores(self) -> AllScores:
+        """The scores of all classes, saved with the run or computed anew."""
         rows = self.predictions.rows(self.request.chosen)
         scores = saved_scores(self.predictions, rows)
         if scores is None and self.request.split == OUT_OF_FOLD:
@@ -105,7 +120,7 @@ class Evaluation:
                 "the heads of a cross-validation are not kept, and the scores of all classes only "
                 "up to 100 classes: for curves choose another --split"
             )
-        return curves_of(scores or scores_of(self.run, rows, self.workspace), self.on_progress)
+        return scores or scores_of(self.run, rows, self.workspace)
 
     def misclassified(self) -> list[Misclassified]:
         """The images that the run gets wrong, the surest mistakes first."""
@@ -118,10 +133,9 @@ class Evaluation:
         calibration = None if self.request.split == OUT_OF_FOLD else self.run.calibration
         document["calibration"] = calibration and calibration.to_dict()
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
-        try:
-            curves = self.curves
-        except RetrainError as error:
-            return document | {"curves": None, "curves_missing": str(error)}
+        curves = self.curves_or_reason
+        if isinstance(curves, RetrainError):
+            return document | {"curves": None, "curves_missing": str(curves)}
         rows = zip(document["per_class"], self.result.classes, strict=True)
         document["per_class"] = [values | _areas(curves.classes[row.index]) for values, row in rows]
         return document | {"curves": curves.to_dict()}

@@ -111,6 +111,8 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 def _is_image(path: Path) -> bool:
     try:
+        if not path.is_file():  # a pipe that nobody writes to would be waited for
+            return False
         with path.open("rb") as file:
             return sniff_format(file.read(HEAD_BYTES)) is not None
     except OSError:
@@ -118,7 +120,10 @@ def _is_image(path: Path) -> bool:
 
 
 class Labeller:
-    """A run that is ready to label: head, cache and, once needed, the backbone."""
+    """A run that is ready to label: head, cache and, once needed, the backbone.
+
+    Use it in a `with` block, or `close` it.
+    """
 
     def __init__(
         self, request: LabelRequest, workspace: Workspace, load: BackboneLoader | None = None
@@ -132,10 +137,21 @@ class Labeller:
         self._run = RunStore(workspace.runs_dir).get(request.run)
         self._head = self._run.head
         spec = _same_backbone(self._run)
-        path = cache_path(workspace, spec)
-        self._store = open_to_read(path) if path.is_file() else None
         self._backbone = LazyBackbone(spec, request.device, load or loader_of(workspace))
         self._decode = partial(decode_image, size=self._backbone.input_size, resize=spec.resize)
+        path = cache_path(workspace, spec)
+        self._store = open_to_read(path) if path.is_file() else None
+
+    def close(self) -> None:
+        """Close the cache; further calls fail."""
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Labeller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def run(self) -> Run:

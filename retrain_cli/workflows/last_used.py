@@ -24,6 +24,8 @@ class LastUsed:
         source_classes: imagenet, none, or the path of a file.
         int_ext: path of the override file, or None.
         complete: whether every photo was looked at; not so after an interruption.
+        remembered: the backbone's fingerprint when this was saved; None in what older versions
+            saved.
     """
 
     image_dir: Path
@@ -31,6 +33,16 @@ class LastUsed:
     source_classes: str
     int_ext: Path | None
     complete: bool = False
+    remembered: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What names the cache; where it is remembered, the weights file need not be there.
+
+        Raises:
+            RetrainError: it is not remembered, and the weights file is gone.
+        """
+        return self.remembered or self.backbone.fingerprint()
 
     def origins(self, class_names: tuple[str, ...]) -> list[ClassOrigin]:
         """INT or EXT for each class.
@@ -48,6 +60,7 @@ class LastUsed:
             "source_classes": self.source_classes,
             "int_ext": str(self.int_ext) if self.int_ext else None,
             "complete": self.complete,
+            "fingerprint": self.backbone.fingerprint(),
         }
         workspace.write_state({**workspace.read_state(), _KEY: entry})
 
@@ -83,6 +96,7 @@ class LastUsed:
                 entry["source_classes"],
                 Path(entry["int_ext"]) if entry["int_ext"] else None,
                 entry["complete"],
+                entry.get("fingerprint"),
             )
         except (KeyError, TypeError) as error:
             raise WorkspaceError(

@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from retrain_cli.bottlenecks.batching import Pixels, bounded_map
-from retrain_cli.bottlenecks.extract import PendingFile, Progress
+from retrain_cli.bottlenecks.extract import (
+    ExtractionSettings,
+    PendingFile,
+    Progress,
+)
 from retrain_cli.bottlenecks.file_index import FileRecord
 from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 from retrain_cli.bottlenecks.reader import Examined, examine_file
@@ -62,7 +66,7 @@ def plan_bottlenecks(
     """
     with open_dataset(request, workspace, convert=False) as opened:
         counts = ExtractionCounts(total=len(opened.scan.pending))
-        to_do = _survey(opened, request.settings.threads, counts, on_progress)
+        to_do = _survey(opened, request.settings, counts, on_progress)
         width = opened.store.width or opened.used.backbone.width()
         rate = opened.store.meta("images_per_second")
         cached = opened.scan.cached + counts.cached
@@ -79,7 +83,10 @@ def plan_bottlenecks(
 
 
 def _survey(
-    opened: OpenDataset, threads: int, counts: ExtractionCounts, on_progress: Progress
+    opened: OpenDataset,
+    settings: ExtractionSettings,
+    counts: ExtractionCounts,
+    on_progress: Progress,
 ) -> set[bytes]:
     """Digests to compute; `counts.computed` takes the images that have them."""
     to_do: set[bytes] = set()
@@ -91,7 +98,7 @@ def _survey(
         return examine_file(file.path(root), check, opened.is_cached)
 
     with (
-        ThreadPoolExecutor(threads, "reader") as readers,
+        ThreadPoolExecutor(settings.threads, "reader") as readers,
         closing(bounded_map(readers, examine, opened.scan.pending, _LOOK_AHEAD)) as results,
     ):
         for file, seen in results:
@@ -99,7 +106,7 @@ def _survey(
                 record = FileRecord(file.size, file.mtime_ns, seen.digest, seen.problem)
                 records.append((file.folder, file.name, record))
             if seen.problem is not None:
-                counts.bad.append((f"{file.folder}/{file.name}", seen.problem))
+                counts.take_bad(f"{file.folder}/{file.name}", seen.problem, settings.strict)
             elif seen.pixels is not None and seen.digest is not None:
                 to_do.add(seen.digest)
                 counts.computed += 1

@@ -6,7 +6,7 @@ precision takes longer than going on. Then the machine decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -20,6 +20,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.bottlenecks.batching import Pixels
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
+from retrain_cli.bottlenecks.reader import read_file
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.engine import has_openvino
 from retrain_cli.errors import CacheError, ImageError, RetrainError
@@ -56,7 +57,13 @@ class _Cached:
 
 
 def settle_backbone(
-    spec: BackboneSpec, device: str, workspace: Workspace, photos: PhotoTree, *, convert: bool
+    spec: BackboneSpec,
+    device: str,
+    workspace: Workspace,
+    photos: PhotoTree,
+    *,
+    convert: bool,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Choice:
     """Settle a resolved spec.
 
@@ -67,6 +74,7 @@ def settle_backbone(
         photos: the photos to compute.
         convert: whether to convert a network that no one has converted yet; else its model stays
             open, and so the spec is not settled.
+        on_stage: called with what is about to take a while.
 
     Raises:
         RetrainError: what was asked for cannot be had on this machine.
@@ -80,7 +88,8 @@ def settle_backbone(
     if choice.backbone.is_settled:
         return choice
     try:
-        kept = _kept_model(choice.backbone, workspace.models_dir, photos, convert)
+        converter = _Converter(workspace.models_dir, photos, on_stage) if convert else None
+        kept = _kept_model(choice.backbone, workspace.models_dir, converter)
     except RetrainError as error:
         if spec.runtime == "openvino" or not _is_conversion_error(error):
             raise
@@ -154,23 +163,36 @@ def _going_on(spec: BackboneSpec, cached: _Cached, device: str) -> str:
     )
 
 
-def _kept_model(
-    spec: BackboneSpec, models: Path, photos: PhotoTree, convert: bool
-) -> KeptModel | None:
+@dataclass(frozen=True, slots=True)
+class _Converter:
+    """Makes the converted networks that are not kept yet."""
+
+    models: Path
+    photos: PhotoTree
+    on_stage: Callable[[str], None]
+
+    def convert(self, spec: BackboneSpec) -> KeptModel:
+        """Convert, or for 8 bits quantise what was converted."""
+        if spec.precision == "int8":
+            from retrain_cli.backbones.quantisation import check_installed, quantise
+
+            check_installed()
+            base = _kept_model(replace(spec, precision="float32"), self.models, self)
+            assert base is not None
+            self.on_stage(f"calibrating 8 bits on up to {CALIBRATION_PHOTOS} of your photos, once")
+            return quantise(
+                base, spec, self.models, partial(_calibration_images, spec, self.photos)
+            )
+        from retrain_cli.backbones.conversion import convert_backbone
+
+        self.on_stage("converting the network for OpenVINO, once")
+        return convert_backbone(spec, self.models)
+
+
+def _kept_model(spec: BackboneSpec, models: Path, converter: _Converter | None) -> KeptModel | None:
     """The converted model of a spec for OpenVINO, made where there is none."""
     kept = find_kept_model(models, spec)
-    if kept is not None or not convert:
-        return kept
-    if spec.precision == "int8":
-        from retrain_cli.backbones.quantisation import check_installed, quantise
-
-        check_installed()
-        base = _kept_model(replace(spec, precision="float32"), models, photos, convert)
-        assert base is not None
-        return quantise(base, spec, models, partial(_calibration_images, spec, photos))
-    from retrain_cli.backbones.conversion import convert_backbone
-
-    return convert_backbone(spec, models)
+    return kept if kept is not None or converter is None else converter.convert(spec)
 
 
 def _calibration_images(spec: BackboneSpec, photos: PhotoTree) -> list[Pixels]:
@@ -181,6 +203,6 @@ def _decoded(spec: BackboneSpec, photos: PhotoTree) -> Iterator[Pixels]:
     assert spec.input_size is not None
     for path in photos.by_digest():
         try:
-            yield decode_image(path.read_bytes(), (spec.input_size,) * 2, spec.resize)
+            yield decode_image(read_file(path), (spec.input_size,) * 2, spec.resize)
         except (ImageError, OSError):
             continue  # extraction will tell

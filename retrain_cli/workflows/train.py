@@ -187,7 +187,7 @@ def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) 
     if name is None:
         return None
     run = store.get(name)
-    fingerprint = training_set.used.backbone.fingerprint()
+    fingerprint = training_set.used.fingerprint
     if run.info.cache != fingerprint:
         raise RunError(
             f"--init-from needs a run of the same backbone, and {name} was trained on "
@@ -217,7 +217,7 @@ def _contents(
             "trained_on": len(training_set.data.training),
             "init_from": request.init_from,
         },
-        cache=used.backbone.fingerprint(),
+        cache=used.fingerprint,
         versions=_versions(),
         best_step=trained.best_step,
         stopped_by=trained.stopped_by,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from retrain_cli.bottlenecks.file_index import FileIndex
 from retrain_cli.bottlenecks.mapped import mapped_matrix
 from retrain_cli.bottlenecks.reader import DIGEST_BYTES
 from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.errors import CacheError, WorkspaceError
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -19,7 +21,7 @@ from retrain_cli.heads.memory import fits
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS, SplitItem
-from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.bottlenecks import cache_file
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -64,7 +66,7 @@ def load_training_set(
     used.check_complete()
     with (
         FileIndex(workspace.index_path) as index,
-        BottleneckStore(cache_path(workspace, used.backbone), used.backbone.identity()) as store,
+        BottleneckStore(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         dataset.check()
@@ -86,9 +88,30 @@ def _read(
 ) -> NDArray[np.float32]:
     """The vectors of `digests`: in memory where that holds them twice, else in a mapped file."""
     rows, width = len(digests), store.width or 0
-    if fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+    if not fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+        return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    try:
         return store.read(digests)
-    return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    except MemoryError as error:
+        raise WorkspaceError(
+            f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "
+            f"{width} do not: lower --memory-limit, and they are read from a temporary file"
+        ) from error
+
+
+def used_cache(workspace: Workspace, used: LastUsed) -> Path:
+    """The cache file of what was last used; the backbone's weights need not be there any more.
+
+    Raises:
+        CacheError: the file is gone.
+    """
+    path = cache_file(workspace, used.fingerprint)
+    if path is None:
+        raise CacheError(
+            f"the bottlenecks of {used.image_dir} should be in {workspace.cache_dir} and are not: "
+            "run `retrain bottlenecks` again, or put the cache file back"
+        )
+    return path
 
 
 def _head_data(

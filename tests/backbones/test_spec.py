@@ -104,8 +104,8 @@ def test_identity_names_the_published_imagenet_file() -> None:
 def test_slug_label_and_source_classes() -> None:
     spec = BackboneSpec(layer="mixed8", weights="random")
     assert spec.slug() == f"inception_v3-mixed8-{spec.fingerprint()}"
-    assert spec.label() == "inception_v3 (mixed8, 299 px, random weights)"
-    assert BackboneSpec("vgg16", resize="crop").label() == "vgg16 (224 px, crop)"
+    assert spec.resolve().label() == "inception_v3 (mixed8, 299 px, random weights)"
+    assert BackboneSpec("vgg16", resize="crop").resolve().label() == "vgg16 (224 px, crop)"
     assert settings_of(spec.identity()) == "mixed8, 299 px, random weights"
     assert spec.default_source_classes() == "none"
     assert BackboneSpec().default_source_classes() == "imagenet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ STRANGE_NAMES = [
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> FileIndex:
-    return FileIndex(tmp_path / "index.sqlite")
+def index(tmp_path: Path) -> Iterator[FileIndex]:
+    with FileIndex(tmp_path / "index.sqlite") as index:
+        yield index
 
 
 @pytest.mark.parametrize("name", STRANGE_NAMES)

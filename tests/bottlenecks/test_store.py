@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,10 @@ def vectors(count: int, width: int = 8) -> np.ndarray:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> BottleneckStore:
-    store = BottleneckStore(tmp_path / "cache.sqlite", IDENTITY)
-    store.put(digests(20), vectors(20))
-    return store
+def store(tmp_path: Path) -> Iterator[BottleneckStore]:
+    with BottleneckStore(tmp_path / "cache.sqlite", IDENTITY) as store:
+        store.put(digests(20), vectors(20))
+        yield store
 
 
 def test_vectors_come_back_in_the_order_asked_for(store: BottleneckStore) -> None:
@@ -112,7 +113,7 @@ def test_a_newer_format_is_refused(store: BottleneckStore) -> None:
 def test_a_file_that_is_no_database_is_an_error_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     path.write_bytes(b"hello" * 1000)
-    with pytest.raises(CacheError, match="damaged or no cache"):
+    with pytest.raises(CacheError, match="damaged or no file"):
         BottleneckStore(path)
 
 

@@ -17,7 +17,7 @@ from retrain_cli.heads.calibration import (
     all_normalisers,
     fit_temperature,
     log_normalisers,
-    mean_loss,
+    loss_slope,
 )
 from retrain_cli.heads.head import Head
 
@@ -31,16 +31,21 @@ def noisy_logits(n: int, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndar
     return logits, np.minimum(labels, n_classes - 1)
 
 
-@settings(max_examples=30)
-@given(seed=st.integers(0, 10_000), temperature=st.floats(0.5, 10))
-def test_the_loss_is_scikit_learns(seed: int, temperature: float):
-    logits, labels = noisy_logits(20, 3, seed)
+def loss_at(temperature: float, logits: np.ndarray, labels: np.ndarray) -> float:
     scores = np.exp(log_softmax(logits.astype(np.float64) / temperature, axis=1))
-    made = mean_loss([logits[:7], logits[7:]], labels, temperature)
-    assert made == pytest.approx(log_loss(labels, scores, labels=range(3)), rel=1e-5)
+    return log_loss(labels, scores, labels=range(logits.shape[1]))
 
 
-@pytest.mark.parametrize("factor", [0.2, 1.0, 4.0])
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000), inverse=st.floats(0.1, 2))
+def test_the_slope_is_that_of_scikit_learns_loss(seed: int, inverse: float):
+    logits, labels = noisy_logits(20, 3, seed)
+    made = loss_slope([logits[:7], logits[7:]], labels, inverse)
+    near = [loss_at(1 / (inverse + step), logits, labels) for step in (-1e-4, 1e-4)]
+    assert made == pytest.approx((near[1] - near[0]) / 2e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("factor", [0.005, 0.2, 1.0, 4.0, 300.0])
 def test_the_temperature_that_was_put_in_is_found(factor: float):
     logits, labels = noisy_logits(20_000, 5, 0)
     made = fit_temperature([(logits * factor).astype(np.float32)], labels)
@@ -50,8 +55,8 @@ def test_the_temperature_that_was_put_in_is_found(factor: float):
 def test_no_other_temperature_has_a_lower_loss():
     logits, labels = noisy_logits(200, 4, 1)
     best = fit_temperature([logits], labels)
-    least = mean_loss([logits], labels, best)
-    assert all(mean_loss([logits], labels, t) >= least for t in np.geomspace(0.03, 40, 200))
+    least = loss_at(best, logits, labels)
+    assert all(loss_at(t, logits, labels) >= least for t in np.geomspace(0.3, 40, 200))
 
 
 def test_without_mistakes_no_temperature_is_best():

@@ -13,8 +13,9 @@ from retrain_cli.heads.softmax import make_optimizer
 
 @pytest.mark.parametrize("epsilon", [0.1, 1e-7])
 def test_it_steps_as_keras_does(epsilon: float) -> None:
-    pytest.importorskip("tensorflow")
     keras = load_keras()
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("other engines fuse Adam on their own")
     generator = np.random.default_rng(0)
     start = [generator.normal(size=shape).astype(np.float32) for shape in ((7, 3), (3,))]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -20,10 +21,14 @@ def labeller(photos, fill, workspace, fake_backbone):
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
 
-    def make(**request) -> Labeller:
-        return Labeller(LabelRequest(**request), workspace, load=lambda spec, device: fake_backbone)
+    with ExitStack() as stack:
 
-    return make
+        def make(**request) -> Labeller:
+            request = LabelRequest(**request)
+            made = Labeller(request, workspace, load=lambda spec, device: fake_backbone)
+            return stack.enter_context(made)
+
+        yield make
 
 
 def test_new_photos_are_named_in_order(labeller, tmp_path) -> None:

@@ -157,8 +157,12 @@ def test_a_network_that_openvino_cannot_run(photos, workspace, fake_backbone, mo
 
 def test_extraction_with_openvino_from_end_to_end(photos, workspace) -> None:
     spec = replace(OPEN, runtime="openvino", alpha=0.25, precision="float32")
-    summary = fill_cache(BottleneckRequest(photos, spec), workspace)
+    stages = []
+    summary = fill_cache(
+        BottleneckRequest(photos, spec), workspace, lambda counts: stages.append(counts.stage)
+    )
     assert summary.computed == 36
+    assert [stage for stage in stages if stage] == ["converting the network for OpenVINO, once"]
     used = summary.used.backbone
     assert used.model is not None
     again = fill_cache(BottleneckRequest(photos, replace(OPEN, alpha=0.25)), workspace)

@@ -53,3 +53,13 @@ def test_a_full_disk_is_told_and_leaves_nothing(photos, fill, workspace, monkeyp
     with pytest.raises(WorkspaceError, match="free some space"):
         train_run(TrainRequest(CONFIG, memory_limit=0), workspace)
     assert sorted(workspace.root.rglob("*")) == before
+
+
+def test_more_than_there_is_memory_is_told(photos, fill, workspace, monkeypatch) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    fill(photos)
+    monkeypatch.setattr("retrain_cli.workflows.training_set.BottleneckStore.read", no_memory)
+    with pytest.raises(WorkspaceError, match="36 of width 32 do not: lower --memory-limit"):
+        load_training_set(workspace, CONFIG, memory_limit=10**15)

@@ -1,0 +1,1 @@
+"""Images that lie, for the tests and for tools/fuzz_decoder.py."""
