@@ -42,15 +42,21 @@ def _settings(title: str, values: Mapping[str, Any]) -> Settings:
 def commands_of_run(run: Run, split: str, workspace: Workspace) -> tuple[Command, ...]:
     """What to type to make the run, its figures and this report again."""
     root = ["retrain", "--workspace", str(workspace.root)]
-    again = [f"--name={run.name}-again"]
+    copy = f"{run.name}-again"
     evaluation = ["eval", "--run", run.name, "--split", split, "--top5"]
     lines = (
         ([*root, "bottlenecks", *_bottleneck_flags(run, workspace)], "compute the bottlenecks"),
-        ([*root, "train", *_training_flags(run), *again], "train the head"),
+        ([*root, "train", *_training_flags(run), f"--name={copy}"], "train the head"),
+        *_calibration(run, [*root, "eval", "--run", copy, "--calibrate"]),
         ([*root, *evaluation], "show its figures"),
         ([*root, "report", run.name, "--split", split], "make this report"),
     )
     return tuple(Command(shell_line(arguments), purpose) for arguments, purpose in lines)
+
+
+def _calibration(run: Run, arguments: list[str]) -> Iterator[tuple[list[str], str]]:
+    if run.calibration is not None:
+        yield arguments, "calibrate its scores"
 
 
 def _bottleneck_flags(run: Run, workspace: Workspace) -> Iterator[str]:
