@@ -1,78 +1,190 @@
-"""Run the benchmarks, print a table, write JSON.
+"""Run the benchmarks, print tables, write JSON.
 
-    python -m benchmarks [PART ...] [--repeats N] [--json FILE]
+    python -m benchmarks [PART ...] [--quick] [--repeats N] [--json FILE]
 
-Parts: extraction, training, warm; all without any. Every speed is a ratio against a reference that
-is measured in turn with it in the same process; the medians are told.
+Parts: extraction, training, warm, reading; and memory, growth and gpu, which take long and run only
+when they are named. `--quick` takes small sizes, to try it out. Every speed is a ratio against
+references that are measured in turn with it in the same process; medians are told.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import retrain_cli as rt
-from benchmarks import extraction, training, warm
-from retrain_cli.bottlenecks.extract import usable_processors
+from rich.console import Console
+from rich.table import Table
 
-PARTS = ("extraction", "training", "warm")
+import retrain_cli as rt
+from benchmarks import extraction, gpu, growth, memory, reading, training, warm
+from benchmarks.machine import describe_machine
+from benchmarks.timing import Comparison
 
 
 def main() -> None:
     """Measure what was asked for."""
     arguments = parse()
-    results: dict[str, Any] = {
-        "machine": f"{platform.processor() or platform.machine()}, {usable_processors()} processors"
-    }
-    parts = arguments.parts or list(PARTS)
-    if "extraction" in parts:
-        spec = rt.BackboneSpec(
-            name=arguments.backbone, weights=arguments.weights, layer=arguments.layer
+    results: dict[str, Any] = {"machine": asdict(describe_machine())}
+    for part in arguments.parts or DEFAULT_PARTS:
+        print(f"measuring {part} ...", file=sys.stderr)
+        results[part] = PARTS[part](arguments)
+        if arguments.json:  # after each part: the next one may be interrupted
+            arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def run_extraction(arguments: argparse.Namespace) -> Any:
+    """Extraction from JPEG files to the cache."""
+    spec = rt.BackboneSpec(
+        name=arguments.backbone,
+        weights=arguments.weights,
+        layer=arguments.layer,
+        alpha=arguments.alpha,
+        input_size=arguments.input_size,
+        precision=arguments.precision,
+        runtime=arguments.runtime,
+    )
+    few, many = (32, 64) if arguments.quick else (arguments.slow_images, arguments.images)
+    bench = extraction.ExtractionBench(
+        spec, arguments.photos, many, few, arguments.batch_size, tuple(arguments.references)
+    )
+    return show(extraction.measure(bench, arguments.repeats))
+
+
+def run_training(arguments: argparse.Namespace) -> Any:
+    """Training of a head: steps a second, and time to a loss."""
+    speed = show(training.measure(arguments.steps, arguments.repeats))
+    to_loss = training.measure_to_loss(arguments.repeats)
+    for line in to_loss:
+        print(f"{line.what}: {line.seconds:.2f} s; ratio {line.ratio:.2f}")
+    return {"speed": speed, "to_loss": [asdict(line) for line in to_loss]}
+
+
+def run_warm(arguments: argparse.Namespace) -> Any:
+    """A run where everything is cached."""
+    run = warm.measure(arguments.files, arguments.repeats)
+    print(f"warm run, {run.files:,} files: {run.seconds:.2f} s, {run.peak_megabytes:.0f} MB")
+    return asdict(run)
+
+
+def run_reading(arguments: argparse.Namespace) -> Any:
+    """Vectors from the cache into training."""
+    return show(reading.measure(arguments.files, arguments.repeats))
+
+
+def run_memory(arguments: argparse.Namespace) -> Any:
+    """Peak memory of extraction, and training on more vectors than memory may hold."""
+    extracted = memory.measure_extraction((100, 200) if arguments.quick else (1000, 20_000))
+    for run in extracted:
+        print(f"extraction of {run.images:,} images: {run.peak_megabytes:.0f} MB at the peak")
+    limited = memory.measure_training(20_000 if arguments.quick else 500_000)
+    for trained in limited:
+        print(
+            f"training on {trained.vectors_megabytes:,.0f} MB under {trained.limit} "
+            f"{trained.limit_megabytes:,.0f} MB: held in memory exit {trained.held}, mapped exit "
+            f"{trained.mapped} after {trained.seconds:.0f} s, {trained.steps_per_second} steps/s"
         )
-        lines = extraction.measure(spec, arguments.photos, arguments.repeats)
-        results["extraction"] = show(lines)
-    if "training" in parts:
-        results["training"] = show(training.measure(arguments.steps, arguments.repeats))
-    if "warm" in parts:
-        run = warm.measure(arguments.files)
-        print(f"warm run, {run.files:,} files: {run.seconds:.2f} s, {run.peak_megabytes:.0f} MB")
-        results["warm"] = asdict(run)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return {"extraction": list(map(asdict, extracted)), "training": list(map(asdict, limited))}
 
 
-def parse() -> argparse.Namespace:
+def run_growth(arguments: argparse.Namespace) -> Any:
+    """Time and memory of every phase against its size."""
+    return growth.measure(arguments.quick, arguments.repeats, arguments.figure)
+
+
+def run_gpu(arguments: argparse.Namespace) -> Any:
+    """Extraction and training on a GPU."""
+    bench = gpu.GpuBench(device=arguments.device)
+    if arguments.quick:
+        bench = gpu.GpuBench(arguments.device, 64, (16,), ("resnet50",), input_size=64)
+    if not bench.can_run:
+        sys.exit("the engine sees no GPU: `retrain doctor` says what is missing")
+    return {
+        "extraction": show(gpu.measure(bench, arguments.repeats)),
+        "training": run_training(arguments),
+    }
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "extraction": run_extraction,
+    "training": run_training,
+    "warm": run_warm,
+    "reading": run_reading,
+    "memory": run_memory,
+    "growth": run_growth,
+    "gpu": run_gpu,
+}
+DEFAULT_PARTS = ("extraction", "training", "warm", "reading")
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--repeats", type=int, default=5, help="timed rounds (default: 5)")
-    parser.add_argument("--photos", type=Path, help="image folder (default: sample images)")
-    parser.add_argument("--backbone", default="mini", help="for extraction (default: mini)")
-    parser.add_argument("--weights", default="imagenet", help="as in `retrain bottlenecks`")
-    parser.add_argument("--layer", help="as in `retrain bottlenecks`")
-    parser.add_argument("--steps", type=int, default=2000, help="of training (default: 2000)")
-    parser.add_argument("--files", type=int, default=100_000, help="of the warm run")
+    parser.add_argument("--repeats", type=int, help="rounds (default: 5, or 1 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try it out")
     parser.add_argument("--json", type=Path, help="write the results to this file")
-    arguments = parser.parse_args()
+    _add_extraction(parser.add_argument_group("extraction"))
+    parser.add_argument("--steps", type=int, help="of training (default: 10000)")
+    parser.add_argument("--files", type=int, help="of warm run and reading (default: 100000)")
+    parser.add_argument("--figure", type=Path, help="where `growth` draws its figure (.svg, .png)")
+    parser.add_argument("--device", default="gpu", help="of the part gpu: gpu, gpu:N or cpu")
+    arguments = parser.parse_args(words)
+    arguments.repeats = arguments.repeats or (1 if arguments.quick else 5)
+    arguments.steps = arguments.steps or (500 if arguments.quick else 10_000)
+    arguments.files = arguments.files or (2000 if arguments.quick else 100_000)
     unknown = set(arguments.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there is {', '.join(PARTS)}")
     return arguments
 
 
-def show(lines: list[Any]) -> list[dict[str, Any]]:
+def _add_extraction(group: Any) -> None:
+    group.add_argument("--photos", type=Path, help="folder of photos (default: made up)")
+    group.add_argument("--images", type=int, default=480, help="photos at most (default: 480)")
+    group.add_argument(
+        "--slow-images", type=int, default=96, help="of the slow references (default: 96)"
+    )
+    group.add_argument("--batch-size", type=int, default=extraction.BATCH, help="default: 32")
+    group.add_argument(
+        "--references",
+        nargs="+",
+        choices=extraction.REFERENCES,
+        default=list(extraction.REFERENCES),
+        help="default: all; raw alone needs no TensorFlow",
+    )
+    group.add_argument("--backbone", default="mini", help="default: mini")
+    for name, default in (("weights", "imagenet"), ("precision", "auto"), ("runtime", "auto")):
+        group.add_argument(f"--{name}", default=default, help="as in `retrain bottlenecks`")
+    group.add_argument("--layer", help="as in `retrain bottlenecks`")
+    group.add_argument("--alpha", type=float, help="as in `retrain bottlenecks`")
+    group.add_argument("--input-size", type=int, help="as in `retrain bottlenecks`")
+
+
+def show(lines: list[Comparison]) -> list[dict[str, Any]]:
     """Print comparisons, and return them for JSON."""
+    table = Table()
+    for heading in ("what", "rate", "reference", "its rate", "ratio", "lowest-highest", "busy"):
+        table.add_column(heading, justify="left" if heading in ("what", "reference") else "right")
     for line in lines:
-        print(
-            f"{line.what}: {line.rate:,.1f} {line.unit}/s; {line.reference}: "
-            f"{line.reference_rate:,.1f}; ratio {line.ratio:.2f}"
+        table.add_row(
+            line.what,
+            f"{line.rate:,.1f} {line.unit}/s",
+            line.reference,
+            f"{line.reference_rate:,.1f}",
+            f"{line.ratio:.2f}",
+            f"{line.lowest:.2f}-{line.highest:.2f}",
+            f"{line.busy:.0%}",
         )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     return [asdict(line) for line in lines]
 
 

@@ -1,75 +1,162 @@
-"""Extraction end to end, from files to cache, against the raw pass and a hand-written script."""
+"""Extraction end to end, from files to cache, against its ceiling and hand-written scripts.
+
+References: (a) the raw forward pass of the same backbone, runtime and precision on a ready array;
+the raw pass of TensorFlow in float32; (b) `image_dataset_from_directory` + `predict` + `np.save`;
+(c) one image at a time and a text file per vector. The last three are TensorFlow in float32, what
+people write by hand. Loading and compiling are in none of them.
+"""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import retrain_cli as rt
-from benchmarks.timing import Comparison, compare
+from benchmarks.photos import gather_photos
+from benchmarks.timing import Comparison, Contestant, compare_rates
+from retrain_cli.backbones.keras_model import KerasModelBackbone
 from retrain_cli.backbones.loader import Backbone
-from retrain_cli.engine import load_keras
-from retrain_cli.samples import write_sample_images
+from retrain_cli.engine import load_keras, load_tensorflow
 
 BATCH = 32
+REFERENCES = ("raw", "tensorflow", "dataset", "text")
 
 
-def measure(spec: rt.BackboneSpec, photos: Path | None, repeats: int) -> list[Comparison]:
-    """Compare on `photos`, one sub-folder per class, or on the sample images."""
+@dataclass(frozen=True)
+class ExtractionBench:
+    """What to measure.
+
+    Attributes:
+        spec: the backbone; precision and runtime may be `auto`.
+        photos: folder of photos; None makes them up.
+        images: photos at most.
+        slow_images: photos at most for the references that take long.
+        batch: images a forward pass.
+        references: which of `REFERENCES`.
+        device: as in `retrain bottlenecks`.
+    """
+
+    spec: rt.BackboneSpec
+    photos: Path | None = None
+    images: int = 480
+    slow_images: int = 96
+    batch: int = BATCH
+    references: tuple[str, ...] = REFERENCES
+    device: str = "auto"
+
+
+def measure(bench: ExtractionBench, repeats: int) -> list[Comparison]:
+    """Compare extraction with the references, in turn."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        if photos is None:
-            photos = root / "photos"
-            write_sample_images(photos)
-            for broken in photos.rglob("*_broken.jpg"):
-                broken.unlink()
-        return _measure(spec, photos, root / "workspace", repeats)
+        count = gather_photos(bench.photos, root / "photos", bench.images)
+        few = gather_photos(root / "photos", root / "few", min(count, bench.slow_images))
+        ours = OurExtraction(bench, root / "photos", root / "workspace")
+        ours.run()  # converts and calibrates
+        contestants = {
+            "raw": lambda: raw_contestant("its own raw pass", ours.backbone, bench.batch, count)
+        }
+        if set(bench.references) - {"raw"}:
+            contestants |= _by_hand(bench, root / "few", few)
+        chosen = [contestants[name]() for name in REFERENCES if name in bench.references]
+        return compare_rates(Contestant(ours.label, ours.run, count), chosen, "images", repeats)
 
 
-def _measure(
-    spec: rt.BackboneSpec, photos: Path, workspace: Path, repeats: int
-) -> list[Comparison]:
-    spec = spec.resolve().settled_on_keras()  # else each fresh workspace converts the network anew
-    backbone = rt.load_backbone(spec)
-    count = 0
+class OurExtraction:
+    """`retrain bottlenecks` on an empty cache; the network is converted and loaded once."""
 
-    def ours() -> None:
-        nonlocal count
-        shutil.rmtree(workspace, ignore_errors=True)
-        summary = rt.fill_cache(
-            rt.BottleneckRequest(photos, spec, settings=rt.ExtractionSettings(BATCH)),
-            rt.Workspace(workspace),
-            load=lambda spec, device: backbone,
+    def __init__(self, bench: ExtractionBench, photos: Path, workspace: Path) -> None:
+        self._request = rt.BottleneckRequest(
+            photos, bench.spec, settings=rt.ExtractionSettings(bench.batch, device=bench.device)
         )
-        count = summary.computed
+        self._workspace = rt.Workspace(workspace)
+        self._loaded: Backbone | None = None
+        self.label = ""
 
-    ours()
-    batch = np.random.default_rng(0).integers(0, 255, (BATCH, *backbone.input_size, 3), np.uint8)
+    @property
+    def backbone(self) -> Backbone:
+        """The network, once `run` has loaded it."""
+        assert self._loaded is not None
+        return self._loaded
 
-    def raw_pass() -> None:
-        for _ in range(-(-count // BATCH)):
-            backbone(batch)
+    def run(self) -> None:
+        """Empty the cache, and fill it."""
+        for cache in self._workspace.root.rglob("*.sqlite*"):
+            cache.unlink()
+        summary = rt.fill_cache(self._request, self._workspace, load=self._load)
+        assert not summary.bad, summary.bad
+        spec = summary.used.backbone
+        self.label = f"{spec.label()} on {summary.device}"
 
-    references = [
-        ("the raw forward pass on a ready array", raw_pass),
-        (
-            "image_dataset_from_directory + predict + np.save",
-            lambda: _by_hand(photos, backbone, workspace.with_name("by_hand.npy")),
+    def _load(self, spec: rt.BackboneSpec, device: str) -> Backbone:
+        if self._loaded is None:
+            self._loaded = rt.load_backbone(spec, device, self._workspace.models_dir)
+        return self._loaded
+
+
+def raw_pass(backbone: Backbone, batch: int, batches: int) -> None:
+    """Forward passes on a ready array, as many side by side as the backbone likes best."""
+    images = np.random.default_rng(0).integers(0, 256, (batch, *backbone.input_size, 3), np.uint8)
+    with ThreadPoolExecutor(getattr(backbone, "batches_at_once", 1)) as threads:
+        list(threads.map(backbone, [images] * batches))
+
+
+def raw_contestant(name: str, backbone: Backbone, batch: int, count: int) -> Contestant:
+    """The raw pass on at least `count` images, in full batches."""
+    batches = -(-count // batch)
+    return Contestant(name, lambda: raw_pass(backbone, batch, batches), batches * batch)
+
+
+def _by_hand(
+    bench: ExtractionBench, photos: Path, count: int
+) -> dict[str, Callable[[], Contestant]]:
+    """The references on TensorFlow in float32."""
+    spec = replace(bench.spec.resolve(), precision="float32", runtime="keras", model=None)
+    backbone = rt.load_backbone(spec, "cpu")
+    assert isinstance(backbone, KerasModelBackbone)
+    model, target = backbone.model, photos.with_name("by_hand")
+    target.mkdir()
+    return {
+        "tensorflow": lambda: raw_contestant(
+            "raw pass, TensorFlow float32", backbone, bench.batch, count
         ),
-    ]
-    name = f"extraction, {spec.label()}"
-    return compare((name, ours), references, count, "images", repeats)
+        "dataset": lambda: Contestant(
+            "image_dataset_from_directory + predict + np.save",
+            lambda: _by_dataset(model, photos, bench.batch, target),
+            count,
+        ),
+        "text": lambda: Contestant(
+            "one image at a time, a text file per vector",
+            lambda: _by_text(model, photos, target),
+            count,
+        ),
+    }
 
 
-def _by_hand(photos: Path, backbone: Backbone, target: Path) -> None:
-    """What a careful user writes; the network is the same one."""
-    keras: Any = load_keras()
+def _by_dataset(model: Any, photos: Path, batch: int, target: Path) -> None:
+    """What a careful user writes."""
+    keras, tensorflow = load_keras(), load_tensorflow()
+    size = model.input_shape[1:3]
     dataset = keras.utils.image_dataset_from_directory(
-        photos, image_size=backbone.input_size, batch_size=BATCH, shuffle=False, verbose=False
+        photos, image_size=size, batch_size=batch, shuffle=False, verbose=False, labels=None
     )
-    vectors = [backbone(images.numpy().astype(np.uint8)) for images, _ in dataset]
-    np.save(target, np.concatenate(vectors))
+    dataset = dataset.map(lambda images: tensorflow.cast(images, "uint8"))
+    vectors = model.predict(dataset.prefetch(tensorflow.data.AUTOTUNE), verbose=0)
+    np.save(target / "vectors.npy", vectors)
+
+
+def _by_text(model: Any, photos: Path, target: Path) -> None:
+    """What the first retrain script did: a forward pass and a file of decimals for each image."""
+    utils = load_keras().utils
+    size = model.input_shape[1:3]
+    for path in sorted(photos.rglob("*.*")):
+        image = utils.load_img(path, target_size=size, interpolation="bilinear")
+        pixels = utils.img_to_array(image, dtype="uint8")[np.newaxis]
+        vector = model.predict_on_batch(pixels)[0]
+        (target / f"{path.name}.txt").write_text(",".join(map(str, vector)), encoding="utf-8")

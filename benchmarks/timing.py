@@ -1,11 +1,29 @@
-"""Fair timing: alternate what is compared, and take the median of the ratios pair by pair."""
+"""Fair timing: alternate what is compared, and take the median of the ratios round by round."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from retrain_cli.bottlenecks.extract import usable_processors
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something to time.
+
+    Attributes:
+        name: for the table.
+        run: does the work once.
+        count: how many units `run` works through.
+    """
+
+    name: str
+    run: Callable[[], object]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -17,8 +35,11 @@ class Comparison:
         reference: what it was measured against.
         rate: median rate of `what`, in `unit` per second.
         reference_rate: the same of the reference.
-        ratio: median of the ratios, pair by pair; above 1, `what` is faster.
+        ratio: median of the ratios, round by round; above 1, `what` is faster.
         unit: what is counted.
+        lowest: the least of these ratios.
+        highest: the greatest.
+        busy: median share of all processors' time that this process used during `what`, 0 to 1.
     """
 
     what: str
@@ -27,6 +48,15 @@ class Comparison:
     reference_rate: float
     ratio: float
     unit: str
+    lowest: float = 0.0
+    highest: float = 0.0
+    busy: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Timed:
+    rate: float
+    busy: float
 
 
 def compare(
@@ -36,7 +66,7 @@ def compare(
     unit: str,
     repeats: int,
 ) -> list[Comparison]:
-    """Time `what` and its references in turn, `repeats` times after one warm-up each.
+    """As `compare_rates`, where all work through the same `count` units.
 
     Args:
         what: name and function.
@@ -45,24 +75,54 @@ def compare(
         unit: what is counted.
         repeats: how often; the median is told.
     """
+    return compare_rates(
+        Contestant(*what, count),
+        [Contestant(*reference, count) for reference in references],
+        unit,
+        repeats,
+    )
+
+
+def compare_rates(
+    what: Contestant, references: Sequence[Contestant], unit: str, repeats: int
+) -> list[Comparison]:
+    """Time `what` and its references in turn, `repeats` times after one warm-up each."""
     contestants = [what, *references]
-    for _, function in contestants:
-        function()
-    seconds: list[list[float]] = [[] for _ in contestants]
-    for _ in range(repeats):
-        for times, (_, function) in zip(seconds, contestants, strict=True):
-            started = time.perf_counter()
-            function()
-            times.append(time.perf_counter() - started)
-    ours = seconds[0]
+    for contestant in contestants:
+        contestant.run()
+    rounds = [[_timed(contestant) for contestant in contestants] for _ in range(repeats)]
+    ours, *others = zip(*rounds, strict=True)
     return [
-        Comparison(
-            what[0],
-            name,
-            count / statistics.median(ours),
-            count / statistics.median(times),
-            statistics.median(other / mine for other, mine in zip(times, ours, strict=True)),
-            unit,
-        )
-        for (name, _), times in zip(references, seconds[1:], strict=True)
+        _comparison(what.name, reference.name, unit, ours, theirs)
+        for reference, theirs in zip(references, others, strict=True)
     ]
+
+
+def _timed(contestant: Contestant) -> _Timed:
+    used, started = _processor_seconds(), time.perf_counter()
+    contestant.run()
+    seconds = time.perf_counter() - started
+    busy = (_processor_seconds() - used) / seconds / usable_processors()
+    return _Timed(contestant.count / seconds, busy)
+
+
+def _processor_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _comparison(
+    what: str, reference: str, unit: str, ours: Sequence[_Timed], theirs: Sequence[_Timed]
+) -> Comparison:
+    ratios = [mine.rate / other.rate for mine, other in zip(ours, theirs, strict=True)]
+    return Comparison(
+        what=what,
+        reference=reference,
+        rate=statistics.median(timed.rate for timed in ours),
+        reference_rate=statistics.median(timed.rate for timed in theirs),
+        ratio=statistics.median(ratios),
+        unit=unit,
+        lowest=min(ratios),
+        highest=max(ratios),
+        busy=statistics.median(timed.busy for timed in ours),
+    )

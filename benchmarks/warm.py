@@ -2,68 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import statistics
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-import retrain_cli as rt
-
-FOLDERS = 100
+from benchmarks import synthetic
+from benchmarks.fresh import run_retrain
 
 
 @dataclass(frozen=True)
 class WarmRun:
-    """What the second run over the same files took."""
+    """What runs over the same files took after the first: the medians."""
 
     files: int
     seconds: float
     peak_megabytes: float
 
 
-def measure(files: int) -> WarmRun:
-    """Make `files` small photos, compute them once with a stand-in backbone, run again."""
-    spec = rt.BackboneSpec(name="mini", weights="random", input_size=64)
+def measure(files: int, repeats: int = 5) -> WarmRun:
+    """Make `files` small photos, compute them once with a stand-in backbone, run again.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         photos, workspace = Path(folder, "photos"), Path(folder, "workspace")
-        _write_photos(photos, files)
-        rt.fill_cache(
-            rt.BottleneckRequest(photos, spec, settings=rt.ExtractionSettings(512)),
-            rt.Workspace(workspace),
-            load=lambda spec, device: _MeanColour(),
-        )
-        command = [sys.executable, "-m", "retrain_cli", "--workspace", str(workspace)]
-        command += ["bottlenecks", str(photos), "--backbone", "mini", "--weights", "random"]
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, "--input-size", "64", "--quiet"], stdout=subprocess.DEVNULL
-        )
-        _, _, usage = os.wait4(process.pid, 0)
-        return WarmRun(files, time.perf_counter() - started, usage.ru_maxrss / 1024)
-
-
-class _MeanColour:
-    """Stands in for a network: the warm run must not need it anyway."""
-
-    width = 512
-    input_size = (64, 64)
-    device = "cpu:0"
-
-    def __call__(self, images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> np.ndarray:
-        means = images.mean(axis=(1, 2))
-        return np.tile(means, (1, -(-self.width // 3)))[:, : self.width].astype(np.float32)
-
-
-def _write_photos(root: Path, files: int) -> None:
-    generator = np.random.default_rng(0)
-    for number in range(files):
-        folder = root / f"class_{number % FOLDERS:03}"
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = generator.integers(0, 255, (4, 4, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number:06}.bmp")
+        synthetic.fill(synthetic.write_photos(photos, files), workspace)
+        command = ["--workspace", str(workspace), "bottlenecks", str(photos)]
+        runs = [run_retrain(*command, *synthetic.OPEN_FLAGS, "--quiet") for _ in range(repeats)]
+    if any(run.code for run in runs):
+        raise RuntimeError("the warm run failed")
+    seconds, peaks = zip(*((run.seconds, run.peak_megabytes) for run in runs), strict=True)
+    return WarmRun(files, statistics.median(seconds), statistics.median(peaks))

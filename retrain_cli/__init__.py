@@ -23,21 +23,37 @@ if TYPE_CHECKING:
     from retrain_cli.errors import RetrainError as RetrainError
     from retrain_cli.heads.config import TrainingConfig as TrainingConfig
     from retrain_cli.heads.runs import RunStore as RunStore
+    from retrain_cli.studies.few_shot import FewShotStudy as FewShotStudy
+    from retrain_cli.studies.int_ext import IntExtStudy as IntExtStudy
+    from retrain_cli.studies.settings import StudySettings as StudySettings
+    from retrain_cli.studies.stock import StockStudy as StockStudy
+    from retrain_cli.workflows.add_class import AddClassRequest as AddClassRequest
+    from retrain_cli.workflows.add_class import add_class as add_class
     from retrain_cli.workflows.apply_moves import apply_script as apply_script
     from retrain_cli.workflows.apply_moves import undo_last as undo_last
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
+    from retrain_cli.workflows.calibrate import calibrate as calibrate
     from retrain_cli.workflows.check import CheckRequest as CheckRequest
     from retrain_cli.workflows.check import check_dataset as check_dataset
+    from retrain_cli.workflows.classes import SuggestRequest as SuggestRequest
+    from retrain_cli.workflows.classes import list_class_infos as list_class_infos
+    from retrain_cli.workflows.classes import write_override as write_override
+    from retrain_cli.workflows.compare import compare_runs as compare_runs
     from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
     from retrain_cli.workflows.embedding import Source as Source
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
+    from retrain_cli.workflows.kept_sources import load_stock_classes as load_stock_classes
     from retrain_cli.workflows.label import Labeller as Labeller
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
     from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.report import ReportRequest as ReportRequest
+    from retrain_cli.workflows.report import make_report as make_report
+    from retrain_cli.workflows.report import write_report as write_report
     from retrain_cli.workflows.similar import SimilarRequest as SimilarRequest
     from retrain_cli.workflows.similar import SimilarSearch as SimilarSearch
+    from retrain_cli.workflows.study import run_study as run_study
     from retrain_cli.workflows.suggestions import make_script as make_script
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
@@ -55,25 +71,41 @@ _HOMES = {
     "undo_last": "workflows.apply_moves",
     "make_script": "workflows.suggestions",
     "nearest": "bottlenecks.neighbours",
+    "AddClassRequest": "workflows.add_class",
     "BackboneSpec": "backbones.spec",
     "BottleneckRequest": "workflows.bottlenecks",
     "EvalRequest": "workflows.evaluate",
     "ExtractionSettings": "bottlenecks.extract",
+    "FewShotStudy": "studies.few_shot",
+    "IntExtStudy": "studies.int_ext",
     "LabelRequest": "workflows.label",
     "Labeller": "workflows.label",
     "RetrainError": "errors",
     "RunStore": "heads.runs",
     "Source": "workflows.embedding",
+    "StockStudy": "studies.stock",
+    "StudySettings": "studies.settings",
+    "SuggestRequest": "workflows.classes",
     "TrainRequest": "workflows.train",
     "TrainingConfig": "heads.config",
     "Workspace": "workspace",
+    "calibrate": "workflows.calibrate",
+    "compare_runs": "workflows.compare",
+    "add_class": "workflows.add_class",
     "evaluate": "workflows.evaluate",
     "fill_cache": "workflows.bottlenecks",
+    "list_class_infos": "workflows.classes",
     "load_backbone": "backbones.loader",
     "load_training_set": "workflows.training_set",
     "out_of_fold": "workflows.cross_validate",
+    "load_stock_classes": "workflows.kept_sources",
     "plan_bottlenecks": "workflows.plan",
+    "ReportRequest": "workflows.report",
+    "make_report": "workflows.report",
+    "run_study": "workflows.study",
     "train_run": "workflows.train",
+    "write_report": "workflows.report",
+    "write_override": "workflows.classes",
 }
 
 

@@ -125,6 +125,21 @@ def choose_device(wanted: str = "auto") -> str:
     return f"gpu:{number or 0}"
 
 
+def choose_devices(wanted: str = "auto") -> list[str]:
+    """As `choose_device`, but all GPUs where none is named and the engine is JAX.
+
+    The other engines of Keras cannot share a batch among devices without a strategy of their own.
+
+    Raises:
+        ConfigError, DeviceError: as `choose_device`.
+    """
+    first = choose_device(wanted)
+    if wanted in ("auto", "gpu") and first.startswith("gpu"):
+        gpus = list_gpus()
+        return gpus if load_keras().backend.backend() == "jax" else gpus[:1]
+    return [first]
+
+
 def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()
@@ -158,7 +173,8 @@ def gpu_capability(device: str) -> tuple[int, int]:
 def quiet_engine() -> Iterator[None]:
     """Keep what C++ code writes to standard error off it; replay that if the block has a fault.
 
-    An error of ours says all that is needed, and Ctrl-C is no fault.
+    Engines do so while they load, and libtiff for each fault of a photo. An error of ours says all
+    that is needed, and Ctrl-C is no fault.
 
     Environment switches come first, for they also silence what is logged after the block.
     """

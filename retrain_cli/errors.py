@@ -69,6 +69,10 @@ class RunError(RetrainError):
     """A run does not exist, is damaged, or does not fit what is asked of it."""
 
 
+class ReportError(RetrainError):
+    """A report cannot be made in the form that was asked for."""
+
+
 class MissingExtraError(RetrainError):
     """An optional dependency is not installed.
 

@@ -7,6 +7,7 @@
     cache/          one SQLite file of bottlenecks per backbone fingerprint
     cache/models/   networks converted for OpenVINO
     runs/           one folder per trained head
+    studies/        the finished trials of each study
     lock            held by the command that fills the cache
 """
 
@@ -53,6 +54,11 @@ class Workspace:
     def runs_dir(self) -> Path:
         """Folder of the trained runs."""
         return self.root / "runs"
+
+    @property
+    def studies_dir(self) -> Path:
+        """Folder of the studies' finished trials."""
+        return self.root / "studies"
 
     @property
     def index_path(self) -> Path:

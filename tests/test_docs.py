@@ -51,3 +51,16 @@ def test_links_between_the_pages_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_page_of_the_study_names_commands_that_exist() -> None:
+    page = (PROJECT / "docs" / "study.md").read_text(encoding="utf-8")
+    studies = typer.main.get_command(app).commands["study"].commands  # type: ignore[attr-defined]
+    blocks = re.findall(r"<!-- study (\S+).*? -->\n(.*?)<!-- end study -->", page, re.DOTALL)
+    assert {name for name, _ in blocks} >= {"int-ext", "examples", "histogram", "difficulty"}
+    for name, content in blocks:
+        assert name in studies
+        figures = re.findall(r"\]\((figures/[^)]+)\)", content)
+        assert figures, f"{name} was not run: python tools/make_study_docs.py"
+        for figure in figures:
+            assert (PROJECT / "docs" / figure).is_file(), figure

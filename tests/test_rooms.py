@@ -19,11 +19,23 @@ FLOORS: list[set[str]] = [
     {"bottlenecks"},
     {"evaluation"},
     {"heads", "reports", "exporting"},
+    {"studies"},
     {"workflows"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-HEAVY = {"keras", "tensorflow", "jax", "torch", "ray", "scipy", "sklearn", "matplotlib", "pyarrow"}
+HEAVY = {
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "ray",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "pyarrow",
+    "jinja2",
+}
 
 
 def modules() -> list[Path]:
@@ -80,7 +92,8 @@ def test_only_the_console_prints() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["runs"], ["eval"], ["cache", "info"], ["train", "--help"]]
+    "arguments",
+    [["--help"], ["runs"], ["classes"], ["eval"], ["cache", "info"], ["train", "--help"]],
 )
 def test_commands_without_a_network_import_no_engine(arguments: list[str], tmp_path: Path) -> None:
     """`runpy` runs the command; then the modules that it imported are looked at."""

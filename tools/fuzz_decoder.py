@@ -11,9 +11,11 @@ number, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -26,6 +28,7 @@ from fuzz.cases import kind_of, make_case, try_case
 
 _NO_MEMORY = "not enough memory"
 _REPORT_EVERY = 200  # cases
+_STUCK = 15.0  # times the limit on processor time: then the case is waiting, not working
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--memory-mb", type=int, default=3000, help="RLIMIT_AS of a process")
-    parser.add_argument("--timeout", type=float, default=20, help="seconds that a case may take")
+    parser.add_argument("--timeout", type=float, default=20, help="processor seconds of a case")
     parser.add_argument("--formats", default="", help="such as tiff,heic (default: all)")
     parser.add_argument("--case", type=int, help="try one case, and write its input to a file")
     flags = parser.parse_args()
@@ -88,10 +91,11 @@ def fuzz(options: Options) -> Tally:
     tally = Tally()
     until = time.monotonic() + options.seconds
     lanes = [_Lane(options, number) for number in range(options.workers)]
-    while time.monotonic() < until:
-        for lane in lanes:
-            lane.look(tally)
-        time.sleep(0.05)
+    with contextlib.suppress(KeyboardInterrupt):  # enough is enough: show what came of it
+        while time.monotonic() < until:
+            for lane in lanes:
+                lane.look(tally)
+            time.sleep(0.05)
     for lane in lanes:
         lane.stop(tally)
     return tally
@@ -117,15 +121,17 @@ class _Lane:
     def look(self, tally: Tally) -> None:
         """Take what was reported; replace a process that died or hangs."""
         self._receive(tally)
-        number = int(self._current.value)
+        now, number = time.monotonic(), int(self._current.value)
         if number != self._seen:
-            self._seen, self._since = number, time.monotonic()
+            self._seen, self._since = number, now
         if not self._process.is_alive():
             code = self._process.exitcode
-            self._replace(tally, f"the process died, exit code {code}")
-        elif time.monotonic() - self._since > self._options.timeout:
+            limit = f"took more than {self._options.timeout:g} s of processor time"
+            died = f"the process died, exit code {code}"
+            self._replace(tally, limit if code == -signal.SIGPROF else died)
+        elif now - self._since > _STUCK * self._options.timeout:
             self._process.kill()
-            self._replace(tally, f"took more than {self._options.timeout:g} s")
+            self._replace(tally, "hangs")
 
     def stop(self, tally: Tally) -> None:
         """End the process; the cases since its last report are not counted."""
@@ -184,6 +190,8 @@ def _work(options: Options, first: int, current: object, reports: Connection) ->
     report, number = _Report(), first
     while True:
         current.value = number  # type: ignore[attr-defined]
+        # By processor time, for a busy machine makes no case worse; SIGPROF ends the process.
+        signal.setitimer(signal.ITIMER_PROF, options.timeout)
         _try(number, options.formats, report)
         number += options.workers
         if (number - first) // options.workers % _REPORT_EVERY == 0:

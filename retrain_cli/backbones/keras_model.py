@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.backbones.downloads import fetch_weights
+from retrain_cli.backbones.jax_forward import JaxForward, describe
 from retrain_cli.backbones.naming import find_layer
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec
@@ -36,23 +37,33 @@ class KerasModelBackbone:
         model: the Keras model.
         width: length of a bottleneck.
         input_size: (height, width) in pixels.
-        device: such as "cpu:0".
+        device: such as "cpu:0", or "gpu:0-3" where JAX shares a batch among four.
+        batches_at_once: calls that may run side by side; on JAX one travels to the device while
+            another is computed.
     """
 
-    def __init__(self, model: Any, device: str) -> None:
+    def __init__(self, model: Any, devices: Sequence[str]) -> None:
         self.model = model
-        self.device = device
+        self.device = describe(devices)
+        self._first = devices[0]
+        on_jax = load_keras().backend.backend() == "jax"
+        self._spread = JaxForward(model, devices) if on_jax else None
+        self.batches_at_once = 2 if on_jax else 1
         self.width = int(model.output_shape[-1])
         self.input_size = (int(model.input_shape[1]), int(model.input_shape[2]))
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
-        with load_keras().device(self.device):
+        if self._spread is not None:
+            return self._spread(images)
+        with load_keras().device(self._first):
             return np.asarray(self.model.predict_on_batch(images), dtype=np.float32)
 
 
-def build_keras_backbone(spec: BackboneSpec, device: str) -> KerasModelBackbone:
-    """Build a resolved spec of the table on a Keras device and load its weights.
+def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbone:
+    """Build a resolved spec of the table on Keras devices and load its weights.
+
+    Several devices share each batch, on JAX; another engine uses the first one.
 
     Raises:
         BackboneError: an unknown layer, or one without a feature map or vector.
@@ -65,14 +76,14 @@ def build_keras_backbone(spec: BackboneSpec, device: str) -> KerasModelBackbone:
             "channels_first: change image_data_format in ~/.keras/keras.json"
         )
     row = find_backbone(spec.name)
-    with keras.device(device), quiet_engine():
+    with keras.device(devices[0]), quiet_engine():
         with _building(keras, spec.precision):
             base = _build_base(row, spec)
             network = base
             if spec.layer is not None:
                 network = keras.Model(base.inputs, find_layer(base, spec.layer).output)
         _load_weights(spec, row, base, network)
-        return KerasModelBackbone(_add_preprocessing(keras, network, row.scaling, spec), device)
+        return KerasModelBackbone(_add_preprocessing(keras, network, row.scaling, spec), devices)
 
 
 @contextmanager

@@ -40,6 +40,11 @@ class LazyBackbone:
         return self._spec.runtime == "openvino"
 
     @property
+    def batches_at_once(self) -> int:
+        """How many calls may run side by side."""
+        return getattr(self.load(), "batches_at_once", 1)
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """Height and width in pixels; only a SavedModel has to be loaded to know."""
         if self._spec.input_size is not None:

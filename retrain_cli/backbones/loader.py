@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.machine import check_on_processor
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import choose_device
+from retrain_cli.engine import choose_device, choose_devices
 
 
 class Backbone(Protocol):
@@ -52,11 +52,10 @@ def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None 
 
         check_on_processor(resolved, device)
         return build_openvino_backbone(resolved, models)
-    chosen = choose_device(device)
     if resolved.is_hub:
         from retrain_cli.backbones.saved_model import build_saved_model_backbone
 
-        return build_saved_model_backbone(resolved, chosen)
+        return build_saved_model_backbone(resolved, choose_device(device))
     from retrain_cli.backbones.keras_model import build_keras_backbone
 
-    return build_keras_backbone(resolved.settled_on_keras(), chosen)
+    return build_keras_backbone(resolved.settled_on_keras(), *choose_devices(device))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,18 +21,26 @@ _MOST_IMAGES = 4
 """Images a request at most: measured, larger ones are no faster, and smaller ones share better."""
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
+_handing_over = Lock()
+"""OpenVINO's bindings deadlock where two threads pass their first arrays at the same time: each
+waits for a table that the other one fills, and for Python's own lock (seen in 2026.4)."""
+
 
 class OpenvinoBackbone:
     """A kept model, compiled for this processor; `load_backbone` makes it.
 
     A batch is cut into small requests that run side by side, as many as OpenVINO has streams. Any
-    number of images works without another compilation.
+    number of images works without another compilation. It may be called from several threads.
 
     Attributes:
         width: length of a bottleneck.
         input_size: (height, width) in pixels.
         device: "cpu:0".
+        batches_at_once: calls that keep every stream busy; one alone leaves all but one of them
+            idle while its last request runs.
     """
+
+    batches_at_once = 2
 
     def __init__(self, kept: KeptModel, precision: Precision) -> None:
         openvino = load_openvino()
@@ -40,9 +51,12 @@ class OpenvinoBackbone:
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
             }
             compiled = openvino.Core().compile_model(model, "CPU", hints)
-            self._queue = openvino.AsyncInferQueue(compiled)
-        self._queue.set_callback(_keep_result)
         self._streams = int(compiled.get_property("NUM_STREAMS"))
+        self._threads = ThreadPoolExecutor(self._streams + 1, "openvino")
+        self._tensor = openvino.Tensor
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self._streams + 1):  # one more, so that no stream waits for Python
+            self._idle.put(compiled.create_infer_request())
         height, width = list(model.input(0).partial_shape)[1:3]
         self.input_size = (height.get_length(), width.get_length())
         self.width = int(list(model.output(0).partial_shape)[-1].get_length())
@@ -50,19 +64,23 @@ class OpenvinoBackbone:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
-        vectors = np.empty((len(images), self.width), np.float32)
         rows = min(_MOST_IMAGES, -(-len(images) // self._streams)) or 1
-        for start in range(0, len(images), rows):
-            part = images[start : start + rows]
-            self._queue.start_async([part], (vectors, start), share_inputs=True)
-        self._queue.wait_all()
-        return vectors
+        starts = range(0, len(images), rows)
+        parts = self._threads.map(self._infer, [images[start : start + rows] for start in starts])
+        return np.concatenate([np.empty((0, self.width), np.float32), *parts])
 
-
-def _keep_result(request: Any, place: tuple[NDArray[np.float32], int]) -> None:
-    vectors, start = place
-    result = request.get_output_tensor().data
-    vectors[start : start + len(result)] = result
+    def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        request = self._idle.get()
+        try:
+            with _handing_over:
+                pixels = np.ascontiguousarray(images)
+                request.set_input_tensor(self._tensor(pixels, shared_memory=True))
+            request.start_async()
+            request.wait()
+            with _handing_over:
+                return np.array(request.get_output_tensor().data, np.float32)
+        finally:
+            self._idle.put(request)
 
 
 def build_openvino_backbone(spec: BackboneSpec, models: Path | None) -> OpenvinoBackbone:

@@ -7,6 +7,7 @@ installed Keras. To add a backbone, add a row.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -52,6 +53,11 @@ class PublishedWeights:
     def file_name(self) -> str:
         """Name of the file, in the URL and in Keras's own folder."""
         return PurePosixPath(self.url).name
+
+    @property
+    def with_top(self) -> PublishedWeights:
+        """The same weights with the classifier on top; no hash is kept of that file."""
+        return PublishedWeights(re.sub(r"_no_?top(_v2)?(?=\.h5$)", "", self.url), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,12 @@ class StoredWeights:
 
 
 @contextmanager
-def open_weights(path: Path) -> Iterator[StoredWeights]:
+def open_weights(path: Path, flag: str = "--weights") -> Iterator[StoredWeights]:
     """Open a weights file of any of the three formats; its arrays can be read within the block.
+
+    Args:
+        path: the file.
+        flag: the option that named it, for messages.
 
     Raises:
         WeightsError: it is none of them, or damaged.
@@ -64,7 +68,7 @@ def open_weights(path: Path) -> Iterator[StoredWeights]:
             yield _read_layout(file)
     except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"--weights takes an intact Keras file (.weights.h5, .keras or legacy .h5), and {path} "
+            f"{flag} takes an intact Keras file (.weights.h5, .keras or legacy .h5), and {path} "
             f"is none ({reason_of(error)}): save or download it again"
         ) from error
 

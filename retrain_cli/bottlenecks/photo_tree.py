@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.reader import content_digest
+from retrain_cli.bottlenecks.reader import content_digest, read_file
 from retrain_cli.bottlenecks.scan import is_unchanged
 from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.errors import ImageError
 from retrain_cli.images.folders import FoundFolder
 from retrain_cli.images.formats import looks_like_image_name
 
@@ -38,11 +39,11 @@ class PhotoTree:
 
     def share_in(self, store: BottleneckStore) -> float:
         """Share of the photos that a cache holds, 0 to 1; by a sample for files not known yet."""
-        known, new = self._known.values(), self._new
+        known, new = self._photos.known, self._photos.new
         total = len(known) + len(new)
         if not total:
             return 0.0
-        held = _count(known, store)
+        held = _count(known.values(), store)
         if new:
             sample = list(self._sample)
             held += round(len(new) * _count(sample, store) / max(1, len(sample)))
@@ -53,46 +54,51 @@ class PhotoTree:
 
         Files that are not known yet are read for it.
         """
-        places = {digest: path for path, digest in self._known.items()}
-        places.update((digest, path) for path, digest in _digests(self._new))
+        places = {digest: path for path, digest in self._photos.known.items()}
+        places.update((digest, path) for path, digest in self._digests(self._photos.new))
         queue = list(places.items())
         heapq.heapify(queue)
         while queue:
-            yield heapq.heappop(queue)[1]
-
-    @cached_property
-    def _known(self) -> dict[Path, bytes]:
-        return {path: digest for path, digest in self._files if digest is not None}
-
-    @cached_property
-    def _new(self) -> list[Path]:
-        return [path for path, digest in self._files if digest is None]
+            yield self.root / heapq.heappop(queue)[1]
 
     @cached_property
     def _sample(self) -> list[bytes]:
-        step = -(-len(self._new) // _SAMPLE)
-        return [digest for _, digest in _digests(self._new[::step])]
+        new = self._photos.new
+        return [digest for _, digest in self._digests(new[:: -(-len(new) // _SAMPLE)])]
+
+    def _digests(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for path in paths:
+            with suppress(OSError, ImageError):
+                yield path, content_digest(read_file(self.root / path))
 
     @cached_property
-    def _files(self) -> list[tuple[Path, bytes | None]]:
-        """Images, and what is named like one; without a digest where it is new or changed."""
-        files: list[tuple[Path, bytes | None]] = []
+    def _photos(self) -> _Photos:
+        photos = _Photos()
         for folder in self.folders:
-            known = self.index.folder(self.dataset, folder.path)
+            records = self.index.folder(self.dataset, folder.path)
             for file in folder.files:
-                path = self.root / folder.path / file.name
-                if not is_unchanged(file, known):
+                path = f"{folder.path}/{file.name}"
+                if not is_unchanged(file, records):
                     if looks_like_image_name(file.name):
-                        files.append((path, None))
-                elif known[file.name].problem is None and known[file.name].digest is not None:
-                    files.append((path, known[file.name].digest))
-        return files
+                        photos.new.append(path)
+                    continue
+                record = records[file.name]
+                if record.problem is None and record.digest is not None:
+                    photos.known[path] = record.digest
+        return photos
 
 
-def _digests(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
-    for path in paths:
-        with suppress(OSError):
-            yield path, content_digest(path.read_bytes())
+@dataclass(frozen=True)
+class _Photos:
+    """Paths relative to the root; as strings, for there may be a million of them.
+
+    Attributes:
+        known: unchanged images, with their digests.
+        new: files that are named like images and are new or changed.
+    """
+
+    known: dict[str, bytes] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
 
 
 def _count(digests: Iterable[bytes], store: BottleneckStore) -> int:

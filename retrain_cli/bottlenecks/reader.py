@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from retrain_cli.bottlenecks.batching import Pixels
 from retrain_cli.errors import ImageError
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
 
 DIGEST_BYTES = 16
+
+MAX_FILE_BYTES = 1 << 30
+"""Larger files are refused: no photo is, and the memory of all readers has to hold them."""
+
+_PIECE_BYTES = 1 << 24
 
 Decoder = Callable[[bytes], Pixels]
 
@@ -72,10 +80,50 @@ def _read_image_bytes(path: Path) -> bytes | None:
 
     The head is read first, so that a video among the photos is not read through.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         head = file.read(HEAD_BYTES)
         if sniff_format(head) is not None:
-            return head + file.read()
+            return head + _rest(file, MAX_FILE_BYTES - len(head))
     if not looks_like_image_name(path.name):
         return None
     raise ImageError("0 bytes" if not head else "not an image, in spite of its name")
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of a file that should be an image.
+
+    Raises:
+        OSError: it cannot be read.
+        ImageError: it is no file, or too large for an image.
+    """
+    with _open(path) as file:
+        return _rest(file, MAX_FILE_BYTES)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file or a pipe; a pipe that nobody writes to is an empty one, and nothing hangs."""
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - Path.open has no opener
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISFIFO(mode):
+        os.set_blocking(file.fileno(), True)
+    elif not stat.S_ISREG(mode):
+        file.close()
+        raise ImageError("not a file")
+    return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no such pipes
+
+
+def _rest(file: BinaryIO, limit: int) -> bytes:
+    """What is left of a file, in pieces: a pipe may never end, and a file may grow."""
+    pieces: list[bytes] = []
+    if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+        limit = 0
+    while limit > 0 and (piece := file.read(_PIECE_BYTES)):
+        pieces.append(piece)
+        limit -= len(piece)
+    if limit <= 0:
+        raise ImageError(f"more than {MAX_FILE_BYTES >> 20} MiB, the limit for an image file")
+    return b"".join(pieces)

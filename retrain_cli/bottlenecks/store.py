@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.database import connect, translated_errors
+from retrain_cli.bottlenecks.mapped import aligned_matrix
 from retrain_cli.errors import CacheError, DamagedFileError
 
 _SCHEMA = """
@@ -31,6 +32,9 @@ CREATE TABLE bottlenecks (
 )
 """
 _CHUNK = 500  # bound variables of one statement; SQLite's oldest limit is 999
+_SCAN_SHARE = 0.5
+"""Of the rows; reading all in the order of the file is faster than looking up more than that."""
+
 VECTOR_TYPE = np.dtype("<f4")
 
 
@@ -160,36 +164,54 @@ class BottleneckStore:
             found.update(row[0] for row in rows)
         return found
 
-    def read(self, digests: Sequence[bytes]) -> NDArray[np.float32]:
+    def read(
+        self, digests: Sequence[bytes], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """The vectors of `digests`, in their order, `(n, width) float32`.
+
+        Args:
+            digests: whose vectors; a digest may come several times.
+            out: array of that shape to fill, such as a memory-mapped one; None for a new one.
 
         Raises:
             CacheError: one of them is not cached, or its row is damaged.
         """
-        matrix = np.empty((len(digests), self.width or 0), np.float32)
-        positions: dict[bytes, list[int]] = {}
-        for position, digest in enumerate(digests):
-            positions.setdefault(digest, []).append(position)
-        for digest, vector in self._rows(positions):
-            matrix[positions.pop(digest)] = vector
-        if positions:
+        matrix = aligned_matrix(len(digests), self.width or 0) if out is None else out
+        first: dict[bytes, int] = {}
+        copies = [
+            (place, first[digest])
+            for place, digest in enumerate(digests)
+            if first.setdefault(digest, place) != place
+        ]
+        for digest, blob, checksum in self._rows(first):
+            place = first.pop(digest, None)
+            if place is None:
+                continue  # a scan comes upon rows that nobody asked for
+            if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
+                raise CacheError(
+                    f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
+                    "verify --repair` removes it, `retrain bottlenecks` computes it again"
+                )
+            matrix[place] = np.frombuffer(blob, VECTOR_TYPE)
+        if first:
             raise CacheError(
-                f"{len(positions)} image(s) have no bottleneck in {self.path.name}: run "
+                f"{len(first)} image(s) have no bottleneck in {self.path.name}: run "
                 "`retrain bottlenecks` again; what is cached is not computed twice"
             )
+        for place, original in copies:
+            matrix[place] = matrix[original]
         return matrix
 
-    def _rows(self, digests: Iterable[bytes]) -> Iterator[tuple[bytes, NDArray[np.float32]]]:
+    def _rows(self, digests: Collection[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
+        """Rows as stored: of these images only, or all where that is faster."""
+        if len(digests) > _SCAN_SHARE * len(self):
+            with self._lock:
+                yield from self.scan()
+            return
         # Sorted like the index, so that neighbouring index pages are read once.
         for chunk in _chunks(sorted(digests)):
             sql = f"SELECT digest, vector, checksum FROM bottlenecks WHERE {_digest_in(chunk)}"
-            for digest, blob, checksum in self._query(sql, chunk):
-                if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
-                    raise CacheError(
-                        f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
-                        "verify --repair` removes it, `retrain bottlenecks` computes it again"
-                    )
-                yield digest, np.frombuffer(blob, VECTOR_TYPE)
+            yield from self._query(sql, chunk)
 
     def digests(self) -> Iterator[bytes]:
         """The digests of all cached images."""

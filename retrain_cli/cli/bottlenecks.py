@@ -12,7 +12,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 
 if TYPE_CHECKING:
-    from retrain_cli.bottlenecks.extract import ExtractionCounts
+    from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 
 
 def bottlenecks(
@@ -100,6 +100,7 @@ def bottlenecks(
     from retrain_cli.backbones.spec import BackboneSpec
     from retrain_cli.bottlenecks.extract import ExtractionSettings
     from retrain_cli.cli import bottlenecks_view as view
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
     from retrain_cli.workflows.plan import plan_bottlenecks
 
@@ -123,10 +124,10 @@ def bottlenecks(
     )
     workspace = workspace_of(ctx)
     if plan:
-        with console.progress("reading") as update:
+        with console.progress("reading") as update, quiet_engine():
             view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), json)
         return
-    with console.progress("bottlenecks") as update:
+    with console.progress("bottlenecks") as update, quiet_engine():
         summary = fill_cache(request, workspace, extraction_step(update), on_look=looking(update))
     view.show_summary(summary, json)
 
@@ -142,6 +143,9 @@ def extraction_step(
     """Progress of an extraction as a step of the progress bar."""
 
     def on_progress(counts: ExtractionCounts) -> None:
+        if counts.stage:
+            update(console.Step(0, 0, counts.stage))
+            return
         rate = counts.images_per_second
         bad = f"{len(counts.bad)} bad" if counts.bad else ""
         parts = [f"{rate:.1f} img/s" if rate else "", bad]

@@ -6,6 +6,7 @@ from typing import Any
 
 from retrain_cli.cli import console
 from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.workflows.advice import faster_next_time
 from retrain_cli.workflows.bottleneck_summary import BottleneckSummary, ClassRow
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workflows.plan import Plan
@@ -130,6 +131,8 @@ def _warn(summary: BottleneckSummary) -> None:
             f"{summary.near_duplicates.groups:,} group(s) of near duplicates, "
             f"{summary.near_duplicates.photos:,} photos in all, each group in one split"
         )
+    if advice := faster_next_time(summary):
+        console.note(advice)
     spec = summary.used.backbone
     if summary.used.source_classes == "imagenet" and spec.weights_file is not None:
         console.note(

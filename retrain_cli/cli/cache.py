@@ -106,18 +106,26 @@ def gc(
 ) -> None:
     """Remove bottlenecks of photos that no known image folder holds any more.
 
-    Folders are known as they were when `retrain bottlenecks` last looked.
+    Folders are known as they were when `retrain bottlenecks` last looked. Converted networks that
+    no cache and no run uses go, too.
     """
     from retrain_cli.workflows.cache import collect_garbage
+    from retrain_cli.workflows.unused_models import remove_unused_models
 
-    checks = collect_garbage(workspace_of(ctx), dry_run=dry_run)
+    workspace = workspace_of(ctx)
+    checks = collect_garbage(workspace, dry_run=dry_run)
+    models = remove_unused_models(workspace, dry_run=dry_run)
     if json:
-        console.document([check.to_dict() for check in checks])
+        networks = [{"name": model.name, "bytes": model.bytes} for model in models]
+        console.document({"caches": [check.to_dict() for check in checks], "networks": networks})
         return
     _note_if_none(checks)
     for check in checks:
         verb = "would be removed" if dry_run else "removed"
         console.line(f"{check.name}: {check.removed:,} {verb}, {check.bottlenecks:,} in the cache")
+    for model in models:
+        verb = "would be removed" if dry_run else "removed"
+        console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
 
 
 @app.command()

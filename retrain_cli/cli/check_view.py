@@ -8,6 +8,7 @@ from typing import Any
 from retrain_cli.cli import console
 from retrain_cli.images.move_journal import Journal
 from retrain_cli.images.moves import MoveScript, write_script
+from retrain_cli.reports.text import printable
 from retrain_cli.workflows.check import CheckReport
 from retrain_cli.workflows.duplicates import DuplicateGroup
 
@@ -87,7 +88,7 @@ def show_moves(journal: Journal, as_json: bool, *, undone: bool) -> None:
         console.document({"undone": undone, "moves": rows})
     else:
         for move in moves:
-            source, target = console.printable(move.source), console.printable(move.target)
+            source, target = printable(move.source), printable(move.target)
             console.line(f"{source} -> {target}")
     again = "nothing is computed twice: retrain bottlenecks IMAGE_DIR, then retrain train"
     if undone:

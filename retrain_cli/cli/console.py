@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
@@ -137,14 +138,6 @@ def _print_plain(content: Table) -> None:
         line("  ".join(cells).rstrip())
 
 
-def printable(text: str) -> str:
-    """The text with control characters and stray bytes made visible, for a table or a message."""
-    if text.isprintable():
-        return text
-    shown = (c if c.isprintable() else c.encode("unicode_escape", "surrogatepass") for c in text)
-    return "".join(c if isinstance(c, str) else c.decode("ascii") for c in shown)
-
-
 # -- standard error: the story -------------------------------------------------------------------
 
 
@@ -180,7 +173,10 @@ def trace() -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """Where a piece of work stands: `done` of `total`, and a few words more."""
+    """Where a piece of work stands: `done` of `total`, and a few words more.
+
+    A `total` of 0 means what comes before the counting; its words are told at once.
+    """
 
     done: int
     total: int
@@ -219,7 +215,7 @@ def _bar(title: str) -> Iterator[Callable[[Step], None]]:
     with Progress(*columns, console=_stderr(), transient=True) as bars:
         task = bars.add_task(title, total=None, detail="")
         yield lambda step: bars.update(
-            task, completed=step.done, total=step.total, detail=step.detail
+            task, completed=step.done, total=step.total or None, detail=step.detail
         )
 
 
@@ -227,8 +223,11 @@ def _occasional_lines(title: str) -> Callable[[Step], None]:
     started = last = time.monotonic()
 
     def update(step: Step) -> None:
-        nonlocal last
+        nonlocal started, last
         now = time.monotonic()
+        if not step.total and step.detail:
+            note(f"{title}: {step.detail}")
+            started = last = now
         if now - last < _SECONDS_BETWEEN_LINES or not step.done:
             return
         last = now

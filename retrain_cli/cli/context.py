@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import typer
 
 from retrain_cli.errors import ConfigError
 from retrain_cli.workspace import Workspace
+
+_BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 
 
 def workspace_of(ctx: typer.Context) -> Workspace:
@@ -22,6 +26,20 @@ def comma_separated(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def byte_count(text: str | None, flag: str) -> int | None:
+    """`500M`, `2G` or `1.5 GB` as a number of bytes, in steps of 1024; None stays None.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if text is None:
+        return None
+    match = _BYTES.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"{flag} takes an amount of memory such as 500M or 2G, not {text!r}")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+
+
 def numbers(text: str, flag: str) -> tuple[int, ...]:
     """`3,5` as numbers.
 
@@ -32,3 +50,14 @@ def numbers(text: str, flag: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise ConfigError(f"{flag} takes whole numbers such as 3,5, not {text!r}") from error
+
+
+def at_most_one(flags: dict[str, bool]) -> None:
+    """Refuse flags that exclude each other.
+
+    Raises:
+        ConfigError: more than one of them is given.
+    """
+    given = [flag for flag, is_given in flags.items() if is_given]
+    if len(given) > 1:
+        raise ConfigError(f"choose one of {' and '.join(given)}, not {len(given)} of them")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from retrain_cli.cli import console
-from retrain_cli.cli.context import numbers, workspace_of
+from retrain_cli.cli.context import at_most_one, numbers, workspace_of
 from retrain_cli.errors import ConfigError
 
 
@@ -35,13 +35,34 @@ def evaluate(
             "pipe.",
         ),
     ] = False,
+    confused: Annotated[
+        bool, typer.Option("--confused", help="Print the most confused pairs of classes instead.")
+    ] = False,
     coverage: Annotated[
         bool,
-        typer.Option("--coverage", help="Print accuracy against coverage instead: the surest."),
+        typer.Option(
+            "--coverage", help="Print instead how accurate the surest answers are, by their share."
+        ),
     ] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write the histogram to this .png, .svg or .pdf file.")
+    positive: Annotated[
+        str | None,
+        typer.Option(help="With two classes: the positive one (default: the second by name)."),
     ] = None,
+    calibrate: Annotated[
+        bool | None,
+        typer.Option(
+            "--calibrate/--no-calibrate",
+            help="Fit the scores to validation (temperature scaling) and keep that with the run: "
+            "label and eval use it from then on; --no-calibrate undoes it.",
+            show_default=False,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture to this .png, .svg or .pdf file.")
+    ] = None,
+    chart: Annotated[
+        str, typer.Option(help="Which picture: histogram, roc, pr, reliability or confusion.")
+    ] = "histogram",
     assert_top1: Annotated[
         float | None, typer.Option(help="Exit with 4 where top-1 is below this, such as 0.9.")
     ] = None,
@@ -51,37 +72,65 @@ def evaluate(
     """Show how good a run is, overall and for each class.
 
     INT top-1 and EXT top-1 are the means of the per-class accuracies over the classes that the
-    backbone's pre-training knew, and over the new ones. The table shows the worst classes first.
+    backbone's pre-training knew, and over the new ones. The table shows the worst classes first;
+    top-1 is the recall of a class.
     """
+    from retrain_cli.cli import eval_lists as lists
     from retrain_cli.cli import eval_view as view
+    from retrain_cli.cli.coverage_view import show_coverage
     from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 
-    _at_most_one("--csv", csv, "--json", json)
-    _at_most_one("--confusion", confusion, "--misclassified", misclassified)
+    form = _form(csv, json)
+    instead = {
+        "--confusion": confusion,
+        "--misclassified": misclassified,
+        "--confused": confused,
+        "--coverage": coverage,
+    }
+    at_most_one(instead)
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
+    if calibrate is not None:
+        _calibrate(ctx, run, calibrate, form)
+        return
     ks = ((5,) if top5 else ()) + (numbers(top_k, "--top-k") if top_k else ())
-    evaluation = evaluate(EvalRequest(run, split, (1, *ks)), workspace_of(ctx))
-    if plot is not None:
-        from retrain_cli.reports.histogram import plot_histogram
+    request = EvalRequest(run, split, (1, *ks), positive)
+    with console.progress("scores") as update:
+        evaluation = evaluate(
+            request, workspace_of(ctx), lambda done, total: update(console.Step(done, total))
+        )
+        if plot is not None:
+            from retrain_cli.workflows.charts import plot_chart
 
-        plot_histogram(evaluation.result, plot)
-        console.note(f"wrote {plot}")
-    form = "json" if json else "csv" if csv else "text"
+            plot_chart(evaluation, chart, plot)
+            console.note(f"wrote {plot}")
+        if not any(instead.values()):
+            view.prepare(evaluation, form)
     if coverage:
-        from retrain_cli.cli.coverage_view import show_coverage
-
         show_coverage(evaluation, form)
     elif confusion:
-        view.show_confusion(evaluation, form)
+        lists.show_confusion(evaluation, form)
     elif misclassified:
-        view.show_misclassified(evaluation, form)
+        lists.show_misclassified(evaluation, form)
+    elif confused:
+        lists.show_confused(evaluation, form)
     else:
         view.show_evaluation(evaluation, form)
     if assert_top1 is not None:
         evaluation.assert_top1(assert_top1)
 
 
-def _at_most_one(first: str, is_first: bool, second: str, is_second: bool) -> None:
-    if is_first and is_second:
-        raise ConfigError(f"choose one of {first} and {second}, not both")
+def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: str) -> None:
+    from retrain_cli.cli.calibration_view import show_calibration
+    from retrain_cli.workflows.calibrate import calibrate, remove_calibration
+
+    if wanted:
+        show_calibration(calibrate(run, workspace_of(ctx)), form)
+    else:
+        undone = remove_calibration(run, workspace_of(ctx))
+        console.note(f"the scores of run {undone.name} are as trained again")
+
+
+def _form(csv: bool, json: bool) -> str:
+    at_most_one({"--csv": csv, "--json": json})
+    return "json" if json else "csv" if csv else "text"

@@ -2,70 +2,48 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Iterable, Sequence
 from typing import Any
 
-from retrain_cli.cli import console
+from retrain_cli.cli import console, tables
+from retrain_cli.evaluation.curves import Curves
 from retrain_cli.evaluation.intervals import Estimate
+from retrain_cli.evaluation.rank_counts import RankCounts
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
+from retrain_cli.evaluation.two_classes import TwoClassTable
 from retrain_cli.workflows.evaluate import Evaluation
 
 _BAR_WIDTH = 40
+_MOST_ROWS = 200
+_FEW_SCORES = 10_000_000
+"""Curves of more scores than this take a while; the readable output leaves them out."""
+_GAP_TO_MENTION = 0.05
 _NOT_DEFINED = "n/a"
+
+
+def prepare(evaluation: Evaluation, form: str) -> None:
+    """Compute what takes time, while progress is shown."""
+    if form != "text" or evaluation.n_scores <= _FEW_SCORES:
+        _ = evaluation.curves_or_reason
 
 
 def show_evaluation(evaluation: Evaluation, form: str) -> None:
     """The figures, the per-class table, the histogram."""
     result = evaluation.result
     if form == "json":
-        console.document({"run": evaluation.run.name, **result.to_dict()})
+        console.document(evaluation.to_dict())
     elif form == "csv":
-        _write_csv(_class_columns(result), _class_rows(result, _plain_share))
+        _show_csv(evaluation)
     else:
         console.styled(_headline(evaluation))
         console.table(_figures(result))
-        console.table(_class_table(result))
+        console.table(_averages(result))
+        if evaluation.two_classes:
+            _show_two_classes(evaluation.two_classes)
+        console.table(_scores(evaluation))
+        _show_classes(result)
         _show_histogram(result)
-
-
-def show_confusion(evaluation: Evaluation, form: str) -> None:
-    """The confusion matrix: a row for each true class, a column for each predicted one."""
-    names = evaluation.result.class_names
-    matrix = evaluation.result.confusion().tolist()
-    if form == "json":
-        console.document({"run": evaluation.run.name, "classes": names, "confusion": matrix})
-        return
-    rows = [[name, *map(str, counts)] for name, counts in zip(names, matrix, strict=True)]
-    if form == "csv":
-        _write_csv(["true", *names], rows)
-        return
-    header = [str(number) for number in range(1, len(names) + 1)]
-    numbered = [
-        [f"{number} {row[0]}", *("·" if cell == "0" else cell for cell in row[1:])]
-        for number, row in enumerate(rows, start=1)
-    ]
-    columns = ["true \\ predicted", *header]
-    console.table(console.Table(columns, numbered, right=range(1, len(columns))))
-
-
-def show_misclassified(evaluation: Evaluation, form: str) -> None:
-    """The mistakes, the surest first; bare tab-separated lines in a pipe."""
-    columns = ("path", "true", "predicted", "score")
-    mistakes = evaluation.misclassified()
-    if form == "json":
-        console.document([vars(mistake) for mistake in mistakes])
-        return
-    rows = [[m.path, m.true, m.predicted, f"{m.score:.4f}"] for m in mistakes]
-    if form == "csv":
-        _write_csv(columns, rows)
-    elif sys.stdout.isatty():
-        console.table(console.Table(columns, rows, right=(3,)))
-    else:
-        for row in rows:
-            console.line("\t".join(row))
+        _advise(evaluation)
 
 
 def _headline(evaluation: Evaluation) -> str:
@@ -94,6 +72,105 @@ def _figures(result: EvalResult) -> console.Table:
     return console.Table(columns, rows, right=range(1, 7))
 
 
+def _averages(result: EvalResult) -> console.Table:
+    """Averages of precision, recall and F1; micro is top-1 in all three."""
+    interval = "95% CI"
+    columns = ("average", "precision", interval, "recall", interval, "F1", interval)
+    rows = [
+        [name, *(cell for part in vars(average).values() for cell in _share_and_interval(part))]
+        for name, average in vars(result.averages).items()
+    ]
+    return console.Table(columns, rows, right=range(1, 7))
+
+
+def _show_two_classes(table: TwoClassTable) -> None:
+    rows = [
+        [f"true {table.positive}", str(table.tp), str(table.fn)],
+        [f"true {table.negative}", str(table.fp), str(table.tn)],
+    ]
+    columns = (f"positive: {table.positive}", f"as {table.positive}", f"as {table.negative}")
+    console.table(console.Table(columns, rows, right=(1, 2)))
+    shares = {
+        "sensitivity": table.sensitivity,
+        "specificity": table.specificity,
+        "positive predictive value": table.positive_predictive_value,
+        "negative predictive value": table.negative_predictive_value,
+    }
+    rows = [[name, *_share_and_interval(share)] for name, share in shares.items()]
+    console.table(console.Table(("", "", "95% CI"), rows, right=(1, 2)))
+
+
+def _curves(evaluation: Evaluation) -> Curves | None:
+    """The curves; None where the scores for them are not to be had."""
+    found = evaluation.curves_or_reason
+    if isinstance(found, Curves):
+        return found
+    console.note(f"no ROC or precision-recall curves: {found}")
+    return None
+
+
+def _scores(evaluation: Evaluation) -> console.Table:
+    """What the scores are worth: areas under curves, log loss, calibration."""
+    rows: list[list[str]] = []
+    if evaluation.n_scores > _FEW_SCORES:
+        rows.append(["ROC AUC: many scores, see --json or --chart roc", _NOT_DEFINED, ""])
+    elif curves := _curves(evaluation):
+        rows += [
+            ["ROC AUC, one class against the rest, mean", *_number(curves.macro_auc)],
+            ["ROC AUC, all classes together (micro)", *_number(curves.micro_auc)],
+            ["average precision, mean", _plain(curves.macro_average_precision), ""],
+        ]
+    if reliability := evaluation.result.reliability:
+        rows += [
+            ["log loss", *_number(reliability.log_loss)],
+            ["expected calibration error", _percent(reliability.expected_calibration_error), ""],
+        ]
+    calibration = evaluation.run.calibration
+    kind = f"calibrated, temperature {calibration.temperature:.3f}" if calibration else "as trained"
+    return console.Table((f"scores ({kind})", "", "95% CI"), rows, right=(1, 2))
+
+
+def _advise(evaluation: Evaluation) -> None:
+    """Say in words when scores do not mean what they say, and what to do about it."""
+    reliability = evaluation.result.reliability
+    if reliability is None or evaluation.run.calibration or not reliability.total:
+        return
+    gap = float(reliability.confidence.sum() - reliability.right.sum()) / reliability.total
+    if abs(gap) >= _GAP_TO_MENTION:
+        word = "high" if gap > 0 else "low"
+        console.note(
+            f"scores are {abs(gap) * 100:.0f} points too {word} on average: "
+            "`retrain eval --calibrate` mends that"
+        )
+
+
+def _number(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None:
+        return (_NOT_DEFINED, "")
+    return (_plain(estimate.value), f"{_plain(estimate.low)}-{_plain(estimate.high)}")
+
+
+def _plain(value: float | None) -> str:
+    """Three digits; what is not quite 1 does not look so."""
+    if value is None:
+        return _NOT_DEFINED
+    return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def _show_csv(evaluation: Evaluation) -> None:
+    result, curves = evaluation.result, _curves(evaluation)
+    columns = [*_class_columns(result), "AUC", "average precision"]
+    rows = _class_rows(result, _plain_share)
+    for cells, row in zip(rows, result.classes, strict=True):
+        curve = curves.classes[row.index] if curves else None
+        cells += [_plain_share(value) for value in _areas(curve)]
+    tables.csv_table(columns, rows)
+
+
+def _areas(curve: RankCounts | None) -> tuple[float | None, float | None]:
+    return (curve.auc, curve.average_precision) if curve else (None, None)
+
+
 def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return (_NOT_DEFINED, "")
@@ -102,7 +179,16 @@ def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
 
 def _class_columns(result: EvalResult) -> list[str]:
     shares = [f"top-{k}" for k in result.ks]
-    return ["class", "INT/EXT", "images", *shares, "most often taken for", "times"]
+    return [
+        "class",
+        "INT/EXT",
+        "images",
+        *shares,
+        "precision",
+        "F1",
+        "most often taken for",
+        "times",
+    ]
 
 
 def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
@@ -111,7 +197,7 @@ def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
             row.class_name,
             row.origin or _NOT_DEFINED,
             str(row.n_images),
-            *(share(value) for value in row.top),
+            *(share(value) for value in (*row.top, row.precision, row.f1)),
             row.confused_with or "",
             str(row.confused_count or ""),
         ]
@@ -119,10 +205,15 @@ def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
     ]
 
 
-def _class_table(result: EvalResult) -> console.Table:
+def _show_classes(result: EvalResult) -> None:
+    """The per-class table; on a terminal the worst classes only, where there are very many."""
     columns = _class_columns(result)
-    numeric = (*range(2, 3 + len(result.ks)), len(columns) - 1)
-    return console.Table(columns, _class_rows(result, _percent), right=numeric)
+    rows = _class_rows(result, _percent)
+    numeric = (*range(2, 5 + len(result.ks)), len(columns) - 1)
+    shown = rows[:_MOST_ROWS] if sys.stdout.isatty() else rows
+    console.table(console.Table(columns, shown, right=numeric))
+    if len(shown) < len(rows):
+        console.note(f"and {len(rows) - len(shown):,} better classes: --csv prints them all")
 
 
 def _percent(value: float | None) -> str:
@@ -157,11 +248,3 @@ def _bar(first: int, second: int, longest: int) -> str:
     end = round((first + second) / longest * _BAR_WIDTH)
     middle = round(first / longest * _BAR_WIDTH)
     return f"[blue]{'█' * middle}[/][yellow]{'▒' * (end - middle)}[/]"
-
-
-def _write_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    console.line(text.getvalue(), end="")

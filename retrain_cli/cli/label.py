@@ -12,6 +12,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.sources import images_of_stdin, named_sources
 from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.reports.text import printable
 
 if TYPE_CHECKING:
     from retrain_cli.evaluation.rejection import RejectionRule
@@ -62,13 +63,14 @@ def label(
     {"path": ..., "labels": [{"label": ..., "score": ...}]}. A file that is no good image gets
     {"path": ..., "labels": [], "error": ...} in its place.
     """
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.label import Labeller, LabelRequest
 
     sources = _sources(paths or [], null, stdin_image)
     request = LabelRequest(run, top_k, threshold, batch_size, workers, device, reject, max_error)
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
-    with Labeller(request, workspace_of(ctx)) as labeller:
+    with Labeller(request, workspace_of(ctx)) as labeller, quiet_engine():
         _tell_rule(labeller.rule)
         for image in labeller.label(sources):
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
@@ -109,18 +111,17 @@ def _print_json(image: LabelledImage) -> None:
 def _print_row(image: LabelledImage) -> None:
     from rich.markup import escape
 
-    shown = escape(console.printable(image.path))
+    shown = escape(printable(image.path))
     if image.error:
         console.styled(f"{shown}  [red]{escape(image.error)}[/]")
         return
     if image.rejected and image.best:
-        guess = escape(console.printable(image.best.label))
+        guess = escape(printable(image.best.label))
         why = f"{image.rejected}: novelty {image.novelty:.2f}, {guess} {image.best.score:.1%}"
         console.styled(f"{shown}  [yellow]unknown[/] [dim]({why})[/]")
         return
     labels = [
-        f"[{'bold' if place == 0 else 'dim'}]{escape(console.printable(label.label))}"
-        f" {label.score:.1%}[/]"
+        f"[{'bold' if place == 0 else 'dim'}]{escape(printable(label.label))} {label.score:.1%}[/]"
         for place, label in enumerate(image.labels)
     ]
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")

@@ -13,13 +13,17 @@ import typer
 from typer.core import TyperGroup
 
 from retrain_cli import __version__
-from retrain_cli.cli import cache, console, runs
+from retrain_cli.cli import cache, console, runs, study
+from retrain_cli.cli.add_class import add_class
 from retrain_cli.cli.bottlenecks import bottlenecks
 from retrain_cli.cli.check import check
+from retrain_cli.cli.classes import classes
+from retrain_cli.cli.compare import compare
 from retrain_cli.cli.demo import demo
 from retrain_cli.cli.doctor import doctor
 from retrain_cli.cli.eval import evaluate
 from retrain_cli.cli.label import label
+from retrain_cli.cli.report import report
 from retrain_cli.cli.similar import similar
 from retrain_cli.cli.train import train
 from retrain_cli.errors import RetrainError
@@ -39,7 +43,23 @@ class RetrainGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
-        order = ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor", "demo")
+        order = (
+            "bottlenecks",
+            "classes",
+            "train",
+            "add-class",
+            "eval",
+            "compare",
+            "report",
+            "label",
+            "check",
+            "similar",
+            "study",
+            "runs",
+            "cache",
+            "doctor",
+            "demo",
+        )
         names = super().list_commands(ctx)
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -132,12 +152,17 @@ def root(
 
 
 app.command(name="bottlenecks")(bottlenecks)
+app.command(name="classes")(classes)
 app.command(name="train")(train)
+app.command(name="add-class")(add_class)
 app.command(name="eval")(evaluate)
+app.command(name="compare")(compare)
+app.command(name="report")(report)
 app.command(name="label")(label)
 app.command(name="check")(check)
 app.command(name="similar")(similar)
 app.add_typer(runs.app, name="runs")
+app.add_typer(study.app, name="study")
 app.add_typer(cache.app, name="cache")
 app.command(name="doctor")(doctor)
 app.command(name="demo")(demo)

@@ -108,6 +108,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "folder": str(run.folder),
         "metrics": dict(run.metrics),
         **run.info.to_dict(),
+        "calibration": run.calibration and run.calibration.to_dict(),
         "classes": list(run.labels),
     }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from retrain_cli.cli import console
-from retrain_cli.cli.context import comma_separated, workspace_of
+from retrain_cli.cli.context import byte_count, comma_separated, workspace_of
+from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -87,6 +88,29 @@ def train(
             "folder stays out."
         ),
     ] = None,
+    keep_source_classes: Annotated[
+        bool,
+        typer.Option(
+            "--keep-source-classes",
+            help="Keep the backbone's own classes beside the new ones, in one head.",
+        ),
+    ] = False,
+    top: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights file of the backbone with its own classifier, for --keep-source-classes "
+            "(default: the backbone's weights file; for imagenet weights the one that Keras "
+            "publishes)."
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory that bottlenecks may take, such as 2G, before they are read from a "
+            "temporary file (default: half of what is available).",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train a new softmax layer on the cached bottlenecks.
@@ -112,10 +136,15 @@ def train(
         eval_every=eval_every,
         patience=patience,
     ).validate()
+    if top is not None and not keep_source_classes:
+        raise ConfigError("--top goes with --keep-source-classes: add that, or leave --top out")
+    limit = byte_count(memory_limit, "--memory-limit")
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data)
-    request = TrainRequest(config, name, init_from, tensorboard, cv)
+    request = TrainRequest(
+        config, name, init_from, tensorboard, limit, cv, keep_source_classes, top
+    )
     with console.progress("training") as update:
         summary = train_run(
             request,
@@ -130,12 +159,13 @@ def train(
 
 def _fill_cache(ctx: typer.Context, data: Path) -> None:
     from retrain_cli.cli.bottlenecks import extraction_step
+    from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace)
-    with console.progress("bottlenecks") as update:
+    with console.progress("bottlenecks") as update, quiet_engine():
         summary = fill_cache(request, workspace, extraction_step(update))
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
@@ -167,6 +197,8 @@ def _show(summary: TrainingSummary, json: bool) -> None:
     if json:
         console.document(summary.to_dict())
         return
+    from retrain_cli.workflows.kept_sources import KEPT_KEY
+
     why = {
         "interrupt": ", interrupted: the best so far is kept",
         "patience": ", stopped by --patience",
@@ -185,6 +217,8 @@ def _show(summary: TrainingSummary, json: bool) -> None:
     if summary.folds is not None:
         console.table(folds_table(summary.folds))
         console.note(FOLDS_NOTE)
+    if KEPT_KEY in summary.run.info.dataset:
+        _show_kept(summary.run.info.dataset[KEPT_KEY])
     console.note(
         f"best of {summary.last_step} steps was {summary.best_step}{why}; "
         f"{summary.steps_per_second:,.0f} steps/s; next: retrain eval --top5"
@@ -213,6 +247,23 @@ def _fold_cells(mean: FoldMean | None) -> list[str]:
         return ["n/a"]
     interval = f"{100 * mean.low:.1f}-{mean.high:.1%}"
     return [f"{mean.mean:.1%}", f"{mean.sd:.1%}", interval, *map(_percent, mean.folds)]
+
+
+def _show_kept(report: dict[str, Any]) -> None:
+    console.line(
+        f"{report['classes_kept']:,} source classes kept, {report['classes_merged']:,} merged with "
+        f"classes of yours; your test photos: top-1 {_change(report, 'own')}"
+    )
+    if "source_images" in report:
+        console.line(
+            f"{report['source_images']:,} test photos of source classes that the new ones have "
+            f"never seen: top-1 {_change(report, 'source')}"
+        )
+
+
+def _change(report: dict[str, Any], side: str) -> str:
+    before, after = report[f"{side}_top1_before"], report[f"{side}_top1_after"]
+    return f"{before['value']:.1%} alone, {after['value']:.1%} joined" if before else "n/a"
 
 
 def _percent(value: float | None) -> str:

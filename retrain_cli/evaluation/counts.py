@@ -12,6 +12,8 @@ from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.images.splits import Split
 
+MOST_CLASSES_OF_A_MATRIX = 5_000
+
 
 @dataclass(frozen=True, eq=False)
 class EvalCounts:
@@ -105,7 +107,16 @@ class EvalCounts:
         )
 
     def confusion(self) -> NDArray[np.int64]:
-        """The confusion matrix, `(n_classes, n_classes) int64`: rows true, columns predicted."""
+        """The confusion matrix, `(n_classes, n_classes) int64`: rows true, columns predicted.
+
+        Raises:
+            ConfigError: more than 5,000 classes, whose matrix nobody can use.
+        """
+        if self.n_classes > MOST_CLASSES_OF_A_MATRIX:
+            raise ConfigError(
+                f"a confusion matrix has at most {MOST_CLASSES_OF_A_MATRIX:,} classes, not "
+                f"{self.n_classes:,}: --confused lists the pairs that occur"
+            )
         matrix = np.zeros((self.n_classes, self.n_classes), np.int64)
         matrix[self.pairs[:, 0], self.pairs[:, 1]] = self.pair_counts
         return matrix

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_Z = 1.959963984540054  # 97.5% quantile of the standard normal distribution
+Z = 1.959963984540054  # 97.5% quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Estimate:
 
 def wilson(share: float, n: float) -> Estimate:
     """Wilson's interval of a share seen in n trials; n need not be whole but is above 0."""
-    spread = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    centre, scale = share + _Z**2 / (2 * n), 1 + _Z**2 / n
+    spread = Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    centre, scale = share + Z**2 / (2 * n), 1 + Z**2 / n
     # Rounding may move a bound just past the share when it is 0 or 1.
     low = min(share, max(0.0, (centre - spread) / scale))
     return Estimate(share, low, max(share, min(1.0, (centre + spread) / scale)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,9 +114,7 @@ class Predictions:
             rows: the rows of `bottlenecks` to ask about.
             places: which images of this table they are, as many.
         """
-        size = max(1, _CHUNK_VALUES // max(self.n_classes, bottlenecks.shape[1]))
-        for start in range(0, len(rows), size):
-            chunk = slice(start, start + size)
+        for chunk in chunks(len(rows), max(self.n_classes, bottlenecks.shape[1])):
             self._fill(places[chunk], classifier.log_probabilities(bottlenecks[rows[chunk]]))
 
     def _fill(self, places: NDArray[np.int64], logs: NDArray[np.float32]) -> None:
@@ -182,6 +180,13 @@ def n_saved_classes(n_images: int, n_classes: int) -> int:
     return min(n_classes, max(_FEWEST_SAVED, min(fits, _MOST_SAVED)))
 
 
+def chunks(n_images: int, n_values: int) -> Iterator[slice]:
+    """Pieces of the images whose `n_values` float32 each take at most 32 MB together."""
+    size = max(1, _CHUNK_VALUES // n_values)
+    for start in range(0, n_images, size):
+        yield slice(start, min(start + size, n_images))
+
+
 def predict(
     classifier: Classifier, bottlenecks: NDArray[np.float32], images: ImageTable
 ) -> Predictions:
@@ -219,9 +224,6 @@ def list_misclassified(
     predictions: Predictions, split: Split | None, class_names: Sequence[str]
 ) -> list[Misclassified]:
     """The misclassified images of a split, those of which the head was surest first."""
-    rows = predictions.rows(split)
-    wrong = rows[predictions.rank[rows] > 1]
-    wrong = wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]
     return [
         Misclassified(
             predictions.images.paths[row],
@@ -229,5 +231,12 @@ def list_misclassified(
             class_names[predictions.top_classes[row, 0]],
             float(predictions.top_scores[row, 0]),
         )
-        for row in wrong.tolist()
+        for row in misclassified_rows(predictions, split).tolist()
     ]
+
+
+def misclassified_rows(predictions: Predictions, split: Split | None) -> NDArray[np.int64]:
+    """Rows of the misclassified images, those of which the head was surest first."""
+    rows = predictions.rows(split)
+    wrong = rows[predictions.rank[rows] > 1]
+    return wrong[np.argsort(-predictions.top_scores[wrong, 0], kind="stable")]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.evaluation.class_figures import Averages, averages, class_figures
+from retrain_cli.evaluation.confusions import ConfusedPair, confused_pairs
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
+from retrain_cli.evaluation.reliability import Reliability
+from retrain_cli.evaluation.two_classes import TwoClassTable, two_class_table
 from retrain_cli.images.origins import ClassOrigin, Origin
 
 HISTOGRAM_BINS: tuple[str, ...] = ("0%", *(f"{low}-{low + 10}%" for low in range(0, 100, 10)))
@@ -53,7 +58,11 @@ class ClassResult:
         class_name: its name.
         origin: INT, EXT, or None where the source classes are not known.
         n_images: its images in this split.
-        top: its accuracy at each of the result's `ks`; None where not defined.
+        top: its accuracy at each of the result's `ks`, top-1 being its recall; None where not
+            defined.
+        precision: share of right answers among those that name it; None where none does.
+        f1: harmonic mean of precision and recall; None without images and answers.
+        index: its place among the head's outputs.
         confused_with: the wrong class it is taken for most often; None if never.
         confused_count: how often that happens.
     """
@@ -62,6 +71,9 @@ class ClassResult:
     origin: Origin | None
     n_images: int
     top: tuple[float | None, ...]
+    precision: float | None
+    f1: float | None
+    index: int
     confused_with: str | None
     confused_count: int
 
@@ -100,6 +112,7 @@ class EvalResult:
         histogram: distribution of the per-class top-1 accuracy.
         counts: what all this was computed from.
         class_names: the class names by index.
+        reliability: log loss and calibration; None where only counts were at hand.
     """
 
     split: str
@@ -113,6 +126,7 @@ class EvalResult:
     histogram: Histogram
     counts: EvalCounts
     class_names: tuple[str, ...]
+    reliability: Reliability | None = None
 
     @property
     def ks(self) -> tuple[int, ...]:
@@ -128,9 +142,26 @@ class EvalResult:
         """The confusion matrix, `(n_classes, n_classes) int64`: rows true, columns predicted."""
         return self.counts.confusion()
 
+    @cached_property
+    def averages(self) -> Averages:
+        """Micro, macro and weighted precision, recall and F1."""
+        return averages(self.counts)
+
+    def confused_pairs(self, most: int | None = None) -> tuple[ConfusedPair, ...]:
+        """The most confused pairs, the most frequent first; all for None."""
+        return confused_pairs(self.counts, self.class_names, most)
+
+    def two_class_table(self, positive: str | None = None) -> TwoClassTable | None:
+        """The 2x2 table; see `retrain_cli.evaluation.two_classes`."""
+        return two_class_table(self.counts, self.class_names, positive)
+
     @classmethod
     def from_counts(
-        cls, counts: EvalCounts, origins: Sequence[ClassOrigin], split: str = "test"
+        cls,
+        counts: EvalCounts,
+        origins: Sequence[ClassOrigin],
+        split: str = "test",
+        reliability: Reliability | None = None,
     ) -> EvalResult:
         """Compute the figures.
 
@@ -138,6 +169,7 @@ class EvalResult:
             counts: the counts.
             origins: one entry for each class, in the order of their index.
             split: name of what was counted.
+            reliability: calibration sums of the same images.
         """
         seen = counts.n_images > 0
         is_int, is_ext = (_of_origin(origins, origin) for origin in ("INT", "EXT"))
@@ -153,6 +185,7 @@ class EvalResult:
             histogram=_histogram(counts, is_int, is_ext),
             counts=counts,
             class_names=tuple(origin.class_name for origin in origins),
+            reliability=reliability,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,6 +198,9 @@ class EvalResult:
             "int_classes": self.n_int_classes,
             "ext_classes": self.n_ext_classes,
             "top": [top.to_dict() for top in self.top],
+            "averages": self.averages.to_dict(),
+            **(self.reliability.to_dict() if self.reliability else {}),
+            "confused_pairs": [pair.to_dict() for pair in self.confused_pairs()],
             "histogram": {
                 "bins": list(HISTOGRAM_BINS),
                 "all": list(self.histogram.all),
@@ -180,6 +216,9 @@ class EvalResult:
             "origin": row.origin,
             "images": row.n_images,
             **{f"top{k}": accuracy for k, accuracy in zip(self.ks, row.top, strict=True)},
+            "precision": row.precision,
+            "recall": row.top1,
+            "f1": row.f1,
             "confused_with": row.confused_with,
             "confused_count": row.confused_count,
         }
@@ -205,7 +244,7 @@ def _top_k(
 
 
 def _class_results(counts: EvalCounts, origins: Sequence[ClassOrigin]) -> tuple[ClassResult, ...]:
-    confusions = _worst_confusions(counts)
+    confusions, figures = _worst_confusions(counts), class_figures(counts)
     rows = []
     for index, origin in enumerate(origins):
         n = int(counts.n_images[index])
@@ -215,8 +254,14 @@ def _class_results(counts: EvalCounts, origins: Sequence[ClassOrigin]) -> tuple[
             for k, hits in zip(counts.ks, counts.hits[index], strict=True)
         )
         confused_with = None if other is None else origins[other].class_name
-        rows.append(ClassResult(origin.class_name, origin.origin, n, top, confused_with, times))
+        precision, f1 = (_defined(values[index]) for values in (figures.precision, figures.f1))
+        row = (origin.class_name, origin.origin, n, top, precision, f1, index, confused_with, times)
+        rows.append(ClassResult(*row))
     return tuple(sorted(rows, key=_badness))
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _badness(row: ClassResult) -> tuple[bool, float, int, str]:

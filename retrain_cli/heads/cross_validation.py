@@ -140,6 +140,7 @@ def cross_validate(
     plan: FoldPlan,
     config: TrainingConfig,
     on_progress: Callable[[FoldProgress], None] = lambda progress: None,
+    memory_limit: int | None = None,
 ) -> OutOfFold:
     """Train one head for each fold, on the images of the others.
 
@@ -151,6 +152,7 @@ def cross_validate(
         plan: the folds.
         config: the training settings, the same for every fold.
         on_progress: is told of each evaluation.
+        memory_limit: as for `train_head`.
 
     Raises:
         DatasetError: a fold leaves a class without training images.
@@ -163,7 +165,7 @@ def cross_validate(
         def listen(progress: TrainingProgress, fold: int = fold) -> None:
             on_progress(FoldProgress(fold, plan.n_folds, progress))
 
-        trained = _trained(plan.data(data, fold, config), config, listen)
+        trained = _trained(plan.data(data, fold, config), config, listen, memory_limit)
         if trained is None:
             break
         heads.append(trained)
@@ -173,11 +175,14 @@ def cross_validate(
 
 
 def _trained(
-    data: HeadData, config: TrainingConfig, listen: Callable[[TrainingProgress], None]
+    data: HeadData,
+    config: TrainingConfig,
+    listen: Callable[[TrainingProgress], None],
+    memory_limit: int | None,
 ) -> TrainedHead | None:
     """A head; None where training was interrupted, for half a training measures nothing."""
     try:
-        trained = train_head(data, config, on_progress=listen)
+        trained = train_head(data, config, on_progress=listen, memory_limit=memory_limit)
     except KeyboardInterrupt:
         return None
     return None if trained.stopped_by == "interrupt" else trained

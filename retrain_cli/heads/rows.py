@@ -8,18 +8,23 @@ out of training are the same.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.engine import load_keras
+from retrain_cli.bottlenecks.batching import bounded_map
+from retrain_cli.bottlenecks.mapped import ALIGNMENT, aligned_matrix
+from retrain_cli.engine import list_gpus, load_keras, load_tensorflow
 from retrain_cli.errors import RunError
 from retrain_cli.heads.data import HeadData
-from retrain_cli.heads.memory import available_memory
+from retrain_cli.heads.memory import fits
 
-STREAM_BYTES = 256 * 2**20  # of vectors read for a block of steps
+STREAM_BYTES = 128 * 2**20  # of vectors read for a block of steps; three blocks are in memory
 
 _READ_ROWS = 8192
 _MATRIX_SHARE = 0.5  # of the rows in use, from which the whole matrix is taken as it is
@@ -44,6 +49,7 @@ class Feeder(Protocol):
     """Turns positions among the training images into batches."""
 
     max_steps: int
+    reads_ahead: bool
 
     def block(self, positions: NDArray[np.int64]) -> Block:
         """The batches of `(n_steps, batch_size)` positions in `data.training`."""
@@ -57,14 +63,14 @@ class ResidentFeeder:
     """
 
     max_steps = 2**31
+    reads_ahead = False  # there is nothing to read
 
     def __init__(self, data: HeadData) -> None:
         self._ops = load_keras().ops
-        used = len(data.training) / max(1, len(data.bottlenecks))
-        whole = used >= _MATRIX_SHARE and not isinstance(data.bottlenecks, np.memmap)
+        whole = _takes_whole(data)
         table = data.bottlenecks if whole else read_rows(data.bottlenecks, data.training)
         check_finite(table)
-        self._table = self._ops.convert_to_tensor(table)
+        self._table = on_device(table)
         self._rows = data.training if whole else np.arange(len(data.training))
         self._labels = data.labels[data.training]
 
@@ -85,6 +91,8 @@ class StreamingFeeder:
         batch_size: images in a step.
     """
 
+    reads_ahead = True
+
     def __init__(self, data: HeadData, batch_size: int) -> None:
         self._ops = load_keras().ops
         self._data = data
@@ -93,25 +101,26 @@ class StreamingFeeder:
     def block(self, positions: NDArray[np.int64]) -> Block:
         """See `Feeder`."""
         rows, places = np.unique(self._data.training[positions], return_inverse=True)
-        table = np.zeros((positions.size, self._data.width), np.float32)
+        table = aligned_matrix(positions.size, self._data.width)
         table[: len(rows)] = read_rows(self._data.bottlenecks, rows)
-        check_finite(table)
+        check_finite(table[: len(rows)])
         return Block(
-            self._ops.convert_to_tensor(table),
+            on_device(table),
             self._ops.convert_to_tensor(places.reshape(positions.shape).astype(np.int32)),
             self._ops.convert_to_tensor(self._data.labels[self._data.training[positions]]),
         )
 
 
 def fits_memory(data: HeadData, memory_limit: int | None) -> bool:
-    """Whether the training vectors and their copies fit.
+    """Whether the training vectors may go to the device, or be picked out, in memory.
 
     Args:
         data: what to train on.
         memory_limit: bytes that vectors may take; None for half of what is available.
     """
-    limit = available_memory() // 2 if memory_limit is None else memory_limit
-    return 2 * 4 * data.width * len(data.training) <= limit  # the table, and a copy on its way
+    copies = 1 if _takes_whole(data) else 2  # those picked out, and the device's
+    rows = len(data.bottlenecks) if copies == 1 else len(data.training)
+    return fits(rows, data.width, copies=copies, memory_limit=memory_limit)
 
 
 def make_feeder(data: HeadData, batch_size: int, memory_limit: int | None) -> Feeder:
@@ -121,9 +130,48 @@ def make_feeder(data: HeadData, batch_size: int, memory_limit: int | None) -> Fe
     return StreamingFeeder(data, batch_size)
 
 
+def blocks(feeder: Feeder, drawn: Iterable[NDArray[np.int64]]) -> Generator[Block, None, None]:
+    """The blocks of positions, in turn; where they are read from a file, one ahead of the engine.
+
+    Close it to stop reading.
+    """
+    if not feeder.reads_ahead:
+        yield from map(feeder.block, drawn)
+        return
+    with (
+        ThreadPoolExecutor(1, "vectors") as reader,
+        closing(bounded_map(reader, feeder.block, drawn, 2)) as results,
+    ):
+        for _, block in results:
+            yield block
+
+
+def _takes_whole(data: HeadData) -> bool:
+    """Whether the caller's matrix goes to the device as it is, rows that are not used and all."""
+    used = len(data.training) / max(1, len(data.bottlenecks))
+    return used >= _MATRIX_SHARE and not isinstance(data.bottlenecks, np.memmap)
+
+
+def on_device(matrix: NDArray[np.float32]) -> Any:
+    """The matrix as a tensor; it must not change any more.
+
+    On a processor TensorFlow takes an aligned matrix as it lies, and one that is not after one
+    copy. Its own conversion copies twice.
+    """
+    keras = load_keras()
+    if keras.backend.backend() != "tensorflow" or not matrix.size or list_gpus():
+        return keras.ops.convert_to_tensor(matrix)
+    flags = matrix.flags
+    if matrix.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):
+        copy = aligned_matrix(*matrix.shape)
+        copy[:] = matrix
+        matrix = copy
+    return load_tensorflow().experimental.dlpack.from_dlpack(matrix.__dlpack__())
+
+
 def read_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Copy rows of a matrix, which may be memory-mapped, into memory: `(len(rows), width)`."""
-    result = np.empty((len(rows), matrix.shape[1]), np.float32)
+    result = aligned_matrix(len(rows), matrix.shape[1])
     for start in range(0, len(rows), _READ_ROWS):
         chunk = slice(start, start + _READ_ROWS)
         result[chunk] = matrix[rows[chunk]]

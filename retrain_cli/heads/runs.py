@@ -8,72 +8,23 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.heads.calibration import Calibration
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
-from retrain_cli.heads.history import HistoryRow, StoppedBy, read_history, write_history
+from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.heads.run_folder import RunFolder, check_name, clean_leftovers, is_run
+from retrain_cli.heads.run_info import RunInfo
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.workspace import to_json, writing_to
 
-FORMAT_VERSION = 1  # of the run folder; raised when an older reader would misread it
-
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What a run was made of; `config.json`.
-
-    Attributes:
-        training: the training settings.
-        backbone: the backbone's settings, as its spec writes them.
-        dataset: the dataset: folder, counts, and what else it is known by.
-        cache: fingerprint of the bottleneck cache.
-        versions: versions of what computed it, by package.
-        best_step: the step that the head comes from.
-        stopped_by: why training ended.
-        created: local time with its offset, ISO 8601.
-    """
-
-    training: TrainingConfig
-    backbone: Mapping[str, Any]
-    dataset: Mapping[str, Any]
-    cache: str
-    versions: Mapping[str, str]
-    best_step: int
-    stopped_by: StoppedBy
-    created: str = field(
-        default_factory=lambda: datetime.now().astimezone().isoformat("T", "seconds")
-    )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {"format": FORMAT_VERSION, **values, "training": self.training.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RunInfo:
-        """The inverse of `to_dict`.
-
-        Raises:
-            RunError: written by a newer version.
-        """
-        rest = dict(values)
-        version = rest.pop("format", None)
-        if version != FORMAT_VERSION:
-            raise RunError(
-                f"this version reads runs of format {FORMAT_VERSION}, not {version}: "
-                "update retrain, or train the run again"
-            )
-        return cls(training=TrainingConfig.from_dict(rest.pop("training")), **rest)
 
 
 @dataclass(frozen=True)
@@ -104,7 +55,7 @@ class Run:
     @cached_property
     def origins(self) -> tuple[ClassOrigin, ...]:
         """The classes and where they come from, in the order of the head's outputs."""
-        return self._parsed("labels.json", lambda rows: tuple(_origin(row) for row in rows))
+        return self._parsed("labels.json", lambda rows: tuple(map(ClassOrigin.from_dict, rows)))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -112,9 +63,27 @@ class Run:
         return tuple(origin.class_name for origin in self.origins)
 
     @cached_property
-    def head(self) -> Head:
-        """The trained head."""
+    def trained_head(self) -> Head:
+        """The head as training left it."""
         return Head.load(self.folder / "head.npz")
+
+    @cached_property
+    def head(self) -> Head:
+        """The head that answers: the trained one, calibrated where the run is."""
+        if self.calibration is None:
+            return self.trained_head
+        return self.trained_head.at_temperature(self.calibration.temperature)
+
+    @property
+    def calibration_path(self) -> Path:
+        """Where the calibration is kept."""
+        return self.folder / "calibration.npz"
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How its scores are calibrated; None where they are as trained."""
+        path = self.calibration_path
+        return Calibration.load(path) if path.exists() else None
 
     @cached_property
     def history(self) -> tuple[HistoryRow, ...]:
@@ -122,9 +91,26 @@ class Run:
         return read_history(self.folder / "history.csv")
 
     @cached_property
+    def trained_predictions(self) -> Predictions:
+        """What the head said about every image of every split when it was trained.
+
+        Raises:
+            RunError: damaged, or of other classes than the labels.
+        """
+        predictions = Predictions.load(self.folder / "predictions.npz")
+        if predictions.n_classes != len(self.labels):
+            raise RunError(
+                f"a run's predictions must be about its labels, but {self.folder} holds "
+                f"predictions of {predictions.n_classes} classes and {len(self.labels)} labels: "
+                "put the old labels.json back, or train it again"
+            )
+        return predictions
+
+    @cached_property
     def predictions(self) -> Predictions:
-        """What the head said about every image of every split."""
-        return Predictions.load(self.folder / "predictions.npz")
+        """The same with the scores calibrated where the run is."""
+        saved, calibration = self.trained_predictions, self.calibration
+        return saved if calibration is None else calibration.apply(saved)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -156,7 +142,7 @@ class RunContents:
     def write(self, folder: Path) -> None:
         """Write the files of a run."""
         _write_json(folder / "config.json", self.info.to_dict())
-        _write_json(folder / "labels.json", [_origin_dict(origin) for origin in self.origins])
+        _write_json(folder / "labels.json", [origin.to_dict() for origin in self.origins])
         self.head.save(folder / "head.npz")
         write_history(folder / "history.csv", self.history)
         self.predictions.save(folder / "predictions.npz")
@@ -185,6 +171,7 @@ class RunWriter:
         """
         with writing_to(self._folder.root):
             contents.write(self.folder)
+            _make_newest(self.folder, self._folder.root)
             self.run = Run(self._folder.publish())
         return self.run
 
@@ -276,18 +263,12 @@ def _finished(folder: Path) -> int:
     return (folder / "config.json").stat().st_mtime_ns
 
 
+def _make_newest(draft: Path, root: Path) -> None:
+    """Date a run after all others: the clock may have been set back."""
+    newest = max((_finished(run.folder) for run in RunStore(root).list()), default=0)
+    if _finished(draft) <= newest:
+        os.utime(draft / "config.json", ns=(newest + 1,) * 2)
+
+
 def _write_json(path: Path, values: Any) -> None:
     path.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")
-
-
-def _origin_dict(origin: ClassOrigin) -> dict[str, Any]:
-    return {
-        "class": origin.class_name,
-        "origin": origin.origin,
-        "wnids": list(origin.wnids),
-        "matched": origin.matched,
-    }
-
-
-def _origin(row: Mapping[str, Any]) -> ClassOrigin:
-    return ClassOrigin(row["class"], row["origin"], tuple(row["wnids"]), row["matched"])

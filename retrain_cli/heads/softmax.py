@@ -14,17 +14,24 @@ import numpy as np
 from retrain_cli.engine import load_keras
 from retrain_cli.heads.config import OPTIMIZERS_WITH_EPSILON, TrainingConfig
 from retrain_cli.heads.engine_loop import Sums, Tensor, make_loop
+from retrain_cli.heads.fused_adam import FusedAdam
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.rows import Block
 from retrain_cli.heads.validation import Score, ValidationSet
 
 
 def make_optimizer(config: TrainingConfig) -> Any:
-    """The Keras optimiser of the settings; what they do not name keeps Keras's default."""
+    """The Keras optimiser of the settings; what they do not name keeps Keras's default.
+
+    On TensorFlow Adam is one kernel instead.
+    """
     settings: dict[str, float] = {"learning_rate": config.learning_rate}
     if config.optimizer in OPTIMIZERS_WITH_EPSILON:
         settings["epsilon"] = config.epsilon
-    return load_keras().optimizers.get({"class_name": config.optimizer, "config": settings})
+    keras = load_keras()
+    optimizer = keras.optimizers.get({"class_name": config.optimizer, "config": settings})
+    fuses = config.optimizer == "adam" and keras.backend.backend() == "tensorflow"
+    return FusedAdam(optimizer) if fuses else optimizer
 
 
 class SoftmaxTrainer:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli.errors import RunError
 from retrain_cli.heads.config import TrainingConfig
@@ -15,7 +19,7 @@ from retrain_cli.heads.history import (
     TrainedHead,
     TrainingProgress,
 )
-from retrain_cli.heads.rows import Feeder, make_feeder
+from retrain_cli.heads.rows import Feeder, blocks, make_feeder
 from retrain_cli.heads.sampling import Sampler, make_sampler
 from retrain_cli.heads.softmax import SoftmaxTrainer
 from retrain_cli.heads.tracker import Tracker
@@ -117,19 +121,31 @@ class _GradientLoop:
             return self._tracker.result("interrupt")
 
     def _run(self) -> StoppedBy:
-        while self._done < self._config.steps:
-            until = min(self._evaluated + self._config.eval_every, self._config.steps)
-            while self._done < until:
-                self._train(min(self._block_steps, until - self._done))
-            self._evaluate()
-            if self._tracker.out_of_patience:
-                return "patience"
+        with closing(blocks(self._feeder, self._drawn())) as fed:
+            for block, end in zip(fed, self._ends(), strict=True):
+                self._sums += self._trainer.train(block)
+                self._done = end
+                if end % self._config.eval_every and end < self._config.steps:
+                    continue
+                self._evaluate()
+                if self._tracker.out_of_patience:
+                    return "patience"
         return "steps"
 
-    def _train(self, n_steps: int) -> None:
-        positions = self._sampler.draw(n_steps, self._config.batch_size)
-        self._sums += self._trainer.train(self._feeder.block(positions))
-        self._done += n_steps
+    def _ends(self) -> Iterator[int]:
+        """The steps at which blocks end; every evaluation is at the end of one."""
+        done = 0
+        while done < self._config.steps:
+            evaluation = (done // self._config.eval_every + 1) * self._config.eval_every
+            done = min(done + self._block_steps, evaluation, self._config.steps)
+            yield done
+
+    def _drawn(self) -> Iterator[NDArray[np.int64]]:
+        """The positions of each block among the training images."""
+        done = 0
+        for end in self._ends():
+            yield self._sampler.draw(end - done, self._config.batch_size)
+            done = end
 
     def _evaluate(self) -> None:
         n_steps = self._done - self._evaluated

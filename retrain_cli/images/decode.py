@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
@@ -29,6 +28,7 @@ from PIL import (
 )
 
 from retrain_cli.errors import ImageError, MissingExtraError
+from retrain_cli.images.budget import PixelBudget
 from retrain_cli.images.formats import (
     FORMAT_NAMES,
     HEAD_BYTES,
@@ -37,6 +37,7 @@ from retrain_cli.images.formats import (
     sniff_format,
 )
 from retrain_cli.images.pixels import flatten, turn
+from retrain_cli.images.quiet import hush_pillow
 
 ResizeRule = Literal["squash", "crop", "letterbox"]
 
@@ -45,6 +46,9 @@ PREPROCESSING_VERSION = 1
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused unseen, as decompression bombs; this is Pillow's own hard limit."""
+
+_BUDGET = PixelBudget(MAX_PIXELS)
+"""All threads together hold no more than one largest image would."""
 
 LETTERBOX_GREY = 128
 """Padding of `letterbox`: near zero after every backbone's preprocessing, which black is not."""
@@ -57,7 +61,6 @@ and a root mean square difference below 0.9 grey levels; at 1.0 it reaches 1.7, 
 """
 
 _ORIENTATION_TAG = 0x0112
-_PILLOW_MODULES: Final = r"PIL\."
 _OPENERS: Final[dict[ImageFormat, Any]] = {
     "jpeg": JpegImagePlugin.jpeg_factory,
     "png": PngImagePlugin.PngImageFile,
@@ -108,10 +111,11 @@ def decode_image(
     height, width = size
     with _opened(data) as image:
         extent = _draft(image, (width, height), resize)
-        image.load()
-        orientation = _orientation(image)
-        goal = (height, width) if orientation >= 5 else (width, height)
-        small = _resize(flatten(image), extent or image.size, goal, resize)
+        with _BUDGET.take(image.width * image.height):
+            image.load()
+            orientation = _orientation(image)
+            goal = (height, width) if orientation >= 5 else (width, height)
+            small = _resize(flatten(image), extent or image.size, goal, resize)
         upright = turn(small.convert("RGB"), orientation)
         return np.array(_pad(upright, (width, height)), dtype=np.uint8)
 
@@ -122,7 +126,7 @@ def load_rgb(data: bytes) -> Image.Image:
     Raises:
         ImageError: as `decode_image`.
     """
-    with _opened(data) as image:
+    with _opened(data) as image, _BUDGET.take(image.width * image.height):
         image.load()
         return turn(flatten(image).convert("RGB"), _orientation(image))
 
@@ -163,7 +167,7 @@ def _format_of(data: bytes) -> ImageFormat:
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """Open an image lazily and check its size; all that its decoder raises becomes ImageError."""
     name = _format_of(data)
-    _hush_pillow()
+    hush_pillow()
     image: Image.Image | None = None
     try:
         image = _open_heic(data) if name == "heic" else _open_pillow(data, name)
@@ -194,7 +198,8 @@ def _open_heic(data: bytes) -> Image.Image:
         raise ImageError(str(MissingExtraError("HEIC photos", "heic"))) from error
     lazy = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     _check_size(*lazy.size)
-    image: Image.Image = lazy.to_pillow()
+    with _BUDGET.take(lazy.size[0] * lazy.size[1]):
+        image: Image.Image = lazy.to_pillow()
     return image
 
 
@@ -205,21 +210,6 @@ def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         limit = f"{MAX_PIXELS:,}".replace(",", " ")
         raise ImageError(f"{width} x {height} px is more than the limit of {limit} px")
-
-
-def _hush_pillow() -> None:
-    """Keep Pillow's warnings about odd metadata off the terminal.
-
-    A filter for good, because `warnings.catch_warnings` is not safe in threads; looked up each
-    time, because others (pytest) exchange the list of filters.
-    """
-    if not any(_is_ours(entry) for entry in warnings.filters):
-        warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
-
-
-def _is_ours(entry: tuple[Any, ...]) -> bool:
-    """Whether a warning filter is the one of `_hush_pillow`."""
-    return bool(entry[0] == "ignore" and getattr(entry[3], "pattern", "") == _PILLOW_MODULES)
 
 
 def _reason(name: ImageFormat, data: bytes, error: Exception) -> str:

@@ -31,6 +31,9 @@ _SPLIT_FOLDERS: Final[dict[str, Split]] = {
     "testing": "test",
 }
 _SYSTEM_NAMES: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+_GONE = (FileNotFoundError, NotADirectoryError)
+"""What becomes of a folder that is removed, or replaced by a file, while we walk."""
+
 _FileId = tuple[int, int]
 _NO_IDS: Final[frozenset[_FileId]] = frozenset()
 
@@ -94,7 +97,8 @@ def walk_folders(root: Path, ignore: Collection[Path] = ()) -> Iterator[FoundFol
     """Walk a dataset one folder at a time, sorted by name; memory holds one folder's files.
 
     Hidden names, what operating systems leave behind and the `ignore` paths are passed over. Links
-    are followed; a link to a folder that we are in already is not.
+    are followed; a link to a folder that we are in already is not. A folder that goes while we walk
+    is as one that went before.
 
     Args:
         root: the dataset's folder.
@@ -190,9 +194,14 @@ def _walk(
     stack = [(path, _NO_IDS) for path in reversed(tops)]
     while stack:
         path, above = stack.pop()
-        own = _stat(root / path)
+        try:
+            own = _stat(root / path)
+            entries = _scan(root / path, ignored)
+        except DatasetError as error:
+            if isinstance(error.__cause__, _GONE):
+                continue
+            raise
         inside = above | {(own.st_dev, own.st_ino)}
-        entries = _scan(root / path, ignored)
         below = [entry.name for entry in entries if entry.is_folder and entry.file_id not in inside]
         stack += [(f"{path}/{name}", inside) for name in reversed(below)]
         class_name, split = class_of(path, layout)

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from retrain_cli.errors import DatasetError
 from retrain_cli.images.source_classes import SourceClass, SourceClasses, normalise_name
@@ -15,6 +15,9 @@ from retrain_cli.images.source_classes import SourceClass, SourceClasses, normal
 Origin = Literal["INT", "EXT"]
 
 _ORIGINS: Final[dict[str, Origin]] = {"int": "INT", "ext": "EXT"}
+PROPOSED_SHARE: Final = 0.3
+"""A source class that the backbone sees in this share of a class's photos is worth proposing."""
+
 _HEADERS: Final = frozenset({"origin", "wnid", "int_ext", "int-ext", "int/ext", "int|ext"})
 
 
@@ -38,6 +41,20 @@ class ClassOrigin:
     def ambiguous(self) -> bool:
         """Whether the name stands for several source classes; it is then INT, but never guessed."""
         return len(self.wnids) > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "class": self.class_name,
+            "origin": self.origin,
+            "wnids": list(self.wnids),
+            "matched": self.matched,
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> ClassOrigin:
+        """The inverse of `to_dict`."""
+        return cls(row["class"], row["origin"], tuple(row["wnids"]), row["matched"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,8 @@ def match_origins(
     Args:
         class_names: the user's classes.
         source: what the backbone was pre-trained on; None where that is not known.
-        override: a CSV file of `class,int|ext` or `class,wnid`, optional header, that goes first.
+        override: a CSV file of `class,int|ext` or `class,wnid`, optional header and column of
+            remarks, that goes first.
 
     Returns:
         One origin per class, in the order of `class_names`.
@@ -148,21 +166,27 @@ def _read_rulings(path: Path, class_names: Mapping[str, ClassOrigin]) -> Iterato
             f"--int-ext takes a UTF-8 CSV file of class,int|ext or class,wnid; received "
             f"{str(path)!r} ({reason}): check the path and the encoding"
         ) from error
+    most = 2
     for number, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]
-        if not any(cells) or (number == 1 and _is_header(cells, class_names)):
+        if number == 1 and _is_header(cells, class_names):
+            most = len(cells)  # it may announce a column of remarks
             continue
-        if len(cells) != 2 or not all(cells):
+        if not any(cells):
+            continue
+        if not 2 <= len(cells) <= most or not all(cells[:2]):
             _refuse(
                 path, number, f"is {','.join(row)!r}: write class,int or class,ext or class,wnid"
             )
-        yield _Ruling(number, *cells)
+        yield _Ruling(number, *cells[:2])
 
 
 def _is_header(cells: Sequence[str], class_names: Mapping[str, ClassOrigin]) -> bool:
     """Whether a first line names the columns; a class that is called "class" is no header."""
-    return cells[0].lower() == "class" and (
-        cells[0] not in class_names or cells[-1].lower() in _HEADERS
+    return (
+        len(cells) > 1
+        and cells[0].lower() == "class"
+        and (cells[0] not in class_names or cells[1].lower() in _HEADERS)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 _ALPHA_MODES: Final = frozenset({"LA", "PA", "RGBA", "RGBa"})
+_BAND_PIXELS = 1 << 22
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,9 +28,9 @@ def flatten(image: Image.Image) -> Image.Image:
     Modes of more than 8 bits are scaled, never clipped: see `scale_to_bytes`.
     """
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(scale_to_bytes(np.asarray(image)))
+        return _scale_grey(image)
     if _has_transparency(image):
-        return _lay_on_white(image)
+        return _by_bands(image, "RGB", _lay_on_white)
     if image.mode == "LAB":
         return _lab_to_rgb(image)
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
@@ -47,24 +49,60 @@ def scale_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     Returns:
         `(height, width) uint8`; not-a-number becomes 0.
     """
+    return _scale(values, *_range([_extremes(values)], values.dtype.kind == "f"))
+
+
+def _scale_grey(image: Image.Image) -> Image.Image:
+    """`scale_to_bytes` of an image, in two passes over its bands."""
+    extremes = [_extremes(np.asarray(band)) for _, band in _bands(image)]
+    low, high = _range(extremes, image.mode.startswith("F"))
+    return _by_bands(image, "L", lambda band: Image.fromarray(_scale(np.asarray(band), low, high)))
+
+
+def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     wide = values.astype(np.float64)
-    finite = np.isfinite(wide)
-    low, high = _range(wide[finite], is_float=values.dtype.kind == "f")
-    wide[~finite] = low
+    wide[~np.isfinite(wide)] = low
     wide -= low
     wide *= 255.0 / (high - low)
     return np.asarray(np.rint(wide), dtype=np.uint8)
 
 
-def _range(values: NDArray[np.float64], is_float: bool) -> tuple[float, float]:
+def _extremes(values: NDArray[Any]) -> tuple[float, float]:
+    """Least and greatest finite value; infinite where there is none."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.inf, -np.inf
+    return float(finite.min()), float(finite.max())
+
+
+def _range(extremes: list[tuple[float, float]], is_float: bool) -> tuple[float, float]:
     """Values that become black and white."""
-    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
     for white in (1.0,) if is_float else (255.0, 65535.0):
         if low >= 0 and high <= white:
             return 0.0, white
     return (low, high) if low < high else (low, low + max(1.0, abs(low)))
+
+
+def _by_bands(
+    image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
+    """Convert pixel by pixel, a band at a time, so that a large image has no second large copy."""
+    if image.width * image.height <= _BAND_PIXELS:
+        return convert(image)
+    canvas = Image.new(mode, image.size)
+    for top, band in _bands(image):
+        canvas.paste(convert(band), (0, top))
+    return canvas
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Where a band begins, and the band: full width, at most `_BAND_PIXELS` if a row is no more."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(image.height, top + rows)))
 
 
 def turn(image: Image.Image, orientation: int) -> Image.Image:

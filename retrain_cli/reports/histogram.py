@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
-from retrain_cli.workspace import replacing
+from retrain_cli.reports.figures import BLUE, GREY, GRID, ORANGE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
-
-# Blue and orange of Okabe and Ito's palette, told apart by every kind of colour vision; they
-# differ in lightness as well, and the hatching tells them apart in print.
-_INT_STYLE: dict[str, Any] = {"color": "#0072B2"}
-_EXT_STYLE: dict[str, Any] = {"color": "#E69F00", "hatch": "///", "edgecolor": "white"}
-_UNKNOWN_STYLE: dict[str, Any] = {"color": "#767676"}
+# The two differ in lightness as well, and the hatching tells them apart in print.
+_INT_STYLE: dict[str, Any] = {"color": BLUE}
+_EXT_STYLE: dict[str, Any] = {"color": ORANGE, "hatch": "///", "edgecolor": "white"}
+_UNKNOWN_STYLE: dict[str, Any] = {"color": GREY}
 
 _Series = tuple[str, tuple[int, ...], dict[str, Any]]
 
 
-def plot_histogram(result: EvalResult, path: Path) -> None:
-    """Write the histogram as a picture; an existing file is replaced in one step.
-
-    Args:
-        result: the evaluation.
-        path: where to; its suffix, `.png`, `.svg` or `.pdf`, chooses the format.
-
-    Raises:
-        ConfigError: another suffix.
-        WorkspaceError: the file cannot be written.
-    """
-    suffix = path.suffix.lower().lstrip(".")
-    if suffix not in FORMATS:
-        raise ConfigError(f"--plot takes a file ending in .png, .svg or .pdf, not {path.name!r}")
-    figure = _draw(result)
-    with replacing(path) as draft:
-        figure.savefig(draft, format=suffix, dpi=150)
-
-
-def _draw(result: EvalResult) -> Figure:
-    # Figure without pyplot: no window system, no state shared with a notebook.
-    from matplotlib.figure import Figure
+def draw_histogram(result: EvalResult) -> Figure:
+    """How many classes reach which top-1 accuracy, INT and EXT stacked."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = new_figure(8, 4.5)
     axes = figure.subplots()
     places = np.arange(len(HISTOGRAM_BINS))
     bottom = np.zeros(len(places), int)
@@ -63,7 +38,7 @@ def _draw(result: EvalResult) -> Figure:
     axes.set_ylabel("classes")
     axes.set_ylim(0, max(1, bottom.max()) * 1.12)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y", color="#dddddd", zorder=0)
+    axes.grid(axis="y", color=GRID, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(_title(result), fontsize=11, loc="left")
     if len(series) > 1 or result.n_int_classes or result.n_ext_classes:

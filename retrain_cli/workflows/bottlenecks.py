@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,12 +15,12 @@ from retrain_cli.backbones.lazy import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
 from retrain_cli.bottlenecks.extract import (
-    ExtractionCounts,
     ExtractionSettings,
     Progress,
     extract,
 )
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
+from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
 from retrain_cli.bottlenecks.scan import Scan, scan_folders
 from retrain_cli.bottlenecks.store import BottleneckStore
@@ -115,7 +115,11 @@ class OpenDataset:
 
 @contextmanager
 def open_dataset(
-    request: BottleneckRequest, workspace: Workspace, *, convert: bool = True
+    request: BottleneckRequest,
+    workspace: Workspace,
+    *,
+    convert: bool = True,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Iterator[OpenDataset]:
     """Check the request, lock the workspace, walk the folder, settle on a cache.
 
@@ -124,6 +128,7 @@ def open_dataset(
         workspace: where to keep it.
         convert: whether to convert the network for OpenVINO if need be; without that its cache is
             an empty one in memory.
+        on_stage: called with what is about to take a while.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace.
@@ -138,8 +143,9 @@ def open_dataset(
         photos = PhotoTree(
             used.image_dir, list(walk_folders(used.image_dir, [workspace.root])), index, dataset
         )
+        device = request.settings.device
         choice = settle_backbone(
-            used.backbone, request.settings.device, workspace, photos, convert=convert
+            used.backbone, device, workspace, photos, convert=convert, on_stage=on_stage
         )
         used = replace(used, backbone=choice.backbone)
         with _open_cache(workspace, used.backbone) as store:
@@ -162,6 +168,11 @@ def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
     return existing or workspace.cache_dir / f"{backbone.slug()}.sqlite"
 
 
+def cache_file(workspace: Workspace, fingerprint: str) -> Path | None:
+    """The cache file of a backbone's fingerprint, whatever its name begins with, or None."""
+    return min(workspace.cache_dir.glob(f"*-{fingerprint}.sqlite"), default=None)
+
+
 def used_cache(workspace: Workspace, used: LastUsed) -> Path:
     """The cache file of what was last used; the backbone's weights need not be there any more.
 
@@ -177,11 +188,6 @@ def used_cache(workspace: Workspace, used: LastUsed) -> Path:
     return path
 
 
-def cache_file(workspace: Workspace, fingerprint: str) -> Path | None:
-    """The cache file of a backbone's fingerprint, whatever its name begins with, or None."""
-    return min(workspace.cache_dir.glob(f"*-{fingerprint}.sqlite"), default=None)
-
-
 def fill_cache(
     request: BottleneckRequest,
     workspace: Workspace,
@@ -194,14 +200,18 @@ def fill_cache(
     Args:
         request: what to compute.
         workspace: where to keep it.
-        on_progress: called after each file.
+        on_progress: called after each file, and before what takes a while ahead of the first.
         load: how to load the backbone; None for the usual way.
         on_look: called after each photo that is looked at for near duplicates.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace; finished batches stay.
     """
-    with open_dataset(request, workspace) as opened:
+
+    def on_stage(stage: str) -> None:
+        on_progress(ExtractionCounts(total=0, stage=stage))
+
+    with open_dataset(request, workspace, on_stage=on_stage) as opened:
         if opened.scan.pending:
             opened.used.save(workspace)  # not complete, should this be interrupted
         backbone = LazyBackbone(
@@ -228,15 +238,8 @@ def _extract(
     if not opened.scan.pending:
         return ExtractionCounts(total=0)
     decode = partial(decode_image, size=backbone.input_size, resize=opened.used.backbone.resize)
-    return extract(
-        opened.used.image_dir,
-        opened.scan.pending,
-        opened,
-        backbone,
-        decode,
-        settings,
-        on_progress,
-    )
+    root, pending = opened.used.image_dir, opened.scan.pending
+    return extract(root, pending, opened, backbone, decode, settings, on_progress)
 
 
 def _summarise(

@@ -16,6 +16,8 @@ from retrain_cli.bottlenecks.store import BottleneckStore, Damage, open_to_read
 from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
 from retrain_cli.exporting.bottlenecks import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.runs import RunStore
+from retrain_cli.workflows.add_class import ADDED_KEY
 from retrain_cli.workflows.bottlenecks import cache_file, used_cache
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -158,18 +160,27 @@ def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
 
 
 def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
-    """Remove the bottlenecks of images that no dataset of this workspace holds any more."""
+    """Remove the bottlenecks of images that no dataset of this workspace holds any more.
+
+    Those of photos that a class was added from stay as long as their run does.
+    """
     checks: list[CacheCheck] = []
     if not _cache_files(workspace):
         return checks
     with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
-        known = index.known_digests()
+        known = index.known_digests() | _digests_of_grown_runs(workspace)
         for path in _cache_files(workspace):
             with BottleneckStore(path) as store:
                 unused = [digest for digest in store.digests() if digest not in known]
                 removed = len(unused) if dry_run else store.remove(unused)
                 checks.append(CacheCheck(path.stem, len(store), [], removed))
     return checks
+
+
+def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
+    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do."""
+    grown = [run for run in RunStore(workspace.runs_dir).list() if ADDED_KEY in run.info.dataset]
+    return {row.tobytes() for run in grown for row in run.predictions.images.digest}
 
 
 def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:

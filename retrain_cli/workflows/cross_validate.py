@@ -41,14 +41,24 @@ def out_of_fold(
     config: TrainingConfig,
     n_folds: int = 5,
     on_progress: FoldListener = lambda progress: None,
+    *,
+    memory_limit: int | None = None,
 ) -> OutOfFold:
     """Cross-validate; `.probabilities(training_set.data.bottlenecks)` judges each image.
+
+    Args:
+        training_set: the images.
+        config: the training settings, the same for every fold.
+        n_folds: how many folds.
+        on_progress: is told of each evaluation.
+        memory_limit: as for `train_head`.
 
     Raises:
         RetrainError: as `plan_folds` and `cross_validate`.
         KeyboardInterrupt: Ctrl-C came before the second fold was finished.
     """
-    return cross_validate(training_set.data, plan_folds(training_set, n_folds), config, on_progress)
+    plan = plan_folds(training_set, n_folds)
+    return cross_validate(training_set.data, plan, config, on_progress, memory_limit)
 
 
 def fold_figures(result: OutOfFold, training_set: TrainingSet) -> FoldFigures:

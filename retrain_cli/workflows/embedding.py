@@ -69,6 +69,8 @@ def images_below(folder: Path) -> Iterator[Path]:
 
 def _is_image(path: Path) -> bool:
     try:
+        if not path.is_file():  # a pipe that nobody writes to would be waited for
+            return False
         with path.open("rb") as file:
             return sniff_format(file.read(HEAD_BYTES)) is not None
     except OSError:

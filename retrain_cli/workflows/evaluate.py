@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from retrain_cli.errors import AssertionNotMetError, ConfigError, RunError
+from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.coverage import CoverageCurve, coverage_curve
+from retrain_cli.evaluation.curves import Curves, curves_of
 from retrain_cli.evaluation.predictions import Misclassified, Predictions, list_misclassified
+from retrain_cli.evaluation.rank_counts import RankCounts
+from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.evaluation.scores import AllScores, saved_scores
+from retrain_cli.evaluation.two_classes import TwoClassTable
 from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.images.splits import SPLITS, Split
 from retrain_cli.workflows.cross_validate import saved_predictions
+from retrain_cli.workflows.scores import scores_of
 from retrain_cli.workspace import Workspace
 
 ALL_SPLITS = "all"
@@ -26,11 +35,13 @@ class EvalRequest:
         run: name of the run; None for the latest.
         split: training, validation, test, all; or cv for the images of a cross-validation.
         ks: the k's of top-k.
+        positive: the positive class of a run with two; None for the second.
     """
 
     run: str | None = None
     split: str = "test"
     ks: tuple[int, ...] = (1,)
+    positive: str | None = None
 
     @property
     def chosen(self) -> Split | None:
@@ -50,20 +61,89 @@ class EvalRequest:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A run and its figures."""
+    """A run and its figures.
+
+    Attributes:
+        run: the run.
+        request: what was asked for.
+        result: the figures that need counts alone.
+        workspace: where the run's cache is.
+        on_progress: told how many images of how many are counted for the curves.
+    """
 
     run: Run
     request: EvalRequest
     result: EvalResult
+    workspace: Workspace
+    on_progress: Callable[[int, int], None] = lambda done, total: None
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """What is evaluated: the run's predictions, or those of its cross-validation."""
+        return predictions_of(self.run, self.request)
+
+    @cached_property
+    def two_classes(self) -> TwoClassTable | None:
+        """The 2x2 table; None for more than two classes."""
+        return self.result.two_class_table(self.request.positive)
+
+    @property
+    def n_scores(self) -> int:
+        """How many scores the curves count."""
+        return self.result.n_images * self.result.n_classes
+
+    @property
+    def curves(self) -> Curves:
+        """ROC and precision-recall curves; the scores of all classes are needed.
+
+        Raises:
+            RetrainError: they were not all saved and cannot be computed anew.
+        """
+        found = self.curves_or_reason
+        if isinstance(found, RetrainError):
+            raise found
+        return found
+
+    @cached_property
+    def curves_or_reason(self) -> Curves | RetrainError:
+        """The curves, or why there are none; computed when first asked for."""
+        try:
+            return curves_of(self._scores(), self.on_progress)
+        except RetrainError as reason:
+            return reason
+
+    def _scores(self) -> AllScores:
+        """The scores of all classes, saved with the run or computed anew."""
+        rows = self.predictions.rows(self.request.chosen)
+        scores = saved_scores(self.predictions, rows)
+        if scores is None and self.request.split == OUT_OF_FOLD:
+            raise RunError(
+                "the heads of a cross-validation are not kept, and the scores of all classes only "
+                "up to 100 classes: for curves choose another --split"
+            )
+        return scores or scores_of(self.run, rows, self.workspace)
 
     def misclassified(self) -> list[Misclassified]:
         """The images that the run gets wrong, the surest mistakes first."""
-        predictions = predictions_of(self.run, self.request)
-        return list_misclassified(predictions, self.request.chosen, self.run.labels)
+        return list_misclassified(self.predictions, self.request.chosen, self.run.labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON values; null where not defined, with a reason for missing curves."""
+        document = {"run": self.run.name, **self.result.to_dict()}
+        # The temperature is the run's own; the heads of the folds know nothing of it.
+        calibration = None if self.request.split == OUT_OF_FOLD else self.run.calibration
+        document["calibration"] = calibration and calibration.to_dict()
+        document["two_classes"] = self.two_classes and self.two_classes.to_dict()
+        curves = self.curves_or_reason
+        if isinstance(curves, RetrainError):
+            return document | {"curves": None, "curves_missing": str(curves)}
+        rows = zip(document["per_class"], self.result.classes, strict=True)
+        document["per_class"] = [values | _areas(curves.classes[row.index]) for values, row in rows]
+        return document | {"curves": curves.to_dict()}
 
     def coverage(self) -> CoverageCurve:
         """The accuracy of the surest answers, by how many are given."""
-        return coverage_curve(predictions_of(self.run, self.request), self.request.chosen)
+        return coverage_curve(self.predictions, self.request.chosen)
 
     def assert_top1(self, least: float) -> None:
         """Hold the run to a top-1 accuracy.
@@ -89,19 +169,37 @@ def predictions_of(run: Run, request: EvalRequest) -> Predictions:
     return saved_predictions(run) if request.split == OUT_OF_FOLD else run.predictions
 
 
-def evaluate(request: EvalRequest, workspace: Workspace) -> Evaluation:
-    """Compute the figures of a run.
+def _areas(curve: RankCounts) -> dict[str, Any]:
+    auc = curve.auc_estimate
+    return {"auc": auc and auc.to_dict(), "average_precision": curve.average_precision}
+
+
+def evaluate(
+    request: EvalRequest,
+    workspace: Workspace,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Compute the figures of a run; its curves are computed when they are first asked for.
+
+    Args:
+        request: what to evaluate.
+        workspace: where the run is.
+        on_progress: told how many images of how many are counted for the curves.
 
     Raises:
         RunError: no such run, a damaged one, or one without images in this split.
-        ConfigError: no such split, or a k below 1.
+        ConfigError: no such split, a k below 1, or a positive class that does not fit.
     """
     chosen = request.chosen
     run = RunStore(workspace.runs_dir).get(request.run)
-    counts = EvalCounts.from_predictions(predictions_of(run, request), chosen, request.ks)
+    predictions = predictions_of(run, request)
+    counts = EvalCounts.from_predictions(predictions, chosen, request.ks)
     if not counts.n_images.sum():
         raise RunError(
             f"an evaluation needs images, and run {run.name} has none in its {request.split} "
             "split: choose another one with --split, or train with a higher percentage for it"
         )
-    return Evaluation(run, request, EvalResult.from_counts(counts, run.origins, request.split))
+    reliability = Reliability.from_predictions(predictions, chosen)
+    result = EvalResult.from_counts(counts, run.origins, request.split, reliability)
+    result.two_class_table(request.positive)  # refuses a class that does not fit, at once
+    return Evaluation(run, request, result, workspace, on_progress)

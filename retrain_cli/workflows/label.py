@@ -109,7 +109,7 @@ class Labeller:
             Rejector.of(self._run, workspace, request.max_error) if request.reject else None
         )
         self._embedder = Embedder(
-            _same_backbone(self._run), workspace, request.device, request.workers, load
+            backbone_of(self._run), workspace, request.device, request.workers, load
         )
 
     def close(self) -> None:
@@ -168,7 +168,7 @@ class Labeller:
         return tuple(label for label in labels if label.score >= self._request.threshold)
 
 
-def _same_backbone(run: Run) -> BackboneSpec:
+def backbone_of(run: Run) -> BackboneSpec:
     """The backbone that the run was trained on.
 
     Raises:

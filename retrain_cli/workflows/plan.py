@@ -11,12 +11,12 @@ import numpy as np
 
 from retrain_cli.bottlenecks.batching import Pixels, bounded_map
 from retrain_cli.bottlenecks.extract import (
-    ExtractionCounts,
     ExtractionSettings,
     PendingFile,
     Progress,
 )
 from retrain_cli.bottlenecks.file_index import FileRecord
+from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 from retrain_cli.bottlenecks.reader import Examined, examine_file
 from retrain_cli.images.decode import check_image, load_rgb
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset, open_dataset
@@ -106,7 +106,7 @@ def _survey(
                 record = FileRecord(file.size, file.mtime_ns, seen.digest, seen.problem)
                 records.append((file.folder, file.name, record))
             if seen.problem is not None:
-                counts.take_bad(file, seen.problem, settings.strict)
+                counts.take_bad(f"{file.folder}/{file.name}", seen.problem, settings.strict)
             elif seen.pixels is not None and seen.digest is not None:
                 to_do.add(seen.digest)
                 counts.computed += 1

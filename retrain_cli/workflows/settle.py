@@ -6,7 +6,7 @@ precision takes longer than going on. Then the machine decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -15,9 +15,12 @@ from typing import Any
 
 from retrain_cli.backbones.kept_models import KeptModel, find_kept_model
 from retrain_cli.backbones.machine import Choice, choose_for_machine
+from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import find_backbone
 from retrain_cli.bottlenecks.batching import Pixels
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
+from retrain_cli.bottlenecks.reader import read_file
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.engine import has_openvino
 from retrain_cli.errors import CacheError, ImageError, RetrainError
@@ -28,7 +31,7 @@ _MOST = 0.5
 CALIBRATION_PHOTOS = 192
 """Photos that show 8-bit quantisation which values occur."""
 
-_PREFERRED = ("int8", "float16", "float32", "bfloat16")
+_PREFERRED: tuple[Precision, ...] = ("int8", "float16", "bfloat16", "float32")
 """The later, the better, where several caches hold as much; nobody gets 8 bits unasked."""
 
 
@@ -39,9 +42,28 @@ class _Cached:
     backbone: BackboneSpec
     share: float
 
+    @property
+    def may_lose(self) -> bool:
+        """Whether heads may be worse on its vectors than on those of float32."""
+        tolerated = find_backbone(self.backbone.name).tolerates_bfloat16
+        return self.backbone.precision not in ("float32", *(["bfloat16"] if tolerated else []))
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """The higher, the better to go on with; of equals that which the machine would take."""
+        precision = self.backbone.precision
+        fast = precision == "bfloat16" and not self.may_lose
+        return self.share, len(_PREFERRED) if fast else _PREFERRED.index(precision)
+
 
 def settle_backbone(
-    spec: BackboneSpec, device: str, workspace: Workspace, photos: PhotoTree, *, convert: bool
+    spec: BackboneSpec,
+    device: str,
+    workspace: Workspace,
+    photos: PhotoTree,
+    *,
+    convert: bool,
+    on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Choice:
     """Settle a resolved spec.
 
@@ -52,6 +74,7 @@ def settle_backbone(
         photos: the photos to compute.
         convert: whether to convert a network that no one has converted yet; else its model stays
             open, and so the spec is not settled.
+        on_stage: called with what is about to take a while.
 
     Raises:
         RetrainError: what was asked for cannot be had on this machine.
@@ -65,7 +88,8 @@ def settle_backbone(
     if choice.backbone.is_settled:
         return choice
     try:
-        kept = _kept_model(choice.backbone, workspace.models_dir, photos, convert)
+        converter = _Converter(workspace.models_dir, photos, on_stage) if convert else None
+        kept = _kept_model(choice.backbone, workspace.models_dir, converter)
     except RetrainError as error:
         if spec.runtime == "openvino" or not _is_conversion_error(error):
             raise
@@ -90,11 +114,7 @@ def _fullest_cache(spec: BackboneSpec, workspace: Workspace, photos: PhotoTree) 
                     found.append(_Cached(backbone, photos.share_in(store)))
         except CacheError:
             continue  # whoever uses that one will be told
-    return max(found, key=_rank) if found else None
-
-
-def _rank(cached: _Cached) -> tuple[float, int]:
-    return cached.share, _PREFERRED.index(cached.backbone.precision)
+    return max(found, key=lambda cached: cached.rank, default=None)
 
 
 def _as_in(identity: dict[str, Any], spec: BackboneSpec) -> BackboneSpec | None:
@@ -122,37 +142,57 @@ def _can_go_on(cached: _Cached, device: str) -> bool:
 
 
 def _going_on(spec: BackboneSpec, cached: _Cached, device: str) -> str:
-    """What to tell where the machine alone would have chosen something else."""
-    if cached.share == 1:
-        return ""
-    best = choose_for_machine(spec, device).backbone
+    """What to tell where the machine alone would have chosen something else.
+
+    Of a complete cache nothing is computed, so the machine is not asked: that imports an engine.
+    Then only a precision is told that may cost accuracy and that nobody asked for.
+    """
     held = cached.backbone
-    if (best.precision, best.runtime) == (held.precision, held.runtime):
+    if cached.share == 1 and not (spec.precision == "auto" and cached.may_lose):
         return ""
+    if cached.share == 1:
+        wanted = "--precision float32"
+    else:
+        best = choose_for_machine(spec, device).backbone
+        if (best.precision, best.runtime) == (held.precision, held.runtime):
+            return ""
+        wanted = f"--precision {best.precision} --runtime {best.runtime}"
     return (
         f"going on in {held.precision} with {held.runtime}, for that cache holds "
-        f"{cached.share:.0%} of these photos; --precision {best.precision} --runtime "
-        f"{best.runtime} computes all of them anew"
+        f"{cached.share:.0%} of these photos; {wanted} computes all of them anew"
     )
 
 
-def _kept_model(
-    spec: BackboneSpec, models: Path, photos: PhotoTree, convert: bool
-) -> KeptModel | None:
+@dataclass(frozen=True, slots=True)
+class _Converter:
+    """Makes the converted networks that are not kept yet."""
+
+    models: Path
+    photos: PhotoTree
+    on_stage: Callable[[str], None]
+
+    def convert(self, spec: BackboneSpec) -> KeptModel:
+        """Convert, or for 8 bits quantise what was converted."""
+        if spec.precision == "int8":
+            from retrain_cli.backbones.quantisation import check_installed, quantise
+
+            check_installed()
+            base = _kept_model(replace(spec, precision="float32"), self.models, self)
+            assert base is not None
+            self.on_stage(f"calibrating 8 bits on up to {CALIBRATION_PHOTOS} of your photos, once")
+            return quantise(
+                base, spec, self.models, partial(_calibration_images, spec, self.photos)
+            )
+        from retrain_cli.backbones.conversion import convert_backbone
+
+        self.on_stage("converting the network for OpenVINO, once")
+        return convert_backbone(spec, self.models)
+
+
+def _kept_model(spec: BackboneSpec, models: Path, converter: _Converter | None) -> KeptModel | None:
     """The converted model of a spec for OpenVINO, made where there is none."""
     kept = find_kept_model(models, spec)
-    if kept is not None or not convert:
-        return kept
-    if spec.precision == "int8":
-        from retrain_cli.backbones.quantisation import check_installed, quantise
-
-        check_installed()
-        base = _kept_model(replace(spec, precision="float32"), models, photos, convert)
-        assert base is not None
-        return quantise(base, spec, models, partial(_calibration_images, spec, photos))
-    from retrain_cli.backbones.conversion import convert_backbone
-
-    return convert_backbone(spec, models)
+    return kept if kept is not None or converter is None else converter.convert(spec)
 
 
 def _calibration_images(spec: BackboneSpec, photos: PhotoTree) -> list[Pixels]:
@@ -163,6 +203,6 @@ def _decoded(spec: BackboneSpec, photos: PhotoTree) -> Iterator[Pixels]:
     assert spec.input_size is not None
     for path in photos.by_digest():
         try:
-            yield decode_image(path.read_bytes(), (spec.input_size,) * 2, spec.resize)
+            yield decode_image(read_file(path), (spec.input_size,) * 2, spec.resize)
         except (ImageError, OSError):
             continue  # extraction will tell

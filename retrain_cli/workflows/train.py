@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from retrain_cli import __version__
 from retrain_cli.bottlenecks.extract import ExtractionSettings
 from retrain_cli.errors import RunError, WorkspaceError
-from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.fold_figures import FoldFigures
-from retrain_cli.evaluation.headline import headline_figures
-from retrain_cli.evaluation.predictions import Predictions, predict
+from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
-from retrain_cli.heads.runs import Run, RunContents, RunInfo, RunStore, RunWriter
+from retrain_cli.heads.run_info import RunInfo
+from retrain_cli.heads.runs import Run, RunContents, RunStore, RunWriter
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
-from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.images.splits import SPLITS
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
@@ -35,7 +29,14 @@ from retrain_cli.workflows.cross_validate import (
     plan_folds,
     save_predictions,
 )
+from retrain_cli.workflows.kept_sources import (
+    KEPT_KEY,
+    KeptSources,
+    keep_sources,
+    load_stock_classes,
+)
 from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
@@ -49,14 +50,21 @@ class TrainRequest:
         name: name of the run; None for one made of the time.
         init_from: name of the run whose head to start from, or None.
         tensorboard: whether to write curves into the run.
+        memory_limit: bytes that bottlenecks may take in memory before they are read from a file;
+            None for half of what is available.
         cv: number of folds to cross-validate with after training; None for none.
+        keep_source_classes: join the head with the backbone's own classifier.
+        top: weights file of the backbone with that classifier; None for the backbone's own.
     """
 
     config: TrainingConfig
     name: str | None = None
     init_from: str | None = None
     tensorboard: bool = False
+    memory_limit: int | None = None
     cv: int | None = None
+    keep_source_classes: bool = False
+    top: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +137,13 @@ def train_run(
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
     """
     store = RunStore(workspace.runs_dir)
-    training_set = load_training_set(workspace, request.config)
+    training_set = load_training_set(workspace, request.config, request.memory_limit)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     initial = _initial_head(store, request.init_from, training_set)
+    stock = None
+    if request.keep_source_classes:
+        stock = load_stock_classes(training_set.used, request.top)
     with store.create(request.name) as draft:
         started = time.monotonic()
         with tensorboard_listener(draft.folder, request.tensorboard) as on_curve:
@@ -142,19 +153,26 @@ def train_run(
                 on_curve(progress)
 
             trained = train_head(
-                training_set.data, request.config, initial=initial, on_progress=listen
+                training_set.data,
+                request.config,
+                initial=initial,
+                on_progress=listen,
+                memory_limit=request.memory_limit,
             )
         seconds = time.monotonic() - started
+        kept = None
+        if stock is not None:
+            kept = keep_sources(stock, trained.head, training_set, request.config)
         folds = None
         if request.cv is not None and trained.stopped_by != "interrupt":
-            folds = _cross_validate(request.config, request.cv, training_set, draft, on_fold)
-        contents = _contents(request, training_set, trained, folds)
+            folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
+        contents = _contents(request, training_set, trained, kept, folds)
         run = draft.commit(contents)
     return _summarise(run, contents, seconds, folds)
 
 
 def _cross_validate(
-    config: TrainingConfig,
+    request: TrainRequest,
     n_folds: int,
     training_set: TrainingSet,
     draft: RunWriter,
@@ -162,7 +180,9 @@ def _cross_validate(
 ) -> FoldFigures | None:
     """Figures of the folds, whose predictions are put into the run; None if there is but one."""
     try:
-        result = out_of_fold(training_set, config, n_folds, on_fold)
+        result = out_of_fold(
+            training_set, request.config, n_folds, on_fold, memory_limit=request.memory_limit
+        )
     except KeyboardInterrupt:
         return None  # the run itself is finished, and is kept
     save_predictions(result, training_set, draft.folder)
@@ -185,16 +205,20 @@ def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) 
             f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
-    return run.head.extended_to(training_set.data.class_names)
+    return run.trained_head.extended_to(training_set.data.class_names)
 
 
 def _contents(
     request: TrainRequest,
     training_set: TrainingSet,
     trained: TrainedHead,
+    kept: KeptSources | None,
     folds: FoldFigures | None,
 ) -> RunContents:
-    predictions = predict(trained.head, training_set.data.bottlenecks, training_set.images)
+    head, origins = trained.head, training_set.origins
+    if kept is not None:
+        head, origins = kept.head, kept.origins
+    predictions = predict(head, training_set.data.bottlenecks, training_set.images)
     used = training_set.used
     info = RunInfo(
         training=request.config,
@@ -207,45 +231,17 @@ def _contents(
             **{f"{split}_images": len(predictions.rows(split)) for split in SPLITS},
             "trained_on": len(training_set.data.training),
             "init_from": request.init_from,
+            **({KEPT_KEY: kept.report} if kept else {}),
         },
         cache=used.fingerprint,
-        versions=_versions(),
+        versions=current_versions(),
         best_step=trained.best_step,
         stopped_by=trained.stopped_by,
     )
-    metrics: dict[str, Any] = {
-        split: _metrics(predictions, split, training_set.origins) for split in SPLITS
-    }
+    metrics = metrics_by_split(predictions, origins)
     if folds is not None:
         metrics[METRICS_KEY] = folds.to_dict()
-    return RunContents(
-        info, training_set.origins, trained.head, trained.history, predictions, metrics
-    )
-
-
-def _metrics(
-    predictions: Predictions, split: Split, origins: list[ClassOrigin]
-) -> dict[str, float | int | None] | None:
-    """The few figures that lists of runs show; None for a split without images."""
-    result = _result(predictions, split, origins)
-    return None if result is None else headline_figures(result)
-
-
-def _result(
-    predictions: Predictions, split: Split, origins: list[ClassOrigin]
-) -> EvalResult | None:
-    counts = EvalCounts.from_predictions(predictions, split)
-    if not counts.n_images.sum():
-        return None
-    return EvalResult.from_counts(counts, origins, split)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"retrain": __version__, "python": platform.python_version()}
-    for package in ("keras", "tensorflow", "jax", "torch", "numpy"):
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions
+    return RunContents(info, origins, head, trained.history, predictions, metrics)
 
 
 def _summarise(
@@ -260,7 +256,7 @@ def _summarise(
         last_step=last_step,
         stopped_by=contents.info.stopped_by,
         best_validation=validation and validation["top1"],
-        test=_result(contents.predictions, "test", list(contents.origins)),
+        test=result_of(contents.predictions, "test", list(contents.origins)),
         steps_per_second=last_step / seconds,
         folds=folds,
     )

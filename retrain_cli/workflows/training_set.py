@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
 from retrain_cli.bottlenecks.file_index import FileIndex
+from retrain_cli.bottlenecks.mapped import mapped_matrix
 from retrain_cli.bottlenecks.reader import DIGEST_BYTES
 from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.errors import WorkspaceError
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.memory import fits
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.images.splits import SPLITS, SplitItem
@@ -42,11 +45,22 @@ class TrainingSet:
     items: list[SplitItem]
 
 
-def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingSet:
+def load_training_set(
+    workspace: Workspace, config: TrainingConfig, memory_limit: int | None = None
+) -> TrainingSet:
     """Read the dataset last used and its bottlenecks, split and select as `config` says.
 
+    Bottlenecks that memory does not hold are in a memory-mapped file, which is gone with the
+    matrix.
+
+    Args:
+        workspace: where the bottlenecks are.
+        config: the training settings.
+        memory_limit: bytes that they may take in memory; None for half of what is available.
+
     Raises:
-        RetrainError: no bottlenecks, some that are missing, or a class that does not exist.
+        RetrainError: no bottlenecks, some that are missing, a class that does not exist, or no
+            room on the disk for what memory does not hold.
     """
     used = LastUsed.load(workspace)
     used.check_complete()
@@ -62,11 +76,27 @@ def load_training_set(workspace: Workspace, config: TrainingConfig) -> TrainingS
             labels, names = select_classes(dataset.labels, dataset.class_names, config.classes)
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
-        bottlenecks = store.read(dataset.digests)
+        bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
     origins = used.origins(dataset.class_names)
     return TrainingSet(used, data, images, origins, dataset.split_items())
+
+
+def _read(
+    store: BottleneckStore, digests: list[bytes], workspace: Workspace, memory_limit: int | None
+) -> NDArray[np.float32]:
+    """The vectors of `digests`: in memory where that holds them twice, else in a mapped file."""
+    rows, width = len(digests), store.width or 0
+    if not fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+        return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    try:
+        return store.read(digests)
+    except MemoryError as error:
+        raise WorkspaceError(
+            f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "
+            f"{width} do not: lower --memory-limit, and they are read from a temporary file"
+        ) from error
 
 
 def _head_data(

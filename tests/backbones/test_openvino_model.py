@@ -70,6 +70,29 @@ def test_any_number_of_images_gives_the_vectors_of_keras(models: Path, count: in
     np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
 
 
+FIRST_CALLS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import numpy as np
+from retrain_cli.backbones.kept_models import KeptModel
+from retrain_cli.backbones.openvino_model import OpenvinoBackbone
+backbone = OpenvinoBackbone(KeptModel(Path(sys.argv[1]), ""), "float32")
+images = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)
+with ThreadPoolExecutor(2) as threads:
+    one, other = threads.map(backbone, [images, images])
+assert np.array_equal(one, other)
+"""
+
+
+def test_the_first_calls_may_run_side_by_side(models: Path) -> None:
+    kept = find_kept_model(models, settled(models))
+    assert kept is not None
+    for _ in range(4):  # OpenVINO's bindings deadlocked in one of ten
+        command = [sys.executable, "-c", FIRST_CALLS, str(kept.folder)]
+        subprocess.run(command, check=True, timeout=240)
+
+
 def test_no_images(models: Path) -> None:
     assert load_backbone(settled(models), models=models)(noise(0)).shape == (0, 256)
 

@@ -165,3 +165,64 @@ def test_photos_of_different_sizes_and_modes(tmp_path, fake_backbone) -> None:
         Image.new(mode, (31, 57)).save(folder / name)
     counts = run(tmp_path, MemorySink(), fake_backbone)
     assert counts.computed == 3
+
+
+class TwoAtOnce:
+    """A forward pass that counts how many of its calls run side by side."""
+
+    batches_at_once = 2
+
+    def __init__(self, backbone) -> None:
+        self._backbone, self._lock = backbone, threading.Lock()
+        self.running = self.most = self.calls = 0
+
+    def __call__(self, images):
+        with self._lock:
+            self.calls += 1
+            self.running += 1
+            self.most = max(self.most, self.running)
+        try:
+            if self.calls > 1:
+                threading.Event().wait(0.05)
+            return self._backbone(images)
+        finally:
+            with self._lock:
+                self.running -= 1
+
+
+def test_batches_run_side_by_side_where_the_forward_pass_allows(photos, fake_backbone) -> None:
+    alone, beside = MemorySink(), MemorySink()
+    run(photos, alone, fake_backbone, batch_size=5)
+    forward = TwoAtOnce(fake_backbone)
+    counts = run(photos, beside, forward, batch_size=5)
+    assert (forward.most, counts.computed) == (2, 36)
+    assert alone.vectors.keys() == beside.vectors.keys()
+    for digest, vector in alone.vectors.items():
+        np.testing.assert_array_equal(beside.vectors[digest], vector)
+
+
+def test_a_duplicate_of_what_is_in_the_forward_pass_is_computed_once(photos, fake_backbone) -> None:
+    for number in range(10):
+        copy = (photos / "ant" / f"{number:04}.png").read_bytes()
+        (photos / "ant" / f"{number:04}b.png").write_bytes(copy)
+    counts = run(photos, MemorySink(), TwoAtOnce(fake_backbone), batch_size=1)
+    assert (counts.computed, counts.cached) == (36, 10)
+
+
+def test_a_file_is_remembered_with_or_after_its_vector(photos, fake_backbone) -> None:
+    class Watching(MemorySink):
+        def write(self, digests, vectors, records) -> None:
+            super().write(digests, vectors, records)
+            assert {record.digest for _, _, record in records} <= self.vectors.keys()
+
+    sink = Watching()
+    run(photos, sink, TwoAtOnce(fake_backbone), batch_size=4)
+    assert len(sink.records) == 36
+
+
+def test_a_fault_while_batches_run_keeps_those_that_finish(photos, fake_backbone) -> None:
+    (photos / "teapot" / "zzz.jpg").touch()
+    sink = MemorySink()
+    with pytest.raises(ImageError, match=r"teapot/zzz\.jpg: 0 bytes"):
+        run(photos, sink, TwoAtOnce(fake_backbone), batch_size=4, strict=True)
+    assert len(sink.vectors) == 36

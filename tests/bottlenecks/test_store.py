@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from retrain_cli.bottlenecks import store as store_module
 from retrain_cli.bottlenecks.reader import content_digest
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.errors import CacheError
@@ -124,3 +125,18 @@ def test_a_damaged_page_is_reported_by_verify(store: BottleneckStore) -> None:
         file.write(b"\xff" * 4096)
     with BottleneckStore(store.path) as damaged:
         assert damaged.verify()
+
+
+@given(st.lists(st.integers(0, 39), max_size=60), st.floats(0, 1))
+def test_lookups_and_scans_read_the_same(
+    tmp_path_factory: pytest.TempPathFactory, wanted: list[int], share: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_module, "_SCAN_SHARE", share)
+        path = tmp_path_factory.mktemp("store") / "cache.sqlite"
+        with BottleneckStore(path, IDENTITY) as store:
+            store.put(digests(40), vectors(40))
+            out = np.full((len(wanted), 8), -1, np.float32)
+            found = store.read([digests(40)[number] for number in wanted], out)
+    assert found is out
+    np.testing.assert_array_equal(found, vectors(40)[wanted])

@@ -116,6 +116,9 @@ def test_json_has_null_where_a_figure_is_not_defined():
         "top1": 0,
         "top2": pytest.approx(1 / 3),
         "top5": None,
+        "precision": 0,
+        "recall": 0,
+        "f1": 0,
         "confused_with": "dog",
         "confused_count": 2,
     }

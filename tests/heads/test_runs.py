@@ -15,7 +15,8 @@ from retrain_cli.evaluation.predictions import ImageTable, predict
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow
-from retrain_cli.heads.runs import Run, RunContents, RunInfo, RunStore
+from retrain_cli.heads.run_info import RunInfo
+from retrain_cli.heads.runs import Run, RunContents, RunStore
 from retrain_cli.images.origins import ClassOrigin
 
 FILES = {"config.json", "labels.json", "head.npz", "history.csv", "predictions.npz", "metrics.json"}

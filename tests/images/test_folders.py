@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,16 @@ def test_real_photos(test_data: Path) -> None:
     assert len(list_classes(root)) == 60
     assert len(found) == 60
     assert sum(len(folder.files) for folder in found) > 2000
+
+
+@pytest.mark.parametrize("becomes", ["nothing", "a file"])
+def test_a_folder_that_goes_during_the_walk_is_as_one_that_went_before(tmp_path, becomes) -> None:
+    for name in ("ant", "bee", "cat"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(b"")
+    walk = walk_folders(tmp_path)
+    assert next(walk).path == "ant"
+    shutil.rmtree(tmp_path / "bee")
+    if becomes == "a file":
+        (tmp_path / "bee").write_bytes(b"")
+    assert [folder.path for folder in walk] == ["cat"]

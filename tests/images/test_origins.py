@@ -135,3 +135,9 @@ def test_real_class_names(test_data: Path, imagenet: SourceClasses) -> None:
 def test_a_line_beyond_all_measure(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="field larger than field limit"):
         match_origins(["cat"], None, override(tmp_path, "c" * 200_000 + ",int"))
+
+
+def test_a_column_of_remarks_must_be_announced(imagenet: SourceClasses, tmp_path: Path) -> None:
+    rules = override(tmp_path, "class,wnid,remark\nant,ext,small\ncup,int\n")
+    found = match_origins(["ant", "cup"], imagenet, rules)
+    assert [one.origin for one in found] == ["EXT", "INT"]

@@ -9,7 +9,8 @@ from retrain_cli.errors import ConfigError, RetrainError
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.images.origins import ClassOrigin, Origin
-from retrain_cli.reports.histogram import _draw, plot_histogram
+from retrain_cli.reports.figures import save_figure
+from retrain_cli.reports.histogram import draw_histogram
 
 
 def make_result(origins: list[Origin | None]) -> EvalResult:
@@ -33,7 +34,7 @@ RESULT = make_result(["INT", "EXT"] * 10)
 def test_the_suffix_chooses_the_format(tmp_path: Path, suffix: str, start: bytes):
     path = tmp_path / f"histogram.{suffix}"
     path.write_bytes(b"old")
-    plot_histogram(RESULT, path)
+    save_figure(lambda: draw_histogram(RESULT), path)
     assert path.read_bytes().startswith(start)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -41,16 +42,16 @@ def test_the_suffix_chooses_the_format(tmp_path: Path, suffix: str, start: bytes
 @pytest.mark.parametrize("name", ["histogram.jpg", "histogram", "png"])
 def test_another_suffix_is_refused(tmp_path: Path, name: str):
     with pytest.raises(ConfigError, match="--plot"):
-        plot_histogram(RESULT, tmp_path / name)
+        save_figure(lambda: draw_histogram(RESULT), tmp_path / name)
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path):
     with pytest.raises(RetrainError, match="choose another place"):
-        plot_histogram(RESULT, tmp_path / "nowhere" / "h.png")
+        save_figure(lambda: draw_histogram(RESULT), tmp_path / "nowhere" / "h.png")
 
 
 def test_the_bars_are_the_histogram():
-    (axes,) = _draw(RESULT).axes
+    (axes,) = draw_histogram(RESULT).axes
     heights = np.array([bar.get_height() for bar in axes.patches]).reshape(2, -1)
     assert tuple(heights[0]) == RESULT.histogram.int_classes
     assert tuple(heights[1]) == RESULT.histogram.ext_classes
@@ -62,7 +63,7 @@ def test_the_bars_are_the_histogram():
 
 def test_unknown_origins_are_bars_of_one_colour():
     result = make_result([None] * 5)
-    (axes,) = _draw(result).axes
+    (axes,) = draw_histogram(result).axes
     assert tuple(bar.get_height() for bar in axes.patches) == result.histogram.all
 
 
@@ -70,5 +71,5 @@ def test_no_images_make_an_empty_picture(tmp_path: Path):
     nothing = np.zeros(0, int)
     counts = EvalCounts.count(nothing, nothing, nothing, 2)
     result = EvalResult.from_counts(counts, [ClassOrigin("a", "INT"), ClassOrigin("b", "EXT")])
-    plot_histogram(result, tmp_path / "h.png")
+    save_figure(lambda: draw_histogram(result), tmp_path / "h.png")
     assert (tmp_path / "h.png").stat().st_size > 1000

@@ -11,6 +11,7 @@ from helpers import SMALL_SPEC, make_photos
 
 from retrain_cli.backbones import conversion, machine
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import KERAS_BACKBONES, find_backbone
 from retrain_cli.bottlenecks.file_index import FileIndex
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
 from retrain_cli.bottlenecks.reader import content_digest
@@ -77,10 +78,27 @@ def test_what_was_asked_for_comes_before_any_cache(photos, fill, settle) -> None
     assert settle(replace(OPEN, precision="float32")).backbone == SMALL_SPEC.resolve()
 
 
-def test_of_two_full_caches_the_lower_precision(photos, fill, settle) -> None:
+@pytest.mark.parametrize(("tolerates", "preferred"), [(True, LOW), (False, SMALL_SPEC)])
+def test_of_two_full_caches_the_faster_one_that_loses_nothing(
+    photos, fill, settle, monkeypatch, tolerates, preferred
+) -> None:
+    row = replace(find_backbone(OPEN.name), tolerates_bfloat16=tolerates)
+    monkeypatch.setitem(KERAS_BACKBONES, OPEN.name, row)
     fill(photos, backbone=LOW)
     fill(photos)
-    assert settle(OPEN).backbone == LOW.resolve()
+    choice = settle(OPEN)
+    assert (choice.backbone, choice.note) == (preferred.resolve(), "")
+
+
+def test_a_full_cache_in_a_precision_that_may_lose_is_told(photos, fill, settle) -> None:
+    fill(photos, backbone=LOW)
+    choice = settle(OPEN)
+    assert choice.backbone == LOW.resolve()
+    assert choice.note == (
+        "going on in bfloat16 with keras, for that cache holds 100% of these photos; "
+        "--precision float32 computes all of them anew"
+    )
+    assert settle(LOW).note == ""
 
 
 def test_another_backbone_is_no_reason(photos, fill, settle) -> None:
@@ -139,8 +157,12 @@ def test_a_network_that_openvino_cannot_run(photos, workspace, fake_backbone, mo
 
 def test_extraction_with_openvino_from_end_to_end(photos, workspace) -> None:
     spec = replace(OPEN, runtime="openvino", alpha=0.25, precision="float32")
-    summary = fill_cache(BottleneckRequest(photos, spec), workspace)
+    stages = []
+    summary = fill_cache(
+        BottleneckRequest(photos, spec), workspace, lambda counts: stages.append(counts.stage)
+    )
     assert summary.computed == 36
+    assert [stage for stage in stages if stage] == ["converting the network for OpenVINO, once"]
     used = summary.used.backbone
     assert used.model is not None
     again = fill_cache(BottleneckRequest(photos, replace(OPEN, alpha=0.25)), workspace)

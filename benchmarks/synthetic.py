@@ -1,0 +1,115 @@
+"""Made-up photos, vectors and workspaces of any size, without a network."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import retrain_cli as rt
+from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
+from retrain_cli.bottlenecks.mapped import aligned_matrix
+from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.heads.data import HeadData
+from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.last_used import LastUsed
+
+WIDTH = 2048
+FOLDERS = 100
+OPEN = rt.BackboneSpec(name="mini", weights="random", input_size=64)
+OPEN_FLAGS = ("--backbone", "mini", "--weights", "random", "--input-size", "64")
+SPEC = replace(OPEN, precision="float32", runtime="keras")
+"""What `OPEN` comes to where its cache is full; nothing has to be converted for it."""
+
+_BATCH = 1000
+_SIGNAL = 0.15  # of the noise: classes overlap, so that there is something to learn
+
+
+class MeanColour:
+    """Stands in for a network, where its speed is not the question."""
+
+    width = 512
+    input_size = (64, 64)
+    device = "cpu:0"
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The mean colour, over and over: `(n, 512) float32`."""
+        means = images.mean(axis=(1, 2))
+        return np.tile(means, (1, -(-self.width // 3)))[:, : self.width].astype(np.float32)
+
+
+def write_photos(root: Path, files: int, side: int = 4) -> Path:
+    """Small bitmaps of noise in 100 classes, no two alike."""
+    generator = np.random.default_rng(0)
+    for number in range(files):
+        folder = root / f"class_{number % FOLDERS:03}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 255, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:06}.bmp")
+    return root
+
+
+def fill(photos: Path, workspace: Path) -> None:
+    """Compute the bottlenecks of photos with the stand-in."""
+    request = rt.BottleneckRequest(photos, SPEC, settings=rt.ExtractionSettings(512))
+    rt.fill_cache(request, rt.Workspace(workspace), load=lambda spec, device: MeanColour())
+
+
+def digest(number: int) -> bytes:
+    """A digest like that of a file."""
+    return hashlib.blake2b(str(number).encode(), digest_size=16).digest()
+
+
+def head_data(images: int, classes: int, width: int = WIDTH) -> HeadData:
+    """Overlapping clusters, all for training; made in pieces, for memory is measured."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(images, dtype=np.int32) % classes
+    centres = _SIGNAL * generator.standard_normal((classes, width), dtype=np.float32)
+    vectors = aligned_matrix(images, width)  # as the cache gives them
+    for start in range(0, images, _BATCH):
+        rows = slice(start, start + _BATCH)
+        vectors[rows] = centres[labels[rows]]
+        vectors[rows] += generator.standard_normal(vectors[rows].shape, dtype=np.float32)
+    names = tuple(f"class {number:05}" for number in range(classes))
+    return HeadData(vectors, labels, names, np.arange(images), np.empty(0, np.int64))
+
+
+def write_store(path: Path, images: int, width: int = WIDTH) -> None:
+    """A cache of noise under the digests of `digest`."""
+    with BottleneckStore(path, {"name": "synthetic"}) as store:
+        _fill_store(store, images, width)
+
+
+def write_workspace(root: Path, images: int, classes: int, width: int = WIDTH) -> rt.Workspace:
+    """A workspace as if the bottlenecks of so many photos had been computed."""
+    workspace = rt.Workspace(root)
+    workspace.prepare()
+    backbone = SPEC.resolve()
+    used = LastUsed(Path("/synthetic"), backbone, "none", None, complete=True)
+    used.save(workspace)
+    names = [f"class_{number:05}" for number in range(classes)]
+    with FileIndex(workspace.index_path) as index:
+        dataset = index.dataset_id(used.image_dir)
+        index.replace_folders(dataset, {name: FolderRecord(name, None) for name in names})
+        for start in range(0, images, _BATCH):
+            rows = range(start, min(start + _BATCH, images))
+            records = (
+                (names[row % classes], f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
+                for row in rows
+            )
+            index.remember(dataset, records)
+    with BottleneckStore(cache_path(workspace, backbone), backbone.identity()) as store:
+        _fill_store(store, images, width)
+    return workspace
+
+
+def _fill_store(store: BottleneckStore, images: int, width: int) -> None:
+    generator = np.random.default_rng(0)
+    for start in range(0, images, _BATCH):
+        rows = range(start, min(start + _BATCH, images))
+        vectors = generator.standard_normal((len(rows), width), dtype=np.float32)
+        store.put([digest(row) for row in rows], vectors)

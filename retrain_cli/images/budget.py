@@ -1,0 +1,33 @@
+"""A limit on how many pixels are decoded at the same time, whatever the number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition
+
+
+class PixelBudget:
+    """So many pixels may be in memory at once; who wants more than is left waits for the others.
+
+    Args:
+        pixels: the limit; an image of more is let in alone.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self._all = self._left = pixels
+        self._changed = Condition()
+
+    @contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        """Hold so many while the block runs."""
+        share = min(pixels, self._all)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= share)
+            self._left -= share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += share
+                self._changed.notify_all()

@@ -1,0 +1,207 @@
+"""What a report shows: one small dataclass for each section, in the order of the page.
+
+A section that cannot be shown is None, and `Report.missing` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from retrain_cli.evaluation.result import EvalResult
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of the data set.
+
+    Attributes:
+        path: where it is, or was, relative to the image folder.
+        class_name: its class.
+        source: the thumbnail as a `data:` address; None where there is none.
+        problem: why there is no thumbnail; None where there is one.
+        note: what else is to say, such as where it was moved to.
+        similarity: cosine of its bottleneck to the one it was looked up for, or None.
+    """
+
+    path: str
+    class_name: str
+    source: str | None
+    problem: str | None = None
+    note: str = ""
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A misclassified photo.
+
+    Attributes:
+        photo: the photo, with its true class.
+        predicted: the class it was taken for.
+        score: probability of that class.
+        nearest: the training photos with the nearest bottlenecks, the nearest first.
+    """
+
+    photo: Photo
+    predicted: str
+    score: float
+    nearest: tuple[Photo, ...]
+
+
+@dataclass(frozen=True)
+class PhotoMap:
+    """Bottlenecks in two dimensions.
+
+    Attributes:
+        method: how, in words.
+        n_images: how many there are in all; the points are a fair draw of them.
+        x: horizontal place of each point.
+        y: vertical place of each point.
+        labels: true class of each, by index.
+        predicted: class it was taken for.
+        splits: its split, as an index into training, validation, test.
+        paths: its path.
+    """
+
+    method: str
+    n_images: int
+    x: Sequence[float]
+    y: Sequence[float]
+    labels: Sequence[int]
+    predicted: Sequence[int]
+    splits: Sequence[int]
+    paths: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line to draw, from left to right."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class ClassCurves:
+    """Curves of one class against the rest, or of an average.
+
+    Attributes:
+        name: the class, or the average.
+        auc: area under the ROC curve.
+        average_precision: of the precision-recall curve; None where there is no such curve.
+        roc: false against true positive rate.
+        precision_recall: recall against precision.
+    """
+
+    name: str
+    auc: float | None
+    average_precision: float | None
+    roc: Curve
+    precision_recall: Curve | None
+
+
+@dataclass(frozen=True)
+class CurveSection:
+    """The averages, and the classes that are worst."""
+
+    averages: tuple[ClassCurves, ...]
+    classes: tuple[ClassCurves, ...]
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class DataProblem:
+    """Something that is wrong with the data.
+
+    Attributes:
+        title: what, in a few words with a number.
+        advice: what to do.
+        items: the first of the photos or classes that are concerned.
+        count: how many they are in all.
+    """
+
+    title: str
+    advice: str
+    items: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A titled list of names and values."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command to type, ready for a shell, and what it is for."""
+
+    text: str
+    purpose: str
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything that a report shows.
+
+    Attributes:
+        run: name of the run.
+        created: when the run was made, as text.
+        data_folder: the image folder.
+        backbone: the backbone, in words.
+        result: the figures of the evaluated split.
+        evaluation: the same as `retrain eval --json` prints them.
+        cross_validation: figures over folds as JSON values, or None.
+        history: evaluations during training, as the rows of history.csv.
+        best_step: the step that the head comes from.
+        curves: ROC and precision-recall curves.
+        mistakes: the worst mistakes.
+        n_mistakes: how many mistakes there are in all.
+        photo_map: the bottlenecks in two dimensions.
+        problems: what is wrong with the data; None where that cannot be told.
+        settings: configuration and versions.
+        commands: how to make all this again.
+        missing: for each section that is None, why.
+    """
+
+    run: str
+    created: str
+    data_folder: str
+    backbone: str
+    result: EvalResult
+    evaluation: Mapping[str, Any]
+    cross_validation: Mapping[str, Any] | None
+    history: Sequence[Mapping[str, Any]]
+    best_step: int
+    curves: CurveSection | None
+    mistakes: tuple[Mistake, ...]
+    n_mistakes: int
+    photo_map: PhotoMap | None
+    problems: tuple[DataProblem, ...] | None
+    settings: tuple[Settings, ...]
+    commands: tuple[Command, ...]
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def data(self) -> dict[str, Any]:
+        """What the page's charts are drawn from, as JSON values."""
+        counts = self.result.counts
+        return {
+            "run": self.run,
+            "class_names": list(self.result.class_names),
+            "evaluation": dict(self.evaluation),
+            "cross_validation": self.cross_validation,
+            "confusion": [
+                [true, predicted, count]
+                for (true, predicted), count in zip(
+                    counts.pairs.tolist(), counts.pair_counts.tolist(), strict=True
+                )
+            ],
+            "history": [dict(row) for row in self.history],
+            "best_step": self.best_step,
+            "curves": self.curves and asdict(self.curves),
+            "map": self.photo_map and asdict(self.photo_map),
+        }

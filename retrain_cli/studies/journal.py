@@ -1,0 +1,98 @@
+"""Where finished trials are kept: a line of JSON each, written through before the next begins.
+
+A crash can tear the last line only; what has no end of line is cut off when the journal is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.errors import WorkspaceError
+from retrain_cli.studies.trial import TrialRecord
+from retrain_cli.workspace import write_atomically, writing_to
+
+_TRIALS, _ABOUT, _LOCK = "trials.jsonl", "protocol.json", "lock"
+
+
+class TrialJournal:
+    """The finished trials of one protocol on one dataset and backbone; safe between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _TRIALS
+        self._lock = threading.Lock()
+        with writing_to(self._path):
+            self._cut_torn_line()
+        self.records: dict[str, TrialRecord] = {record.key: record for record in self._read()}
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, about: Mapping[str, Any]) -> Iterator[TrialJournal]:
+        """Open the journal in `folder`, which is made where it is not there yet.
+
+        Args:
+            folder: its folder.
+            about: the protocol, written beside the trials for people to read.
+
+        Raises:
+            WorkspaceError: another process runs this study, or the folder cannot be used.
+        """
+        from filelock import FileLock, Timeout
+
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise WorkspaceError(
+                f"one command at a time can run a study, and another one runs this ({folder}): "
+                "wait for it; its trials will be used"
+            ) from error
+        try:
+            write_atomically(folder / _ABOUT, json.dumps(about, indent=2) + "\n")
+            yield cls(folder)
+        finally:
+            lock.release()
+
+    def append(self, record: TrialRecord) -> None:
+        """Keep a record; when this returns it is on the disk.
+
+        Raises:
+            WorkspaceError: the disk is full.
+        """
+        line = json.dumps(asdict(record), allow_nan=False) + "\n"
+        with self._lock, writing_to(self._path):
+            with self._path.open("ab") as file:
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+            self.records[record.key] = record
+
+    def _read(self) -> Iterator[TrialRecord]:
+        if not self._path.exists():
+            return
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                for line in file:
+                    yield TrialRecord(**json.loads(line))
+        except (OSError, ValueError, TypeError) as error:
+            raise WorkspaceError(
+                f"{self._path} must hold a finished trial in each line and does not ({error}): "
+                "delete it; its trials will be trained again"
+            ) from error
+
+    def _cut_torn_line(self) -> None:
+        if not self._path.exists():
+            return
+        with self._path.open("rb+") as file:
+            content = file.read()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                file.truncate(whole)

@@ -1,0 +1,79 @@
+"""Mean over the repeats of a study, with its 95% confidence interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from retrain_cli.reports.charts import Series
+
+INTERVAL = "95% t interval over repeats"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over repeats.
+
+    Attributes:
+        value: the mean.
+        low: lower end of the 95% interval; None with one repeat.
+        high: upper end; None likewise.
+        n: number of repeats.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the interval before it was cut to what is possible; None with one repeat."""
+        if self.low is None or self.high is None:
+            return None
+        return max(self.high - self.value, self.value - self.low)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"mean": self.value, "low": self.low, "high": self.high, "repeats": self.n}
+
+
+def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
+    """Mean and Student's interval, `mean +- t(n - 1) s / sqrt(n)`, cut to [0, most].
+
+    It tells how far another run of the study could lie from this one: what the choice of classes,
+    of training images and of batches does. The test images are the same in all repeats, so what
+    their choice does is not in it.
+
+    Args:
+        values: one figure for each repeat; those that are None are left out.
+        most: the largest value that is possible, 1 for shares.
+
+    Returns:
+        The mean; None where no repeat has the figure.
+    """
+    from scipy.stats import t
+
+    known = np.array([value for value in values if value is not None], np.float64)
+    n = len(known)
+    if not n:
+        return None
+    mean = float(known.mean())
+    if n == 1:
+        return Mean(mean, None, None, 1)
+    half = float(t.ppf(0.975, n - 1)) * float(known.std(ddof=1)) / math.sqrt(n)
+    return Mean(mean, min(mean, max(0.0, mean - half)), max(mean, min(most, mean + half)), n)
+
+
+def series_of(label: str, points: Sequence[tuple[float, Mean]]) -> Series:
+    """A line of means with its band; no band where there is one repeat only."""
+    x, means = [place for place, _ in points], [mean for _, mean in points]
+    low = [mean.low for mean in means if mean.low is not None]
+    high = [mean.high for mean in means if mean.high is not None]
+    if len(low) < len(means):
+        low = high = []
+    return Series(label, x, [mean.value for mean in means], low, high)

@@ -1,0 +1,132 @@
+"""What every study is: trials to train, and a result of tables and a chart to make of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.reports.charts import Chart
+from retrain_cli.studies.data import StudyData
+from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
+from retrain_cli.studies.means import Mean
+from retrain_cli.studies.settings import StudySettings
+from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
+
+Cell = str | int | float | Mean | None
+"""A float or mean is a share (see `StudyTable.percent`), an int a count; None is not defined."""
+
+Groups = Mapping[str, Sequence[TrialRecord]]
+"""The records of each condition, in the order of the repeats."""
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of a result.
+
+    Attributes:
+        name: what it shows, in a few words; also its key in JSON.
+        columns: names of the columns.
+        rows: a cell for each column.
+        percent: whether floats and means are shares; else they are plain numbers.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Cell]]
+    percent: bool = True
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What came out of a study, ready to be shown in any form.
+
+    Attributes:
+        study: name of the study.
+        headline: what was done, in a line.
+        tables: the first is the main one, which `--csv` prints.
+        notes: what the reader needs to know, in sentences.
+        charts: the figure's panels, side by side.
+        figures: more figures for `--json`, as JSON values.
+    """
+
+    study: str
+    headline: str
+    tables: tuple[StudyTable, ...]
+    charts: tuple[Chart, ...]
+    notes: tuple[str, ...] = ()
+    figures: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "study": self.study,
+            "headline": self.headline,
+            "notes": list(self.notes),
+            **{table.name.replace(" ", "_"): _rows(table) for table in self.tables},
+            **(self.figures or {}),
+        }
+
+
+def _rows(table: StudyTable) -> list[dict[str, Any]]:
+    return [
+        {
+            column: cell.to_dict() if isinstance(cell, Mean) else cell
+            for column, cell in zip(table.columns, row, strict=True)
+        }
+        for row in table.rows
+    ]
+
+
+class Study(ABC):
+    """A study; what it varies stands in its own frozen fields."""
+
+    name: ClassVar[str]
+    """As in `retrain study NAME`."""
+
+    family: ClassVar[str]
+    """Studies of one family share their trials: what one has trained the other does not repeat."""
+
+    most_workers: ClassVar[int | None] = None
+    """Trials at a time at most; 1 where trials are timed."""
+
+    def protocol(self) -> dict[str, Any]:
+        """What its trials depend on beside their own settings, as JSON values."""
+        return {}
+
+    @abstractmethod
+    def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:
+        """All trials, condition after condition.
+
+        Raises:
+            RetrainError: this dataset does not allow the study.
+        """
+
+    def perform(self, data: StudyData, trial: Trial, context: TrialContext) -> Mapping[str, Any]:
+        """Train and measure one trial; called from several threads at a time."""
+        return train_and_count(data, trial, context)
+
+    @abstractmethod
+    def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
+        """Make tables and charts of the finished trials."""
+
+
+def repeated(settings: StudySettings, condition: str, **changes: Any) -> list[Trial]:
+    """The trials of one condition.
+
+    Args:
+        settings: how many repeats, and the protocol.
+        condition: its name.
+        changes: what it changes of the protocol.
+    """
+    return [
+        Trial(condition, repeat, settings.config(repeat, **changes))
+        for repeat in range(settings.repeats)
+    ]
+
+
+def results_of(records: Sequence[TrialRecord], data: StudyData) -> list[EvalResult]:
+    """The evaluations of usual trials."""
+    return [HeadOutcome.from_dict(record.outcome).result(data) for record in records]

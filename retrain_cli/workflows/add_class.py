@@ -1,0 +1,218 @@
+"""`retrain add-class`: a new class from a few photos, added to a trained run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrain_cli.backbones.lazy import BackboneLoader
+from retrain_cli.engine import check_device
+from retrain_cli.errors import ConfigError
+from retrain_cli.evaluation.few_shot import KnownCost, NewClassFigures
+from retrain_cli.evaluation.predictions import Predictions, predict
+from retrain_cli.heads.growing import left_out_ranks, retrain_with
+from retrain_cli.heads.history import ProgressListener, TrainedHead
+from retrain_cli.heads.imprinting import imprint
+from retrain_cli.heads.run_info import RunInfo
+from retrain_cli.heads.runs import Run, RunContents, RunStore
+from retrain_cli.heads.training import ignore_progress
+from retrain_cli.images.folders import check_class_names
+from retrain_cli.images.origins import match_origins
+from retrain_cli.images.source_classes import load_source_classes
+from retrain_cli.images.splits import SPLITS
+from retrain_cli.workflows.class_photos import ClassPhotos, read_class_photos
+from retrain_cli.workflows.label import backbone_of
+from retrain_cli.workflows.photo_vectors import PhotoListener, open_reader
+from retrain_cli.workflows.run_facts import current_versions, metrics_by_split
+from retrain_cli.workspace import Workspace
+
+ADDED_KEY = "added"
+"""Of `RunInfo.dataset`: which classes came by `add-class`."""
+
+
+@dataclass(frozen=True)
+class AddClassRequest:
+    """What to add.
+
+    Attributes:
+        class_name: name of the new class.
+        photos: its photos, files or folders.
+        test: photos that measure it, files or folders; none to leave each photo out in turn.
+        run: name of the run to add to; None for the latest.
+        name: name of the new run; None for one made of the time.
+        retrain: train all classes again, instead of keeping the known ones as they are.
+        device: auto, cpu, gpu or gpu:N.
+    """
+
+    class_name: str
+    photos: tuple[Path, ...]
+    test: tuple[Path, ...] = ()
+    run: str | None = None
+    name: str | None = None
+    retrain: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not self.class_name.strip() or not self.class_name.isprintable():
+            raise ConfigError(f"a class needs a readable name, not {self.class_name!r}")
+        check_device(self.device)
+
+
+@dataclass(frozen=True)
+class AddClassSummary:
+    """What `add-class` did.
+
+    Attributes:
+        run: the new run.
+        added_to: name of the run that it grew from.
+        class_name: the new class.
+        photos: distinct photos that it was made of.
+        bad: files that were skipped, as (path, reason).
+        figures: ranks of the new class; None where nothing could measure it.
+        cost: what the known classes lost on test; None without test photos of theirs.
+    """
+
+    run: Run
+    added_to: str
+    class_name: str
+    photos: int
+    bad: tuple[tuple[str, str], ...]
+    figures: NewClassFigures | None
+    cost: KnownCost | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "run": self.run.name,
+            "folder": str(self.run.folder),
+            "added_to": self.added_to,
+            "class": self.class_name,
+            "photos": self.photos,
+            "bad": [{"path": path, "reason": reason} for path, reason in self.bad],
+            "new_class": self.figures and self.figures.to_dict(),
+            "known_classes": self.cost and self.cost.to_dict(),
+        }
+
+
+def add_class(
+    request: AddClassRequest,
+    workspace: Workspace,
+    *,
+    on_photo: PhotoListener = lambda done, total: None,
+    on_progress: ProgressListener = ignore_progress,
+    load: BackboneLoader | None = None,
+) -> AddClassSummary:
+    """Add a class to a run; the run itself stays as it is.
+
+    The photos may lie anywhere: their bottlenecks go into the cache, the new run names them by
+    path and digest, and no dataset takes them in.
+
+    Raises:
+        DatasetError: no good photo, or one that the run knows as something else.
+        ConfigError: the class is there already.
+        RetrainError: no such run, or its cache or backbone are gone.
+    """
+    runs = RunStore(workspace.runs_dir)
+    run = runs.get(request.run)
+    _check_name(run, request)
+    reading = open_reader(backbone_of(run), workspace, request.device, load, on_photo)
+    with reading as reader:
+        photos = read_class_photos(run, request.photos, request.test, reader)
+    with runs.create(request.name) as draft:
+        trained = _grow(request, photos, on_progress)
+        contents = _contents(request, photos, trained)
+        grown = draft.commit(contents)
+    return AddClassSummary(
+        grown,
+        run.name,
+        request.class_name,
+        len(photos.made_of),
+        photos.made_of.bad + photos.test.bad,
+        _figures(request, photos, contents.predictions),
+        _cost(run.predictions, contents.predictions),
+    )
+
+
+def _check_name(run: Run, request: AddClassRequest) -> None:
+    if request.class_name in run.labels:
+        raise ConfigError(
+            f"add-class adds a class that is new, and run {run.name} knows {request.class_name!r}: "
+            "choose another name, or put the photos into its folder and train again"
+        )
+    check_class_names((*run.labels, request.class_name))
+    if request.retrain and len(np.unique(run.predictions.images.labels)) < len(run.labels):
+        raise ConfigError(
+            f"--retrain needs photos of every class, and run {run.name} keeps source classes that "
+            "it has none of: leave out --retrain"
+        )
+
+
+def _grow(
+    request: AddClassRequest, photos: ClassPhotos, on_progress: ProgressListener
+) -> TrainedHead:
+    run, name, vectors = photos.run, request.class_name, photos.made_of.vectors
+    known = photos.known
+    if request.retrain:
+        return retrain_with(known, name, vectors, run.config, on_progress=on_progress)
+    head = imprint(run.head, known, name, vectors)
+    return TrainedHead(head, run.history, run.info.best_step, run.info.stopped_by)
+
+
+def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHead) -> RunContents:
+    run, name = photos.run, request.class_name
+    predictions = predict(trained.head, photos.vectors(), photos.images())
+    source = load_source_classes(str(run.info.dataset.get("source_classes", "none")))
+    origins = [*run.origins, *match_origins([name], source, None)]
+    info = RunInfo(
+        run.config,
+        run.info.backbone,
+        _described(run, request, predictions),
+        run.info.cache,
+        current_versions(),
+        trained.best_step,
+        trained.stopped_by,
+    )
+    return RunContents(
+        info,
+        origins,
+        trained.head,
+        trained.history,
+        predictions,
+        metrics_by_split(predictions, origins),
+    )
+
+
+def _described(run: Run, request: AddClassRequest, predictions: Predictions) -> dict[str, Any]:
+    counts = {f"{split}_images": len(predictions.rows(split)) for split in SPLITS}
+    added = [*run.info.dataset.get(ADDED_KEY, []), request.class_name]
+    return {
+        **run.info.dataset,
+        "images": len(predictions),
+        **counts,
+        ADDED_KEY: added,
+        "added_to": run.name,
+        "retrained": request.retrain,
+    }
+
+
+def _figures(
+    request: AddClassRequest, photos: ClassPhotos, predictions: Predictions
+) -> NewClassFigures | None:
+    """By the test photos, else by leaving out those that it is made of, one at a time."""
+    n_classes = predictions.n_classes
+    if len(photos.test):
+        return NewClassFigures(tuple(predictions.rank[-len(photos.test) :].tolist()), n_classes)
+    if request.retrain:
+        return None
+    run, vectors = photos.run, photos.made_of.vectors
+    ranks = left_out_ranks(run.head, photos.known, request.class_name, vectors)
+    return NewClassFigures(ranks, n_classes) if ranks else None
+
+
+def _cost(before: Predictions, after: Predictions) -> KnownCost | None:
+    """On the test photos of the known classes, which come first in both."""
+    rows = before.rows("test")
+    return KnownCost.between(before.rank[rows], after.rank[rows])

@@ -1,0 +1,129 @@
+"""`retrain eval --calibrate`: fit a temperature on validation and keep it with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.errors import RunError
+from retrain_cli.evaluation.reliability import Reliability
+from retrain_cli.heads.calibration import Calibration, all_normalisers, fit_temperature
+from retrain_cli.heads.runs import Run, RunStore
+from retrain_cli.heads.validation import MOST_IMAGES
+from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.workflows.scores import trained_logs_of
+from retrain_cli.workspace import Workspace, replacing, writing_to
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationEffect:
+    """What calibration does on one split: the same images before and after."""
+
+    split: Split
+    before: Reliability
+    after: Reliability
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "split": self.split,
+            "images": self.before.total,
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSummary:
+    """A calibrated run.
+
+    Attributes:
+        run: the run, calibrated.
+        calibration: how.
+        effects: on validation, which it was fitted to, and on test where there is one.
+    """
+
+    run: Run
+    calibration: Calibration
+    effects: tuple[CalibrationEffect, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        effects = [effect.to_dict() for effect in self.effects]
+        return {"run": self.run.name, **self.calibration.to_dict(), "effects": effects}
+
+
+def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
+    """Calibrate a run, the latest for None; one that is calibrated is fitted anew.
+
+    The temperature is fitted to the validation images, to 10,000 of them at most.
+
+    Raises:
+        RetrainError: no such run; one without validation images, or without mistakes on them; or
+            scores that are neither saved nor to be computed.
+    """
+    run = RunStore(workspace.runs_dir).get(name)
+    rows = _validation_rows(run)
+    pieces = list(trained_logs_of(run, rows, workspace))
+    temperature = fit_temperature(pieces, run.trained_predictions.images.labels[rows])
+    if temperature is None:
+        raise _no_temperature(run, rows)
+    every = np.arange(len(run.trained_predictions))
+    normalisers = all_normalisers(trained_logs_of(run, every, workspace), temperature)
+    calibration = Calibration(temperature, len(rows), normalisers)
+    with replacing(run.calibration_path) as draft:
+        calibration.save(draft)
+    fresh = Run(run.folder)
+    return CalibrationSummary(fresh, calibration, tuple(_effects(fresh)))
+
+
+def _no_temperature(run: Run, rows: NDArray[np.int64]) -> RunError:
+    if (run.trained_predictions.rank[rows] == 1).all():
+        return RunError(
+            f"--calibrate learns from mistakes, and run {run.name} is right on all {len(rows)} "
+            "validation images: train with a higher --validation-percentage"
+        )
+    return RunError(
+        f"--calibrate needs answers that are better than chance, and those of run {run.name} on "
+        f"its {len(rows)} validation images are not: train it longer, or on other photos"
+    )
+
+
+def _validation_rows(run: Run) -> NDArray[np.int64]:
+    rows = run.trained_predictions.rows("validation")
+    if not len(rows):
+        raise RunError(
+            f"--calibrate fits scores to validation images, and run {run.name} has none: train "
+            "with a --validation-percentage above 0"
+        )
+    if len(rows) > MOST_IMAGES:
+        generator = np.random.default_rng(run.config.seed)
+        rows = np.sort(generator.choice(rows, MOST_IMAGES, replace=False))
+    return rows
+
+
+def _effects(run: Run) -> Iterator[CalibrationEffect]:
+    for split in SPLITS[1:]:
+        before = Reliability.from_predictions(run.trained_predictions, split)
+        if before.total:
+            after = Reliability.from_predictions(run.predictions, split)
+            yield CalibrationEffect(split, before, after)
+
+
+def remove_calibration(name: str | None, workspace: Workspace) -> Run:
+    """Let a run's scores be as trained again.
+
+    Raises:
+        RunError: no such run, or one that is not calibrated.
+        WorkspaceError: the run cannot be changed.
+    """
+    run = RunStore(workspace.runs_dir).get(name)
+    if not run.calibration_path.exists():
+        raise RunError(f"run {run.name} is not calibrated, so there is nothing to undo")
+    with writing_to(run.folder):
+        run.calibration_path.unlink()
+    return Run(run.folder)

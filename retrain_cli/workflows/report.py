@@ -1,0 +1,228 @@
+"""`retrain report`: everything about a run in one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from retrain_cli.bottlenecks.dataset import load_dataset
+from retrain_cli.bottlenecks.file_index import FileIndex
+from retrain_cli.bottlenecks.store import BottleneckStore, open_to_read
+from retrain_cli.errors import CacheError, ConfigError, RetrainError
+from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
+from retrain_cli.heads.runs import Run
+from retrain_cli.reports.content import Mistake, PhotoMap, Report
+from retrain_cli.reports.curve_lines import curve_section
+from retrain_cli.reports.data_problems import find_problems
+from retrain_cli.reports.html import write_html
+from retrain_cli.reports.markdown import write_markdown
+from retrain_cli.reports.pdf import find_browser, write_pdf
+from retrain_cli.reports.projection import MapMethod, check_map_method
+from retrain_cli.workflows.bottlenecks import cache_file
+from retrain_cli.workflows.cross_validate import saved_figures
+from retrain_cli.workflows.evaluate import EvalRequest, Evaluation, evaluate
+from retrain_cli.workflows.report_photos import Album, Tick, map_photos, worst_mistakes
+from retrain_cli.workflows.report_setup import commands_of_run, settings_of_run
+from retrain_cli.workspace import Workspace
+
+MOST_MISTAKES = 250  # with their neighbours 5 MB of photos, and 8 MB of pure noise
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report.
+
+    Attributes:
+        run: name of the run; None for the latest.
+        split: what is evaluated, as in `EvalRequest`.
+        html: where the page is written; None for none.
+        markdown: where the Markdown is written; None for none.
+        pdf: where the PDF is written; None for none.
+        map_method: how the map is made: pca, tsne or none.
+        mistakes: how many mistakes are shown, at most.
+    """
+
+    run: str | None = None
+    split: str = "test"
+    html: Path | None = None
+    markdown: Path | None = None
+    pdf: Path | None = None
+    map_method: str = "pca"
+    mistakes: int = 24
+
+    def check(self) -> MapMethod:
+        """The method of the map.
+
+        Raises:
+            ConfigError: a number of mistakes or a method that cannot work.
+        """
+        if not 0 <= self.mistakes <= MOST_MISTAKES:
+            raise ConfigError(f"--mistakes must be from 0 to {MOST_MISTAKES}, not {self.mistakes}")
+        return check_map_method(self.map_method)
+
+
+@dataclass(frozen=True, eq=False)
+class ReportFiles:
+    """What was written.
+
+    Attributes:
+        report: what it says.
+        files: where it is.
+    """
+
+    report: Report
+    files: tuple[Path, ...]
+
+
+def write_report(
+    request: ReportRequest, workspace: Workspace, tick: Tick = lambda doing: None
+) -> ReportFiles:
+    """Write the report of a run in the forms that were asked for.
+
+    Args:
+        request: what to report.
+        workspace: where the run is.
+        tick: is told what is being done.
+
+    Raises:
+        RetrainError: as `make_report`; a file that cannot be written; no browser for a PDF.
+    """
+    if request.pdf is not None:
+        find_browser()  # what cannot work is said before the work
+    report = make_report(request, workspace, tick)
+    written: list[Path] = []
+    writers: list[tuple[Path | None, Callable[[Report, Path], None]]] = [
+        (request.html, write_html),
+        (request.markdown, write_markdown),
+        (request.pdf, write_pdf),
+    ]
+    for path, write in writers:
+        if path is not None:
+            tick(f"writing {path.name}")
+            write(report, path)
+            written.append(path)
+    return ReportFiles(report, tuple(written))
+
+
+def make_report(
+    request: ReportRequest, workspace: Workspace, tick: Tick = lambda doing: None
+) -> Report:
+    """Gather everything about a run; what is not to be had is named in `Report.missing`.
+
+    Raises:
+        RunError: no such run, a damaged one, or one without images in the split.
+        ConfigError: a split, method or number that does not exist.
+        MissingExtraError: t-SNE without scikit-learn.
+    """
+    method = request.check()
+    tick("figures")
+    evaluation = evaluate(EvalRequest(request.run, request.split, (1, 5)), workspace)
+    with ExitStack() as stack:
+        return _Gathering(request, evaluation, workspace, stack, tick).report(method)
+
+
+class _Gathering:
+    """The parts of a report, and why some are missing."""
+
+    def __init__(
+        self,
+        request: ReportRequest,
+        evaluation: Evaluation,
+        workspace: Workspace,
+        stack: ExitStack,
+        tick: Tick,
+    ) -> None:
+        self._request, self._evaluation = request, evaluation
+        self._workspace, self._tick = workspace, tick
+        self._missing: dict[str, str] = {}
+        self._root = Path(evaluation.run.info.dataset["image_dir"])
+        self._store = self._open_store(stack)
+        self._bad_files, self._known = self._read_index()
+
+    @property
+    def _run(self) -> Run:
+        return self._evaluation.run
+
+    @property
+    def _predictions(self) -> Predictions:
+        return self._evaluation.predictions
+
+    def report(self, method: MapMethod) -> Report:
+        """Put it together."""
+        run, split = self._run, self._evaluation.request.chosen
+        album = Album(self._root, self._predictions, run.labels, self._known)
+        folds = saved_figures(run)
+        mistakes = self._mistakes(album)
+        photo_map = self._map(album, method)
+        evaluation = self._evaluation.to_dict()
+        if evaluation.get("curves_missing"):
+            self._missing["curves"] = str(evaluation["curves_missing"])
+        return Report(
+            run=run.name,
+            created=run.info.created.replace("T", " ")[:16],
+            data_folder=str(self._root),
+            backbone=str(run.info.dataset.get("backbone", "")),
+            result=self._evaluation.result,
+            evaluation=evaluation,
+            cross_validation=None if folds is None else folds.to_dict(),
+            history=[asdict(row) for row in run.history],
+            best_step=run.info.best_step,
+            curves=None
+            if evaluation["curves"] is None
+            else curve_section(self._evaluation.curves, self._evaluation.result),
+            mistakes=mistakes,
+            n_mistakes=len(misclassified_rows(self._predictions, split)),
+            photo_map=photo_map,
+            problems=find_problems(run.predictions.images, run.labels, self._bad_files),
+            settings=settings_of_run(run),
+            commands=commands_of_run(run, self._request.split, self._workspace),
+            missing=self._missing,
+        )
+
+    def _open_store(self, stack: ExitStack) -> BottleneckStore | None:
+        path = cache_file(self._workspace, self._run.info.cache)
+        try:
+            if path is None:
+                raise CacheError(
+                    f"the cache {self._run.info.cache} of this run is not in the workspace any "
+                    "more: `retrain bottlenecks` with its backbone computes it again"
+                )
+            return stack.enter_context(open_to_read(path))
+        except CacheError as error:
+            self._missing["nearest"] = self._missing["map"] = str(error)
+            return None
+
+    def _read_index(self) -> tuple[list[tuple[str, str]], dict[bytes, str]]:
+        """Files that could not be used, and where each photo is by digest."""
+        try:
+            if not self._workspace.index_path.is_file():
+                raise CacheError("the index of photos is not in the workspace any more")
+            with FileIndex(self._workspace.index_path) as index:
+                dataset = load_dataset(index, self._root)
+        except RetrainError as error:
+            self._missing["bad files"] = str(error)
+            return [], {}
+        return dataset.problems, dict(zip(dataset.digests, dataset.paths, strict=True))
+
+    def _mistakes(self, album: Album) -> tuple[Mistake, ...]:
+        split, most = self._evaluation.request.chosen, self._request.mistakes
+        try:
+            return worst_mistakes(album, split, most, self._store, self._tick)
+        except CacheError as error:
+            self._missing["nearest"] = str(error)
+            return worst_mistakes(album, split, most, None, self._tick)
+
+    def _map(self, album: Album, method: MapMethod) -> PhotoMap | None:
+        if method == "none":
+            self._missing["map"] = "it was left out with --map none"
+            return None
+        if self._store is None:
+            return None
+        split = self._evaluation.request.chosen
+        try:
+            return map_photos(album, split, self._store, method, self._tick)
+        except CacheError as error:
+            self._missing["map"] = str(error)
+            return None

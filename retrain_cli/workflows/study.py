@@ -1,0 +1,95 @@
+"""`retrain study`: from cached bottlenecks to means over many trained heads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.studies.data import StudyData
+from retrain_cli.studies.journal import TrialJournal
+from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
+from retrain_cli.studies.settings import StudySettings
+from retrain_cli.studies.study import Groups, Study, StudyResult
+from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
+from retrain_cli.workflows.training_set import load_training_set
+from retrain_cli.workspace import Workspace
+
+
+def ignore_study(progress: StudyProgress) -> None:
+    """The listener of those who do not care."""
+
+
+def run_study(
+    study: Study,
+    workspace: Workspace,
+    settings: StudySettings | None = None,
+    *,
+    workers: int | None = None,
+    on_progress: StudyListener = ignore_study,
+) -> StudyResult:
+    """Run a study on the dataset last used; trials that were finished before are not repeated.
+
+    Args:
+        study: what to vary, such as `IntExtStudy()`.
+        workspace: where bottlenecks are, and where trials are kept.
+        settings: repeats and training protocol; None for those of the paper.
+        workers: trials at a time; None for as many as there are cores.
+        on_progress: is told of each trial that was finished.
+
+    Raises:
+        RetrainError: no bottlenecks, or a dataset or setting that does not allow the study.
+        KeyboardInterrupt: Ctrl-C; the next call goes on with what is missing.
+    """
+    settings = (settings or StudySettings()).validate()
+    data, backbone = load_study_data(workspace, settings)
+    trials = study.trials(data, settings)
+    workers = workers if study.most_workers is None else study.most_workers
+    about = _about(study, settings, data, backbone)
+    with TrialJournal.open(_folder(workspace, study, about), about) as journal:
+        records = run_trials(
+            trials,
+            lambda trial, context: study.perform(data, trial, context),
+            journal,
+            workers,
+            on_progress,
+        )
+    return study.result(data, settings, _grouped(trials, records))
+
+
+def load_study_data(workspace: Workspace, settings: StudySettings) -> tuple[StudyData, str]:
+    """All classes and photos of the dataset last used, and the fingerprint of its backbone.
+
+    Raises:
+        RetrainError: no bottlenecks, or some that are missing.
+    """
+    whole = replace(settings.training, classes=None, examples_per_class=None)
+    loaded = load_training_set(workspace, whole)
+    data = StudyData(loaded.data, loaded.images, tuple(loaded.origins))
+    return data, loaded.used.backbone.fingerprint()
+
+
+def _about(study: Study, settings: StudySettings, data: StudyData, backbone: str) -> dict[str, Any]:
+    """What all trials of a folder have in common; the rest stands in each trial's settings."""
+    training = settings.training.to_dict()
+    for varied in ("seed", "classes", "examples_per_class"):
+        del training[varied]
+    return {
+        "version": 1,
+        "family": study.family,
+        "protocol": study.protocol(),
+        "training": training,
+        "data": data.fingerprint(),
+        "backbone": backbone,
+    }
+
+
+def _folder(workspace: Workspace, study: Study, about: dict[str, Any]) -> Path:
+    return workspace.studies_dir / f"{study.family}-{digest_of(about)}"
+
+
+def _grouped(trials: list[Trial], records: dict[str, TrialRecord]) -> Groups:
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        groups.setdefault(trial.condition, []).append(records[trial.key])
+    return groups

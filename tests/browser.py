@@ -1,0 +1,57 @@
+"""A real Chromium for tests, without window, network or traces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrain_cli.errors import ReportError
+from retrain_cli.reports.pdf import browser_flags, find_browser
+
+
+def browser_or_skip() -> str:
+    """The browser; where there is none tests skip, but not under CI."""
+    try:
+        return find_browser()
+    except ReportError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@dataclass
+class Visit:
+    """An opened page, and everything that it said or asked for meanwhile."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def visit(path: Path, width: int = 1280, scheme: Any = "light") -> Iterator[Visit]:
+    """Open a page; fails at the end where it had an error or wanted anything from elsewhere."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_or_skip(), args=browser_flags()
+        )
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        visited = Visit(page)
+        page.on("console", lambda message: visited.said.append(message.text))
+        page.on("pageerror", lambda error: visited.said.append(str(error)))
+        page.on("request", lambda request: visited.asked.append(request.url))
+        page.goto(path.absolute().as_uri())
+        yield visited
+        browser.close()
+    assert visited.said == []
+    assert [url for url in visited.asked if not url.startswith("data:")] == [
+        path.absolute().as_uri()
+    ]

@@ -1,0 +1,124 @@
+"""`retrain study` as a user runs it: tables, CSV, JSON, figures, Ctrl-C, wrong usage."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from helpers import RETRAIN, TINY, make_photos
+
+QUICK = ("--steps", 30, "--repeats", 2)
+
+
+@pytest.fixture
+def filled(tmp_path: Path, retrain) -> Path:
+    make_photos(tmp_path / "photos", {"ant": 9, "teapot": 9, "blob": 9, "gizmo": 9})
+    assert retrain("bottlenecks", "photos", *TINY, "--source-classes", "imagenet").code == 0
+    return tmp_path
+
+
+def test_one_study_in_every_form(filled: Path, retrain) -> None:
+    text = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--plot", "figure.svg")
+    assert text.code == 0, text.err
+    assert text.out.startswith("study int-ext: 2 classes a classifier, 3 mixes, 2 repeats")
+    assert (filled / "figure.svg").read_text().startswith("<?xml")
+    again = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--json")
+    assert "6 trials were finished before; 0 are left" in again.err
+    mixes = again.json["mixes"]
+    assert [mix["INT"] for mix in mixes] == [0, 1, 2]
+    assert mixes[0]["INT top-1"] is None
+    table = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--csv")
+    rows = list(csv.DictReader(io.StringIO(table.out)))
+    assert [float(row["average top-1"]) for row in rows] == pytest.approx(
+        [mix["average top-1"]["mean"] for mix in mixes], rel=1e-5
+    )
+    assert rows[0]["INT top-1"] == rows[0]["INT top-1 low"] == ""
+
+
+@pytest.mark.parametrize("name", ["examples", "histogram", "difficulty", "cost"])
+def test_the_other_studies(filled: Path, retrain, name: str) -> None:
+    done = retrain("study", name, *QUICK, "--json", "--plot", "figure.png")
+    assert done.code == 0, done.err
+    assert done.json["study"] == name
+    assert (filled / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert retrain("study", name, *QUICK, "-q").err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("int-ext", "--classes", 3), 3, "lower --classes"),
+        (("int-ext", "--classes", 1), 2, "--classes must be at least 2"),
+        (("int-ext", "--repeats", 0), 2, "--repeats must be at least 1"),
+        (("int-ext", "--workers", 0), 2, "--workers must be at least 1"),
+        (("int-ext", "--plot", "figure.gif"), 2, "ending in .png, .svg or .pdf"),
+        (("int-ext", "--csv", "--json"), 2, "choose one of --csv and --json"),
+        (("int-ext", "--optimizer", "magic"), 2, "--optimizer takes one of"),
+        (("examples", "--sizes", "3,x"), 2, "--sizes takes whole numbers"),
+        (("examples", "--sizes", "0"), 2, "--sizes must be at least 1"),
+        (("examples", "--target", 90), 2, "--target must be between 0 and 1"),
+        (("difficulty", "--few", 4), 2, "--few must be one of the sizes"),
+        (("tuning-guide", "--validation-percentage", 0), 3, "--validation-percentage"),
+        (("cost", "--epochs", 0), 2, "--epochs must be at least 1"),
+    ],
+)
+def test_what_cannot_work(filled: Path, retrain, arguments, code: int, says: str) -> None:
+    assert says in retrain("study", *arguments).refused(code)
+
+
+def test_without_bottlenecks(tmp_path: Path, retrain) -> None:
+    assert "run `retrain bottlenecks IMAGE_DIR` first" in retrain("study", "cost").refused(3)
+
+
+def test_ctrl_c_keeps_finished_trials(filled: Path, retrain, environment) -> None:
+    command = ["study", "examples", "--sizes", "3", "--repeats", "6", "--steps", "4000"]
+    process = subprocess.Popen(
+        [str(RETRAIN), *command, "--workers", "1"],
+        cwd=filled,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not finished(filled) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert b"everything that was finished is kept" in err
+    kept = finished(filled)
+    assert 1 <= kept < 12
+    done = retrain(*command, "--json")
+    assert f"{kept} trials were finished before; {12 - kept} are left" in done.err
+    assert finished(filled) == 12
+
+
+def finished(folder: Path) -> int:
+    lines = [
+        line
+        for path in (folder / ".retrain").glob("studies/*/trials.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    for line in lines:
+        json.loads(line)
+    return len(lines)
+
+
+@pytest.mark.real
+def test_more_photos_help_on_real_ones(test_data: Path, tmp_path: Path, retrain) -> None:
+    """Five kinds of flowers through the bundled backbone."""
+    photos = test_data / "data" / "flowers"
+    assert retrain("bottlenecks", photos, "--backbone", "mini").code == 0
+    options = ("--steps", 1500, "--repeats", 2, "--testing-percentage", 30)
+    done = retrain("study", "examples", *options, "--sizes", "3,10,25", "--json")
+    assert done.code == 0, done.err
+    top1 = [size["top-1"]["mean"] for size in done.json["sizes"]]
+    assert top1[0] + 0.1 < top1[-1]
+    check = done.json["check_of_fit"]
+    assert abs(check["error"]) < 0.1

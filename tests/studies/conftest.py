@@ -1,0 +1,65 @@
+"""A dataset of vectors without photos: classes are clouds that overlap a little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from retrain_cli.evaluation.predictions import ImageTable
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.images.origins import ClassOrigin
+from retrain_cli.studies.data import StudyData
+from retrain_cli.studies.settings import StudySettings
+
+WIDTH = 12
+
+QUICK = StudySettings(2, TrainingConfig(steps=30, eval_every=15, batch_size=20))
+
+
+@pytest.fixture
+def make_data() -> Callable[..., StudyData]:
+    """So many INT and EXT classes of so many images: 60% training, 20% validation, 20% test."""
+
+    def make(n_int: int, n_ext: int, per_class: int = 20, spread: float = 0.6) -> StudyData:
+        generator = np.random.default_rng(3)
+        n_classes = n_int + n_ext
+        labels = np.repeat(np.arange(n_classes, dtype=np.int32), per_class)
+        centres = generator.normal(size=(n_classes, WIDTH))
+        noise = generator.normal(size=(len(labels), WIDTH))
+        vectors = (centres[labels] + spread * noise).astype(np.float32)
+        place = np.tile(np.arange(per_class) / per_class, n_classes)
+        split = np.select([place < 0.6, place < 0.8], [0, 1], 2).astype(np.uint8)
+        names = tuple(f"class {number:02}" for number in range(n_classes))
+        digest = generator.integers(0, 256, (len(labels), 16)).astype(np.uint8)
+        paths = [f"{names[label]}/{row}.jpg" for row, label in enumerate(labels)]
+        training, validation = (np.flatnonzero(split == code) for code in (0, 1))
+        return StudyData(
+            HeadData(vectors, labels, names, training, validation),
+            ImageTable(split, digest, paths, labels),
+            tuple(
+                ClassOrigin(name, "INT" if number < n_int else "EXT")
+                for number, name in enumerate(names)
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture
+def conduct():
+    """Run a study from start to end without a workspace."""
+
+    def run(study, data, settings=QUICK):
+        from retrain_cli.studies.trial import TrialContext, TrialRecord
+
+        context = TrialContext(lambda progress: None)
+        groups = {}
+        for trial in study.trials(data, settings):
+            outcome = study.perform(data, trial, context)
+            groups.setdefault(trial.condition, []).append(TrialRecord.of(trial, 0.1, outcome))
+        return study.result(data, settings, groups)
+
+    return run

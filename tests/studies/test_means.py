@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from retrain_cli.studies.means import mean_of, series_of
+
+SHARES = st.lists(st.floats(0.2, 0.8), min_size=2, max_size=20)
+
+
+@given(SHARES)
+def test_the_interval_is_students(values: list[float]) -> None:
+    mean = mean_of(values)
+    assert mean is not None
+    assert mean.low <= mean.value <= mean.high
+    error = stats.sem(values)
+    if error > 1e-9:
+        low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), error)
+        assert mean.low == pytest.approx(max(0, low))
+        assert mean.high == pytest.approx(min(1, high))
+
+
+def test_it_holds_the_truth_in_95_of_100_studies() -> None:
+    draws = np.random.default_rng(0).normal(0.7, 0.05, (1000, 5))
+    held = [mean.low <= 0.7 <= mean.high for mean in map(mean_of, draws.tolist())]
+    assert 0.93 < np.mean(held) < 0.97
+
+
+def test_one_repeat_has_no_interval_and_none_no_mean() -> None:
+    mean = mean_of([0.4])
+    assert (mean.value, mean.low, mean.high, mean.half_width) == (0.4, None, None, None)
+    assert mean_of([]) is None
+    assert mean_of([None, None]) is None
+    assert mean_of([None, 0.2, 0.4]).n == 2
+
+
+def test_a_line_without_all_its_intervals_has_no_band() -> None:
+    line = series_of("x", [(1, mean_of([0.1, 0.2])), (2, mean_of([0.3]))])
+    assert (line.low, line.high) == ([], [])
+    assert series_of("x", [(1, mean_of([0.1, 0.2]))]).low

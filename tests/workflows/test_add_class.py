@@ -1,0 +1,142 @@
+"""`add_class`: a run that grew, the one it grew from, and photos from anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import make_photos
+
+from retrain_cli.errors import CacheError, ConfigError, DatasetError
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.runs import RunStore
+from retrain_cli.workflows.add_class import AddClassRequest, add_class
+from retrain_cli.workflows.cache import collect_garbage, list_caches
+from retrain_cli.workflows.evaluate import EvalRequest, evaluate
+from retrain_cli.workflows.label import Labeller, LabelRequest, Source
+from retrain_cli.workflows.train import TrainRequest, train_run
+
+CLASSES = {"ant": 12, "bee": 12, "teapot": 12, "wasp": 12}
+
+
+@pytest.fixture
+def wasps(tmp_path: Path) -> Path:
+    """Wasps of a colour of their own, outside of the dataset."""
+    return make_photos(tmp_path / "elsewhere", CLASSES, seed=7) / "wasp"
+
+
+@pytest.fixture
+def grow(photos, fill, workspace, fake_backbone):
+    fill(photos)
+    train_run(TrainRequest(TrainingConfig(steps=300), name="base"), workspace)
+
+    def grow(class_name: str, *paths: Path, **options):
+        request = AddClassRequest(class_name, paths, **{"run": "base", "name": "grown", **options})
+        return add_class(request, workspace, load=lambda spec, device: fake_backbone)
+
+    return grow
+
+
+def test_a_run_that_knows_one_class_more(grow, wasps, workspace, fake_backbone) -> None:
+    base = RunStore(workspace.runs_dir).get("base")
+    before = {path.name: path.read_bytes() for path in base.folder.iterdir()}
+    some = sorted(wasps.iterdir())
+    summary = grow("wasp", *some[:3], test=tuple(some[3:]))
+    assert {path.name: path.read_bytes() for path in base.folder.iterdir()} == before
+
+    run = summary.run
+    assert run.labels == ("ant", "bee", "teapot", "wasp")
+    np.testing.assert_array_equal(run.head.weights[:, :3], base.head.weights)
+    assert (summary.photos, len(summary.figures.ranks)) == (3, 9)
+    assert summary.figures.top(1).value > 0.8
+    assert summary.cost.images == len(base.predictions.rows("test"))
+    assert summary.cost.top1_before == base.metrics["test"]["top1"]
+    assert run.info.dataset["added"] == ["wasp"]
+
+    result = evaluate(EvalRequest(run="grown", ks=(1, 2)), workspace).result
+    wasp = next(row for row in result.classes if row.class_name == "wasp")
+    assert wasp.n_images == 9
+    assert wasp.top1 == summary.figures.top(1).value
+    labeller = Labeller(
+        LabelRequest(run="grown"), workspace, load=lambda spec, device: fake_backbone
+    )
+    new = make_photos(wasps.parent.parent / "new", CLASSES, seed=11) / "wasp"
+    answers = [
+        one.labels[0].label for one in labeller.label([Source(str(p)) for p in new.iterdir()])
+    ]
+    assert answers.count("wasp") >= 10
+
+
+def test_photos_are_computed_once_and_no_dataset_takes_them_in(
+    grow, wasps, fill, photos, workspace, fake_backbone
+) -> None:
+    grow("wasp", wasps)
+    seen = fake_backbone.images_seen
+    grow("wasp", wasps, name="again")
+    assert fake_backbone.images_seen == seen
+    assert fill(photos).found == 36
+    collect_garbage(workspace)
+    assert list_caches(workspace)[0].bottlenecks == 48
+    runs = RunStore(workspace.runs_dir)
+    runs.remove("grown")
+    runs.remove("again")
+    collect_garbage(workspace)
+    assert list_caches(workspace)[0].bottlenecks == 36
+
+
+def test_without_test_photos_each_is_left_out_in_turn(grow, wasps) -> None:
+    some = sorted(wasps.iterdir())
+    assert len(grow("wasp", *some[:4]).figures.ranks) == 4
+    assert grow("wasp", some[0], name="one").figures is None
+    assert grow("wasp", *some[:4], name="all", retrain=True).figures is None
+
+
+def test_all_classes_can_be_trained_again(grow, wasps, workspace) -> None:
+    some = sorted(wasps.iterdir())
+    summary = grow("wasp", *some[:3], test=tuple(some[3:]), retrain=True)
+    base = RunStore(workspace.runs_dir).get("base")
+    assert not np.array_equal(summary.run.head.weights[:, :3], base.head.weights)
+    assert summary.figures.top(1).value > 0.8
+    assert summary.to_dict()["known_classes"]["images"] == summary.cost.images
+
+
+def test_a_class_can_be_added_to_a_run_that_grew(grow, wasps, tmp_path) -> None:
+    grow("wasp", wasps)
+    bugs = make_photos(tmp_path / "more", {**CLASSES, "bug": 4}, seed=8) / "bug"
+    summary = grow("bug", bugs, run="grown", name="more")
+    assert summary.run.labels == ("ant", "bee", "teapot", "wasp", "bug")
+    assert summary.run.info.dataset["added"] == ["wasp", "bug"]
+
+
+def test_bad_photos_are_named_and_left_out(grow, wasps) -> None:
+    (wasps / "broken.jpg").write_bytes(b"\xff\xd8\xffhello")
+    summary = grow("wasp", wasps)
+    assert summary.photos == 12
+    assert [Path(path).name for path, _ in summary.bad] == ["broken.jpg"]
+
+
+def test_what_cannot_be_added(grow, wasps, photos, workspace, tmp_path) -> None:
+    some = sorted(wasps.iterdir())
+    with pytest.raises(ConfigError, match="run base knows 'ant'"):
+        grow("ant", *some)
+    with pytest.raises(DatasetError, match="differ in more than case"):
+        grow("Ant", *some)
+    with pytest.raises(ConfigError, match="readable name"):
+        grow(" ", *some)
+    with pytest.raises(DatasetError, match="there is none: name some"):
+        (tmp_path / "empty").mkdir()
+        grow("wasp", tmp_path / "empty")
+    with pytest.raises(DatasetError, match=r"none: .*missing\.jpg: cannot be read"):
+        grow("wasp", tmp_path / "missing.jpg")
+    with pytest.raises(DatasetError, match="--test needs a photo that can be read"):
+        grow("wasp", *some, test=(tmp_path / "missing.jpg",))
+    with pytest.raises(DatasetError, match=r"is its photo ant/0003\.png of ant"):
+        grow("wasp", photos / "ant" / "0003.png")
+    with pytest.raises(DatasetError, match="among those that the class is made of"):
+        grow("wasp", *some, test=(some[0],))
+    assert [run.name for run in RunStore(workspace.runs_dir).list()] == ["base"]
+    for path in workspace.cache_dir.glob("*.sqlite*"):
+        path.unlink()
+    with pytest.raises(CacheError, match="needs the bottlenecks that the run was trained on"):
+        grow("wasp", *some)

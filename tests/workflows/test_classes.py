@@ -1,0 +1,93 @@
+"""The user's classes, INT or EXT, and what the backbone's own classifier sees in their photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
+from retrain_cli.images.origins import ClassOrigin, match_origins
+from retrain_cli.images.source_classes import load_source_classes
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+from retrain_cli.workflows.classes import (
+    ClassInfo,
+    SeenClass,
+    SuggestRequest,
+    _with_proposals,
+    list_class_infos,
+    write_override,
+)
+
+
+def info(name: str, *seen: tuple[str, float], wnids: tuple[str, ...] = ()) -> ClassInfo:
+    origin = ClassOrigin(name, "INT" if wnids else "EXT", wnids)
+    return ClassInfo(origin, 10, tuple(SeenClass(wnid, wnid, share) for wnid, share in seen))
+
+
+def proposals(*infos: ClassInfo) -> dict[str, str]:
+    return {
+        one.origin.class_name: one.proposal.wnid
+        for one in _with_proposals(infos, 0.3)
+        if one.proposal
+    }
+
+
+def test_a_class_is_proposed_where_it_is_seen_often_enough() -> None:
+    assert proposals(info("plane", ("n1", 0.31)), info("brain", ("n2", 0.29)), info("x")) == {
+        "plane": "n1"
+    }
+
+
+def test_a_source_class_is_proposed_once() -> None:
+    """Where its name stands it is taken; else the class that is seen so most has it."""
+    assert proposals(
+        info("lotus", ("n1", 0.5)),
+        info("sunflower", ("n1", 0.9)),
+        info("camomile", ("n2", 0.9)),
+        info("daisy", ("n2", 0.4), wnids=("n2",)),
+    ) == {"sunflower": "n1"}
+
+
+def test_an_ambiguous_name_is_settled_by_what_is_seen() -> None:
+    crane = info("crane", ("n9", 0.5), ("n2", 0.3), ("n1", 0.2), wnids=("n1", "n2"))
+    assert proposals(crane) == {"crane": "n2"}
+
+
+def test_without_suggestion_no_classifier_is_needed(photos, fill, workspace) -> None:
+    fill(photos)
+    found = {one.origin.class_name: one for one in list_class_infos(workspace)}
+    assert {name: one.images for name, one in found.items()} == {"ant": 12, "bee": 12, "teapot": 12}
+    with pytest.raises(DatasetError, match="source classes are not known"):
+        list_class_infos(workspace, SuggestRequest())
+
+
+def test_errors(workspace) -> None:
+    with pytest.raises(WorkspaceError, match="retrain bottlenecks"):
+        list_class_infos(workspace)
+    with pytest.raises(ConfigError, match="--least-share"):
+        SuggestRequest(least_share=0)
+
+
+@pytest.mark.real
+def test_airplanes_are_airliners(test_data: Path, tmp_path: Path, workspace) -> None:
+    names = ("airplanes", "rooster", "panda", "starfish", "pagoda")
+    for name in names:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        count = 60 if name == "airplanes" else 8  # a few of them are warplanes
+        for photo in sorted((test_data / "data" / "caltech101" / name).iterdir())[:count]:
+            (tmp_path / "photos" / name / photo.name).symlink_to(photo)
+    weights = test_data / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
+    spec = BackboneSpec("mobilenet_v2", weights=str(weights), runtime="keras")
+    fill_cache(BottleneckRequest(tmp_path / "photos", spec), workspace)
+    top = test_data / "weights" / "mobilenet_v2_1.0_224.weights.h5"
+    infos = list_class_infos(workspace, SuggestRequest(top))
+    proposed = {one.origin.class_name: one.proposal.name for one in infos if one.proposal}
+    assert proposed == {"airplanes": "airliner", "rooster": "cock", "panda": "giant panda"}
+
+    override = tmp_path / "override.csv"
+    assert write_override(infos, override) == 3
+    ruled = match_origins(sorted(names), load_source_classes("imagenet"), override)
+    assert [one.origin for one in ruled] == ["INT", "EXT", "INT", "INT", "INT"]
+    assert not any(one.ambiguous for one in ruled)
