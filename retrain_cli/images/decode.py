@@ -137,17 +137,12 @@ def check_image(data: bytes) -> ImageFormat:
     Raises:
         ImageError: empty, no image, over the size limit, or an optional package is missing.
     """
-    with _opened(data):
-        pass
+    image_size(data)
     return _format_of(data)
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the header tells them, before any EXIF rotation.
-
-    Raises:
-        ImageError: as `check_image`.
-    """
+    """Width and height in pixels by the header, before any rotation; raises as `check_image`."""
     with _opened(data) as image:
         return image.size
 
