@@ -63,7 +63,7 @@ def test_the_other_studies(filled: Path, retrain, name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("int-ext", "--classes", 3), 3, "lower --classes"),
+        (("int-ext", "--classes", 5), 3, "lower --classes"),
         (("int-ext", "--classes", 1), 2, "--classes must be at least 2"),
         (("int-ext", "--repeats", 0), 2, "--repeats must be at least 1"),
         (("int-ext", "--workers", 0), 2, "--workers must be at least 1"),
