@@ -45,16 +45,16 @@ class RetrainGroup(TyperGroup):
         """In the order in which people meet them."""
         order = (
             "bottlenecks",
-            "classes",
             "train",
-            "add-class",
             "eval",
-            "compare",
-            "report",
             "label",
+            "report",
+            "compare",
+            "study",
             "check",
             "similar",
-            "study",
+            "classes",
+            "add-class",
             "runs",
             "cache",
             "doctor",
@@ -151,21 +151,27 @@ def root(
     ctx.obj = Workspace.locate(workspace)
 
 
-app.command(name="bottlenecks")(bottlenecks)
-app.command(name="classes")(classes)
-app.command(name="train")(train)
-app.command(name="add-class")(add_class)
-app.command(name="eval")(evaluate)
-app.command(name="compare")(compare)
-app.command(name="report")(report)
-app.command(name="label")(label)
-app.command(name="check")(check)
-app.command(name="similar")(similar)
-app.add_typer(runs.app, name="runs")
-app.add_typer(study.app, name="study")
-app.add_typer(cache.app, name="cache")
-app.command(name="doctor")(doctor)
-app.command(name="demo")(demo)
+_MAIN, _JUDGE, _PHOTOS, _KEEP = (
+    "The main job",
+    "How good is it",
+    "Photos and classes",
+    "Looking after things",
+)
+app.command(name="bottlenecks", rich_help_panel=_MAIN)(bottlenecks)
+app.command(name="train", rich_help_panel=_MAIN)(train)
+app.command(name="eval", rich_help_panel=_MAIN)(evaluate)
+app.command(name="label", rich_help_panel=_MAIN)(label)
+app.command(name="report", rich_help_panel=_JUDGE)(report)
+app.command(name="compare", rich_help_panel=_JUDGE)(compare)
+app.add_typer(study.app, name="study", rich_help_panel=_JUDGE)
+app.command(name="check", rich_help_panel=_PHOTOS)(check)
+app.command(name="similar", rich_help_panel=_PHOTOS)(similar)
+app.command(name="classes", rich_help_panel=_PHOTOS)(classes)
+app.command(name="add-class", rich_help_panel=_PHOTOS)(add_class)
+app.add_typer(runs.app, name="runs", rich_help_panel=_KEEP)
+app.add_typer(cache.app, name="cache", rich_help_panel=_KEEP)
+app.command(name="doctor", rich_help_panel=_KEEP)(doctor)
+app.command(name="demo", rich_help_panel=_KEEP)(demo)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})
