@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ TINY = (
     "keras",
 )
 """A real backbone that loads and computes fast; what it computes means nothing."""
+
+
+def heed_ctrl_c() -> None:
+    """A test-suite that runs in the background hands down that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

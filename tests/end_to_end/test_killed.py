@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from helpers import RETRAIN, TINY, make_photos
+from helpers import RETRAIN, TINY, heed_ctrl_c, make_photos
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -29,11 +29,6 @@ def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -
     summary = retrain("bottlenecks", photos, *TINY, "--json").json
     assert (summary["images"], summary["computed"]) == (600, 600 - kept)
     assert "all sound" in retrain("cache", "verify").out
-
-
-def heed_ctrl_c() -> None:
-    """A test-suite that runs in the background hands down that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_ctrl_c_keeps_finished_batches_and_exits_with_130(retrain, tmp_path, environment) -> None:

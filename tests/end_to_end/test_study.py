@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, make_photos
+from helpers import RETRAIN, TINY, heed_ctrl_c, make_photos
 
 QUICK = ("--steps", 30, "--repeats", 2)
 
@@ -94,6 +94,7 @@ def test_ctrl_c_keeps_finished_trials(filled: Path, retrain, environment) -> Non
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
     )
     deadline = time.monotonic() + 120
     while not finished(filled) and time.monotonic() < deadline:
