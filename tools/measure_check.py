@@ -13,7 +13,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,28 +54,39 @@ def main() -> None:
 
 
 def measure_faults(workspace: Workspace, folder: Path) -> None:
-    """Plant duplicates and wrong labels in a copy, check it, count what was found."""
+    """Plant duplicates and wrong labels in a copy, check it, print what was found."""
     used = LastUsed.load(workspace)
     photos, copy = folder / "photos", Workspace(folder / "workspace")
     shutil.copytree(used.image_dir, photos, copy_function=shutil.copyfile)
-    photos.chmod(0o755)
-    for entry in photos.iterdir():
-        entry.chmod(0o755)
     shutil.copytree(workspace.cache_dir, copy.cache_dir)
+    request = BottleneckRequest(photos, used.backbone, used.source_classes)
+    labels, suggested, duplicates = plant_and_check(request, copy, DUPLICATES)
+    print(f"label errors: {labels}; the true class suggested for {suggested:.1%}")
+    print(f"near duplicates: {duplicates}")
+
+
+def plant_and_check(
+    request: BottleneckRequest, workspace: Workspace, n_duplicates: int
+) -> tuple[Found, float, Found]:
+    """Plant faults in the photos of a request, fill its cache, check: labels, share, duplicates."""
+    photos = request.image_dir
+    for place in (photos, *photos.iterdir()):
+        place.chmod(0o755)
     generator = np.random.default_rng(0)
-    files = sorted(path for path in photos.rglob("*.jpg"))
+    files = sorted(photos.rglob("*.jpg"))
     drawn = generator.permutation(len(files))
     n_wrong = round(WRONG_LABELS * len(files))
     wrong = plant_labels([files[i] for i in drawn[:n_wrong]], generator)
-    sources = [files[i] for i in drawn[n_wrong : n_wrong + DUPLICATES]]
+    sources = [files[i] for i in drawn[n_wrong : n_wrong + n_duplicates]]
     versions = plant_duplicates(sources, generator)
-    fill_cache(BottleneckRequest(photos, used.backbone, used.source_classes), copy)
-    report = check_dataset(CheckRequest(), copy)
-    paths = {str(photos / path): row for row, path in enumerate(report.dataset.paths)}
+    fill_cache(request, workspace)
+    report = check_dataset(CheckRequest(), workspace)
+    rows = {str(photos / path): row for row, path in enumerate(report.dataset.paths)}
     # A version in another class than its source is wrongly labelled, too.
     wrong.update({v: s.parent.name for v, s in versions.items() if v.parent != s.parent})
-    tell_labels(report, {paths[str(path)]: name for path, name in wrong.items()})
-    tell_duplicates(report, {paths[str(v)]: paths[str(s)] for v, s in versions.items()})
+    labels, suggested = find_labels(report, {rows[str(p)]: name for p, name in wrong.items()})
+    source_of = {rows[str(v)]: rows[str(s)] for v, s in versions.items()}
+    return labels, suggested, find_duplicates(report, source_of)
 
 
 def plant_labels(files: list[Path], generator: np.random.Generator) -> dict[Path, str]:
@@ -124,33 +135,57 @@ def version(image: Image.Image, kind: int) -> bytes:
     return file.getvalue()
 
 
-def tell_labels(report: CheckReport, wrong: dict[int, str]) -> None:
-    """Precision and recall of the likely label errors."""
+@dataclass(frozen=True)
+class Found:
+    """How much of what was planted was told.
+
+    Attributes:
+        planted: faults that were planted.
+        told: faults that were told: label errors, or pairs of a version and another photo.
+        right: those told that were planted.
+        recalled: those planted that were told.
+    """
+
+    planted: int
+    told: int
+    right: int
+    recalled: int
+
+    @property
+    def precision(self) -> float:
+        """Share of what was told that was planted."""
+        return self.right / max(1, self.told)
+
+    @property
+    def recall(self) -> float:
+        """Share of what was planted that was told."""
+        return self.recalled / self.planted
+
+    def __str__(self) -> str:
+        return (
+            f"{self.planted} planted, {self.recalled} of them told: recall {self.recall:.1%}; "
+            f"{self.told} told, {self.right} of them planted: precision {self.precision:.1%}"
+        )
+
+
+def find_labels(report: CheckReport, wrong: dict[int, str]) -> tuple[Found, float]:
+    """The likely label errors, and the share of the right ones whose true class is suggested."""
     issues = {issue.row: issue.suggested for issue in report.labels or ()}
     hits = issues.keys() & wrong.keys()
     right = sum(issues[row] == wrong[row] for row in hits)
-    print(
-        f"label errors: {len(wrong)} planted, {len(issues)} told, {len(hits)} of these planted: "
-        f"precision {len(hits) / max(1, len(issues)):.1%}, recall {len(hits) / len(wrong):.1%}, "
-        f"the true class suggested for {right / max(1, len(hits)):.1%}"
-    )
+    return Found(len(wrong), len(issues), len(hits), len(hits)), right / max(1, len(hits))
 
 
-def tell_duplicates(report: CheckReport, source_of: dict[int, int]) -> None:
-    """Recall of the versions; precision over the pairs of a version and another photo."""
+def find_duplicates(report: CheckReport, source_of: dict[int, int]) -> Found:
+    """The versions; what is told are pairs of a version and another photo of its group."""
     group_of = {row: group for group in report.duplicates for row in group.rows}
-    found = pairs = 0
+    recalled = told = right = 0
     for row, source in source_of.items():
         others = [other for other in group_of[row].rows if other != row] if row in group_of else []
-        found += source in others
-        pairs += len(others)
-    planted = [g for g in report.duplicates if any(row in source_of for row in g.rows)]
-    print(
-        f"near duplicates: {len(source_of)} versions planted, {found} in one group with their "
-        f"source: recall {found / len(source_of):.1%}; {pairs} pairs of a version and another "
-        f"photo told: precision {found / max(1, pairs):.1%}; {len(report.duplicates)} groups in "
-        f"all, {len(planted)} with a version"
-    )
+        recalled += source in others
+        told += len(others)
+        right += sum(other == source or source_of.get(other) == source for other in others)
+    return Found(len(source_of), told, right, recalled)
 
 
 # -- unknown photos ------------------------------------------------------------------------------

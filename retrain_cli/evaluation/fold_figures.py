@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.evaluation.headline import HEADLINES
+from retrain_cli.evaluation.intervals import student_half_width
 
 INTERVAL = "95% t interval over folds"
-_COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,12 @@ class FoldMean:
         (Y. Bengio and Y. Grandvalet, "No unbiased estimator of the variance of k-fold
         cross-validation", JMLR 5, 2004).
         """
-        from scipy.stats import t
-
         values = np.array([value for value in folds if value is not None])
         n = len(values)
         if n < 2:
             return None
         mean, sd = float(values.mean()), float(values.std(ddof=1))
-        half = float(t.ppf((1 + _COVERAGE) / 2, n - 1)) * sd / math.sqrt(n)
+        half = student_half_width(values)
         return cls(mean, sd, max(0.0, mean - half), min(1.0, mean + half), tuple(folds))
 
     def to_dict(self) -> dict[str, Any]:

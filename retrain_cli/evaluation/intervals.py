@@ -70,3 +70,11 @@ def macro_estimate(hits: NDArray[np.int64], n: NDArray[np.int64]) -> Estimate | 
     variance = float((smoothed * (1 - smoothed) / n).sum()) / len(n) ** 2
     size = mean * (1 - mean) / variance if variance > 0 else len(n) ** 2 / float((1 / n).sum())
     return wilson(mean, size)
+
+
+def student_half_width(values: NDArray[np.float64]) -> float:
+    """Half of Student's 95% interval of a mean, `t(n - 1) s / sqrt(n)`, of at least two values."""
+    from scipy.stats import t
+
+    n = len(values)
+    return float(t.ppf(0.975, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from retrain_cli.evaluation.intervals import student_half_width
 from retrain_cli.reports.charts import Series
 
 INTERVAL = "95% t interval over repeats"
@@ -56,8 +56,6 @@ def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
     Returns:
         The mean; None where no repeat has the figure.
     """
-    from scipy.stats import t
-
     known = np.array([value for value in values if value is not None], np.float64)
     n = len(known)
     if not n:
@@ -65,7 +63,7 @@ def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
     mean = float(known.mean())
     if n == 1:
         return Mean(mean, None, None, 1)
-    half = float(t.ppf(0.975, n - 1)) * float(known.std(ddof=1)) / math.sqrt(n)
+    half = student_half_width(known)
     return Mean(mean, min(mean, max(0.0, mean - half)), max(mean, min(most, mean + half)), n)
 
 
