@@ -84,6 +84,8 @@ def _bmps() -> Iterator[tuple[str, bytes]]:
 def _tiffs() -> Iterator[tuple[str, bytes]]:
     for compression in _TIFF_COMPRESSIONS:
         for mode in _TIFF_MODES:
+            if (mode, compression) == ("YCbCr", "raw"):
+                continue  # Pillow before 13 cannot read what it writes there
             if compression != "jpeg" or mode in ("L", "RGB", "CMYK", "YCbCr"):
                 data = encode(picture(mode), "tiff", compression=compression)
                 yield f"tiff-{mode}-{compression}", data
