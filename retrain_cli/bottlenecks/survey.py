@@ -10,7 +10,7 @@ from pathlib import Path
 from retrain_cli.bottlenecks.batching import bounded_map
 from retrain_cli.bottlenecks.dataset import Dataset
 from retrain_cli.bottlenecks.photo_facts import PhotoFacts
-from retrain_cli.bottlenecks.reader import content_digest
+from retrain_cli.bottlenecks.reader import content_digest, read_file
 from retrain_cli.errors import ImageError
 from retrain_cli.images.looks import PhotoLook, look_at
 
@@ -60,7 +60,7 @@ def _look_at_all(
 def _look(photo: tuple[bytes, Path]) -> PhotoLook | None:
     digest, path = photo
     try:
-        data = path.read_bytes()
+        data = read_file(path)
         return look_at(data) if content_digest(data) == digest else None
     except (OSError, ImageError):
         return None

@@ -11,6 +11,7 @@ from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.rank_counts import RankCounts
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
 from retrain_cli.evaluation.two_classes import TwoClassTable
+from retrain_cli.reports.text import NOT_DEFINED, percent
 from retrain_cli.workflows.evaluate import Evaluation
 
 _BAR_WIDTH = 40
@@ -18,7 +19,6 @@ _MOST_ROWS = 200
 _FEW_SCORES = 10_000_000
 """Curves of more scores than this take a while; the readable output leaves them out."""
 _GAP_TO_MENTION = 0.05
-_NOT_DEFINED = "n/a"
 
 
 def prepare(evaluation: Evaluation, form: str) -> None:
@@ -113,7 +113,7 @@ def _scores(evaluation: Evaluation) -> console.Table:
     """What the scores are worth: areas under curves, log loss, calibration."""
     rows: list[list[str]] = []
     if evaluation.n_scores > _FEW_SCORES:
-        rows.append(["ROC AUC: many scores, see --json or --chart roc", _NOT_DEFINED, ""])
+        rows.append(["ROC AUC: many scores, see --json or --chart roc", NOT_DEFINED, ""])
     elif curves := _curves(evaluation):
         rows += [
             ["ROC AUC, one class against the rest, mean", *_number(curves.macro_auc)],
@@ -123,7 +123,7 @@ def _scores(evaluation: Evaluation) -> console.Table:
     if reliability := evaluation.result.reliability:
         rows += [
             ["log loss", *_number(reliability.log_loss)],
-            ["expected calibration error", _percent(reliability.expected_calibration_error), ""],
+            ["expected calibration error", percent(reliability.expected_calibration_error), ""],
         ]
     calibration = evaluation.run.calibration
     kind = f"calibrated, temperature {calibration.temperature:.3f}" if calibration else "as trained"
@@ -146,14 +146,14 @@ def _advise(evaluation: Evaluation) -> None:
 
 def _number(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
-        return (_NOT_DEFINED, "")
+        return (NOT_DEFINED, "")
     return (_plain(estimate.value), f"{_plain(estimate.low)}-{_plain(estimate.high)}")
 
 
 def _plain(value: float | None) -> str:
     """Three digits; what is not quite 1 does not look so."""
     if value is None:
-        return _NOT_DEFINED
+        return NOT_DEFINED
     return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
@@ -173,7 +173,7 @@ def _areas(curve: RankCounts | None) -> tuple[float | None, float | None]:
 
 def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
-        return (_NOT_DEFINED, "")
+        return (NOT_DEFINED, "")
     return (f"{estimate.value:.1%}", f"{100 * estimate.low:.1f}-{estimate.high:.1%}")
 
 
@@ -195,7 +195,7 @@ def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
     return [
         [
             row.class_name,
-            row.origin or _NOT_DEFINED,
+            row.origin or NOT_DEFINED,
             str(row.n_images),
             *(share(value) for value in (*row.top, row.precision, row.f1)),
             row.confused_with or "",
@@ -208,16 +208,12 @@ def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
 def _show_classes(result: EvalResult) -> None:
     """The per-class table; on a terminal the worst classes only, where there are very many."""
     columns = _class_columns(result)
-    rows = _class_rows(result, _percent)
+    rows = _class_rows(result, percent)
     numeric = (*range(2, 5 + len(result.ks)), len(columns) - 1)
     shown = rows[:_MOST_ROWS] if sys.stdout.isatty() else rows
     console.table(console.Table(columns, shown, right=numeric))
     if len(shown) < len(rows):
         console.note(f"and {len(rows) - len(shown):,} better classes: --csv prints them all")
-
-
-def _percent(value: float | None) -> str:
-    return _NOT_DEFINED if value is None else f"{value:.1%}"
 
 
 def _plain_share(value: float | None) -> str:

@@ -9,6 +9,7 @@ import typer
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import RetrainError
+from retrain_cli.reports.text import percent
 
 if TYPE_CHECKING:
     from retrain_cli.heads.runs import Run, RunStore
@@ -88,7 +89,7 @@ def _row(run: Run) -> list[str]:
     top1 = _test_top1(run)
     return [
         run.name,
-        "n/a" if top1 is None else f"{top1:.1%}",
+        percent(top1),
         str(len(run.labels)),
         str(info.dataset.get("backbone", "")),
         config.optimizer,

@@ -6,10 +6,9 @@ import csv
 import io
 
 from retrain_cli.cli import console
+from retrain_cli.reports.text import NOT_DEFINED
 from retrain_cli.studies.means import Mean
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
-
-_NOT_DEFINED = "n/a"
 
 
 def show_study(result: StudyResult, form: str) -> None:
@@ -42,7 +41,7 @@ def _is_number(cell: Cell) -> bool:
 
 def _text(cell: Cell, percent: bool) -> str:
     if cell is None:
-        return _NOT_DEFINED
+        return NOT_DEFINED
     if isinstance(cell, str):
         return cell
     if isinstance(cell, int):

@@ -11,6 +11,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import byte_count, comma_separated, workspace_of
 from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.reports.text import NOT_DEFINED, percent
 
 if TYPE_CHECKING:
     from retrain_cli.evaluation.fold_figures import FoldFigures, FoldMean
@@ -206,7 +207,7 @@ def _show(summary: TrainingSummary, json: bool) -> None:
     }.get(summary.stopped_by, "")
     test = summary.test
     figures = [
-        f"validation top-1 {_percent(summary.best_validation)}",
+        f"validation top-1 {percent(summary.best_validation)}",
         f"test top-1 {_estimate(test.top1.overall) if test else 'n/a'}",
     ]
     if test and test.top1.int_macro:
@@ -244,9 +245,9 @@ def _figure_name(name: str) -> str:
 
 def _fold_cells(mean: FoldMean | None) -> list[str]:
     if mean is None:
-        return ["n/a"]
+        return [NOT_DEFINED]
     interval = f"{100 * mean.low:.1f}-{mean.high:.1%}"
-    return [f"{mean.mean:.1%}", f"{mean.sd:.1%}", interval, *map(_percent, mean.folds)]
+    return [f"{mean.mean:.1%}", f"{mean.sd:.1%}", interval, *map(percent, mean.folds)]
 
 
 def _show_kept(report: dict[str, Any]) -> None:
@@ -263,14 +264,10 @@ def _show_kept(report: dict[str, Any]) -> None:
 
 def _change(report: dict[str, Any], side: str) -> str:
     before, after = report[f"{side}_top1_before"], report[f"{side}_top1_after"]
-    return f"{before['value']:.1%} alone, {after['value']:.1%} joined" if before else "n/a"
-
-
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.1%}"
+    return f"{before['value']:.1%} alone, {after['value']:.1%} joined" if before else NOT_DEFINED
 
 
 def _estimate(estimate: Estimate | None) -> str:
     if estimate is None:
-        return "n/a"
+        return NOT_DEFINED
     return f"{estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%})"

@@ -72,17 +72,31 @@ def choose_rule(
     known = novelty <= most_novelty
     order = np.argsort(-scores[known], kind="stable")
     ranked, wrong = scores[known][order], np.cumsum(~right[known][order])
-    counts = np.arange(1, len(ranked) + 1)
-    ends = np.append(ranked[1:] < ranked[:-1], True)  # equal scores are answered together
     fewest = math.ceil(1 / max_error)
-    allowed = np.flatnonzero(ends & (wrong <= max_error * counts) & (counts >= fewest))
-    if not len(allowed):
+    last = _last_answered(ranked, wrong, max_error, fewest)
+    if last is None:
         raise RunError(
             f"--max-error {max_error:g} needs {fewest} or more of the {n_images} validation images "
             "of this run to be answered with no more errors than that, and no threshold does it: "
             "allow a higher rate, or train on more photos"
         )
-    last = int(allowed[-1])
     return RejectionRule(
         float(ranked[last]), float(most_novelty), n_images, last + 1, int(wrong[last])
     )
+
+
+def _last_answered(
+    ranked: NDArray[np.float32], wrong: NDArray[np.int64], max_error: float, fewest: int
+) -> int | None:
+    """How far down the ranking at most the share `max_error` is wrong; None where nowhere.
+
+    Args:
+        ranked: `(n_images,)` scores, best first.
+        wrong: `(n_images,)` wrong answers up to each.
+        max_error: from 0 to 1.
+        fewest: so many have to be answered.
+    """
+    counts = np.arange(1, len(ranked) + 1)
+    ends = np.append(ranked[1:] < ranked[:-1], True)  # equal scores are answered together
+    allowed = np.flatnonzero(ends & (wrong <= max_error * counts) & (counts >= fewest))
+    return int(allowed[-1]) if len(allowed) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldProgress
 from retrain_cli.heads.runs import RunStore
 from retrain_cli.images.image_problems import ImageProblem, image_problems
+from retrain_cli.images.looks import PhotoLook
 from retrain_cli.images.splits import SPLITS, Split
 from retrain_cli.workflows.cross_validate import out_of_fold
 from retrain_cli.workflows.duplicates import DuplicateGroup, find_duplicates
@@ -141,12 +142,6 @@ def check_dataset(
             usable_processors(),
             lambda done, total: on_stage("looking at the photos", done, total),
         )
-    odd = [
-        OddPhoto(row, problem)
-        for row, digest in enumerate(dataset.digests)
-        if digest in looks
-        for problem in image_problems(looks[digest])
-    ]
     on_stage("comparing the photos", 0, 1)
     duplicates = find_duplicates(dataset, data.data.bottlenecks, looks, splits)
     labels, missing = _label_issues(request, config, data, on_stage)
@@ -154,13 +149,22 @@ def check_dataset(
         dataset=dataset,
         splits=splits,
         bad=dataset.problems,
-        odd=odd,
+        odd=_odd_photos(dataset, looks),
         duplicates=duplicates,
         labels=labels,
         labels_missing=missing,
         classes=_class_problems(dataset),
         unseen=len(set(dataset.digests)) - len(looks),
     )
+
+
+def _odd_photos(dataset: Dataset, looks: Mapping[bytes, PhotoLook]) -> list[OddPhoto]:
+    return [
+        OddPhoto(row, problem)
+        for row, digest in enumerate(dataset.digests)
+        if digest in looks
+        for problem in image_problems(looks[digest])
+    ]
 
 
 def _config(request: CheckRequest, workspace: Workspace) -> TrainingConfig:

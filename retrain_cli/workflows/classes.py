@@ -18,7 +18,7 @@ from retrain_cli.errors import ConfigError
 from retrain_cli.heads.stock import load_stock_head
 from retrain_cli.images.origins import PROPOSED_SHARE, ClassOrigin
 from retrain_cli.images.source_classes import SourceClasses, load_source_classes
-from retrain_cli.workflows.bottlenecks import cache_path
+from retrain_cli.workflows.bottlenecks import used_cache
 from retrain_cli.workflows.last_used import LastUsed
 from retrain_cli.workspace import Workspace, replacing
 
@@ -121,7 +121,7 @@ def _votes(
 ) -> NDArray[np.float64]:
     """Share of each class's photos that go to each source class, `(n_classes, n_source)`."""
     head = load_stock_head(used.backbone, source, top)
-    with open_to_read(cache_path(workspace, used.backbone)) as store:
+    with open_to_read(used_cache(workspace, used)) as store:
         bottlenecks = store.read(dataset.digests)
     best = head.top_k(bottlenecks, 1)[0][:, 0]
     votes = np.zeros((len(dataset.class_names), head.n_classes))

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.novelty import NoveltyModel
-from retrain_cli.bottlenecks.store import open_to_read
-from retrain_cli.errors import RunError
 from retrain_cli.evaluation.rejection import RejectionRule, choose_rule
 from retrain_cli.heads.runs import Run
-from retrain_cli.workflows.bottlenecks import cache_file
+from retrain_cli.workflows.scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
 
 Rejected = Literal["novel", "unsure"]
@@ -35,18 +33,10 @@ class Rejector:
             RunError: no validation images, or an error rate that cannot be reached.
             CacheError: the bottlenecks of these photos are not cached any more.
         """
-        path = cache_file(workspace, run.info.cache)
-        if path is None:
-            raise RunError(
-                f"--reject compares with the training photos of run {run.name}, and their "
-                "bottlenecks are gone: run `retrain bottlenecks` with its backbone again"
-            )
         predictions, head = run.predictions, run.head
         training, validation = predictions.rows("training"), predictions.rows("validation")
-        digests = [row.tobytes() for row in predictions.images.digest]
-        with open_to_read(path) as store:
-            known = store.read([digests[row] for row in training])
-            vectors = store.read([digests[row] for row in validation])
+        both = cached_bottlenecks(run, np.concatenate([training, validation]), workspace)
+        known, vectors = both[: len(training)], both[len(training) :]
         model = NoveltyModel.fit(known, predictions.images.labels[training])
         classes, scores = head.top_k(vectors, 1)
         right = classes[:, 0] == predictions.images.labels[validation]

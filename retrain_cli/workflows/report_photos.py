@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.bottlenecks.neighbours import nearest
-from retrain_cli.bottlenecks.reader import content_digest
+from retrain_cli.bottlenecks.reader import content_digest, read_file
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.errors import ImageError
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
@@ -56,7 +55,7 @@ class Album:
         problem = ""
         for place in dict.fromkeys((path, self.known.get(digest, path))):
             try:
-                data = Path(os.path.join(self.root, place)).read_bytes()  # noqa: PTH118 - any bytes
+                data = read_file(Path(self.root, place))
                 if content_digest(data) != digest:
                     problem = problem or "changed since this run"
                     continue

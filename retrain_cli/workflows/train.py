@@ -146,19 +146,7 @@ def train_run(
         stock = load_stock_classes(training_set.used, request.top)
     with store.create(request.name) as draft:
         started = time.monotonic()
-        with tensorboard_listener(draft.folder, request.tensorboard) as on_curve:
-
-            def listen(progress: TrainingProgress) -> None:
-                on_progress(progress)
-                on_curve(progress)
-
-            trained = train_head(
-                training_set.data,
-                request.config,
-                initial=initial,
-                on_progress=listen,
-                memory_limit=request.memory_limit,
-            )
+        trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
         kept = None
         if stock is not None:
@@ -169,6 +157,28 @@ def train_run(
         contents = _contents(request, training_set, trained, kept, folds)
         run = draft.commit(contents)
     return _summarise(run, contents, seconds, folds)
+
+
+def _train(
+    request: TrainRequest,
+    training_set: TrainingSet,
+    initial: Head | None,
+    draft: RunWriter,
+    on_progress: ProgressListener,
+) -> TrainedHead:
+    with tensorboard_listener(draft.folder, request.tensorboard) as on_curve:
+
+        def listen(progress: TrainingProgress) -> None:
+            on_progress(progress)
+            on_curve(progress)
+
+        return train_head(
+            training_set.data,
+            request.config,
+            initial=initial,
+            on_progress=listen,
+            memory_limit=request.memory_limit,
+        )
 
 
 def _cross_validate(
