@@ -19,7 +19,8 @@ from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError
-from retrain_cli.images.decode import PREPROCESSING_VERSION, ResizeRule
+from retrain_cli.images.decode import PREPROCESSING_VERSION
+from retrain_cli.images.resizing import ResizeRule
 
 Pooling = Literal["avg", "max"]
 

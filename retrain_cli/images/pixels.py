@@ -23,7 +23,9 @@ _TURNS: Final = {
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Turn any mode into `L` (grey) or `RGB`; what is transparent becomes white.
+    """Turn any mode into `L` (grey) or `RGB`, the same image where it is one of them already.
+
+    What is transparent becomes white.
 
     Modes of more than 8 bits are scaled, never clipped: see `scale_to_bytes`.
     """
@@ -33,7 +35,9 @@ def flatten(image: Image.Image) -> Image.Image:
         return _by_bands(image, "RGB", _lay_on_white)
     if image.mode == "LAB":
         return _lab_to_rgb(image)
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    if image.mode in ("L", "RGB"):
+        return image  # no copy: it is only looked at
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def scale_to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -237,7 +237,7 @@ def _extract(
 ) -> ExtractionCounts:
     if not opened.scan.pending:
         return ExtractionCounts(total=0)
-    decode = partial(decode_image, size=backbone.input_size, resize=opened.used.backbone.resize)
+    decode = partial(decode_image, size=backbone.input_size, rule=opened.used.backbone.resize)
     root, pending = opened.used.image_dir, opened.scan.pending
     return extract(root, pending, opened, backbone, decode, settings, on_progress)
 

@@ -14,6 +14,7 @@ from retrain_cli.backbones.downloads import keras_models_folder
 from retrain_cli.bottlenecks.extract import usable_processors
 from retrain_cli.engine import list_gpus, load_keras
 from retrain_cli.errors import RetrainError
+from retrain_cli.images.resizing import has_fast_resizer
 from retrain_cli.workspace import Workspace
 
 Verdict = Literal["ok", "info", "missing", "problem"]
@@ -56,8 +57,8 @@ def examine(workspace: Workspace) -> list[Finding]:
 
 
 def _packages() -> list[Finding]:
-    names = ("keras", "tensorflow", "tensorflow-hub", "openvino", "numpy", "pillow")
-    return [_package(name) for name in names]
+    names = ("keras", "tensorflow", "tensorflow-hub", "openvino", "numpy", "pillow", "simplejpeg")
+    return [*(_package(name) for name in names), _resizer()]
 
 
 def _package(name: str) -> Finding:
@@ -65,6 +66,12 @@ def _package(name: str) -> Finding:
         return Finding(name, "ok", version(name))
     except PackageNotFoundError:
         return Finding(name, "problem", "not installed", f"pip install {name}")
+
+
+def _resizer() -> Finding:
+    if has_fast_resizer():
+        return _package("cykooz.resizer")
+    return Finding("cykooz.resizer", "info", "not installed: Pillow resizes, more slowly")
 
 
 def _engine() -> list[Finding]:

@@ -89,7 +89,7 @@ class Embedder:
         load: BackboneLoader | None = None,
     ) -> None:
         self._backbone = LazyBackbone(spec, device, load or loader_of(workspace))
-        self._decode = partial(decode_image, size=self._backbone.input_size, resize=spec.resize)
+        self._decode = partial(decode_image, size=self._backbone.input_size, rule=spec.resize)
         self._threads = workers or usable_processors()
         path = cache_path(workspace, spec)
         self._store = open_to_read(path) if path.is_file() else None

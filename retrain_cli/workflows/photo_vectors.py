@@ -84,7 +84,7 @@ class PhotoReader:
         on_photo: PhotoListener = lambda done, total: None,
     ) -> None:
         self._store, self._backbone, self._on_photo = store, backbone, on_photo
-        self._decode = partial(decode_image, size=backbone.input_size, resize=spec.resize)
+        self._decode = partial(decode_image, size=backbone.input_size, rule=spec.resize)
 
     def known(self, digests: Sequence[bytes]) -> NDArray[np.float32]:
         """The cached vectors of photos, `(n_photos, width) float32`.

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from retrain_cli.errors import ImageError
+from retrain_cli.images import decode
 from retrain_cli.images.decode import (
-    LETTERBOX_GREY,
     MAX_PIXELS,
-    ResizeRule,
     check_image,
     decode_image,
     load_rgb,
 )
+from retrain_cli.images.resizing import LETTERBOX_GREY, ResizeRule, Resizing
 
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (230, 20, 20), (20, 200, 20), (20, 20, 220), (255, 255, 255)
@@ -344,13 +344,18 @@ def test_jpeg_is_decoded_at_a_reduced_scale_never_below_the_goal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[tuple[int, int]] = []
-    resize = Image.Image.resize
 
-    def spy(self: Image.Image, *args: Any, **options: Any) -> Image.Image:
-        seen.append(self.size)
-        return resize(self, *args, **options)
+    class Spy(Resizing):
+        def apply(self, image: Image.Image, pixels: bytes | None = None) -> NDArray[np.uint8]:
+            seen.append(image.size)
+            return super().apply(image, pixels)
 
-    monkeypatch.setattr(Image.Image, "resize", spy)
+        @staticmethod
+        def by_rule(*args: Any) -> Resizing:
+            plain = Resizing.by_rule(*args)
+            return Spy(plain.box, plain.size)
+
+    monkeypatch.setattr(decode, "Resizing", Spy)
     data = encode(Image.new("RGB", (1600, 1200), RED), "jpeg")
     for rule in RULES:
         decode_image(data, (100, 100), rule)

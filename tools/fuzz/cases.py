@@ -10,7 +10,8 @@ from typing import get_args
 from fuzz.mutations import mutate
 from fuzz.seeds import sound_images
 from retrain_cli.errors import ImageError
-from retrain_cli.images.decode import ResizeRule, check_image, decode_image, load_rgb
+from retrain_cli.images.decode import check_image, decode_image, load_rgb
+from retrain_cli.images.resizing import ResizeRule
 from retrain_cli.images.stream import split_images
 
 _LONGEST_REASON = 250
