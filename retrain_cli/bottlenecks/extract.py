@@ -1,8 +1,10 @@
-"""The extraction pipeline: read and decode in threads, forward pass, write beside it.
+"""The extraction pipeline: read and decode side by side, forward pass, write beside it.
 
-    pending files -> pool of readers -> batch -> backbone -> writer
-                     (read, digest,             (threads,    (one thread,
-                      decode)                    in turn)     one transaction a batch)
+    pending files -> readers        -> batch -> backbone -> writer
+                     (threads or                (threads,    (one thread,
+                      processes:                 in turn)     one transaction a batch)
+                      read, digest,
+                      decode)
 
 Memory is bounded by the look-ahead, whatever the number of images. Every batch that was written
 stays, whatever happens after it.
@@ -11,43 +13,24 @@ stays, whatever happens after it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from typing import get_args
 
-from retrain_cli.bottlenecks.batching import Forward, bounded_map
+from retrain_cli.bottlenecks.batching import Forward
 from retrain_cli.bottlenecks.file_index import FileRecord
 from retrain_cli.bottlenecks.forwarding import Batcher, ExtractionCounts
 from retrain_cli.bottlenecks.heap import keep_freed_memory
-from retrain_cli.bottlenecks.reader import Decoder, Examined, examine_file
+from retrain_cli.bottlenecks.reader import Examined
+from retrain_cli.bottlenecks.readers import PendingFile, ReaderKind, Readers
 from retrain_cli.bottlenecks.writing import Sink, Writer
 from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError
 
-
-@dataclass(frozen=True, slots=True)
-class PendingFile:
-    """A file to look into.
-
-    Attributes:
-        folder: relative to the dataset's root.
-        name: its name in there.
-        size: bytes.
-        mtime_ns: time of the last change, nanoseconds.
-        was_bad: it did not change since it was found to be no good.
-    """
-
-    folder: str
-    name: str
-    size: int
-    mtime_ns: int
-    was_bad: bool = False
-
-    def path(self, root: Path) -> Path:
-        """Where it lies."""
-        return root / self.folder / self.name
+_WORTH_PROCESSES = 1000
+"""Files. Processes take half a second of processor time each to start."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +39,38 @@ class ExtractionSettings:
 
     Attributes:
         batch_size: images a forward pass.
-        workers: threads that read and decode; None: one a processor.
+        workers: readers, who read and decode; None: one a processor.
         device: auto, cpu, gpu or gpu:N.
         strict: the first bad image is an error.
+        readers: threads, processes or auto: processes where the work is worth their start.
     """
 
     batch_size: int = 32
     workers: int | None = None
     device: str = "auto"
     strict: bool = False
+    readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ConfigError(f"--batch-size must be at least 1, not {self.batch_size}")
         if self.workers is not None and self.workers < 1:
             raise ConfigError(f"--workers must be at least 1, not {self.workers}")
+        if self.readers not in get_args(ReaderKind):
+            kinds = ", ".join(get_args(ReaderKind))
+            raise ConfigError(f"--readers takes one of {kinds}, not {self.readers!r}")
         check_device(self.device)
 
     @property
     def threads(self) -> int:
-        """Number of reader threads."""
+        """Number of readers."""
         return self.workers or usable_processors()
+
+    def takes_processes(self, files: int) -> bool:
+        """Whether so many files are read by processes of their own."""
+        if self.readers == "auto":
+            return bool(sys.executable) and self.threads > 1 and files >= _WORTH_PROCESSES
+        return self.readers == "processes"
 
 
 Progress = Callable[[ExtractionCounts], None]
@@ -90,11 +84,10 @@ def usable_processors() -> int:
 
 
 def extract(
-    root: Path,
-    pending: list[PendingFile],
+    pending: Sequence[PendingFile],
+    readers: Readers,
     sink: Sink,
     forward: Forward,
-    decode: Decoder,
     settings: ExtractionSettings,
     on_progress: Progress,
 ) -> ExtractionCounts:
@@ -103,24 +96,20 @@ def extract(
     Raises:
         ImageError: a bad image, with `settings.strict`.
         CacheError: the cache cannot be written.
+        ReaderError: a reading process does not start.
     """
     keep_freed_memory()
     counts = ExtractionCounts(total=len(pending))
-    ahead = 2 * settings.batch_size + settings.threads
     with (
-        ThreadPoolExecutor(settings.threads, "reader") as readers,
+        readers,
         Writer(sink) as writer,
         Batcher(forward, writer, settings.batch_size, counts) as batches,
+        closing(readers.results(pending, 2 * settings.batch_size)) as results,
     ):
-
-        def examine(file: PendingFile) -> Examined:
-            return examine_file(file.path(root), decode, sink.is_cached)
-
-        with closing(bounded_map(readers, examine, pending, ahead)) as results:
-            for file, examined in results:
-                _take(file, examined, batches, writer, counts, settings.strict)
-                counts.done += 1
-                on_progress(counts)
+        for file, examined in results:
+            _take(file, examined, batches, writer, counts, settings.strict)
+            counts.done += 1
+            on_progress(counts)
         batches.finish()
     on_progress(counts)
     return counts

@@ -101,17 +101,28 @@ class Batcher:
 
     def add(self, digest: bytes, pixels: Pixels) -> None:
         """Take a decoded image; computes when the batch is full."""
-        if digest in self._images or self._is_running(digest) or self._writer.has(digest):
+        if digest in self._images or self._is_running(digest):
             self._counts.cached += 1
             return
         self._images[digest] = pixels
         if len(self._images) == self._batch_size:
-            self.flush()
+            self._drop_known()
+        if len(self._images) == self._batch_size:
+            self._send()
+
+    def _drop_known(self) -> None:
+        """Copies of images of earlier batches; they are looked up together, for that is faster."""
+        for digest in self._writer.present(self._images.keys()):
+            del self._images[digest]
+            self._counts.cached += 1
 
     def flush(self) -> None:
         """Send what was collected, however little, through the backbone."""
-        if not self._images:
-            return
+        self._drop_known()
+        if self._images:
+            self._send()
+
+    def _send(self) -> None:
         images, self._images = self._images, {}
         digests, pixels = list(images), list(images.values())
         records = self._writer.take_records()

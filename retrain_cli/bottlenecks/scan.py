@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from retrain_cli.bottlenecks.extract import PendingFile
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
+from retrain_cli.bottlenecks.readers import PendingFile
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.images.folders import FoundFile, FoundFolder
 

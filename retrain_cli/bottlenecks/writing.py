@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -19,8 +20,8 @@ Record = tuple[str, str, FileRecord]
 class Sink(Protocol):
     """Where results are kept; each call is one transaction."""
 
-    def is_cached(self, digest: bytes) -> bool:
-        """Whether this image needs no forward pass."""
+    def present(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the images that need no forward pass."""
         ...
 
     def write(
@@ -57,9 +58,9 @@ class Writer:
         finally:
             self._thread.shutdown()
 
-    def has(self, digest: bytes) -> bool:
-        """Whether this image was computed already, written or just about to be."""
-        return digest in self._under_way or self._sink.is_cached(digest)
+    def present(self, digests: Collection[bytes]) -> set[bytes]:
+        """Those of the images that were computed already, written or just about to be."""
+        return self._sink.present(digests) | self._under_way.intersection(digests)
 
     def record(self, folder: str, name: str, record: FileRecord) -> None:
         """Remember a file with the next write."""

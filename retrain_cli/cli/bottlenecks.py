@@ -84,8 +84,14 @@ def bottlenecks(
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Images a forward pass.")] = 32,
     workers: Annotated[
-        int | None, typer.Option(help="Threads that read and decode (default: one a processor).")
+        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
     ] = None,
+    readers: Annotated[
+        str,
+        typer.Option(
+            help="What they are: threads, processes, or auto: processes from a thousand photos on."
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first bad image instead of skipping it.")
@@ -119,7 +125,13 @@ def bottlenecks(
         ),
         source_classes,
         int_ext,
-        ExtractionSettings(batch_size, workers, device, strict),
+        ExtractionSettings(
+            batch_size,
+            workers,
+            device,
+            strict,
+            readers,  # type: ignore[arg-type]  # it checks the choices
+        ),
         group=group,
     )
     workspace = workspace_of(ctx)

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from threading import Condition
 
 
+class OverBudgetError(Exception):
+    """An image is larger than this process may decode; not a fault of the image."""
+
+
 class PixelBudget:
     """So many pixels may be in memory at once; who wants more than is left waits for the others.
 
@@ -16,11 +20,22 @@ class PixelBudget:
 
     def __init__(self, pixels: int) -> None:
         self._all = self._left = pixels
+        self._most: int | None = None
         self._changed = Condition()
+
+    def refuse_above(self, pixels: int) -> None:
+        """From now on an image of more raises `OverBudgetError`."""
+        self._most = pixels
 
     @contextmanager
     def take(self, pixels: int) -> Iterator[None]:
-        """Hold so many while the block runs."""
+        """Hold so many while the block runs.
+
+        Raises:
+            OverBudgetError: more than `refuse_above` allows.
+        """
+        if self._most is not None and pixels > self._most:
+            raise OverBudgetError
         share = min(pixels, self._all)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= share)

@@ -124,6 +124,11 @@ def decode_image(
         return pad(pixels, (width, height))
 
 
+def refuse_above(pixels: int) -> None:
+    """Decode nothing larger in this process, which is one of several: `OverBudgetError` instead."""
+    _BUDGET.refuse_above(pixels)
+
+
 def load_rgb(data: bytes) -> Image.Image:
     """Decode an image file at its full size, upright, as an RGB Pillow image.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +22,8 @@ from retrain_cli.bottlenecks.extract import (
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
 from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 from retrain_cli.bottlenecks.photo_tree import PhotoTree
+from retrain_cli.bottlenecks.process_readers import ProcessReaders
+from retrain_cli.bottlenecks.readers import ThreadReaders
 from retrain_cli.bottlenecks.scan import Scan, scan_folders
 from retrain_cli.bottlenecks.store import BottleneckStore
 from retrain_cli.bottlenecks.survey import Told
@@ -100,6 +102,10 @@ class OpenDataset:
     def is_cached(self, digest: bytes) -> bool:
         """Whether this image needs no forward pass."""
         return self.store.contains(digest)
+
+    def present(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the images that need no forward pass."""
+        return self.store.present(digests)
 
     def write(
         self,
@@ -235,11 +241,23 @@ def _extract(
     settings: ExtractionSettings,
     on_progress: Progress,
 ) -> ExtractionCounts:
-    if not opened.scan.pending:
+    pending = opened.scan.pending
+    if not pending:
         return ExtractionCounts(total=0)
-    decode = partial(decode_image, size=backbone.input_size, rule=opened.used.backbone.resize)
-    root, pending = opened.used.image_dir, opened.scan.pending
-    return extract(root, pending, opened, backbone, decode, settings, on_progress)
+    readers = _readers(opened, backbone.input_size, settings)
+    return extract(pending, readers, opened, backbone, settings, on_progress)
+
+
+def _readers(
+    opened: OpenDataset, size: tuple[int, int], settings: ExtractionSettings
+) -> ThreadReaders | ProcessReaders:
+    root, count = opened.used.image_dir, settings.threads
+    decode = partial(decode_image, size=size, rule=opened.used.backbone.resize)
+    if settings.takes_processes(len(opened.scan.pending)):
+        return ProcessReaders(root, decode, opened.store, 3 * size[0] * size[1], count)
+    # An empty cache needs not be asked for each photo.
+    is_cached = opened.is_cached if len(opened.store) else lambda digest: False
+    return ThreadReaders(root, decode, is_cached, count)
 
 
 def _summarise(

@@ -10,14 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from retrain_cli.bottlenecks.batching import Pixels, bounded_map
-from retrain_cli.bottlenecks.extract import (
-    ExtractionSettings,
-    PendingFile,
-    Progress,
-)
+from retrain_cli.bottlenecks.extract import ExtractionSettings, Progress
 from retrain_cli.bottlenecks.file_index import FileRecord
 from retrain_cli.bottlenecks.forwarding import ExtractionCounts
 from retrain_cli.bottlenecks.reader import Examined, examine_file
+from retrain_cli.bottlenecks.readers import PendingFile
 from retrain_cli.images.decode import check_image, load_rgb
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset, open_dataset
 from retrain_cli.workflows.last_used import LastUsed

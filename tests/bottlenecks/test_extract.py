@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from retrain_cli.bottlenecks.batching import bounded_map, padded_rows, run_padded
-from retrain_cli.bottlenecks.extract import ExtractionSettings, PendingFile, extract
+from retrain_cli.bottlenecks.extract import ExtractionSettings, extract
 from retrain_cli.bottlenecks.file_index import FileRecord
 from retrain_cli.bottlenecks.reader import content_digest
+from retrain_cli.bottlenecks.readers import PendingFile, ThreadReaders
 from retrain_cli.errors import ConfigError, ImageError
 from retrain_cli.images.decode import decode_image
 
@@ -27,6 +28,9 @@ class MemorySink:
 
     def is_cached(self, digest: bytes) -> bool:
         return digest in self.vectors
+
+    def present(self, digests) -> set[bytes]:
+        return self.vectors.keys() & set(digests)
 
     def write(self, digests, vectors, records) -> None:
         if self._left is not None and vectors is not None:
@@ -51,15 +55,9 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def run(root: Path, sink, backbone, **settings):
-    return extract(
-        root,
-        pending_below(root),
-        sink,
-        backbone,
-        decode,
-        ExtractionSettings(**settings),
-        lambda counts: None,
-    )
+    chosen = ExtractionSettings(**settings)
+    readers = ThreadReaders(root, decode, sink.is_cached, chosen.threads)
+    return extract(pending_below(root), readers, sink, backbone, chosen, lambda counts: None)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 36, 100])

@@ -6,15 +6,19 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from helpers import RETRAIN, TINY, heed_ctrl_c, make_photos
 
+READERS = ("threads", "processes")
 
-@pytest.mark.parametrize("seed", range(3))
+
+@pytest.mark.parametrize("seed", range(4))
 def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 300, "bee": 300}, seed=seed)
-    command = [str(RETRAIN), "bottlenecks", str(photos), *TINY, "--batch-size", "4"]
+    options = [*TINY, "--batch-size", "4", "--readers", READERS[seed % 2]]
+    command = [str(RETRAIN), "bottlenecks", str(photos), *options]
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     cache = tmp_path / ".retrain" / "cache"
     deadline = time.monotonic() + 60
@@ -31,12 +35,17 @@ def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -
     assert "all sound" in retrain("cache", "verify").out
 
 
-def test_ctrl_c_keeps_finished_batches_and_exits_with_130(retrain, tmp_path, environment) -> None:
+@pytest.mark.parametrize("readers", READERS)
+def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
+    retrain, tmp_path, environment, readers: str
+) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
+    options = [*TINY, "--batch-size", "2", "--readers", readers]
+    mark = f"{tmp_path}-{readers}"
     process = subprocess.Popen(
-        [str(RETRAIN), "bottlenecks", str(photos), *TINY, "--batch-size", "2"],
+        [str(RETRAIN), "bottlenecks", str(photos), *options],
         cwd=tmp_path,
-        env=environment,
+        env=environment | {"RETRAIN_TEST_MARK": mark},
         stderr=subprocess.PIPE,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
     )
@@ -45,9 +54,50 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(retrain, tmp_path, env
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err.decode().strip() == "error: interrupted; everything that was finished is kept"
+    assert not processes_with(mark)
     kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
     assert 0 < kept < 1200
     assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 1200 - kept
+
+
+def test_reading_processes_end_with_a_killed_command(tmp_path, retrain, environment) -> None:
+    photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
+    options = [*TINY, "--batch-size", "2", "--readers", "processes", "--workers", "3"]
+    mark = str(tmp_path)
+    victim = subprocess.Popen(
+        [str(RETRAIN), "bottlenecks", str(photos), *options],
+        cwd=tmp_path,
+        env=environment | {"RETRAIN_TEST_MARK": mark},
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until_something_is_cached(retrain, victim)
+    seen = processes_with(mark)
+    victim.kill()
+    victim.wait()
+    assert len(seen) == 4  # the command and its readers
+    deadline = time.monotonic() + 20
+    while processes_with(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not processes_with(mark)
+
+
+def processes_with(mark: str) -> list[str]:
+    """Processes that were started with this mark in their environment."""
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("this system does not show the environment of processes")
+    return [
+        folder.name
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit() and mark.encode() in environment_of(folder)
+    ]
+
+
+def environment_of(folder: Path) -> list[bytes]:
+    try:
+        entries = (folder / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is somebody else's
+        return []
+    return [value for _, _, value in (entry.partition(b"=") for entry in entries)]
 
 
 def test_ctrl_c_in_training_keeps_the_best_so_far(photos, retrain, tmp_path, environment) -> None:

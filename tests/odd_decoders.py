@@ -1,0 +1,42 @@
+"""Decoders with a fault, in a module of their own, so that a reading process can import them."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.images.decode import decode_image
+
+POISON = b"poison"
+
+
+def crash_on_poison(data: bytes) -> NDArray[np.uint8]:
+    """Takes the whole process with it, as a fault in a decoder's C code does."""
+    if POISON in data:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return decode_image(data, (32, 32))
+
+
+def be_killed_on_poison(data: bytes) -> NDArray[np.uint8]:
+    """As the system does where memory ends."""
+    if POISON in data:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decode_image(data, (32, 32))
+
+
+def have_a_fault(data: bytes) -> NDArray[np.uint8]:
+    """A fault of the tool's own code."""
+    raise KeyError(f"no luck with {len(data)} bytes")
+
+
+class CannotBeLoaded:
+    """Ends a reading process while it gets ready."""
+
+    def __call__(self, data: bytes) -> NDArray[np.uint8]:
+        raise AssertionError
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (7,)
