@@ -2,9 +2,9 @@
 
     python -m benchmarks [PART ...] [--quick] [--repeats N] [--json FILE]
 
-Parts: extraction, training, warm, reading; and memory, growth and gpu, which take long and run only
-when they are named. `--quick` takes small sizes, to try it out. Every speed is a ratio against
-references that are measured in turn with it in the same process; medians are told.
+Parts: extraction, decoding, training, warm, reading; and memory, growth and gpu, which take long
+and run only when they are named. `--quick` takes small sizes, to try it out. Every speed is a ratio
+against references that are measured in turn with it in the same process; medians are told.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 import retrain_cli as rt
-from benchmarks import extraction, gpu, growth, memory, reading, training, warm
+from benchmarks import decoding, extraction, gpu, growth, memory, reading, training, warm
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 
@@ -50,9 +50,21 @@ def run_extraction(arguments: argparse.Namespace) -> Any:
     )
     few, many = (32, 64) if arguments.quick else (arguments.slow_images, arguments.images)
     bench = extraction.ExtractionBench(
-        spec, arguments.photos, many, few, arguments.batch_size, tuple(arguments.references)
+        spec,
+        arguments.photos,
+        many,
+        few,
+        arguments.batch_size,
+        tuple(arguments.references),
+        readers=arguments.readers,
     )
     return show(extraction.measure(bench, arguments.repeats))
+
+
+def run_decoding(arguments: argparse.Namespace) -> Any:
+    """Reading and decoding alone, by processes and by threads."""
+    images = 64 if arguments.quick else max(arguments.images, 2000)
+    return show(decoding.measure(arguments.photos, images, (96, 299), arguments.repeats))
 
 
 def run_training(arguments: argparse.Namespace) -> Any:
@@ -111,6 +123,7 @@ def run_gpu(arguments: argparse.Namespace) -> Any:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "extraction": run_extraction,
+    "decoding": run_decoding,
     "training": run_training,
     "warm": run_warm,
     "reading": run_reading,
@@ -118,7 +131,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "growth": run_growth,
     "gpu": run_gpu,
 }
-DEFAULT_PARTS = ("extraction", "training", "warm", "reading")
+DEFAULT_PARTS = ("extraction", "decoding", "training", "warm", "reading")
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -153,6 +166,7 @@ def _add_extraction(group: Any) -> None:
     group.add_argument(
         "--slow-images", type=int, default=96, help="of the slow references (default: 96)"
     )
+    group.add_argument("--readers", default="auto", help="as in `retrain bottlenecks`")
     group.add_argument("--batch-size", type=int, default=extraction.BATCH, help="default: 32")
     group.add_argument(
         "--references",

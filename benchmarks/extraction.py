@@ -22,6 +22,7 @@ from benchmarks.photos import gather_photos
 from benchmarks.timing import Comparison, Contestant, compare_rates
 from retrain_cli.backbones.keras_model import KerasModelBackbone
 from retrain_cli.backbones.loader import Backbone
+from retrain_cli.bottlenecks.readers import ReaderKind
 from retrain_cli.engine import load_keras, load_tensorflow
 
 BATCH = 32
@@ -40,6 +41,7 @@ class ExtractionBench:
         batch: images a forward pass.
         references: which of `REFERENCES`.
         device: as in `retrain bottlenecks`.
+        readers: threads, processes or auto.
     """
 
     spec: rt.BackboneSpec
@@ -49,6 +51,7 @@ class ExtractionBench:
     batch: int = BATCH
     references: tuple[str, ...] = REFERENCES
     device: str = "auto"
+    readers: ReaderKind = "auto"
 
 
 def measure(bench: ExtractionBench, repeats: int) -> list[Comparison]:
@@ -72,9 +75,8 @@ class OurExtraction:
     """`retrain bottlenecks` on an empty cache; the network is converted and loaded once."""
 
     def __init__(self, bench: ExtractionBench, photos: Path, workspace: Path) -> None:
-        self._request = rt.BottleneckRequest(
-            photos, bench.spec, settings=rt.ExtractionSettings(bench.batch, device=bench.device)
-        )
+        settings = rt.ExtractionSettings(bench.batch, device=bench.device, readers=bench.readers)
+        self._request = rt.BottleneckRequest(photos, bench.spec, settings=settings)
         self._workspace = rt.Workspace(workspace)
         self._loaded: Backbone | None = None
         self.label = ""

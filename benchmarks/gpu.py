@@ -1,5 +1,7 @@
 """Is a fast device kept fed? End to end against its two limits: the raw pass, and decoding alone.
 
+Decoding is done by processes and by threads, to see which of them feed the device.
+
 Photos are made up and weights are random, so that no data is needed. To be run where a GPU is, with
 KERAS_BACKEND=jax or tensorflow.
 """
@@ -7,20 +9,16 @@ KERAS_BACKEND=jax or tensorflow.
 from __future__ import annotations
 
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import retrain_cli as rt
+from benchmarks import decoding
 from benchmarks.extraction import ExtractionBench, OurExtraction, raw_contestant
 from benchmarks.photos import gather_photos
 from benchmarks.timing import Comparison, Contestant, compare_rates
 from retrain_cli.backbones.precisions import Precision
-from retrain_cli.bottlenecks.extract import usable_processors
-from retrain_cli.bottlenecks.reader import examine_file
 from retrain_cli.engine import list_gpus
-from retrain_cli.images.decode import decode_image
 
 
 @dataclass(frozen=True)
@@ -74,20 +72,10 @@ def _measure(case: ExtractionBench, workspace: Path, repeats: int) -> list[Compa
     assert case.photos is not None
     ours = OurExtraction(case, case.photos, workspace)
     ours.run()
+    size = ours.backbone.input_size
     limits = [
         raw_contestant("its own raw pass", ours.backbone, case.batch, case.images),
-        Contestant("decoding alone", partial(_decode_all, case.photos, ours), case.images),
+        *(decoding.contestant(kind, case.photos, size, case.images) for kind in decoding.KINDS),
     ]
     name = f"{ours.label}, batch {case.batch}"
     return compare_rates(Contestant(name, ours.run, case.images), limits, "images", repeats)
-
-
-def _decode_all(photos: Path, ours: OurExtraction) -> None:
-    """Read, digest and decode as extraction does."""
-    decode = partial(decode_image, size=ours.backbone.input_size)
-    with ThreadPoolExecutor(usable_processors()) as readers:
-        for _ in readers.map(
-            lambda path: examine_file(path, decode, lambda digest: False).digest,
-            photos.rglob("*.*"),
-        ):
-            pass

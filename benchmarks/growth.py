@@ -15,11 +15,12 @@ from benchmarks import synthetic
 from benchmarks.fresh import Point, measure_phase
 from benchmarks.phases import CLASSES, IMAGES
 
-OF_IMAGES = ("fill", "warm", "write", "read", "train", "evaluate")
+OF_IMAGES = ("fill", "warm", "label", "write", "read", "train", "evaluate")
 OF_CLASSES = ("train-classes", "evaluate-classes")
 _TITLES = {
     "fill": "first run: read, hash, decode, write",
     "warm": "warm run",
+    "label": "labelling of new photos",
     "write": "cache, written",
     "read": "cache, read",
     "train": "300 training steps",
@@ -59,6 +60,7 @@ def _points(sizes: Sizes, repeats: int) -> Iterator[Point]:
     for size in sizes.images:
         with tempfile.TemporaryDirectory() as folder:
             synthetic.write_photos(Path(folder, f"photos-{size}"), size)
+            synthetic.train_labeller(Path(folder, "known"), Path(folder, "labeller"))
             yield from _of_images(size, repeats, Path(folder))
     for size in sizes.classes:
         for phase in OF_CLASSES:

@@ -72,6 +72,25 @@ def warm(images: int, folder: Path) -> Work:
     return lambda: rt.fill_cache(request, rt.Workspace(workspace))
 
 
+def label(images: int, folder: Path) -> Work:
+    """Name so many new photos, read, hashed and decoded, with the stand-in for the network.
+
+    The workspace is the one that `synthetic.train_labeller` made.
+    """
+    photos, workspace = folder / f"photos-{images}", folder / "labeller"
+    sources = [rt.Source(str(path)) for path in sorted(photos.rglob("*.bmp"))]
+
+    def work() -> None:
+        with rt.Labeller(
+            rt.LabelRequest(batch_size=512),
+            rt.Workspace(workspace),
+            load=lambda spec, device: synthetic.MeanColour(),
+        ) as labeller:
+            assert sum(1 for _ in labeller.label(sources)) == images
+
+    return work
+
+
 def train(images: int, folder: Path) -> Work:
     """Train on so many images, 100 classes, from a matrix in memory."""
     return _training(synthetic.head_data(images, CLASSES))
@@ -114,7 +133,17 @@ def _evaluation(data: HeadData) -> Work:
 
 PHASES: dict[str, Callable[[int, Path], Work]] = {
     function.__name__.replace("_", "-"): function
-    for function in (write, read, fill, warm, train, evaluate, train_classes, evaluate_classes)
+    for function in (
+        write,
+        read,
+        fill,
+        warm,
+        label,
+        train,
+        evaluate,
+        train_classes,
+        evaluate_classes,
+    )
 }
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import retrain_cli as rt
+from benchmarks.fresh import run_retrain
 from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
 from retrain_cli.bottlenecks.mapped import aligned_matrix
 from retrain_cli.bottlenecks.store import BottleneckStore
@@ -42,9 +43,9 @@ class MeanColour:
         return np.tile(means, (1, -(-self.width // 3)))[:, : self.width].astype(np.float32)
 
 
-def write_photos(root: Path, files: int, side: int = 4) -> Path:
+def write_photos(root: Path, files: int, side: int = 4, seed: int = 0) -> Path:
     """Small bitmaps of noise in 100 classes, no two alike."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     for number in range(files):
         folder = root / f"class_{number % FOLDERS:03}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +58,18 @@ def fill(photos: Path, workspace: Path) -> None:
     """Compute the bottlenecks of photos with the stand-in."""
     request = rt.BottleneckRequest(photos, SPEC, settings=rt.ExtractionSettings(512))
     rt.fill_cache(request, rt.Workspace(workspace), load=lambda spec, device: MeanColour())
+
+
+def train_labeller(photos: Path, workspace: Path) -> None:
+    """A run of the stand-in on two photos a class, made up in `photos`.
+
+    Raises:
+        RuntimeError: training failed.
+    """
+    fill(write_photos(photos, 2 * FOLDERS, seed=1), workspace)
+    trained = run_retrain("--workspace", str(workspace), "--quiet", "train", "--steps", "1")
+    if trained.code:
+        raise RuntimeError("the training of the labeller failed")
 
 
 def digest(number: int) -> bytes:

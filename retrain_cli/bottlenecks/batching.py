@@ -24,15 +24,24 @@ class Forward(Protocol):
         ...
 
 
-def run_padded(forward: Forward, images: Sequence[Pixels], rows: int) -> NDArray[np.float32]:
+def run_padded(
+    forward: Forward, images: Sequence[Pixels], rows: int, buffer: Pixels | None = None
+) -> NDArray[np.float32]:
     """Bottlenecks `(len(images), width) float32` of a batch padded with black images to `rows`.
 
     A forward pass that says `any_batch_size` gets no padding.
+
+    Args:
+        forward: the forward pass.
+        images: at most `rows` images of one size.
+        rows: how many the forward pass is to get.
+        buffer: where to put them together, `(rows or more, height, width, 3) uint8`; None for new
+            memory, which the system hands out page by page.
     """
-    if getattr(forward, "any_batch_size", False):
-        return forward(np.stack(images))
-    batch = np.zeros((rows, *images[0].shape), np.uint8)
+    count = len(images) if getattr(forward, "any_batch_size", False) else rows
+    batch = np.empty((count, *images[0].shape), np.uint8) if buffer is None else buffer[:count]
     np.stack(images, out=batch[: len(images)])
+    batch[len(images) :] = 0
     return forward(batch)[: len(images)]
 
 

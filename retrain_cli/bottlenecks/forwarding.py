@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -83,6 +84,7 @@ class Batcher:
         self._images: dict[bytes, Pixels] = {}  # by digest: a duplicate is computed once
         self._running: deque[_Running] = deque()
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "forward")
+        self._of_thread = threading.local()
         self._first_done_at: float | None = None
 
     def __enter__(self) -> Batcher:
@@ -133,7 +135,7 @@ class Batcher:
         while len(self._running) >= self._allowed():
             self._finish_oldest()
         # One shape for the whole run, so that nothing is compiled anew.
-        vectors = self._threads.submit(run_padded, self._forward, pixels, self._batch_size)
+        vectors = self._threads.submit(self._run, pixels)
         self._running.append(_Running(digests, records, vectors))
 
     def finish(self) -> None:
@@ -141,6 +143,12 @@ class Batcher:
         self.flush()
         while self._running:
             self._finish_oldest()
+
+    def _run(self, pixels: list[Pixels]) -> NDArray[np.float32]:
+        """The forward pass of a batch, in one of the threads; each keeps its buffer."""
+        if not hasattr(self._of_thread, "buffer"):
+            self._of_thread.buffer = np.empty((self._batch_size, *pixels[0].shape), np.uint8)
+        return run_padded(self._forward, pixels, self._batch_size, self._of_thread.buffer)
 
     def _allowed(self) -> int:
         return min(MOST_AT_ONCE, getattr(self._forward, "batches_at_once", 1))

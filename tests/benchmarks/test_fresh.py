@@ -66,6 +66,14 @@ def test_a_warm_run_of_the_stand_in_computes_nothing(tmp_path: Path) -> None:
     assert '"cached": 200' in warm.output
 
 
+def test_labelling_is_a_phase_of_its_own(tmp_path: Path) -> None:
+    synthetic.write_photos(tmp_path / "photos-40", 40)
+    synthetic.train_labeller(tmp_path / "known", tmp_path / "labeller")
+    point = measure_phase("label", 40, 1, str(tmp_path))
+    assert point.seconds > 0
+    assert point.peak_megabytes < 300  # no engine is loaded
+
+
 def test_the_figure_is_the_same_for_the_same_points(tmp_path: Path) -> None:
     phases = (*growth.OF_IMAGES, *growth.OF_CLASSES)
     points = [Point(phase, size, size / 1000, 50.0) for phase in phases for size in (10, 100)]

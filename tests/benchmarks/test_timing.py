@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import __main__ as command
+from benchmarks import decoding
 from benchmarks.machine import describe_machine
 from benchmarks.photos import gather_photos
 from benchmarks.timing import Contestant, compare, compare_rates
@@ -64,6 +65,14 @@ def test_photos_are_made_up_or_taken_evenly(tmp_path: Path) -> None:
         taken & {p.read_bytes() for p in c.iterdir()} for c in (tmp_path / "made").iterdir()
     ]
     assert [len(photos) for photos in by_class] == [1] * 10
+
+
+def test_decoding_alone_compares_both_kinds_of_readers() -> None:
+    (line,) = decoding.measure(None, 20, (32,), 1)
+    assert "processes" in line.what
+    assert "threads" in line.reference
+    assert line.rate > 0
+    assert line.reference_rate > 0
 
 
 def test_the_machine_is_described() -> None:
