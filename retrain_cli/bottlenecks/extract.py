@@ -29,8 +29,12 @@ from retrain_cli.bottlenecks.writing import Sink, Writer
 from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError
 
-_WORTH_PROCESSES = 1000
-"""Files. Processes take half a second of processor time each to start."""
+_MANY_FILES = 1000
+"""From so many on it pays to start processes, which takes each of them a third of a second."""
+
+_SMALL_SIDE, _FEW_THREADS = 160, 4
+"""Pixels up to which threads wait for Python's lock more than they decode; and how many of them can
+share it with larger photos, whose way through a pipe costs processes a sixth of their time."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,11 @@ class ExtractionSettings:
         """Number of readers."""
         return self.workers or usable_processors()
 
-    def takes_processes(self, files: int) -> bool:
-        """Whether so many files are read by processes of their own."""
+    def takes_processes(self, files: int, side: int) -> bool:
+        """Whether so many files, decoded to so many pixels a side, are read by processes."""
         if self.readers == "auto":
-            return bool(sys.executable) and self.threads > 1 and files >= _WORTH_PROCESSES
+            contended = side <= _SMALL_SIDE or self.threads > _FEW_THREADS
+            return bool(sys.executable) and self.threads > 1 and files >= _MANY_FILES and contended
         return self.readers == "processes"
 
 

@@ -89,7 +89,8 @@ def bottlenecks(
     readers: Annotated[
         str,
         typer.Option(
-            help="What they are: threads, processes, or auto: processes from a thousand photos on."
+            help="What they are: threads, processes, or auto: processes where photos are many and "
+            "the network's input is small, or processors are many."
         ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",

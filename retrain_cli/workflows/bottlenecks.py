@@ -253,7 +253,7 @@ def _readers(
 ) -> ThreadReaders | ProcessReaders:
     root, count = opened.used.image_dir, settings.threads
     decode = partial(decode_image, size=size, rule=opened.used.backbone.resize)
-    if settings.takes_processes(len(opened.scan.pending)):
+    if settings.takes_processes(len(opened.scan.pending), max(size)):
         return ProcessReaders(root, decode, opened.store, 3 * size[0] * size[1], count)
     # An empty cache needs not be asked for each photo.
     is_cached = opened.is_cached if len(opened.store) else lambda digest: False

@@ -148,11 +148,14 @@ def test_nobody_is_left_when_the_caller_has_had_enough(
 
 
 def test_which_kind_reads() -> None:
-    auto = ExtractionSettings(workers=4)
-    assert auto.takes_processes(1000)
-    assert not auto.takes_processes(999)
-    assert not ExtractionSettings(workers=1).takes_processes(10**6)
-    assert ExtractionSettings(workers=1, readers="processes").takes_processes(1)
-    assert not ExtractionSettings(readers="threads").takes_processes(10**6)
+    few, many = ExtractionSettings(workers=2), ExtractionSettings(workers=16)
+    for auto in (few, many):
+        assert auto.takes_processes(1000, 96)
+        assert not auto.takes_processes(999, 96)
+    assert many.takes_processes(1000, 299)
+    assert not few.takes_processes(1000, 299)
+    assert not ExtractionSettings(workers=1).takes_processes(10**6, 96)
+    assert ExtractionSettings(workers=1, readers="processes").takes_processes(1, 299)
+    assert not ExtractionSettings(readers="threads").takes_processes(10**6, 96)
     with pytest.raises(ConfigError, match="--readers takes one of auto, threads, processes"):
         ExtractionSettings(readers="forks")
