@@ -90,9 +90,13 @@ class ProcessReaders:
 
     def __exit__(self, *_: object) -> None:
         self._is_over = True
+        self._stop_all()
+        self._threads.shutdown(cancel_futures=True)
+        self._stop_all()  # one may have been replaced meanwhile
+
+    def _stop_all(self) -> None:
         for process in self._processes:
             process.stop()
-        self._threads.shutdown(cancel_futures=True)
 
     def results(self, pending: Sequence[PendingFile], ahead: int) -> Results:
         """What each file holds, in order."""

@@ -12,6 +12,7 @@ Nothing but this goes through its standard input and output. `process_readers.py
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import traceback
@@ -67,10 +68,10 @@ def main() -> None:
     sys.stdout = sys.stderr  # whoever prints must not get in between
     try:
         serve(source, target)
-    except (EOFError, BrokenPipeError):
-        pass
-    finally:
-        sys.stdout = None  # nothing is left to be flushed at the end
+    except (EOFError, pickle.UnpicklingError):  # the other end is done, or gone in mid-sentence
+        return
+    except BrokenPipeError:
+        os._exit(0)  # at an ordinary end Python would complain of what cannot be sent any more
 
 
 def serve(source: BinaryIO, target: BinaryIO) -> None:

@@ -63,13 +63,14 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
 def test_reading_processes_end_with_a_killed_command(tmp_path, retrain, environment) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
     options = [*TINY, "--batch-size", "2", "--readers", "processes", "--workers", "3"]
-    mark = str(tmp_path)
-    victim = subprocess.Popen(
-        [str(RETRAIN), "bottlenecks", str(photos), *options],
-        cwd=tmp_path,
-        env=environment | {"RETRAIN_TEST_MARK": mark},
-        stderr=subprocess.DEVNULL,
-    )
+    mark, said = str(tmp_path), tmp_path / "said"
+    with said.open("wb") as stderr:
+        victim = subprocess.Popen(
+            [str(RETRAIN), "bottlenecks", str(photos), *options],
+            cwd=tmp_path,
+            env=environment | {"RETRAIN_TEST_MARK": mark},
+            stderr=stderr,
+        )
     wait_until_something_is_cached(retrain, victim)
     seen = processes_with(mark)
     victim.kill()
@@ -79,6 +80,8 @@ def test_reading_processes_end_with_a_killed_command(tmp_path, retrain, environm
     while processes_with(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not processes_with(mark)
+    lines = said.read_text().splitlines()
+    assert all(line.startswith("bottlenecks: ") for line in lines), lines
 
 
 def processes_with(mark: str) -> list[str]:
