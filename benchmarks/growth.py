@@ -107,6 +107,10 @@ def draw(points: Sequence[Point], path: Path) -> None:
                 axes[1, column].plot(sizes, [p.peak_megabytes for p in own], **style)
             for row, what in enumerate(("seconds", "peak memory, MB")):
                 _label(axes[row, column], label, what)
+            # Once for both, above them: inside it would lie on the lines.
+            axes[0, column].legend(
+                frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0)
+            )
         metadata = {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(path, metadata=metadata, dpi=100)
 
@@ -115,4 +119,3 @@ def _label(axes: Any, across: str, up: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
     axes.grid(visible=True, which="both", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
