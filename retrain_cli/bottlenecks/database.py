@@ -45,9 +45,12 @@ def connect(path: Path, schema: str, *, read_only: bool = False) -> sqlite3.Conn
                 )
             if version == 0 and not read_only:
                 _create(connection, schema)
-            # No transaction waits for the disk; the log is flushed before it is carried over. A
-            # killed process loses nothing, a power cut the last transactions, and never the order.
-            connection.execute("PRAGMA synchronous = NORMAL")
+            if not read_only:
+                # No transaction waits for the disk; the log is flushed before it is carried over.
+                # A killed process loses nothing. A power cut may cost the last transactions of
+                # each file by itself, so that the index promises what the cache has lost: the
+                # next `retrain bottlenecks` looks at both, and computes it again.
+                connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise
