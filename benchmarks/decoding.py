@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmarks.photos import gather_photos
 from benchmarks.timing import Comparison, Contestant, compare_rates
-from retrain_cli.bottlenecks.extract import usable_processors
-from retrain_cli.bottlenecks.process_readers import ProcessReaders
-from retrain_cli.bottlenecks.readers import PendingFile, ThreadReaders
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.extraction.process_readers import ProcessReaders
+from retrain_cli.extraction.readers import PendingFile, ThreadReaders
 from retrain_cli.images.decode import decode_image
+from retrain_cli.parallel import usable_processors
 
 KINDS = ("processes", "threads")
 

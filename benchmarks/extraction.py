@@ -20,10 +20,10 @@ import numpy as np
 import retrain_cli as rt
 from benchmarks.photos import gather_photos
 from benchmarks.timing import Comparison, Contestant, compare_rates
-from retrain_cli.backbones.keras_model import KerasModelBackbone
 from retrain_cli.backbones.loader import Backbone
-from retrain_cli.bottlenecks.readers import ReaderKind
+from retrain_cli.backbones.runtimes.keras_model import KerasModelBackbone
 from retrain_cli.engine import load_keras, load_tensorflow
+from retrain_cli.extraction.readers import ReaderKind
 
 BATCH = 32
 REFERENCES = ("raw", "tensorflow", "dataset", "text")

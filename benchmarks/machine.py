@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from retrain_cli.bottlenecks.extract import usable_processors
+from retrain_cli.parallel import usable_processors
 
 _PACKAGES = ("tensorflow", "keras", "jax", "openvino", "nncf", "numpy", "pillow", "scikit-learn")
 

@@ -16,14 +16,14 @@ import numpy as np
 
 import retrain_cli as rt
 from benchmarks import synthetic
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.predictions import ImageTable, Predictions, predict
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.training import train_head
-from retrain_cli.images.origins import ClassOrigin
 
 CLASSES = 100  # where images grow
 IMAGES = 20_000  # where classes grow

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import synthetic
 from benchmarks.timing import Comparison, compare
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore
 
 
 def measure(images: int, repeats: int, width: int = synthetic.WIDTH) -> list[Comparison]:

@@ -12,12 +12,12 @@ from PIL import Image
 
 import retrain_cli as rt
 from benchmarks.fresh import run_retrain
-from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord, FolderRecord
-from retrain_cli.bottlenecks.mapped import aligned_matrix
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.cache.cache_files import cache_path
+from retrain_cli.cache.mapped import aligned_matrix
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
 from retrain_cli.heads.data import HeadData
-from retrain_cli.workflows.bottlenecks import cache_path
-from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.shared.last_used import LastUsed
 
 WIDTH = 2048
 FOLDERS = 100

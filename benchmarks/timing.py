@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from retrain_cli.bottlenecks.extract import usable_processors
+from retrain_cli.parallel import usable_processors
 
 
 @dataclass(frozen=True)

@@ -18,19 +18,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from retrain_cli.backbones.loader import load_backbone as load_backbone
     from retrain_cli.backbones.spec import BackboneSpec as BackboneSpec
-    from retrain_cli.bottlenecks.extract import ExtractionSettings as ExtractionSettings
-    from retrain_cli.bottlenecks.neighbours import nearest as nearest
     from retrain_cli.errors import RetrainError as RetrainError
+    from retrain_cli.extraction.pipeline import ExtractionSettings as ExtractionSettings
     from retrain_cli.heads.config import TrainingConfig as TrainingConfig
-    from retrain_cli.heads.runs import RunStore as RunStore
-    from retrain_cli.studies.few_shot import FewShotStudy as FewShotStudy
-    from retrain_cli.studies.int_ext import IntExtStudy as IntExtStudy
-    from retrain_cli.studies.settings import StudySettings as StudySettings
-    from retrain_cli.studies.stock import StockStudy as StockStudy
+    from retrain_cli.runs.run import RunStore as RunStore
+    from retrain_cli.similarity.neighbours import nearest as nearest
+    from retrain_cli.studies.protocols.few_shot import FewShotStudy as FewShotStudy
+    from retrain_cli.studies.protocols.int_ext import IntExtStudy as IntExtStudy
+    from retrain_cli.studies.protocols.stock import StockStudy as StockStudy
+    from retrain_cli.studies.study import StudySettings as StudySettings
     from retrain_cli.workflows.add_class import AddClassRequest as AddClassRequest
     from retrain_cli.workflows.add_class import add_class as add_class
-    from retrain_cli.workflows.apply_moves import apply_script as apply_script
-    from retrain_cli.workflows.apply_moves import undo_last as undo_last
     from retrain_cli.workflows.bottlenecks import BottleneckRequest as BottleneckRequest
     from retrain_cli.workflows.bottlenecks import fill_cache as fill_cache
     from retrain_cli.workflows.calibrate import calibrate as calibrate
@@ -41,23 +39,25 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.classes import write_override as write_override
     from retrain_cli.workflows.compare import compare_runs as compare_runs
     from retrain_cli.workflows.cross_validate import out_of_fold as out_of_fold
-    from retrain_cli.workflows.embedding import Source as Source
     from retrain_cli.workflows.evaluate import EvalRequest as EvalRequest
     from retrain_cli.workflows.evaluate import evaluate as evaluate
-    from retrain_cli.workflows.kept_sources import load_stock_classes as load_stock_classes
     from retrain_cli.workflows.label import Labeller as Labeller
     from retrain_cli.workflows.label import LabelRequest as LabelRequest
-    from retrain_cli.workflows.plan import plan_bottlenecks as plan_bottlenecks
     from retrain_cli.workflows.report import ReportRequest as ReportRequest
     from retrain_cli.workflows.report import make_report as make_report
     from retrain_cli.workflows.report import write_report as write_report
+    from retrain_cli.workflows.shared.apply_moves import apply_script as apply_script
+    from retrain_cli.workflows.shared.apply_moves import undo_last as undo_last
+    from retrain_cli.workflows.shared.embedding import Source as Source
+    from retrain_cli.workflows.shared.kept_sources import load_stock_classes as load_stock_classes
+    from retrain_cli.workflows.shared.plan import plan_bottlenecks as plan_bottlenecks
+    from retrain_cli.workflows.shared.suggestions import make_script as make_script
+    from retrain_cli.workflows.shared.training_set import load_training_set as load_training_set
     from retrain_cli.workflows.similar import SimilarRequest as SimilarRequest
     from retrain_cli.workflows.similar import SimilarSearch as SimilarSearch
     from retrain_cli.workflows.study import run_study as run_study
-    from retrain_cli.workflows.suggestions import make_script as make_script
     from retrain_cli.workflows.train import TrainRequest as TrainRequest
     from retrain_cli.workflows.train import train_run as train_run
-    from retrain_cli.workflows.training_set import load_training_set as load_training_set
     from retrain_cli.workspace import Workspace as Workspace
 
 __version__ = "0.1.0"

@@ -89,3 +89,9 @@ class AssertionNotMetError(RetrainError):
     """A measured figure is below what `--assert-top1` demands."""
 
     exit_code = 4
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of an exception's text, its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

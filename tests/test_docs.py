@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Any
 
 import typer.main
 from helpers import PROJECT
@@ -27,7 +28,7 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
 
 
 def test_every_option_has_help() -> None:
-    def check(command, path: str) -> None:
+    def check(command: Any, path: str) -> None:
         for parameter in command.params:
             if parameter.name not in ("help", "install_completion", "show_completion"):
                 assert parameter.help, f"{path} {parameter.name}"

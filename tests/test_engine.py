@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from retrain_cli.errors import ConfigError, DeviceError, WeightsError
 
 
 @pytest.fixture
-def devices(monkeypatch: pytest.MonkeyPatch):
+def devices(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the engine see these GPUs; an exception is raised instead."""
 
     def see(found: list[str] | Exception) -> None:
@@ -37,12 +38,12 @@ def test_other_devices_are_refused_without_an_engine(wanted: str) -> None:
     ("wanted", "chosen"),
     [("auto", "gpu:0"), ("cpu", "cpu:0"), ("gpu", "gpu:0"), ("gpu:1", "gpu:1")],
 )
-def test_devices_that_are_there(devices, wanted: str, chosen: str) -> None:
+def test_devices_that_are_there(devices: Any, wanted: str, chosen: str) -> None:
     devices(["gpu:0", "gpu:1"])
     assert engine.choose_device(wanted) == chosen
 
 
-def test_an_engine_that_knows_no_gpu_raises(devices) -> None:
+def test_an_engine_that_knows_no_gpu_raises(devices: Any) -> None:
     devices(RuntimeError("Unknown backend: 'gpu' requested"))  # JAX for the processor alone
     assert engine.choose_device("auto") == "cpu:0"
     with pytest.raises(DeviceError, match="it sees no GPU"):

@@ -16,14 +16,14 @@ import sys
 import zipfile
 from pathlib import Path
 
-from retrain_cli.images.source_classes import (
+from retrain_cli.datasets.source_classes import (
     SYNONYM_SEPARATOR,
     TABLE_HEADER,
     SourceClass,
     index_classes,
 )
 
-TABLE = Path(__file__).parents[1] / "retrain_cli" / "images" / "data" / "imagenet_classes.csv"
+TABLE = Path(__file__).parents[1] / "retrain_cli" / "datasets" / "data" / "imagenet_classes.csv"
 SYNSETS = "imagenet_synsets.txt"
 LEMMAS = "imagenet_synset_to_lemma.txt"
 N_CLASSES = 1000

@@ -20,15 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from retrain_cli.bottlenecks.novelty import NoveltyModel
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.training import train_head
-from retrain_cli.images.splits import SPLITS
+from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.check import CheckReport, CheckRequest, check_dataset
-from retrain_cli.workflows.last_used import LastUsed
-from retrain_cli.workflows.training_set import TrainingSet, load_training_set
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
 DUPLICATES = 120

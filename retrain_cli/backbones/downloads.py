@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrain_cli.backbones.reasons import reason_of
 from retrain_cli.backbones.table import PublishedWeights
 from retrain_cli.engine import load_keras, quiet_engine
-from retrain_cli.errors import WeightsError
+from retrain_cli.errors import WeightsError, reason_of
 
 
 def keras_models_folder() -> Path:

@@ -8,9 +8,8 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 
-from retrain_cli.backbones.reasons import reason_of
 from retrain_cli.engine import load_tensorflow, quiet_engine
-from retrain_cli.errors import ConfigError, WeightsError
+from retrain_cli.errors import ConfigError, WeightsError, reason_of
 
 HUB_PREFIX = "hub:"
 

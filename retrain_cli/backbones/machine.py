@@ -74,7 +74,7 @@ def _fastest_on_gpu(device: str) -> Precision:
 
 
 def _fastest_on_processor() -> Precision:
-    from retrain_cli.backbones.openvino_model import has_bfloat16
+    from retrain_cli.backbones.runtimes.openvino_model import has_bfloat16
 
     return "bfloat16" if has_bfloat16() else "float32"
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.backbones.reasons import reason_of
-from retrain_cli.errors import WeightsError
+from retrain_cli.errors import WeightsError, reason_of
 
 _IN_ARCHIVE = "model.weights.h5"
 _VARIABLES = "/vars"

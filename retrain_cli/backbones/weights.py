@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.backbones.naming import canonical_names, kind_of
+from retrain_cli.backbones.layer_names import canonical_names, kind_of
 from retrain_cli.backbones.weight_files import StoredLayer, StoredWeights, open_weights
 from retrain_cli.errors import WeightsError
 

@@ -7,10 +7,12 @@ engines' own chatter is kept off the original one while they load.
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -269,3 +271,23 @@ def _stderr() -> Console:
 
     stream = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     return Console(file=stream)
+
+
+def csv_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    line(text.getvalue(), end="")
+
+
+def rows_for_programs(content: Table, form: str) -> None:
+    """A list that other programs read: CSV, a table on a terminal, bare tabs in a pipe."""
+    if form == "csv":
+        csv_table(content.columns, content.rows)
+    elif sys.stdout.isatty():
+        table(content)
+    else:
+        for row in content.rows:
+            line("\t".join(row))

@@ -13,19 +13,20 @@ import typer
 from typer.core import TyperGroup
 
 from retrain_cli import __version__
-from retrain_cli.cli import cache, console, runs, study
-from retrain_cli.cli.add_class import add_class
-from retrain_cli.cli.bottlenecks import bottlenecks
-from retrain_cli.cli.check import check
-from retrain_cli.cli.classes import classes
-from retrain_cli.cli.compare import compare
-from retrain_cli.cli.demo import demo
-from retrain_cli.cli.doctor import doctor
-from retrain_cli.cli.eval import evaluate
-from retrain_cli.cli.label import label
-from retrain_cli.cli.report import report
-from retrain_cli.cli.similar import similar
-from retrain_cli.cli.train import train
+from retrain_cli.cli import console
+from retrain_cli.cli.commands import cache, runs, study
+from retrain_cli.cli.commands.add_class import add_class
+from retrain_cli.cli.commands.bottlenecks import bottlenecks
+from retrain_cli.cli.commands.check import check
+from retrain_cli.cli.commands.classes import classes
+from retrain_cli.cli.commands.compare import compare
+from retrain_cli.cli.commands.demo import demo
+from retrain_cli.cli.commands.doctor import doctor
+from retrain_cli.cli.commands.eval import evaluate
+from retrain_cli.cli.commands.label import label
+from retrain_cli.cli.commands.report import report
+from retrain_cli.cli.commands.similar import similar
+from retrain_cli.cli.commands.train import train
 from retrain_cli.errors import RetrainError
 from retrain_cli.workspace import Workspace
 

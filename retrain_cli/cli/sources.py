@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from retrain_cli.workflows.embedding import Source
+    from retrain_cli.workflows.shared.embedding import Source
 
 _STANDARD_INPUT = "-"
 _READ_BYTES = 1 << 16
@@ -17,7 +17,7 @@ _READ_BYTES = 1 << 16
 def images_of_stdin() -> Iterator[Source]:
     """Standard input as an image, or several that follow each other."""
     from retrain_cli.images.stream import split_images
-    from retrain_cli.workflows.embedding import Source
+    from retrain_cli.workflows.shared.embedding import Source
 
     images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""))
     for number, data in enumerate(images, start=1):
@@ -26,7 +26,7 @@ def images_of_stdin() -> Iterator[Source]:
 
 def named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
     """Files, the images of folders, and for `-` the names that standard input lists."""
-    from retrain_cli.workflows.embedding import Source, images_below
+    from retrain_cli.workflows.shared.embedding import Source, images_below
 
     for path in paths:
         names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])

@@ -13,7 +13,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.studies.settings import StudySettings
+from retrain_cli.studies.study import StudySettings
 
 if TYPE_CHECKING:
     from retrain_cli.studies.runner import StudyProgress
@@ -84,9 +84,9 @@ def with_common_options(make: Callable[..., Study]) -> Callable[..., None]:
 
 
 def _conduct(study: Study, values: dict[str, Any]) -> None:
-    from retrain_cli.cli.study_view import show_study
-    from retrain_cli.reports.figures import check_format
-    from retrain_cli.reports.study_figures import plot_charts
+    from retrain_cli.cli.views.study import show_study
+    from retrain_cli.reports.plots.plot_files import check_format
+    from retrain_cli.reports.plots.study_plots import plot_charts
     from retrain_cli.workflows.study import run_study
 
     ctx, workers, plot = values.pop("ctx"), values.pop("workers"), values.pop("plot")

@@ -7,13 +7,13 @@ images that is never predicted has no precision; in averages it counts as 0 (sci
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.evaluation.bootstrap import percentile_estimate, resampled_counts
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
 
@@ -142,3 +142,32 @@ def _four_means(right: _Ints, named: _Ints, n: _Ints) -> _Floats:
         total = weights.sum(axis=1)
         columns += [(figure * weights).sum(axis=1) / total for figure in (precision, f1)]
     return np.stack(columns, axis=1)
+
+
+N_RESAMPLES = 1000
+
+_CHUNK_VALUES = 2_000_000
+_SEED = 0xB007
+
+
+def resampled_counts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Counts of 1,000 resamples, some at a time so that memory stays small.
+
+    Args:
+        counts: `(n_kinds,)`, how many images are of each kind; at least one in all.
+
+    Yields:
+        `(n_samples, n_kinds) int64`; the rows of all pieces are 1,000.
+    """
+    generator = np.random.default_rng(_SEED)
+    total = int(counts.sum())
+    size = max(1, _CHUNK_VALUES // len(counts))
+    for start in range(0, N_RESAMPLES, size):
+        rows = min(size, N_RESAMPLES - start)
+        yield generator.multinomial(total, counts / total, rows)
+
+
+def percentile_estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
+    """A value with the 2.5% and 97.5% percentiles of its resamples."""
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.splits import Split
 from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.predictions import Predictions
-from retrain_cli.images.splits import Split
 
 MOST_CLASSES_OF_A_MATRIX = 5_000
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.splits import Split
 from retrain_cli.evaluation.intervals import Estimate, Z, share_estimate
 from retrain_cli.evaluation.predictions import Predictions
-from retrain_cli.images.splits import Split
 
 N_BINS = 15
 

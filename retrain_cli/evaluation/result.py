@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.origins import ClassOrigin, Origin
 from retrain_cli.evaluation.class_figures import Averages, averages, class_figures
 from retrain_cli.evaluation.confusions import ConfusedPair, confused_pairs
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.two_classes import TwoClassTable, two_class_table
-from retrain_cli.images.origins import ClassOrigin, Origin
 
 HISTOGRAM_BINS: tuple[str, ...] = ("0%", *(f"{low}-{low + 10}%" for low in range(0, 100, 10)))
 
@@ -292,3 +292,29 @@ def _histogram(
         return tuple(np.bincount(bins[seen & chosen], minlength=len(HISTOGRAM_BINS)).tolist())
 
     return Histogram(tally(np.ones_like(seen)), tally(is_int), tally(is_ext))
+
+
+HEADLINES = ("top1", "top5", "int_top1", "ext_top1", "int_top5", "ext_top5")
+
+
+def headline_figures(result: EvalResult) -> dict[str, float | int | None]:
+    """The number of images, and each of `HEADLINES`; None where one is not defined.
+
+    Args:
+        result: an evaluation at k = 1 and 5.
+    """
+    top1, top5 = result.top
+    values = (
+        top1.overall,
+        top5.overall,
+        top1.int_macro,
+        top1.ext_macro,
+        top5.int_macro,
+        top5.ext_macro,
+    )
+    shares = (_value(estimate) for estimate in values)
+    return {"images": result.n_images, **dict(zip(HEADLINES, shares, strict=True))}
+
+
+def _value(estimate: Estimate | None) -> float | None:
+    return None if estimate is None else estimate.value

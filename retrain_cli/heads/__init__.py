@@ -1,1 +1,1 @@
-"""Heads: what is trained on bottlenecks, how it is trained, and the runs that keep the result."""
+"""Heads: what is trained on bottlenecks, and how it is trained."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.folds import NEVER, assign_folds, fold_validation
+from retrain_cli.datasets.splits import SplitItem, find_components
 from retrain_cli.evaluation.predictions import ImageTable, Predictions
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -15,8 +17,6 @@ from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead, TrainingProgress
 from retrain_cli.heads.sampling import select_training
 from retrain_cli.heads.training import train_head
-from retrain_cli.images.folds import NEVER, assign_folds, fold_validation
-from retrain_cli.images.splits import SplitItem, find_components
 
 
 @dataclass(frozen=True, eq=False)

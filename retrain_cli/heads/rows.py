@@ -17,12 +17,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.bottlenecks.batching import bounded_map
-from retrain_cli.bottlenecks.mapped import ALIGNMENT, aligned_matrix
+from retrain_cli.cache.mapped import ALIGNMENT, aligned_matrix
 from retrain_cli.engine import list_gpus, load_keras, load_tensorflow
 from retrain_cli.errors import RunError
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.memory import fits
+from retrain_cli.parallel import bounded_map
 
 STREAM_BYTES = 128 * 2**20  # of vectors read for a block of steps; three blocks are in memory
 

@@ -1,1 +1,1 @@
-"""Images: the dataset walk, decoding, splits, class names and INT/EXT."""
+"""Images: formats, decoding, resizing, what a photo looks like."""

@@ -7,7 +7,9 @@ the data, the size limit is ours, and Pillow's global settings stay as they are.
 from __future__ import annotations
 
 import io
+import logging
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -36,10 +38,11 @@ from retrain_cli.images.formats import (
     looks_like_text,
     sniff_format,
 )
-from retrain_cli.images.jpeg import read_jpeg
 from retrain_cli.images.pixels import flatten, turn
-from retrain_cli.images.quiet import hush_pillow
 from retrain_cli.images.resizing import ResizeRule, Resizing, inner_size, pad
+
+Pixels = NDArray[np.uint8]
+"""`(height, width, 3) uint8` of one image, or a batch of such."""
 
 PREPROCESSING_VERSION = 2
 """Part of each bottleneck cache's fingerprint: raise it whenever `decode_image` changes a pixel."""
@@ -267,3 +270,58 @@ def _orientation(image: Image.Image) -> int:
     except _DECODER_FAULTS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+_PILLOW_MODULES: Final = r"PIL\."
+
+
+def hush_pillow() -> None:
+    """Silence Pillow's warnings and log.
+
+    A filter for good, because `warnings.catch_warnings` is not safe in threads; looked up each
+    time, because others (pytest) exchange the list of filters. The log goes on to whoever listens
+    to it; with a handler of its own Python no longer prints it by itself.
+    """
+    if not any(_is_ours(entry) for entry in warnings.filters):
+        warnings.filterwarnings("ignore", module=_PILLOW_MODULES)
+    log = logging.getLogger("PIL")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
+
+
+def _is_ours(entry: tuple[Any, ...]) -> bool:
+    """Whether a warning filter is the one of `hush_pillow`."""
+    return bool(entry[0] == "ignore" and getattr(entry[3], "pattern", "") == _PILLOW_MODULES)
+
+
+_COLOURS = {"RGB": ("RGB", 3), "L": ("GRAY", 1)}
+_LEAST_SIDE = 8
+"""The scale is chosen by the size that it gives; below 8 pixels several scales give the same."""
+
+
+def read_jpeg(data: bytes, mode: str, size: tuple[int, int]) -> bytes | None:
+    """Decode a JPEG.
+
+    Args:
+        data: the file's bytes.
+        mode: Pillow's mode of the image.
+        size: (width, height) to decode at: the whole size, or what Pillow's `draft` came to.
+
+    Returns:
+        The pixels row by row, or None where Pillow has to look at it: other modes, and whatever is
+        wrong with the file, for Pillow forgives some faults and has words for the rest.
+    """
+    import simplejpeg
+
+    if mode not in _COLOURS or max(size) < _LEAST_SIDE:
+        return None
+    (colours, bands), (width, height) = _COLOURS[mode], size
+    # The buffer holds to the size that was checked, whatever the file says elsewhere.
+    buffer = np.empty(width * height * bands, np.uint8)
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, colours, min_height=height, min_width=width, buffer=buffer
+        )
+    except ValueError:
+        return None
+    return bytes(buffer) if pixels.shape[:2] == (height, width) else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.evaluation.curves import Curves
-from retrain_cli.evaluation.rank_counts import RankCounts
+from retrain_cli.evaluation.curves.class_curves import Curves
+from retrain_cli.evaluation.curves.rank_counts import RankCounts
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.reports.content import ClassCurves, Curve, CurveSection
 

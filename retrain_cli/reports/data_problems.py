@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import ImageTable
-from retrain_cli.images.splits import SPLITS
 from retrain_cli.reports.content import DataProblem
 from retrain_cli.reports.text import printable
 

@@ -14,7 +14,7 @@ from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead
 from retrain_cli.heads.training import train_head
-from retrain_cli.studies.data import StudyData
+from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialContext
 
 

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.studies.data import StudyData
-from retrain_cli.studies.settings import StudySettings
-from retrain_cli.studies.study import Groups, Study, repeated, results_of
+from retrain_cli.studies.study import Groups, Study, StudySettings, repeated, results_of
+from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial
 
 PAPER_SIZES = (3, 5, 10, 33, 100, 330, 1000)

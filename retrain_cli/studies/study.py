@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.data import StudyData
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
 from retrain_cli.studies.means import Mean
-from retrain_cli.studies.settings import StudySettings
+from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
 
 Cell = str | int | float | Mean | None
@@ -130,3 +131,36 @@ def repeated(settings: StudySettings, condition: str, **changes: Any) -> list[Tr
 def results_of(records: Sequence[TrialRecord], data: StudyData) -> list[EvalResult]:
     """The evaluations of usual trials."""
     return [HeadOutcome.from_dict(record.outcome).result(data) for record in records]
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Repeats and training protocol.
+
+    Attributes:
+        repeats: how often each condition is trained; repeat i has the seed `training.seed + i`.
+        training: the protocol of each head; the defaults are those of the paper.
+    """
+
+    repeats: int = 5
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def validate(self) -> StudySettings:
+        """Return self.
+
+        Raises:
+            ConfigError: a setting cannot work.
+        """
+        if self.repeats < 1:
+            raise ConfigError(f"--repeats must be at least 1, not {self.repeats}")
+        self.training.validate()
+        return self
+
+    def config(self, repeat: int, **changes: Any) -> TrainingConfig:
+        """The settings of one repeat.
+
+        Args:
+            repeat: its number, from 0.
+            changes: what its condition changes of the protocol.
+        """
+        return replace(self.training, seed=self.training.seed + repeat, **changes)

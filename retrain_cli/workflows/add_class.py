@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.backbones.lazy import BackboneLoader
+from retrain_cli.backbones.loader import BackboneLoader
+from retrain_cli.datasets.folders import check_class_names
+from retrain_cli.datasets.origins import match_origins
+from retrain_cli.datasets.source_classes import load_source_classes
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError
-from retrain_cli.evaluation.few_shot import KnownCost, NewClassFigures
+from retrain_cli.evaluation.comparing.added_class import KnownCost, NewClassFigures
 from retrain_cli.evaluation.predictions import Predictions, predict
-from retrain_cli.heads.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.history import ProgressListener, TrainedHead
-from retrain_cli.heads.imprinting import imprint
-from retrain_cli.heads.run_info import RunInfo
-from retrain_cli.heads.runs import Run, RunContents, RunStore
+from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
+from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
-from retrain_cli.images.folders import check_class_names
-from retrain_cli.images.origins import match_origins
-from retrain_cli.images.source_classes import load_source_classes
-from retrain_cli.images.splits import SPLITS
-from retrain_cli.workflows.class_photos import ClassPhotos, read_class_photos
+from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.run import Run, RunContents, RunStore
 from retrain_cli.workflows.label import backbone_of
-from retrain_cli.workflows.photo_vectors import PhotoListener, open_reader
-from retrain_cli.workflows.run_facts import current_versions, metrics_by_split
+from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos
+from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
+from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split
 from retrain_cli.workspace import Workspace
 
 ADDED_KEY = "added"

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.backbones.lazy import BackboneLoader, LazyBackbone, loader_of
+from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
+from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
-from retrain_cli.bottlenecks.extract import (
-    ExtractionSettings,
-    Progress,
-    extract,
-)
-from retrain_cli.bottlenecks.file_index import FileIndex, FileRecord
-from retrain_cli.bottlenecks.forwarding import ExtractionCounts
-from retrain_cli.bottlenecks.photo_tree import PhotoTree
-from retrain_cli.bottlenecks.process_readers import ProcessReaders
-from retrain_cli.bottlenecks.readers import ThreadReaders
-from retrain_cli.bottlenecks.scan import Scan, scan_folders
-from retrain_cli.bottlenecks.store import BottleneckStore
-from retrain_cli.bottlenecks.survey import Told
-from retrain_cli.errors import CacheError
-from retrain_cli.images.decode import decode_image
-from retrain_cli.images.folders import (
+from retrain_cli.cache.cache_files import cache_path
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.dataset import Dataset, load_dataset
+from retrain_cli.datasets.file_index import FileIndex, FileRecord
+from retrain_cli.datasets.folders import (
     check_class_names,
     list_classes,
     loose_files,
     walk_folders,
 )
-from retrain_cli.workflows.bottleneck_summary import BottleneckSummary, class_rows
-from retrain_cli.workflows.grouping import GroupCounts, check_grouping, group_photos
-from retrain_cli.workflows.last_used import LastUsed
-from retrain_cli.workflows.settle import settle_backbone
+from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.engine import has_openvino
+from retrain_cli.extraction.batcher import ExtractionCounts
+from retrain_cli.extraction.photo_tree import PhotoTree
+from retrain_cli.extraction.pipeline import (
+    ExtractionSettings,
+    Progress,
+    extract,
+)
+from retrain_cli.extraction.process_readers import ProcessReaders
+from retrain_cli.extraction.readers import ThreadReaders
+from retrain_cli.extraction.scan import Scan, scan_folders
+from retrain_cli.extraction.settle import settle_backbone
+from retrain_cli.images.decode import decode_image
+from retrain_cli.similarity.survey import Told
+from retrain_cli.workflows.shared.grouping import GroupCounts, check_grouping, group_photos
+from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
 
@@ -165,35 +170,6 @@ def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore
     return BottleneckStore(Path(":memory:"), {"name": backbone.name})
 
 
-def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
-    """The cache file of a backbone.
-
-    Its fingerprint decides, for the name tells people where a SavedModel lay when it was made.
-    """
-    existing = cache_file(workspace, backbone.fingerprint())
-    return existing or workspace.cache_dir / f"{backbone.slug()}.sqlite"
-
-
-def cache_file(workspace: Workspace, fingerprint: str) -> Path | None:
-    """The cache file of a backbone's fingerprint, whatever its name begins with, or None."""
-    return min(workspace.cache_dir.glob(f"*-{fingerprint}.sqlite"), default=None)
-
-
-def used_cache(workspace: Workspace, used: LastUsed) -> Path:
-    """The cache file of what was last used; the backbone's weights need not be there any more.
-
-    Raises:
-        CacheError: the file is gone.
-    """
-    path = cache_file(workspace, used.fingerprint)
-    if path is None:
-        raise CacheError(
-            f"the bottlenecks of {used.image_dir} should be in {workspace.cache_dir} and are not: "
-            "run `retrain bottlenecks` again, or put the cache file back"
-        )
-    return path
-
-
 def fill_cache(
     request: BottleneckRequest,
     workspace: Workspace,
@@ -284,3 +260,86 @@ def _summarise(
         note=opened.note,
         near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
     )
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One line of the class table."""
+
+    origin: ClassOrigin
+    images: int
+    training: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class BottleneckSummary:
+    """What `bottlenecks` did.
+
+    Attributes:
+        used: dataset and backbone.
+        cache_path: the cache file.
+        found: usable images, duplicates counted each.
+        distinct: distinct images among them.
+        cached: images whose bottleneck was there already.
+        computed: bottlenecks that were computed.
+        bad: files that were skipped, as (path, reason).
+        images_per_second: rate of the extraction; None where nothing, or too little, was computed.
+        device: what the forward pass ran on; None where there was none.
+        loose_files: files outside of any class folder, which were left out.
+        straddling: photos whose exact duplicate stands in another given split.
+        classes: the class table.
+        note: why precision or runtime are not what could be expected; usually empty.
+        near_duplicates: how many photos are in groups of them; None where they are not grouped.
+    """
+
+    used: LastUsed
+    cache_path: Path
+    found: int
+    distinct: int
+    cached: int
+    computed: int
+    bad: list[tuple[str, str]]
+    images_per_second: float | None
+    device: str | None
+    loose_files: int
+    straddling: int
+    classes: list[ClassRow]
+    note: str = ""
+    near_duplicates: GroupCounts | None = None
+
+
+def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:
+    """One row for each class: its images and their splits."""
+    counted = Counter(zip(dataset.labels.tolist(), splits, strict=True))
+    rows = []
+    for label, origin in enumerate(origins):
+        training, validation, test = (counted[label, split] for split in SPLITS)
+        rows.append(ClassRow(origin, training + validation + test, training, validation, test))
+    return rows
+
+
+SLOW_SECONDS = 120.0
+"""A run that computed for so long is worth a word."""
+
+
+def faster_next_time(summary: BottleneckSummary) -> str:
+    """One line on the faster way that this machine has; empty where there is none, or no need."""
+    rate, spec = summary.images_per_second, summary.used.backbone
+    if not rate or summary.computed / rate < SLOW_SECONDS:
+        return ""
+    if spec.is_hub or spec.precision == "int8" or not (summary.device or "").startswith("cpu"):
+        return ""
+    if not has_openvino():
+        return NO_OPENVINO
+    install = "" if find_spec("nncf") else " (pip install 'retrain-cli[fast-cpu]' first)"
+    return (
+        f"--precision int8 computes new bottlenecks about {_times(spec.precision)} as fast on a "
+        f"processor, calibrated on your photos{install}; it is a cache of its own"
+    )
+
+
+def _times(precision: str) -> str:
+    """As measured with Inception v3: docs/benchmarks.md."""
+    return "twice" if precision == "bfloat16" else "four times"

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.backbones.kept_models import copy_kept_models
+from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
-from retrain_cli.bottlenecks.dataset import load_dataset
-from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.salvage import Salvaged, move_aside, salvage
-from retrain_cli.bottlenecks.store import BottleneckStore, Damage, open_to_read
+from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
+from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
+from retrain_cli.datasets.dataset import load_dataset
+from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
-from retrain_cli.exporting.bottlenecks import ExportRows, export_bottlenecks
+from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.add_class import ADDED_KEY
-from retrain_cli.workflows.bottlenecks import cache_file, used_cache
-from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
 
 _MERGE_ROWS = 1000

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.reliability import Reliability
-from retrain_cli.heads.calibration import Calibration, all_normalisers, fit_temperature
-from retrain_cli.heads.runs import Run, RunStore
 from retrain_cli.heads.validation import MOST_IMAGES
-from retrain_cli.images.splits import SPLITS, Split
-from retrain_cli.workflows.scores import trained_logs_of
+from retrain_cli.runs.calibration import Calibration, all_normalisers, fit_temperature
+from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.workflows.shared.run_scores import trained_logs_of
 from retrain_cli.workspace import Workspace, replacing, writing_to
 
 

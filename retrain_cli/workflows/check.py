@@ -9,23 +9,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
-from retrain_cli.bottlenecks.extract import usable_processors
-from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.photo_facts import PhotoFacts
-from retrain_cli.bottlenecks.survey import survey
+from retrain_cli.datasets.dataset import Dataset, load_dataset
+from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RetrainError
 from retrain_cli.evaluation.label_issues import find_label_issues
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldProgress
-from retrain_cli.heads.runs import RunStore
 from retrain_cli.images.image_problems import ImageProblem, image_problems
 from retrain_cli.images.looks import PhotoLook
-from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.parallel import usable_processors
+from retrain_cli.runs.run import RunStore
+from retrain_cli.similarity.photo_facts import PhotoFacts
+from retrain_cli.similarity.survey import survey
 from retrain_cli.workflows.cross_validate import out_of_fold
-from retrain_cli.workflows.duplicates import DuplicateGroup, find_duplicates
-from retrain_cli.workflows.last_used import LastUsed
-from retrain_cli.workflows.training_set import TrainingSet, load_training_set
+from retrain_cli.workflows.shared.duplicates import DuplicateGroup, find_duplicates
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
 FEW_IMAGES = 10

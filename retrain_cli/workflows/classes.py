@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
-from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.store import open_to_read
+from retrain_cli.cache.store import open_to_read
+from retrain_cli.datasets.dataset import Dataset, load_dataset
+from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.datasets.origins import PROPOSED_SHARE, ClassOrigin
+from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
 from retrain_cli.errors import ConfigError
-from retrain_cli.heads.stock import load_stock_head
-from retrain_cli.images.origins import PROPOSED_SHARE, ClassOrigin
-from retrain_cli.images.source_classes import SourceClasses, load_source_classes
-from retrain_cli.workflows.bottlenecks import used_cache
-from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.heads.surgery.source_head import load_stock_head
+from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, replacing
 
 _SHOWN = 3

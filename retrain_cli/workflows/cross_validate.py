@@ -8,17 +8,16 @@ from typing import Final
 
 import numpy as np
 
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import RunError
+from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.counts import EvalCounts
-from retrain_cli.evaluation.fold_figures import FoldFigures
-from retrain_cli.evaluation.headline import headline_figures
 from retrain_cli.evaluation.predictions import Predictions
-from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.evaluation.result import EvalResult, headline_figures
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldPlan, FoldProgress, OutOfFold, cross_validate
-from retrain_cli.heads.runs import Run
-from retrain_cli.images.splits import SPLITS
-from retrain_cli.workflows.training_set import TrainingSet
+from retrain_cli.runs.run import Run
+from retrain_cli.workflows.shared.training_set import TrainingSet
 
 FILE_NAME: Final = "cross_validation.npz"
 METRICS_KEY: Final = "cross_validation"

@@ -11,10 +11,10 @@ from typing import Literal
 
 from retrain_cli import __version__
 from retrain_cli.backbones.downloads import keras_models_folder
-from retrain_cli.bottlenecks.extract import usable_processors
 from retrain_cli.engine import list_gpus, load_keras
 from retrain_cli.errors import RetrainError
 from retrain_cli.images.resizing import has_fast_resizer
+from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
 
 Verdict = Literal["ok", "info", "missing", "problem"]

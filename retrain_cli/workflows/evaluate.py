@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError
 from retrain_cli.evaluation.counts import EvalCounts
-from retrain_cli.evaluation.coverage import CoverageCurve, coverage_curve
-from retrain_cli.evaluation.curves import Curves, curves_of
+from retrain_cli.evaluation.curves.class_curves import Curves, curves_of
+from retrain_cli.evaluation.curves.coverage import CoverageCurve, coverage_curve
+from retrain_cli.evaluation.curves.rank_counts import RankCounts
 from retrain_cli.evaluation.predictions import Misclassified, Predictions, list_misclassified
-from retrain_cli.evaluation.rank_counts import RankCounts
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.evaluation.scores import AllScores, saved_scores
 from retrain_cli.evaluation.two_classes import TwoClassTable
-from retrain_cli.heads.runs import Run, RunStore
-from retrain_cli.images.splits import SPLITS, Split
+from retrain_cli.reports.plots.confusion_plot import draw_confusion
+from retrain_cli.reports.plots.curve_plots import draw_precision_recall, draw_roc
+from retrain_cli.reports.plots.histogram_plot import draw_histogram
+from retrain_cli.reports.plots.plot_files import save_figure
+from retrain_cli.reports.plots.reliability_plot import draw_reliability
+from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.cross_validate import saved_predictions
-from retrain_cli.workflows.scores import scores_of
+from retrain_cli.workflows.shared.run_scores import scores_of
 from retrain_cli.workspace import Workspace
 
 ALL_SPLITS = "all"
@@ -203,3 +209,39 @@ def evaluate(
     result = EvalResult.from_counts(counts, run.origins, request.split, reliability)
     result.two_class_table(request.positive)  # refuses a class that does not fit, at once
     return Evaluation(run, request, result, workspace, on_progress)
+
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CHARTS: dict[str, Callable[[Evaluation], Figure]] = {
+    "histogram": lambda evaluation: draw_histogram(evaluation.result),
+    "roc": lambda evaluation: draw_roc(evaluation.result, evaluation.curves),
+    "pr": lambda evaluation: draw_precision_recall(evaluation.result, evaluation.curves),
+    "reliability": lambda evaluation: draw_reliability(evaluation.result, _reliability(evaluation)),
+    "confusion": lambda evaluation: draw_confusion(evaluation.result),
+}
+CHARTS = tuple(_CHARTS)
+
+
+def plot_chart(evaluation: Evaluation, chart: str, path: Path) -> None:
+    """Write a picture of an evaluation.
+
+    Args:
+        evaluation: what to show.
+        chart: one of `CHARTS`.
+        path: a file that ends in .png, .svg or .pdf.
+
+    Raises:
+        ConfigError: no such chart, or another suffix.
+        RetrainError: the scores for it are not to be had, or the file cannot be written.
+    """
+    if chart not in _CHARTS:
+        raise ConfigError(f"--chart takes one of {', '.join(CHARTS)}, not {chart!r}")
+    save_figure(lambda: _CHARTS[chart](evaluation), path)
+
+
+def _reliability(evaluation: Evaluation) -> Reliability:
+    reliability = evaluation.result.reliability
+    assert reliability is not None  # every evaluation of a run has it
+    return reliability

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from retrain_cli.bottlenecks.dataset import load_dataset
-from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.store import BottleneckStore, open_to_read
+from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.cache.store import BottleneckStore, open_to_read
+from retrain_cli.datasets.dataset import load_dataset
+from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.errors import CacheError, ConfigError, RetrainError
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
-from retrain_cli.heads.runs import Run
 from retrain_cli.reports.content import Mistake, PhotoMap, Report
 from retrain_cli.reports.curve_lines import curve_section
 from retrain_cli.reports.data_problems import find_problems
@@ -20,11 +20,11 @@ from retrain_cli.reports.html import write_html
 from retrain_cli.reports.markdown import write_markdown
 from retrain_cli.reports.pdf import find_browser, write_pdf
 from retrain_cli.reports.projection import MapMethod, check_map_method
-from retrain_cli.workflows.bottlenecks import cache_file
+from retrain_cli.runs.run import Run
 from retrain_cli.workflows.cross_validate import saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, Evaluation, evaluate
-from retrain_cli.workflows.report_photos import Album, Tick, map_photos, worst_mistakes
-from retrain_cli.workflows.report_setup import commands_of_run, settings_of_run
+from retrain_cli.workflows.shared.report_photos import Album, Tick, map_photos, worst_mistakes
+from retrain_cli.workflows.shared.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workspace import Workspace
 
 MOST_MISTAKES = 250  # with their neighbours 5 MB of photos, and 8 MB of pure noise

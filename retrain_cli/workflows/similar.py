@@ -11,21 +11,20 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.backbones.lazy import BackboneLoader
-from retrain_cli.bottlenecks.dataset import Dataset, load_dataset
-from retrain_cli.bottlenecks.file_index import FileIndex
-from retrain_cli.bottlenecks.neighbours import nearest_of_blocks
-from retrain_cli.bottlenecks.store import open_to_read
-from retrain_cli.bottlenecks.vector_index import VectorIndex
+from retrain_cli.backbones.loader import BackboneLoader
+from retrain_cli.cache.store import open_to_read
+from retrain_cli.datasets.dataset import Dataset, load_dataset
+from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
-from retrain_cli.images.splits import SPLITS
-from retrain_cli.workflows.bottlenecks import used_cache
-from retrain_cli.workflows.embedding import Embedder, Source
-from retrain_cli.workflows.grouping import with_groups
-from retrain_cli.workflows.last_used import LastUsed
+from retrain_cli.runs.run import RunStore
+from retrain_cli.similarity.neighbours import nearest_of_blocks
+from retrain_cli.similarity.vector_index import VectorIndex
+from retrain_cli.workflows.shared.embedding import Embedder, Source
+from retrain_cli.workflows.shared.grouping import with_groups
+from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
 
 Search = Literal["auto", "exact", "index"]

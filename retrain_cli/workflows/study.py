@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.studies.data import StudyData
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.weight_files import open_weights
+from retrain_cli.errors import CacheError
 from retrain_cli.studies.journal import TrialJournal
+from retrain_cli.studies.protocols.cost import CostFacts
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
-from retrain_cli.studies.settings import StudySettings
-from retrain_cli.studies.study import Groups, Study, StudyResult
+from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
+from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
-from retrain_cli.workflows.training_set import load_training_set
+from retrain_cli.workflows.cache import list_caches
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workspace import Workspace
 
 
@@ -93,3 +99,32 @@ def _grouped(trials: list[Trial], records: dict[str, TrialRecord]) -> Groups:
     for trial in trials:
         groups.setdefault(trial.condition, []).append(records[trial.key])
     return groups
+
+
+def cost_facts(workspace: Workspace) -> CostFacts:
+    """Facts of the backbone last used.
+
+    Raises:
+        RetrainError: nothing was used here, or its cache is gone.
+    """
+    used = LastUsed.load(workspace)
+    for cache in list_caches(workspace):
+        if cache.in_use:
+            return CostFacts(
+                cache.bottlenecks,
+                cache.images_per_second,
+                cache.bytes,
+                _parameters(used.backbone),
+            )
+    raise CacheError(
+        f"study cost looks at the cache of {used.backbone.label()}, and it is gone: run "
+        "`retrain bottlenecks` again"
+    )
+
+
+def _parameters(backbone: BackboneSpec) -> int | None:
+    path = backbone.weights_file
+    if path is None or not path.is_file():
+        return None
+    with open_weights(path) as stored:
+        return sum(int(prod(array.shape)) for layer in stored.layers for array in layer.arrays)

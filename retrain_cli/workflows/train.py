@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.bottlenecks.extract import ExtractionSettings
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import RunError, WorkspaceError
-from retrain_cli.evaluation.fold_figures import FoldFigures
+from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
-from retrain_cli.heads.run_info import RunInfo
-from retrain_cli.heads.runs import Run, RunContents, RunStore, RunWriter
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
-from retrain_cli.images.splits import SPLITS
+from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
@@ -29,15 +29,15 @@ from retrain_cli.workflows.cross_validate import (
     plan_folds,
     save_predictions,
 )
-from retrain_cli.workflows.kept_sources import (
+from retrain_cli.workflows.shared.kept_sources import (
     KEPT_KEY,
     KeptSources,
     keep_sources,
     load_stock_classes,
 )
-from retrain_cli.workflows.last_used import LastUsed
-from retrain_cli.workflows.run_facts import current_versions, metrics_by_split, result_of
-from retrain_cli.workflows.training_set import TrainingSet, load_training_set
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
+from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
 

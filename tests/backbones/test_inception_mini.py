@@ -19,7 +19,7 @@ from retrain_cli.backbones.inception_mini import (
     WIDTH,
     build_inception_mini,
 )
-from retrain_cli.images.source_classes import load_source_classes
+from retrain_cli.datasets.source_classes import load_source_classes
 
 HELD_OUT = (
     *("barrel", "beaver", "cellphone", "cup", "hedgehog", "pizza"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
-from retrain_cli.backbones import machine, openvino_model
+from retrain_cli.backbones import machine
 from retrain_cli.backbones.machine import choose_for_machine
+from retrain_cli.backbones.runtimes import openvino_model
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import ConfigError
 
@@ -24,7 +26,7 @@ class Machine:
 
 
 @pytest.fixture
-def on(monkeypatch: pytest.MonkeyPatch):
+def on(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Choose on a machine."""
 
     def choose(there: Machine, spec: BackboneSpec, device: str = "auto") -> tuple[str, str]:
@@ -50,17 +52,17 @@ def on(monkeypatch: pytest.MonkeyPatch):
         (Machine(gpu=(0, 0)), ("keras", "float32")),
     ],
 )
-def test_everything_left_to_the_machine(there, expected, on) -> None:
+def test_everything_left_to_the_machine(there: Any, expected: Any, on: Any) -> None:
     assert on(there, SPEC) == expected
 
 
 @pytest.mark.parametrize("there", [Machine(), Machine(gpu=(9, 0))])
-def test_a_network_that_loses_by_it_stays_in_float32(there, on) -> None:
+def test_a_network_that_loses_by_it_stays_in_float32(there: Any, on: Any) -> None:
     """MobileNetV2's heads lost a point on vectors in bfloat16."""
     assert on(there, BackboneSpec("mobilenet_v2").resolve())[1] == "float32"
 
 
-def test_what_was_asked_for_is_what_comes(on) -> None:
+def test_what_was_asked_for_is_what_comes(on: Any) -> None:
     assert on(Machine(gpu=(9, 0)), replace(SPEC, precision="float32")) == ("keras", "float32")
     assert on(Machine(), replace(SPEC, precision="float32")) == ("openvino", "float32")
     assert on(Machine(), replace(SPEC, runtime="keras")) == ("keras", "float32")
@@ -69,18 +71,20 @@ def test_what_was_asked_for_is_what_comes(on) -> None:
     assert on(Machine(gpu=(9, 0)), asked) == ("openvino", "int8")
 
 
-def test_a_processor_without_openvino_is_told_how_to_be_faster(on, monkeypatch) -> None:
+def test_a_processor_without_openvino_is_told_how_to_be_faster(
+    on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     on(Machine(openvino=False), SPEC)
     assert "pip install openvino" in choose_for_machine(SPEC, "cpu").note
     assert not choose_for_machine(replace(SPEC, runtime="keras"), "cpu").note
 
 
-def test_openvino_on_a_gpu_is_refused_before_anything_is_converted(on) -> None:
+def test_openvino_on_a_gpu_is_refused_before_anything_is_converted(on: Any) -> None:
     with pytest.raises(ConfigError, match="--device gpu cannot be"):
         on(Machine(gpu=(9, 0)), replace(SPEC, runtime="openvino"), "gpu")
 
 
-def test_a_machine_without_a_gpu_imports_no_engine_to_know(monkeypatch) -> None:
+def test_a_machine_without_a_gpu_imports_no_engine_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "may_have_gpu", lambda: False)
     monkeypatch.setattr(machine, "choose_device", pytest.fail)
     assert choose_for_machine(SPEC, "auto").backbone.runtime in ("openvino", "keras")

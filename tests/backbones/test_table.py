@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrain_cli.backbones import keras_model
+from retrain_cli.backbones.runtimes import keras_model
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KERAS_BACKBONES, find_backbone
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import BackboneError

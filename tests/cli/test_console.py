@@ -28,7 +28,9 @@ def test_sizes(count: float, text: str) -> None:
     assert console.size(int(count)) == text
 
 
-def test_a_table_in_a_pipe_is_aligned_whatever_the_script(capsys) -> None:
+def test_a_table_in_a_pipe_is_aligned_whatever_the_script(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     rows = [["猫", "1"], ["dog", "200"], ["new\nline", "3"]]
     console.table(console.Table(("class", "images"), rows, right=(1,)))
     lines = capsys.readouterr().out.splitlines()
@@ -66,7 +68,7 @@ def test_colour_and_control_characters_of_a_name_do_no_harm() -> None:
     assert console.printable("bytes \udcff") == "bytes \\udcff"
 
 
-def test_a_narrow_terminal_keeps_every_column_readable(monkeypatch) -> None:
+def test_a_narrow_terminal_keeps_every_column_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(width=60, file=io.StringIO(), force_terminal=True, color_system=None)
     monkeypatch.setattr(console, "_stdout", lambda: screen)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)

@@ -12,6 +12,9 @@ import struct
 import subprocess
 import time
 import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import RETRAIN, TINY, Outcome, make_photos
@@ -38,32 +41,34 @@ def truncated_jpeg() -> bytes:
     return file.getvalue()[:2000]
 
 
-def test_no_such_folder(retrain) -> None:
+def test_no_such_folder(retrain: Callable[..., Outcome]) -> None:
     assert "nowhere" in retrain("bottlenecks", "nowhere", *TINY).refused()
 
 
-def test_an_empty_folder(retrain, tmp_path) -> None:
+def test_an_empty_folder(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "empty" in retrain("bottlenecks", "empty", *TINY).refused()
 
 
-def test_photos_without_class_folders(retrain, photos) -> None:
+def test_photos_without_class_folders(retrain: Callable[..., Outcome], photos: Path) -> None:
     assert "sub-folder" in retrain("bottlenecks", photos / "ant", *TINY).refused()
 
 
-def test_one_class_only(retrain, tmp_path) -> None:
+def test_one_class_only(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     make_photos(tmp_path / "one", {"ant": 5})
     assert "2 classes" in retrain("bottlenecks", "one", *TINY).refused()
 
 
-def test_two_classes_that_differ_only_in_case(retrain, tmp_path) -> None:
+def test_two_classes_that_differ_only_in_case(
+    retrain: Callable[..., Outcome], tmp_path: Path
+) -> None:
     make_photos(tmp_path / "photos", {"Cat": 5, "cat": 5})
     line = retrain("bottlenecks", "photos", *TINY).refused()
     assert "Cat" in line
     assert "case" in line
 
 
-def test_a_class_whose_images_are_all_bad(retrain, photos) -> None:
+def test_a_class_whose_images_are_all_bad(retrain: Callable[..., Outcome], photos: Path) -> None:
     for path in (photos / "bee").iterdir():
         path.write_bytes(b"")
     assert "all are bad in bee" in retrain("bottlenecks", photos, *TINY).refused()
@@ -79,7 +84,9 @@ BAD_IMAGES = {
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_with_strict_a_bad_image_is_an_error(retrain, photos, name: str) -> None:
+def test_with_strict_a_bad_image_is_an_error(
+    retrain: Callable[..., Outcome], photos: Path, name: str
+) -> None:
     content, reason = BAD_IMAGES[name]
     (photos / "ant" / name).write_bytes(content)
     line = retrain("bottlenecks", photos, *TINY, "--strict").refused()
@@ -87,7 +94,9 @@ def test_with_strict_a_bad_image_is_an_error(retrain, photos, name: str) -> None
     assert reason in line
 
 
-def test_bad_images_are_skipped_counted_and_listed(retrain, photos) -> None:
+def test_bad_images_are_skipped_counted_and_listed(
+    retrain: Callable[..., Outcome], photos: Path
+) -> None:
     for name, (content, _) in BAD_IMAGES.items():
         (photos / "bee" / name).write_bytes(content)
     outcome = retrain("bottlenecks", photos, *TINY)
@@ -110,7 +119,7 @@ def without_privileges() -> list[str]:
 
 
 @pytest.fixture
-def retrain_as_user(tmp_path, environment):
+def retrain_as_user(tmp_path: Path, environment: dict[str, str]) -> Any:
     def run(*arguments: object) -> Outcome:
         command = [*without_privileges(), str(RETRAIN), *map(str, arguments)]
         done = subprocess.run(
@@ -121,7 +130,7 @@ def retrain_as_user(tmp_path, environment):
     return run
 
 
-def test_an_unreadable_file(retrain_as_user, photos) -> None:
+def test_an_unreadable_file(retrain_as_user: Any, photos: Path) -> None:
     (photos / "ant" / "0000.png").chmod(0)
     outcome = retrain_as_user("bottlenecks", photos, *TINY)
     assert outcome.code == 0
@@ -131,7 +140,9 @@ def test_an_unreadable_file(retrain_as_user, photos) -> None:
     (photos / "bee").chmod(0o755)
 
 
-def test_a_read_only_workspace(retrain_as_user, retrain, photos, tmp_path) -> None:
+def test_a_read_only_workspace(
+    retrain_as_user: Any, retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     line = retrain_as_user("--workspace", closed, "bottlenecks", photos, *TINY).refused()
@@ -146,13 +157,15 @@ def test_a_read_only_workspace(retrain_as_user, retrain, photos, tmp_path) -> No
     assert "written" in line
 
 
-def test_a_workspace_that_cannot_be_made(retrain, photos, tmp_path) -> None:
+def test_a_workspace_that_cannot_be_made(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("in the way")
     line = retrain("--workspace", "file/inside", "bottlenecks", photos, *TINY).refused()
     assert "--workspace" in line
 
 
-def test_a_non_latin_class_name_works(retrain, tmp_path) -> None:
+def test_a_non_latin_class_name_works(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", {"猫": 6, "собака": 6})
     assert retrain("bottlenecks", "photos", *TINY).code == 0
     assert retrain("train", "--steps", 20).code == 0
@@ -160,7 +173,9 @@ def test_a_non_latin_class_name_works(retrain, tmp_path) -> None:
     assert "猫" in retrain("eval", "--split", "all").out
 
 
-def test_a_full_disk(tmp_path, environment, photos, retrain) -> None:
+def test_a_full_disk(
+    tmp_path: Path, environment: dict[str, str], photos: Path, retrain: Callable[..., Outcome]
+) -> None:
     """A limit on the size of files is how a disk that fills up looks to the program."""
     assert retrain("bottlenecks", photos, *TINY).code == 0
     make_photos(photos, {"ant": 300}, seed=7)
@@ -190,7 +205,9 @@ def test_a_full_disk(tmp_path, environment, photos, retrain) -> None:
     assert (summary["images"], summary["computed"]) == (324, 0)
 
 
-def test_weights_of_another_architecture(retrain, photos, tmp_path) -> None:
+def test_weights_of_another_architecture(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     from retrain_cli.engine import load_keras
 
     keras = load_keras()
@@ -204,31 +221,39 @@ def test_weights_of_another_architecture(retrain, photos, tmp_path) -> None:
     assert "mobilenet" in line
 
 
-def test_weights_that_do_not_exist(retrain, photos) -> None:
+def test_weights_that_do_not_exist(retrain: Callable[..., Outcome], photos: Path) -> None:
     assert "none.h5" in retrain("bottlenecks", photos, "--weights", "none.h5").refused()
 
 
-def test_weights_that_are_none(retrain, photos, tmp_path) -> None:
+def test_weights_that_are_none(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     (tmp_path / "text.weights.h5").write_text("hello")
     outcome = retrain("bottlenecks", photos, *TINY[:4], "--weights", "text.weights.h5")
     assert "text.weights.h5" in outcome.refused()
 
 
-def test_imagenet_weights_without_a_network(retrain, photos, tmp_path) -> None:
+def test_imagenet_weights_without_a_network(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     outcome = retrain("bottlenecks", photos, env={"KERAS_HOME": str(tmp_path / "keras")})
     line = outcome.refused()
     for part in ("https://", "--weights", str(tmp_path / "keras"), "--backbone mini"):
         assert part in line
 
 
-def test_an_unknown_layer_and_an_unknown_backbone(retrain, photos) -> None:
+def test_an_unknown_layer_and_an_unknown_backbone(
+    retrain: Callable[..., Outcome], photos: Path
+) -> None:
     assert "conv_pw_9" in retrain("bottlenecks", photos, *TINY, "--layer", "conv_pw_99x").refused()
     line = retrain("bottlenecks", photos, "--backbone", "inceptoin_v3").refused()
     assert "inception_v3" in line
 
 
 @pytest.mark.parametrize("command", [["eval"], ["label", "x.jpg"], ["runs", "show"]])
-def test_a_run_that_does_not_exist(retrain, photos, command) -> None:
+def test_a_run_that_does_not_exist(
+    retrain: Callable[..., Outcome], photos: Path, command: Any
+) -> None:
     retrain("bottlenecks", photos, *TINY)
     assert "retrain train" in retrain(*command).refused()
     retrain("train", "--steps", 5, "--name", "orchids")
@@ -236,7 +261,9 @@ def test_a_run_that_does_not_exist(retrain, photos, command) -> None:
     assert "orchids" in retrain(*command, *name).refused()
 
 
-def test_a_damaged_run_hides_no_other(retrain, photos, tmp_path) -> None:
+def test_a_damaged_run_hides_no_other(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     retrain("bottlenecks", photos, *TINY)
     for name in ("good", "broken"):
         retrain("train", "--steps", 5, "--name", name)
@@ -248,7 +275,9 @@ def test_a_damaged_run_hides_no_other(retrain, photos, tmp_path) -> None:
     assert retrain("runs", "rm", "broken", "broken").code == 0
 
 
-def test_runs_that_cannot_be_written(retrain, photos, tmp_path) -> None:
+def test_runs_that_cannot_be_written(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     retrain("bottlenecks", photos, *TINY)
     (tmp_path / ".retrain" / "runs").rmdir()
     (tmp_path / ".retrain" / "runs").write_text("no folder")  # stands for any refusal
@@ -256,7 +285,9 @@ def test_runs_that_cannot_be_written(retrain, photos, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "one.jpg\0two.jpg"])
-def test_names_that_no_file_can_have(retrain, photos, name) -> None:
+def test_names_that_no_file_can_have(
+    retrain: Callable[..., Outcome], photos: Path, name: Any
+) -> None:
     retrain("bottlenecks", photos, *TINY)
     retrain("train", "--steps", 5)
     good = next(photos.rglob("*.png"))
@@ -267,11 +298,13 @@ def test_names_that_no_file_can_have(retrain, photos, name) -> None:
     assert "error" not in second
 
 
-def test_train_before_bottlenecks(retrain) -> None:
+def test_train_before_bottlenecks(retrain: Callable[..., Outcome]) -> None:
     assert "retrain bottlenecks IMAGE_DIR" in retrain("train").refused()
 
 
-def test_a_cache_made_by_a_newer_version(retrain, photos, tmp_path) -> None:
+def test_a_cache_made_by_a_newer_version(
+    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
+) -> None:
     retrain("bottlenecks", photos, *TINY)
     (path,) = (tmp_path / ".retrain" / "cache").glob("*.sqlite")
     connection = sqlite3.connect(path)
@@ -282,7 +315,9 @@ def test_a_cache_made_by_a_newer_version(retrain, photos, tmp_path) -> None:
     assert path.exists()
 
 
-def test_two_commands_in_one_workspace(retrain, tmp_path, environment) -> None:
+def test_two_commands_in_one_workspace(
+    retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str]
+) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 400, "bee": 400})
     command = [str(RETRAIN), "bottlenecks", str(photos), *TINY]
     first = subprocess.Popen(
@@ -315,7 +350,7 @@ def test_two_commands_in_one_workspace(retrain, tmp_path, environment) -> None:
         ["--nonsense"],
     ],
 )
-def test_wrong_usage_exits_with_2(retrain, arguments) -> None:
+def test_wrong_usage_exits_with_2(retrain: Callable[..., Outcome], arguments: Any) -> None:
     outcome = retrain(*arguments)
     assert outcome.code == 2, outcome.err
     assert outcome.out == ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from helpers import TINY, make_photos
+from collections.abc import Callable
+from pathlib import Path
+
+from helpers import TINY, Outcome, make_photos
 
 
-def test_check_moves_and_looks_alike(retrain, tmp_path) -> None:
+def test_check_moves_and_looks_alike(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 30, "bee": 30}, size=(90, 80))
     (photos / "ant/cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     assert "needs bottlenecks" in retrain("check").refused()

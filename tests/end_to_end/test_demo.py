@@ -6,10 +6,11 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import PROJECT
+from helpers import PROJECT, Outcome
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_walk_through(retrain, drawn: Path, tmp_path: Path) -> None:
+def test_the_walk_through(retrain: Callable[..., Outcome], drawn: Path, tmp_path: Path) -> None:
     outcome = retrain("demo", drawn)
     assert outcome.code == 0, outcome.err
     commands = re.findall(r"^\$ retrain (\w+)", outcome.out, re.MULTILINE)
@@ -41,7 +42,9 @@ def test_the_walk_through(retrain, drawn: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".retrain"]
 
 
-def test_a_folder_of_something_else_is_left_alone(retrain, photos: Path) -> None:
+def test_a_folder_of_something_else_is_left_alone(
+    retrain: Callable[..., Outcome], photos: Path
+) -> None:
     before = sorted(photos.rglob("*"))
     assert str(photos) in retrain("demo", photos).refused()
     assert sorted(photos.rglob("*")) == before

@@ -7,18 +7,19 @@ import io
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import RETRAIN, TINY, make_photos
+from helpers import RETRAIN, TINY, Outcome, make_photos
 from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
 
-from retrain_cli.heads.runs import Run
+from retrain_cli.runs.run import Run
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with three runs, of which the heads make mistakes."""
     root = tmp_path_factory.mktemp("template")
     photos = make_photos(root / "photos", {"ant": 30, "bee": 30, "teapot": 30})
@@ -41,7 +42,9 @@ def workspace(template: Path, tmp_path: Path) -> Path:
     return shutil.copytree(template / ".retrain", tmp_path / ".retrain")
 
 
-def test_json_holds_what_scikit_learn_says(workspace, retrain) -> None:
+def test_json_holds_what_scikit_learn_says(
+    workspace: Path, retrain: Callable[..., Outcome]
+) -> None:
     document = retrain("eval", "--split", "all", "--json").json
     predictions = Run(workspace / "runs" / "long").predictions
     truth, best = predictions.images.labels, predictions.top_classes[:, 0]
@@ -63,7 +66,7 @@ def test_json_holds_what_scikit_learn_says(workspace, retrain) -> None:
     assert document["two_classes"] is None
 
 
-def test_text_csv_and_confused_pairs(workspace, retrain) -> None:
+def test_text_csv_and_confused_pairs(workspace: Path, retrain: Callable[..., Outcome]) -> None:
     text = retrain("eval", "--split", "all")
     for word in ("macro", "weighted", "ROC AUC", "log loss", "expected calibration error"):
         assert word in text.out
@@ -77,7 +80,7 @@ def test_text_csv_and_confused_pairs(workspace, retrain) -> None:
     assert "choose one of" in retrain("eval", "--confused", "--misclassified").refused(2)
 
 
-def test_two_classes_and_the_positive_one(workspace, retrain) -> None:
+def test_two_classes_and_the_positive_one(workspace: Path, retrain: Callable[..., Outcome]) -> None:
     flags = ("eval", "--run", "pair", "--split", "all")
     assert "sensitivity" in retrain(*flags).out
     second = retrain(*flags, "--json").json["two_classes"]
@@ -89,7 +92,9 @@ def test_two_classes_and_the_positive_one(workspace, retrain) -> None:
     assert "--positive" in retrain("eval", "--positive", "ant").refused(2)
 
 
-def test_calibration_is_shown_used_and_undone(workspace, retrain, template) -> None:
+def test_calibration_is_shown_used_and_undone(
+    workspace: Path, retrain: Callable[..., Outcome], template: Path
+) -> None:
     photo = template / "photos" / "teapot" / "0000.png"
     raw = retrain("label", photo).out
     shown = retrain("eval", "--calibrate", "--json").json
@@ -105,7 +110,7 @@ def test_calibration_is_shown_used_and_undone(workspace, retrain, template) -> N
     assert "nothing to undo" in retrain("eval", "--no-calibrate").refused()
 
 
-def test_charts(workspace, retrain, tmp_path) -> None:
+def test_charts(workspace: Path, retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     for chart in ("roc", "pr", "reliability", "confusion"):
         outcome = retrain("eval", "--plot", tmp_path / f"{chart}.png", "--chart", chart)
         assert outcome.code == 0
@@ -113,7 +118,7 @@ def test_charts(workspace, retrain, tmp_path) -> None:
     assert "--chart" in retrain("eval", "--plot", "x.png", "--chart", "pie").refused(2)
 
 
-def test_compare_in_its_forms(workspace, retrain) -> None:
+def test_compare_in_its_forms(workspace: Path, retrain: Callable[..., Outcome]) -> None:
     text = retrain("compare", "short", "long").out
     assert "long against short" in text
     assert "training.steps" in text
@@ -131,7 +136,9 @@ def test_compare_in_its_forms(workspace, retrain) -> None:
     assert len(retrain("compare", "short", "long", "pair", "--json").json) == 2
 
 
-def test_what_cannot_be_compared_or_calibrated_is_one_clear_line(workspace, retrain) -> None:
+def test_what_cannot_be_compared_or_calibrated_is_one_clear_line(
+    workspace: Path, retrain: Callable[..., Outcome]
+) -> None:
     assert "two or more different runs" in retrain("compare", "long").refused(2)
     assert retrain("compare").code == 2
     assert "no run 'lung'; there is long" in retrain("compare", "short", "lung").refused()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import TINY, make_photos
+from helpers import TINY, Outcome, make_photos
 
 INT = ("dalmatian", "grand_piano")
 EXT = ("brain", "rooster", "yin_yang")
 
 
 @pytest.mark.real
-def test_a_classifier_that_grows(retrain, test_data: Path, tmp_path: Path) -> None:
+def test_a_classifier_that_grows(
+    retrain: Callable[..., Outcome], test_data: Path, tmp_path: Path
+) -> None:
     caltech = test_data / "data" / "caltech101"
     for name in (*INT, *EXT):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -54,7 +57,7 @@ def test_a_classifier_that_grows(retrain, test_data: Path, tmp_path: Path) -> No
     assert "knows 'lotus'" in retrain("add-class", "lotus", lotus[20]).refused(2)
 
 
-def test_the_options_go_together(retrain, tmp_path: Path) -> None:
+def test_the_options_go_together(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", {"ant": 6, "bee": 6})
     assert "--keep-source-classes" in retrain("train", "--top", "x.h5").refused(2)
     assert retrain("bottlenecks", "photos", *TINY).code == 0

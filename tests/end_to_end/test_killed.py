@@ -6,16 +6,19 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, heed_ctrl_c, make_photos
+from helpers import RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos
 
 READERS = ("threads", "processes")
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -> None:
+def test_sigkill_at_a_random_moment(
+    retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], seed: int
+) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 300, "bee": 300}, seed=seed)
     options = [*TINY, "--batch-size", "4", "--readers", READERS[seed % 2]]
     command = [str(RETRAIN), "bottlenecks", str(photos), *options]
@@ -37,7 +40,7 @@ def test_sigkill_at_a_random_moment(retrain, tmp_path, environment, seed: int) -
 
 @pytest.mark.parametrize("readers", READERS)
 def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
-    retrain, tmp_path, environment, readers: str
+    retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], readers: str
 ) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
     options = [*TINY, "--batch-size", "2", "--readers", readers]
@@ -60,7 +63,9 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
     assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 1200 - kept
 
 
-def test_reading_processes_end_with_a_killed_command(tmp_path, retrain, environment) -> None:
+def test_reading_processes_end_with_a_killed_command(
+    tmp_path: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
+) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
     options = [*TINY, "--batch-size", "2", "--readers", "processes", "--workers", "3"]
     mark, said = str(tmp_path), tmp_path / "said"
@@ -103,7 +108,9 @@ def environment_of(folder: Path) -> list[bytes]:
     return [value for _, _, value in (entry.partition(b"=") for entry in entries)]
 
 
-def test_ctrl_c_in_training_keeps_the_best_so_far(photos, retrain, tmp_path, environment) -> None:
+def test_ctrl_c_in_training_keeps_the_best_so_far(
+    photos: Path, retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str]
+) -> None:
     retrain("bottlenecks", photos, *TINY)
     process = subprocess.Popen(
         [str(RETRAIN), "train", "--steps", "10000000", "--name", "long"],
@@ -122,7 +129,9 @@ def test_ctrl_c_in_training_keeps_the_best_so_far(photos, retrain, tmp_path, env
     assert retrain("eval").code == 0
 
 
-def wait_until_something_is_cached(retrain, process: subprocess.Popen[bytes]) -> None:
+def wait_until_something_is_cached(
+    retrain: Callable[..., Outcome], process: subprocess.Popen[bytes]
+) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         caches = retrain("cache", "info", "--json")

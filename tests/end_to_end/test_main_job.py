@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, make_photos
+from helpers import RETRAIN, TINY, Outcome, make_photos
 
 NAME = ("--name", "first")
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos, and a workspace with their bottlenecks and a run, made once."""
     root = tmp_path_factory.mktemp("template")
     make_photos(root / "photos", {"ant": 12, "bee": 12, "teapot": 12})
@@ -30,7 +31,7 @@ def trained(template: Path, tmp_path: Path) -> Path:
     return template / "photos"
 
 
-def test_the_main_job(photos, retrain, tmp_path) -> None:
+def test_the_main_job(photos: Path, retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     first = retrain("bottlenecks", photos, *TINY)
     assert first.code == 0
     assert "36 images in 3 classes, 0 cached, 36 computed, 0 skipped" in first.out
@@ -56,7 +57,7 @@ def test_the_main_job(photos, retrain, tmp_path) -> None:
     assert all(len(line["labels"]) == 3 for line in lines)
 
 
-def test_eval_in_its_forms(trained, retrain, tmp_path) -> None:
+def test_eval_in_its_forms(trained: Path, retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     text = retrain("eval", "--split", "all").out
     assert "run first on all: 36 images of 3 classes" in text
     assert "90-100%" in text
@@ -74,7 +75,9 @@ def test_eval_in_its_forms(trained, retrain, tmp_path) -> None:
         assert (tmp_path / f"plot.{suffix}").stat().st_size > 1000
 
 
-def test_an_assertion_that_does_not_hold_exits_with_4(trained, retrain) -> None:
+def test_an_assertion_that_does_not_hold_exits_with_4(
+    trained: Path, retrain: Callable[..., Outcome]
+) -> None:
     assert retrain("eval", "--assert-top1", "0").code == 0
     outcome = retrain("eval", "--split", "all", "--assert-top1", "1.0")
     if outcome.code:  # the head is random, it may be perfect
@@ -82,7 +85,7 @@ def test_an_assertion_that_does_not_hold_exits_with_4(trained, retrain) -> None:
 
 
 def test_label_takes_paths_folders_bytes_and_nul_separated_lists(
-    trained, retrain, tmp_path
+    trained: Path, retrain: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     new = make_photos(tmp_path / "new", {"x": 3}, seed=4) / "x"
     paths = sorted(new.iterdir())
@@ -100,7 +103,9 @@ def test_label_takes_paths_folders_bytes_and_nul_separated_lists(
     assert [line["labels"] for line in by_bytes] == by_path
 
 
-def test_label_goes_on_after_a_bad_file(trained, retrain, tmp_path) -> None:
+def test_label_goes_on_after_a_bad_file(
+    trained: Path, retrain: Callable[..., Outcome], tmp_path: Path
+) -> None:
     good = trained / "ant" / "0000.png"
     outcome = retrain("label", tmp_path / "missing.jpg", good)
     lines = [json.loads(line) for line in outcome.out.splitlines()]
@@ -110,7 +115,9 @@ def test_label_goes_on_after_a_bad_file(trained, retrain, tmp_path) -> None:
     assert "1 of 2 file(s) could not be labelled" in outcome.err
 
 
-def test_a_pipe_that_closes_early(trained, tmp_path, environment) -> None:
+def test_a_pipe_that_closes_early(
+    trained: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     command = f"'{RETRAIN}' label '{trained}' '{trained}' '{trained}' | head -n 1"
     done = subprocess.run(
         ["bash", "-c", command],
@@ -124,7 +131,7 @@ def test_a_pipe_that_closes_early(trained, tmp_path, environment) -> None:
     assert done.stderr == b""
 
 
-def test_runs(trained, retrain) -> None:
+def test_runs(trained: Path, retrain: Callable[..., Outcome]) -> None:
     assert "first" in retrain("runs").out
     shown = retrain("runs", "show", "first", "--json").json
     assert shown["training"]["steps"] == 50
@@ -134,7 +141,7 @@ def test_runs(trained, retrain) -> None:
     assert retrain("runs", "--json").json == []
 
 
-def test_data_fills_the_cache_first(photos, retrain) -> None:
+def test_data_fills_the_cache_first(photos: Path, retrain: Callable[..., Outcome]) -> None:
     assert retrain("bottlenecks", photos, *TINY).code == 0
     more = make_photos(photos.parent / "more", {"cat": 6, "dog": 6}, seed=6)
     outcome = retrain("train", "--data", more, "--steps", 20)
@@ -144,7 +151,7 @@ def test_data_fills_the_cache_first(photos, retrain) -> None:
     assert classes == ["cat", "dog"]
 
 
-def test_cache_commands(trained, retrain, tmp_path) -> None:
+def test_cache_commands(trained: Path, retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     (info,) = retrain("cache", "info", "--json").json
     assert (info["bottlenecks"], info["in_use"]) == (36, True)
     assert "all sound" in retrain("cache", "verify").out
@@ -154,7 +161,9 @@ def test_cache_commands(trained, retrain, tmp_path) -> None:
     assert "36 new, 36 in all" in merged.out
 
 
-def test_global_options_work_on_both_sides_of_the_command(photos, retrain, tmp_path) -> None:
+def test_global_options_work_on_both_sides_of_the_command(
+    photos: Path, retrain: Callable[..., Outcome], tmp_path: Path
+) -> None:
     assert retrain("bottlenecks", photos, *TINY, "--quiet", "--workspace", "here").code == 0
     assert retrain("--workspace", "here", "cache", "info", "--json").json[0]["bottlenecks"] == 36
     by_variable = retrain("cache", "info", "--json", env={"RETRAIN_WORKSPACE": "here"})
@@ -162,34 +171,34 @@ def test_global_options_work_on_both_sides_of_the_command(photos, retrain, tmp_p
     assert not (tmp_path / ".retrain").exists()
 
 
-def test_a_plan(photos, retrain) -> None:
+def test_a_plan(photos: Path, retrain: Callable[..., Outcome]) -> None:
     plan = retrain("bottlenecks", photos, *TINY, "--plan", "--json").json
     assert (plan["images"], plan["cached"], plan["to_compute"]) == (36, 0, 36)
     assert "to compute" in retrain("bottlenecks", photos, *TINY, "--plan").out
 
 
-def test_doctor(retrain) -> None:
+def test_doctor(retrain: Callable[..., Outcome]) -> None:
     findings = {finding["subject"]: finding for finding in retrain("doctor", "--json").json}
     assert findings["tensorflow"]["verdict"] == "ok"
     assert "engine" in findings
     assert "inception_v3" in retrain("doctor", "--backbones").out
 
 
-def test_version_and_help(retrain) -> None:
+def test_version_and_help(retrain: Callable[..., Outcome]) -> None:
     assert retrain("--version").out.startswith("retrain ")
     for command in ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor"):
         assert command in retrain("--help").out
         assert retrain(command, "--help").code == 0
 
 
-def test_completion(retrain) -> None:
+def test_completion(retrain: Callable[..., Outcome]) -> None:
     named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     shown = retrain("--show-completion", "bash", env=named)
     assert shown.code == 0
     assert "complete" in shown.out
 
 
-def test_tensorboard_files_are_written(trained, retrain) -> None:
+def test_tensorboard_files_are_written(trained: Path, retrain: Callable[..., Outcome]) -> None:
     assert retrain("train", "--steps", 20, "--tensorboard", "--name", "curves").code == 0
     folder = Path(retrain("runs", "path", "curves").out.strip()) / "tensorboard"
     assert any("tfevents" in path.name for path in folder.iterdir())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import Outcome
 
 KNOWN = ("cup", "dalmatian", "dragonfly", "ewer", "flamingo", "grand_piano", "laptop")
 NEW = ("airplanes", "bonsai", "brain", "butterfly", "chandelier", "ferry", "helicopter", "ketch")
@@ -23,7 +25,7 @@ def some_photos(test_data: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.real
 def test_the_head_is_as_good_as_logistic_regression(
-    retrain, some_photos: Path, test_data: Path, tmp_path: Path
+    retrain: Callable[..., Outcome], some_photos: Path, test_data: Path, tmp_path: Path
 ) -> None:
     from sklearn.linear_model import LogisticRegression
 
@@ -40,7 +42,7 @@ def test_the_head_is_as_good_as_logistic_regression(
     assert retrain("cache", "export", "vectors.npz").code == 0
     with np.load(tmp_path / "vectors.npz") as saved:
         vectors = dict(zip(saved["paths"], saved["bottlenecks"], strict=True))
-    from retrain_cli.heads.runs import RunStore
+    from retrain_cli.runs.run import RunStore
 
     predictions = RunStore(tmp_path / ".retrain" / "runs").latest().predictions
     training, test = predictions.rows("training"), predictions.rows("test")
@@ -58,7 +60,7 @@ def test_the_head_is_as_good_as_logistic_regression(
 
 @pytest.mark.real
 def test_inception_v3_mixed8_labels_photos_it_never_saw(
-    retrain, test_data: Path, tmp_path: Path
+    retrain: Callable[..., Outcome], test_data: Path, tmp_path: Path
 ) -> None:
     names = ["dalmatian", "grand_piano", "yin_yang"]
     new: dict[str, list[Path]] = {}

@@ -9,16 +9,18 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers import RETRAIN, TINY, heed_ctrl_c, make_photos
+from helpers import RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos
 
 QUICK = ("--steps", 30, "--repeats", 2)
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with the bottlenecks of four small classes, two of them INT."""
     folder = tmp_path_factory.mktemp("template")
     make_photos(folder / "photos", {"ant": 9, "teapot": 9, "blob": 9, "gizmo": 9})
@@ -33,7 +35,7 @@ def filled(template: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_one_study_in_every_form(filled: Path, retrain) -> None:
+def test_one_study_in_every_form(filled: Path, retrain: Callable[..., Outcome]) -> None:
     text = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--plot", "figure.svg")
     assert text.code == 0, text.err
     assert text.out.startswith("study int-ext: 2 classes a classifier, 3 mixes, 2 repeats")
@@ -52,7 +54,7 @@ def test_one_study_in_every_form(filled: Path, retrain) -> None:
 
 
 @pytest.mark.parametrize("name", ["difficulty", "cost"])
-def test_the_other_studies(filled: Path, retrain, name: str) -> None:
+def test_the_other_studies(filled: Path, retrain: Callable[..., Outcome], name: str) -> None:
     done = retrain("study", name, *QUICK, "--json", "--plot", "figure.png")
     assert done.code == 0, done.err
     assert done.json["study"] == name
@@ -78,15 +80,19 @@ def test_the_other_studies(filled: Path, retrain, name: str) -> None:
         (("cost", "--epochs", 0), 2, "--epochs must be at least 1"),
     ],
 )
-def test_what_cannot_work(filled: Path, retrain, arguments, code: int, says: str) -> None:
+def test_what_cannot_work(
+    filled: Path, retrain: Callable[..., Outcome], arguments: Any, code: int, says: str
+) -> None:
     assert says in retrain("study", *arguments).refused(code)
 
 
-def test_without_bottlenecks(tmp_path: Path, retrain) -> None:
+def test_without_bottlenecks(tmp_path: Path, retrain: Callable[..., Outcome]) -> None:
     assert "run `retrain bottlenecks IMAGE_DIR` first" in retrain("study", "cost").refused(3)
 
 
-def test_ctrl_c_keeps_finished_trials(filled: Path, retrain, environment) -> None:
+def test_ctrl_c_keeps_finished_trials(
+    filled: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
+) -> None:
     command = ["study", "examples", "--sizes", "3", "--repeats", "6", "--steps", "4000"]
     process = subprocess.Popen(
         [str(RETRAIN), *command, "--workers", "1"],
@@ -122,7 +128,9 @@ def finished(folder: Path) -> int:
 
 
 @pytest.mark.real
-def test_more_photos_help_on_real_ones(test_data: Path, tmp_path: Path, retrain) -> None:
+def test_more_photos_help_on_real_ones(
+    test_data: Path, tmp_path: Path, retrain: Callable[..., Outcome]
+) -> None:
     """Five kinds of flowers through the bundled backbone."""
     photos = test_data / "data" / "flowers"
     assert retrain("bottlenecks", photos, "--backbone", "mini").code == 0

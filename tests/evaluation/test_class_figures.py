@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def count(true: np.ndarray, predicted: np.ndarray, n_classes: int = N_CLASSES) -
     return EvalCounts.count(true, np.where(true == predicted, 1, 2), predicted, n_classes, (1,))
 
 
-def oracle(true, predicted, labels, average, zero_division=0.0):
+def oracle(true: Any, predicted: Any, labels: Any, average: Any, zero_division: Any = 0.0) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return precision_recall_fscore_support(
@@ -38,7 +39,7 @@ def oracle(true, predicted, labels, average, zero_division=0.0):
 
 
 @given(images=answers)
-def test_each_class_is_scikit_learns(images):
+def test_each_class_is_scikit_learns(images: Any) -> None:
     made = class_figures(count(*images))
     expected = oracle(*images, range(N_CLASSES), None, np.nan)
     for ours, theirs in zip((made.precision, made.recall, made.f1), expected, strict=True):
@@ -47,7 +48,7 @@ def test_each_class_is_scikit_learns(images):
 
 @settings(max_examples=30)
 @given(images=answers)
-def test_the_averages_are_scikit_learns_over_the_classes_with_images(images):
+def test_the_averages_are_scikit_learns_over_the_classes_with_images(images: Any) -> None:
     made = averages(count(*images))
     present = np.unique(images[0])
     for name, labels in (("micro", range(N_CLASSES)), ("macro", present), ("weighted", present)):
@@ -58,20 +59,20 @@ def test_the_averages_are_scikit_learns_over_the_classes_with_images(images):
             assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
 
 
-def test_no_images_have_no_averages():
+def test_no_images_have_no_averages() -> None:
     nothing = np.zeros(0, np.int32)
     made = averages(count(nothing, nothing))
     assert (made.micro.f1, made.macro.precision, made.weighted.f1) == (None, None, None)
 
 
-def test_all_right_keeps_an_interval():
+def test_all_right_keeps_an_interval() -> None:
     true = np.repeat(np.arange(N_CLASSES), 4)
     f1 = averages(count(true, true)).macro.f1
     assert f1.value == 1
     assert 0.5 < f1.low < 1
 
 
-def test_the_bootstrap_is_that_of_resampled_images():
+def test_the_bootstrap_is_that_of_resampled_images() -> None:
     generator = np.random.default_rng(3)
     true = generator.integers(0, N_CLASSES, 200)
     predicted = np.where(generator.random(200) < 0.7, true, generator.integers(0, N_CLASSES, 200))
@@ -83,13 +84,13 @@ def test_the_bootstrap_is_that_of_resampled_images():
     assert (made.low, made.high) == pytest.approx(np.percentile(plain, [2.5, 97.5]), abs=0.015)
 
 
-def test_ten_thousand_classes_take_little_memory():
+def test_ten_thousand_classes_take_little_memory() -> None:
     true = np.arange(10_000)
     made = averages(count(true, np.where(true % 2, true, true + 1), 10_000))
     assert made.macro.precision.value == pytest.approx(0.25)
 
 
-def test_confused_pairs_come_by_count_then_by_share():
+def test_confused_pairs_come_by_count_then_by_share() -> None:
     true = np.array([0] * 4 + [1] * 2 + [2] * 9)
     predicted = np.array([0, 1, 1, 2] + [0, 0] + [2] * 8 + [0])
     pairs = confused_pairs(count(true, predicted), "abcde")
@@ -103,7 +104,7 @@ def test_confused_pairs_come_by_count_then_by_share():
     assert pairs[1].share == 0.5
 
 
-def test_two_classes():
+def test_two_classes() -> None:
     true, predicted = np.array([0, 0, 0, 1, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 1, 0])
     counts = count(true, predicted, 2)
     table = two_class_table(counts, ("ill", "well"))
@@ -118,13 +119,13 @@ def test_two_classes():
         two_class_table(counts, ("ill", "well"), "sick")
 
 
-def test_a_2x2_table_with_one_class_in_the_split_has_gaps():
+def test_a_2x2_table_with_one_class_in_the_split_has_gaps() -> None:
     table = two_class_table(count(np.array([1]), np.array([1]), 2), ("a", "b"))
     assert table.to_dict()["specificity"] is None
     assert table.sensitivity.value == 1
 
 
-def test_more_than_two_classes_have_no_2x2_table():
+def test_more_than_two_classes_have_no_2x2_table() -> None:
     counts = count(np.array([1]), np.array([1]))
     assert two_class_table(counts, tuple("abcde")) is None
     with pytest.raises(ConfigError, match="a run with two"):

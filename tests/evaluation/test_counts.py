@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,7 +30,7 @@ def scored_images(draw: st.DrawFn, least: int = 1) -> tuple[np.ndarray, np.ndarr
 
 
 @given(images=scored_images())
-def test_the_counts_are_those_of_scikit_learn(images):
+def test_the_counts_are_those_of_scikit_learn(images: Any) -> None:
     scores, labels = images
     counts, predicted = count(scores, labels), scores.argmax(axis=1)
     every = np.arange(N_CLASSES)
@@ -43,7 +45,7 @@ def test_the_counts_are_those_of_scikit_learn(images):
 
 
 @given(first=scored_images(0), second=scored_images(0))
-def test_merged_counts_are_those_of_all_images(first, second):
+def test_merged_counts_are_those_of_all_images(first: Any, second: Any) -> None:
     merged = count(*first).merge(count(*second))
     whole = count(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
     assert merged.ks == whole.ks
@@ -51,22 +53,22 @@ def test_merged_counts_are_those_of_all_images(first, second):
         np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))
 
 
-def test_counts_of_other_classes_are_not_merged():
+def test_counts_of_other_classes_are_not_merged() -> None:
     images = np.eye(N_CLASSES), np.arange(N_CLASSES)
     with pytest.raises(ValueError, match="same classes"):
         count(*images).merge(count(*images, ks=(1, 3)))
 
 
-def test_top_1_is_always_counted_and_ks_are_sorted():
+def test_top_1_is_always_counted_and_ks_are_sorted() -> None:
     assert count(np.eye(N_CLASSES), np.arange(N_CLASSES), (5, 3, 5)).ks == (1, 3, 5)
 
 
-def test_a_k_below_1_is_refused():
+def test_a_k_below_1_is_refused() -> None:
     with pytest.raises(ConfigError, match="--top-k"):
         count(np.eye(N_CLASSES), np.arange(N_CLASSES), (0,))
 
 
-def test_ten_thousand_classes_take_no_square_of_memory():
+def test_ten_thousand_classes_take_no_square_of_memory() -> None:
     labels = np.arange(10_000)
     counts = EvalCounts.count(labels, np.ones(10_000, int), labels, 10_000)
     assert counts.pairs.shape == (10_000, 2)

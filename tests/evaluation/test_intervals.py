@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from retrain_cli.evaluation.intervals import macro_estimate, share_estimate, wil
 
 
 @given(n=st.integers(1, 500), data=st.data())
-def test_wilson_is_scipys(n: int, data):
+def test_wilson_is_scipys(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n))
     oracle = binomtest(hits, n).proportion_ci(method="wilson")
     made = share_estimate(hits, n)
@@ -19,14 +21,14 @@ def test_wilson_is_scipys(n: int, data):
     assert 0 <= made.low <= made.value <= made.high <= 1
 
 
-def test_no_images_have_no_accuracy():
+def test_no_images_have_no_accuracy() -> None:
     nothing = np.zeros(3, int)
     assert share_estimate(0, 0) is None
     assert macro_estimate(nothing, nothing) is None
 
 
 @given(classes=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=12))
-def test_the_macro_mean_leaves_out_empty_classes(classes: list[tuple[int, int]]):
+def test_the_macro_mean_leaves_out_empty_classes(classes: list[tuple[int, int]]) -> None:
     hits, misses = np.array(classes).T
     n = hits + misses
     made = macro_estimate(hits, n)
@@ -38,20 +40,20 @@ def test_the_macro_mean_leaves_out_empty_classes(classes: list[tuple[int, int]])
     assert 0 <= made.low <= made.value <= made.high <= 1
 
 
-def test_one_class_is_the_plain_interval():
+def test_one_class_is_the_plain_interval() -> None:
     made, plain = macro_estimate(np.array([7, 0]), np.array([10, 0])), wilson(0.7, 10)
     assert made is not None
     assert (made.low, made.high) == pytest.approx((plain.low, plain.high))
 
 
-def test_equal_classes_are_as_good_as_one_sample():
+def test_equal_classes_are_as_good_as_one_sample() -> None:
     made = macro_estimate(np.full(5, 8), np.full(5, 10))
     pooled = wilson(0.8, 50)
     assert made is not None
     assert (made.low, made.high) == pytest.approx((pooled.low, pooled.high))
 
 
-def test_all_right_keeps_an_interval():
+def test_all_right_keeps_an_interval() -> None:
     made = macro_estimate(np.array([4, 2]), np.array([4, 2]))
     pooled = wilson(1, 4 / (1 / 4 + 1 / 2))
     assert made is not None
@@ -61,7 +63,7 @@ def test_all_right_keeps_an_interval():
 
 @pytest.mark.parametrize("images", [(1, 4), (3, 15), (5, 50)])
 @pytest.mark.parametrize("shape", [(6, 1.5), (2, 2), (9, 0.5)])
-def test_the_interval_holds_the_truth_as_often_as_it_says(images, shape):
+def test_the_interval_holds_the_truth_as_often_as_it_says(images: Any, shape: Any) -> None:
     generator = np.random.default_rng(0)
     truth, n = generator.beta(*shape, 40), generator.integers(*images, 40)
     made = [macro_estimate(generator.binomial(n, truth), n) for _ in range(1000)]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation import predictions as module
-from retrain_cli.evaluation.packed import PackedStrings
 from retrain_cli.evaluation.predictions import (
     ImageTable,
+    PackedStrings,
     Predictions,
     list_misclassified,
     n_saved_classes,
@@ -44,7 +44,7 @@ SCORES = np.log(
 )
 
 
-def test_rank_score_and_best_classes(monkeypatch: pytest.MonkeyPatch):
+def test_rank_score_and_best_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK_VALUES", 6)
     made = predict(Lookup(3), SCORES, make_images([0, 2, 1, 2]))
     assert made.rank.tolist() == [1, 2, 3, 3]
@@ -53,7 +53,7 @@ def test_rank_score_and_best_classes(monkeypatch: pytest.MonkeyPatch):
     assert made.top_scores[0] == pytest.approx([0.5, 0.3, 0.2])
 
 
-def test_rows_of_a_split():
+def test_rows_of_a_split() -> None:
     made = predict(Lookup(3), SCORES, make_images([0, 0, 0, 0]))
     assert [made.rows(split).tolist() for split in ("training", "validation", "test", None)] == [
         [0, 3],
@@ -63,7 +63,7 @@ def test_rows_of_a_split():
     ]
 
 
-def test_they_survive_saving(tmp_path: Path):
+def test_they_survive_saving(tmp_path: Path) -> None:
     paths = ["ναυς/1.jpg", "a\udcff b.jpg", "", "x"]
     made = predict(Lookup(3), SCORES, make_images([0, 2, 1, 2], paths))
     made.save(tmp_path / "p.npz")
@@ -76,13 +76,13 @@ def test_they_survive_saving(tmp_path: Path):
         np.testing.assert_array_equal(getattr(loaded.images, name), getattr(made.images, name))
 
 
-def test_no_images_at_all_can_be_saved(tmp_path: Path):
+def test_no_images_at_all_can_be_saved(tmp_path: Path) -> None:
     predict(Lookup(3), SCORES[:0], make_images([])).save(tmp_path / "p.npz")
     assert len(Predictions.load(tmp_path / "p.npz")) == 0
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "rows", "paths"])
-def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str):
+def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "p.npz"
     predict(Lookup(3), SCORES, make_images([0, 2, 1, 2])).save(path)
     arrays = dict(np.load(path))
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str):
         Predictions.load(path)
 
 
-def test_the_surest_mistakes_come_first():
+def test_the_surest_mistakes_come_first() -> None:
     made = predict(Lookup(3), SCORES, make_images([0, 2, 1, 2]))
     rows = list_misclassified(made, None, ["a", "b", "c"])
     assert [(row.path, row.true, row.predicted) for row in rows] == [
@@ -114,12 +114,12 @@ def test_the_surest_mistakes_come_first():
     ("n_images", "n_classes", "k"),
     [(100, 3, 3), (100, 10_000, 100), (1_000_000, 10_000, 20), (10**8, 10_000, 5), (0, 7, 7)],
 )
-def test_how_many_classes_are_saved(n_images: int, n_classes: int, k: int):
+def test_how_many_classes_are_saved(n_images: int, n_classes: int, k: int) -> None:
     assert n_saved_classes(n_images, n_classes) == k
 
 
 @given(strings=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=20))
-def test_packed_strings_are_a_sequence_of_them(strings: list[str]):
+def test_packed_strings_are_a_sequence_of_them(strings: list[str]) -> None:
     packed = PackedStrings.pack(strings)
     assert list(packed) == strings
     assert packed[1:3] == strings[1:3]

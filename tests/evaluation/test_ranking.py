@@ -21,7 +21,9 @@ def in_order(row: np.ndarray) -> list[int]:
 
 
 @given(scores=score_tables, data=st.data())
-def test_the_best_come_first_and_of_equals_the_lower_index(scores: np.ndarray, data):
+def test_the_best_come_first_and_of_equals_the_lower_index(
+    scores: np.ndarray, data: st.DataObject
+) -> None:
     k = data.draw(st.integers(1, scores.shape[1]))
     found = top_k(scores, k)
     assert found.dtype == np.int32
@@ -29,13 +31,13 @@ def test_the_best_come_first_and_of_equals_the_lower_index(scores: np.ndarray, d
 
 
 @given(scores=score_tables, data=st.data())
-def test_a_rank_is_the_place_in_that_order(scores: np.ndarray, data):
+def test_a_rank_is_the_place_in_that_order(scores: np.ndarray, data: st.DataObject) -> None:
     classes = data.draw(hnp.arrays(np.int32, len(scores), elements=st.integers(0, 1)))
     expected = [in_order(row).index(c) + 1 for row, c in zip(scores, classes, strict=True)]
     assert rank_of(scores, classes).tolist() == expected
 
 
-def test_partitioning_agrees_with_sorting_on_many_classes():
+def test_partitioning_agrees_with_sorting_on_many_classes() -> None:
     scores = np.random.default_rng(0).standard_normal((50, 1000))
     assert scores.shape[1] > ranking._FULL_SORT_CLASSES
     assert (top_k(scores, 5) == np.argsort(-scores, axis=1)[:, :5]).all()

@@ -32,7 +32,7 @@ def predicted(n: int, seed: int, n_classes: int = 4) -> tuple[Predictions, np.nd
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 10_000))
-def test_log_loss_and_bins_are_scikit_learns(n: int, seed: int):
+def test_log_loss_and_bins_are_scikit_learns(n: int, seed: int) -> None:
     predictions, logits = predicted(n, seed)
     made = Reliability.from_predictions(predictions, "test")
     scores = np.exp(Lookup(4).log_probabilities(logits.astype(np.float64)))
@@ -49,7 +49,7 @@ def test_log_loss_and_bins_are_scikit_learns(n: int, seed: int):
     assert made.expected_calibration_error == pytest.approx(error)
 
 
-def test_merged_sums_are_those_of_all_images():
+def test_merged_sums_are_those_of_all_images() -> None:
     predictions, _ = predicted(60, 1)
     predictions.images.split[:20] = 0
     parts = [Reliability.from_predictions(predictions, split) for split in ("training", "test")]
@@ -59,7 +59,7 @@ def test_merged_sums_are_those_of_all_images():
         np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
 
 
-def test_the_interval_of_the_log_loss_is_that_of_a_mean():
+def test_the_interval_of_the_log_loss_is_that_of_a_mean() -> None:
     predictions, _ = predicted(200, 2)
     made = Reliability.from_predictions(predictions, None).log_loss
     losses = -predictions.log_probability.astype(np.float64)
@@ -67,7 +67,7 @@ def test_the_interval_of_the_log_loss_is_that_of_a_mean():
     assert (made.low, made.high) == pytest.approx((losses.mean() - spread, losses.mean() + spread))
 
 
-def test_certain_answers_fall_into_the_last_bin_and_none_have_no_figures():
+def test_certain_answers_fall_into_the_last_bin_and_none_have_no_figures() -> None:
     predictions, _ = predicted(3, 0)
     predictions.top_scores[:, 0] = 1.0
     assert Reliability.from_predictions(predictions, None).n_images[-1] == 3

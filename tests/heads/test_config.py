@@ -10,7 +10,7 @@ from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import OPTIMIZERS, SAMPLINGS, TrainingConfig
 
 
-def test_the_defaults_are_those_of_the_study():
+def test_the_defaults_are_those_of_the_study() -> None:
     config = TrainingConfig().validate()
     assert (config.steps, config.optimizer, config.learning_rate) == (10_000, "adam", 0.01)
     assert (config.epsilon, config.batch_size, config.sampling) == (0.1, 100, "balanced")
@@ -29,7 +29,7 @@ def test_the_defaults_are_those_of_the_study():
         patience=st.none() | st.integers(1, 5),
     )
 )
-def test_settings_survive_json(config: TrainingConfig):
+def test_settings_survive_json(config: TrainingConfig) -> None:
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
@@ -55,17 +55,17 @@ def test_settings_survive_json(config: TrainingConfig):
         ({"classes": ("cat", "cat")}, "--classes"),
     ],
 )
-def test_what_cannot_work_is_refused_by_its_flag(changes: dict[str, object], flag: str):
+def test_what_cannot_work_is_refused_by_its_flag(changes: dict[str, object], flag: str) -> None:
     with pytest.raises(ConfigError, match=flag) as caught:
         TrainingConfig(**changes).validate()  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_setting_gets_a_suggestion():
+def test_a_misspelt_setting_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="did you mean 'learning_rate'"):
         TrainingConfig.from_dict({"learning_rat": 0.1})
 
 
-def test_a_setting_of_the_wrong_kind_is_refused():
+def test_a_setting_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="wrong kind"):
         TrainingConfig.from_dict({"steps": "many"})

@@ -22,7 +22,7 @@ def make_bottlenecks(n_images: int = 20, width: int = 8) -> np.ndarray:
     return np.random.default_rng(9).standard_normal((n_images, width), dtype=np.float32)
 
 
-def test_probabilities_are_the_softmax(monkeypatch: pytest.MonkeyPatch):
+def test_probabilities_are_the_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head_module, "_CHUNK_SCORES", 15)
     head, vectors = make_head(), make_bottlenecks()
     logits = vectors @ head.weights + head.bias
@@ -32,13 +32,13 @@ def test_probabilities_are_the_softmax(monkeypatch: pytest.MonkeyPatch):
     )
 
 
-def test_huge_logits_do_not_overflow():
+def test_huge_logits_do_not_overflow() -> None:
     head = Head(("a", "b"), np.eye(2, dtype=np.float32) * 1e4, np.zeros(2, np.float32))
     assert head.probabilities(np.eye(2, dtype=np.float32)).tolist() == [[1, 0], [0, 1]]
     assert np.isfinite(head.log_probabilities(np.eye(2, dtype=np.float32))).all()
 
 
-def test_top_k_is_best_first(monkeypatch: pytest.MonkeyPatch):
+def test_top_k_is_best_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head_module, "_CHUNK_SCORES", 15)
     head, vectors = make_head(), make_bottlenecks()
     indices, scores = head.top_k(vectors, 3)
@@ -47,16 +47,16 @@ def test_top_k_is_best_first(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_allclose(scores, np.take_along_axis(probabilities, indices, 1), rtol=1e-5)
 
 
-def test_more_than_all_classes_is_all():
+def test_more_than_all_classes_is_all() -> None:
     assert make_head().top_k(make_bottlenecks(), 99)[0].shape == (20, 5)
 
 
-def test_bottlenecks_of_another_width_are_refused():
+def test_bottlenecks_of_another_width_are_refused() -> None:
     with pytest.raises(RunError, match="8 wide"):
         make_head().logits(np.zeros((2, 7), np.float32))
 
 
-def test_the_initial_head_is_small_and_the_same_each_time():
+def test_the_initial_head_is_small_and_the_same_each_time() -> None:
     first, second = (Head.initial(("a", "b"), 500, seed=4) for _ in range(2))
     assert (first.weights == second.weights).all()
     assert np.abs(first.weights).max() <= 0.002
@@ -64,7 +64,7 @@ def test_the_initial_head_is_small_and_the_same_each_time():
     assert (first.weights != Head.initial(("a", "b"), 500, seed=5).weights).any()
 
 
-def test_a_head_survives_saving(tmp_path: Path):
+def test_a_head_survives_saving(tmp_path: Path) -> None:
     head = Head(("γάτα", "犬 2"), np.ones((3, 2), np.float32), np.zeros(2, np.float32))
     head.save(tmp_path / "head.npz")
     loaded = Head.load(tmp_path / "head.npz")
@@ -74,7 +74,7 @@ def test_a_head_survives_saving(tmp_path: Path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "text", "empty", "other", "shape"])
-def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str):
+def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "head.npz"
     make_head().save(path)
     if damage == "missing":
@@ -91,14 +91,14 @@ def test_a_damaged_file_is_a_run_error(tmp_path: Path, damage: str):
         Head.load(path)
 
 
-def test_an_object_array_is_not_unpickled(tmp_path: Path):
+def test_an_object_array_is_not_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "head.npz"
     np.savez(path, labels=np.array(["a", "b"], object), weights=np.zeros((1, 2)), bias=np.zeros(2))
     with pytest.raises(RunError):
         Head.load(path)
 
 
-def test_known_classes_keep_their_weights_and_new_ones_start_neutral():
+def test_known_classes_keep_their_weights_and_new_ones_start_neutral() -> None:
     head = make_head(3)
     extended = head.extended_to(("class 2", "new", "class 0"))
     assert (extended.weights[:, 0] == head.weights[:, 2]).all()
@@ -108,6 +108,6 @@ def test_known_classes_keep_their_weights_and_new_ones_start_neutral():
     assert head.extended_to(head.labels) is head
 
 
-def test_a_head_that_knows_none_of_the_classes_is_refused():
+def test_a_head_that_knows_none_of_the_classes_is_refused() -> None:
     with pytest.raises(RunError, match="--init-from"):
         make_head().extended_to(("x", "y"))

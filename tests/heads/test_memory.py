@@ -17,7 +17,7 @@ def with_files(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
     monkeypatch.setattr(memory, "_lines", lambda path: files.get(str(path), "").splitlines())
 
 
-def test_the_least_of_machine_and_all_groups_counts(monkeypatch) -> None:
+def test_the_least_of_machine_and_all_groups_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {
         "/proc/meminfo": "MemTotal: 99 kB\nMemAvailable: 8388608 kB",
         "/proc/self/cgroup": "0::/user/train",
@@ -33,7 +33,7 @@ def test_the_least_of_machine_and_all_groups_counts(monkeypatch) -> None:
     assert memory.available_memory() == 8 * GB
 
 
-def test_control_groups_of_the_first_version(monkeypatch) -> None:
+def test_control_groups_of_the_first_version(monkeypatch: pytest.MonkeyPatch) -> None:
     group = "/sys/fs/cgroup/memory/job"
     files = {
         "/proc/meminfo": "MemAvailable: 8388608 kB",
@@ -46,7 +46,7 @@ def test_control_groups_of_the_first_version(monkeypatch) -> None:
     assert memory.available_memory() == 2.5 * GB
 
 
-def test_a_system_that_tells_nothing(monkeypatch) -> None:
+def test_a_system_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with_files(monkeypatch, {})
     assert memory.available_memory() == 4 * GB
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ from retrain_cli.heads.sampling import (
 label_lists = st.lists(st.integers(0, 5), min_size=1, max_size=60)
 
 
-def test_balanced_gives_each_class_and_each_of_its_images_the_same_chance():
+def test_balanced_gives_each_class_and_each_of_its_images_the_same_chance() -> None:
     labels = np.array([0] * 90 + [1] * 9 + [3])
     drawn = BalancedSampler(labels, seed=1).draw(300, 100).reshape(-1)
     classes = np.bincount(labels[drawn], minlength=4) / len(drawn)
@@ -27,14 +29,16 @@ def test_balanced_gives_each_class_and_each_of_its_images_the_same_chance():
 
 
 @given(n_images=st.integers(1, 40), rounds=st.integers(1, 4), seed=st.integers(0, 9))
-def test_shuffled_shows_every_image_once_a_round(n_images: int, rounds: int, seed: int):
+def test_shuffled_shows_every_image_once_a_round(n_images: int, rounds: int, seed: int) -> None:
     drawn = ShuffledSampler(n_images, seed).draw(rounds, n_images)
     assert (np.sort(drawn, axis=1) == np.arange(n_images)).all()
 
 
 @pytest.mark.parametrize("sampling", ["balanced", "shuffled"])
 @given(labels=label_lists, cut=st.integers(1, 6))
-def test_the_batches_do_not_depend_on_how_many_are_drawn_at_once(sampling, labels, cut: int):
+def test_the_batches_do_not_depend_on_how_many_are_drawn_at_once(
+    sampling: str, labels: Any, cut: int
+) -> None:
     labels = np.array(labels)
     whole = make_sampler(sampling, labels, 3).draw(7, 5)
     piecewise = make_sampler(sampling, labels, 3)
@@ -43,7 +47,7 @@ def test_the_batches_do_not_depend_on_how_many_are_drawn_at_once(sampling, label
 
 
 @given(labels=label_lists, small=st.integers(1, 6), more=st.integers(0, 6), seed=st.integers(0, 9))
-def test_fewer_examples_are_among_more(labels, small: int, more: int, seed: int):
+def test_fewer_examples_are_among_more(labels: Any, small: int, more: int, seed: int) -> None:
     labels = np.array(labels)
     training = np.flatnonzero(np.arange(len(labels)) % 4 != 1)
     few = select_training(labels, training, small, seed)
@@ -54,28 +58,28 @@ def test_fewer_examples_are_among_more(labels, small: int, more: int, seed: int)
     assert (np.diff(few) > 0).all()
 
 
-def test_another_seed_chooses_other_examples():
+def test_another_seed_chooses_other_examples() -> None:
     labels, training = np.zeros(1000, int), np.arange(1000)
     chosen = {tuple(select_training(labels, training, 5, seed)) for seed in range(5)}
     assert len(chosen) == 5
 
 
-def test_all_examples_are_the_training_set_as_it_is():
+def test_all_examples_are_the_training_set_as_it_is() -> None:
     training = np.array([3, 1])
     assert select_training(np.zeros(4, int), training, None, 0) is training
 
 
-def test_classes_are_kept_in_their_own_order():
+def test_classes_are_kept_in_their_own_order() -> None:
     labels, names = select_classes(np.array([0, 1, 2, 1]), ["a", "b", "c"], ["c", "a"])
     assert names == ("a", "c")
     assert labels.tolist() == [0, -1, 1, -1]
 
 
-def test_an_unknown_class_is_refused_with_those_that_come_close():
+def test_an_unknown_class_is_refused_with_those_that_come_close() -> None:
     with pytest.raises(ConfigError, match="'dasy' is none, but daisy"):
         select_classes(np.array([0, 1]), ["daisy", "rose"], ["dasy", "rose"])
 
 
-def test_one_class_alone_is_refused():
+def test_one_class_alone_is_refused() -> None:
     with pytest.raises(ConfigError, match="two different classes"):
         select_classes(np.array([0, 1]), ["daisy", "rose"], ["rose", "rose"])

@@ -7,7 +7,7 @@ from retrain_cli.heads.history import HistoryRow, TrainingProgress
 from retrain_cli.heads.tensorboard import tensorboard_listener
 
 
-def test_curves_are_written_as_scalars(tmp_path: Path):
+def test_curves_are_written_as_scalars(tmp_path: Path) -> None:
     with tensorboard_listener(tmp_path, enabled=True) as listen:
         listen(TrainingProgress(HistoryRow(100, 0.5, 0.9, 0.6, 0.8), 200, 100, 0.8))
         listen(TrainingProgress(HistoryRow(200, 0.25, 1.0), 200, 100, None))
@@ -26,7 +26,7 @@ def test_curves_are_written_as_scalars(tmp_path: Path):
     }
 
 
-def test_without_it_nothing_is_written(tmp_path: Path):
+def test_without_it_nothing_is_written(tmp_path: Path) -> None:
     with tensorboard_listener(tmp_path, enabled=False) as listen:
         listen(TrainingProgress(HistoryRow(100, 0.5, 0.9), 200, 100, None))
     assert not list(tmp_path.iterdir())

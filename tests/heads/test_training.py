@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from retrain_cli.heads.training import train_head
 QUICK = TrainingConfig(steps=60, eval_every=20, batch_size=20, epsilon=1e-7)
 
 
-def make_data(n_classes: int = 4, per_class: int = 30, width: int = 6, spread: float = 1.0):
+def make_data(n_classes: int = 4, per_class: int = 30, width: int = 6, spread: float = 1.0) -> Any:
     generator = np.random.default_rng(5)
     centres = 3 * generator.standard_normal((n_classes, width))
     labels = np.tile(np.arange(n_classes, dtype=np.int32), per_class)
@@ -51,7 +52,7 @@ def same(first: TrainedHead, second: TrainedHead) -> bool:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_learns_and_repeats_itself(optimizer):
+def test_every_optimizer_learns_and_repeats_itself(optimizer: Any) -> None:
     data, config = make_data(), replace(QUICK, optimizer=optimizer, learning_rate=0.05)
     first, second = train_head(data, config), train_head(data, config)
     assert accuracy(first, data) > 0.95
@@ -60,7 +61,7 @@ def test_every_optimizer_learns_and_repeats_itself(optimizer):
 
 
 @pytest.mark.parametrize("sampling", ["balanced", "shuffled"])
-def test_a_step_is_what_automatic_differentiation_gives(sampling):
+def test_a_step_is_what_automatic_differentiation_gives(sampling: str) -> None:
     tensorflow = pytest.importorskip("tensorflow")
     data = without_validation(make_data())
     config = replace(
@@ -90,7 +91,9 @@ def test_a_step_is_what_automatic_differentiation_gives(sampling):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_vectors_larger_than_memory_give_the_same_numbers(tmp_path: Path, optimizer, monkeypatch):
+def test_vectors_larger_than_memory_give_the_same_numbers(
+    tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = make_data()
     monkeypatch.setattr(rows, "STREAM_BYTES", 4 * data.width * 20 * 7)  # blocks of 7 steps
     mapped = np.lib.format.open_memmap(
@@ -104,7 +107,7 @@ def test_vectors_larger_than_memory_give_the_same_numbers(tmp_path: Path, optimi
     assert [row.step for row in streamed.history] == [row.step for row in in_memory.history]
 
 
-def test_lbfgs_finds_what_scikit_learn_finds():
+def test_lbfgs_finds_what_scikit_learn_finds() -> None:
     data = without_validation(make_data(spread=3.0))
     l2 = 0.01
     config = TrainingConfig(optimizer="lbfgs", l2=l2, sampling="shuffled")
@@ -118,7 +121,7 @@ def test_lbfgs_finds_what_scikit_learn_finds():
     )
 
 
-def test_balanced_lbfgs_weighs_classes_equally():
+def test_balanced_lbfgs_weighs_classes_equally() -> None:
     # Three classes: of two, scikit-learn penalises one vector of weights, not two.
     data = without_validation(make_data(3, 60, spread=4.0))
     few = np.concatenate([np.flatnonzero(data.labels != 1), np.flatnonzero(data.labels == 1)[:6]])
@@ -133,7 +136,7 @@ def test_balanced_lbfgs_weighs_classes_equally():
     )
 
 
-def test_adam_and_lbfgs_minimise_the_same_loss():
+def test_adam_and_lbfgs_minimise_the_same_loss() -> None:
     data = without_validation(make_data(spread=3.0))
     config = TrainingConfig(l2=0.05, sampling="shuffled", batch_size=96, steps=3000)
     exact = train_head(data, replace(config, optimizer="lbfgs")).history[-1].loss
@@ -141,7 +144,7 @@ def test_adam_and_lbfgs_minimise_the_same_loss():
     assert stepwise == pytest.approx(exact, rel=1e-3)
 
 
-def test_the_best_validation_head_is_kept():
+def test_the_best_validation_head_is_kept() -> None:
     data, told = make_data(spread=4.0), list[TrainingProgress]()
     trained = train_head(data, replace(QUICK, steps=200), on_progress=told.append)
     assert [progress.row for progress in told] == list(trained.history)
@@ -152,14 +155,14 @@ def test_the_best_validation_head_is_kept():
     assert right.mean() == pytest.approx(best.validation_accuracy)
 
 
-def test_without_validation_the_last_head_is_kept():
+def test_without_validation_the_last_head_is_kept() -> None:
     trained = train_head(without_validation(make_data()), QUICK)
     assert trained.best_step == 60
     assert {row.validation_accuracy for row in trained.history} == {None}
 
 
 @pytest.mark.parametrize("eval_every", [1, 7, 60, 1000])
-def test_the_steps_do_not_depend_on_the_evaluations(eval_every: int):
+def test_the_steps_do_not_depend_on_the_evaluations(eval_every: int) -> None:
     data = without_validation(make_data())
     trained = train_head(data, replace(QUICK, eval_every=eval_every))
     assert trained.history[-1].step == 60
@@ -167,7 +170,7 @@ def test_the_steps_do_not_depend_on_the_evaluations(eval_every: int):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_patience_stops_training(optimizer):
+def test_patience_stops_training(optimizer: str) -> None:
     config = replace(QUICK, steps=5000, patience=3, optimizer=optimizer, learning_rate=0.5)
     noise = make_data(spread=30.0)
     trained = train_head(noise, config)
@@ -189,7 +192,7 @@ def interrupt_at(evaluation: int) -> Callable[[TrainingProgress], None]:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_an_interrupt_keeps_the_best_so_far(optimizer):
+def test_an_interrupt_keeps_the_best_so_far(optimizer: str) -> None:
     data, config = make_data(), replace(QUICK, optimizer=optimizer)
     stopped = train_head(data, config, on_progress=interrupt_at(2))
     assert stopped.stopped_by == "interrupt"
@@ -197,12 +200,14 @@ def test_an_interrupt_keeps_the_best_so_far(optimizer):
     assert train_head(data, config).stopped_by in ("steps", "converged")  # the engine is sound
 
 
-def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(monkeypatch):
+def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
     from retrain_cli.heads.rows import ResidentFeeder
 
     original, calls = ResidentFeeder.block, []
 
-    def block(self, positions):
+    def block(self, positions: Any) -> Any:
         calls.append(positions)
         if len(calls) == 2:
             raise KeyboardInterrupt
@@ -214,8 +219,10 @@ def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(monkey
     assert (stopped.stopped_by, stopped.best_step) == ("interrupt", 100)
 
 
-def test_an_interrupt_before_the_first_step_leaves_nothing_to_keep(monkeypatch):
-    def block(self, positions):
+def test_an_interrupt_before_the_first_step_leaves_nothing_to_keep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def block(self, positions: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("retrain_cli.heads.rows.ResidentFeeder.block", block)
@@ -223,7 +230,7 @@ def test_an_interrupt_before_the_first_step_leaves_nothing_to_keep(monkeypatch):
         train_head(make_data(), QUICK)
 
 
-def test_continuing_never_makes_the_head_worse():
+def test_continuing_never_makes_the_head_worse() -> None:
     data = make_data(spread=4.0)
     first = train_head(data, replace(QUICK, steps=400))
     again = train_head(data, replace(QUICK, learning_rate=20.0, steps=20), initial=first.head)
@@ -231,7 +238,7 @@ def test_continuing_never_makes_the_head_worse():
     assert np.array_equal(again.head.weights, first.head.weights)
 
 
-def test_added_classes_take_over_the_known_ones():
+def test_added_classes_take_over_the_known_ones() -> None:
     data = make_data(3)
     known = replace(
         data,
@@ -245,13 +252,13 @@ def test_added_classes_take_over_the_known_ones():
     assert accuracy(trained, data) > 0.9
 
 
-def test_a_head_of_another_width_cannot_be_continued():
+def test_a_head_of_another_width_cannot_be_continued() -> None:
     head = train_head(make_data(width=7), replace(QUICK, steps=1)).head
     with pytest.raises(RunError, match="own width, 7"):
         train_head(make_data(), QUICK, initial=head)
 
 
-def test_divergence_names_the_learning_rate():
+def test_divergence_names_the_learning_rate() -> None:
     data = make_data()
     config = replace(QUICK, optimizer="sgd", learning_rate=1e38)
     with pytest.raises(ConfigError, match="lower --learning-rate"):
@@ -260,7 +267,9 @@ def test_divergence_names_the_learning_rate():
 
 @pytest.mark.parametrize("memory_limit", [None, 0])
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_bottlenecks_that_are_not_finite_are_refused(memory_limit, optimizer):
+def test_bottlenecks_that_are_not_finite_are_refused(
+    memory_limit: int | None, optimizer: str
+) -> None:
     data = make_data()
     data.bottlenecks[data.training, 1] = np.nan
     with pytest.raises(RunError, match="finite"):
@@ -268,7 +277,7 @@ def test_bottlenecks_that_are_not_finite_are_refused(memory_limit, optimizer):
 
 
 @pytest.mark.parametrize("n_classes", [2, 1000])
-def test_one_image_in_each_class_is_enough(n_classes: int):
+def test_one_image_in_each_class_is_enough(n_classes: int) -> None:
     vectors = np.eye(n_classes, dtype=np.float32)
     data = HeadData(
         vectors,
@@ -281,20 +290,22 @@ def test_one_image_in_each_class_is_enough(n_classes: int):
     assert accuracy(trained, data) == 1
 
 
-def test_a_class_without_training_images_is_refused():
+def test_a_class_without_training_images_is_refused() -> None:
     data = make_data()
     kept = data.training[data.labels[data.training] != 2]
     with pytest.raises(DatasetError, match="none of class 2"):
         train_head(replace(data, training=kept), QUICK)
 
 
-def test_one_class_is_refused():
+def test_one_class_is_refused() -> None:
     data = make_data(1)
     with pytest.raises(DatasetError, match="at least two classes"):
         train_head(data, QUICK)
 
 
-def test_many_validation_images_are_measured_on_a_fixed_choice(monkeypatch):
+def test_many_validation_images_are_measured_on_a_fixed_choice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(validation, "MOST_IMAGES", 7)
     data = make_data()
     first, second = (validation.ValidationSet.of(data, seed=2) for _ in range(2))
@@ -303,7 +314,7 @@ def test_many_validation_images_are_measured_on_a_fixed_choice(monkeypatch):
     assert not np.array_equal(first.bottlenecks, validation.ValidationSet.of(data, 3).bottlenecks)
 
 
-def test_numpy_and_the_engine_measure_alike(monkeypatch):
+def test_numpy_and_the_engine_measure_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     from retrain_cli.heads.softmax import SoftmaxTrainer
 
     monkeypatch.setattr(validation, "_CHUNK_SCORES", 30)

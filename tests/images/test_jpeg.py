@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from retrain_cli.images.jpeg import read_jpeg
+from retrain_cli.images.decode import read_jpeg
 
 
 def photo(width: int = 150, height: int = 110) -> Image.Image:
@@ -18,7 +19,7 @@ def photo(width: int = 150, height: int = 110) -> Image.Image:
     return Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def encode(image: Image.Image, **options) -> bytes:
+def encode(image: Image.Image, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, "jpeg", **options)
     return out.getvalue()
@@ -33,7 +34,9 @@ def encode(image: Image.Image, **options) -> bytes:
     st.booleans(),
     st.sampled_from([1, 2, 4, 8]),
 )
-def test_the_pixels_of_pillow(mode, size, quality, subsampling, progressive, scale) -> None:
+def test_the_pixels_of_pillow(
+    mode: Any, size: Any, quality: Any, subsampling: Any, progressive: Any, scale: Any
+) -> None:
     data = encode(
         photo(*size).convert(mode),
         quality=quality,

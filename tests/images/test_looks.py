@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def scene(seed: int = 0, size: tuple[int, int] = (300, 200)) -> Image.Image:
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
-def encoded(image: Image.Image, **options) -> bytes:
+def encoded(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, **({"format": "JPEG", "quality": 90} | options))
     return file.getvalue()

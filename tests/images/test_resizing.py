@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,9 @@ def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
     st.floats(0, 0.9),
     st.booleans(),
 )
-def test_as_pillow_within_a_grey_level(source, goal, rule, mode, cut, as_bytes) -> None:
+def test_as_pillow_within_a_grey_level(
+    source: Any, goal: Any, rule: Any, mode: Any, cut: Any, as_bytes: Any
+) -> None:
     image = noise(*source, mode)
     extent = (source[0] - cut, source[1] - cut)  # as of a draft whose last pixels are cut
     wanted = Resizing.by_rule(extent, goal, rule)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from retrain_cli.images.stream import split_images
 
 
-def encoded(kind: str, seed: int, **options) -> bytes:
+def encoded(kind: str, seed: int, **options: Any) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 255, (20 + seed, 30, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **options)

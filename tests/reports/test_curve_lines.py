@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from retrain_cli.reports.curve_lines import thinned
 
 
 @given(st.integers(1, 3000), st.integers(2, 300), st.integers(0, 10**6))
-def test_a_thinned_line_stays_near(n, most, seed) -> None:
+def test_a_thinned_line_stays_near(n: Any, most: Any, seed: Any) -> None:
     generator = np.random.default_rng(seed)
     x = np.sort(generator.random(n))
     y = np.sort(generator.random(n))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.reports.data_problems import MOST_ITEMS, find_problems
 
 
-def table(rows) -> ImageTable:
+def table(rows: Any) -> ImageTable:
     """Rows of (path, content, label, split)."""
     digests = b"".join(
         hashlib.blake2b(str(row[1]).encode(), digest_size=16).digest() for row in rows
@@ -23,7 +24,7 @@ def table(rows) -> ImageTable:
     )
 
 
-def clean(n_classes: int = 2, n: int = 25):
+def clean(n_classes: int = 2, n: int = 25) -> Any:
     return [
         (f"{label}/{number}.jpg", (label, number), label, 2 if number < 3 else 0)
         for label in range(n_classes)
@@ -31,7 +32,7 @@ def clean(n_classes: int = 2, n: int = 25):
     ]
 
 
-def found(rows, bad=()) -> dict[str, tuple[int, tuple[str, ...]]]:
+def found(rows: Any, bad: Any = ()) -> dict[str, tuple[int, tuple[str, ...]]]:
     problems = find_problems(table(rows), ["ant", "bee", "cat"][: rows[-1][2] + 1], bad)
     return {problem.title: (problem.count, problem.items) for problem in problems}
 

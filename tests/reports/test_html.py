@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ HOSTILE = '</script><script>alert(1)</script><b a="\'">&amp;\u2028'
 
 
 @given(st.recursive(st.text() | st.floats(allow_nan=False, allow_infinity=False), st.lists))
-def test_embedded_json_reads_back_and_holds_no_tag(value) -> None:
+def test_embedded_json_reads_back_and_holds_no_tag(value: Any) -> None:
     text = embedded_json([value, HOSTILE])
     assert json.loads(text) == [value, HOSTILE]
     assert not set("<>&") & set(text)
@@ -48,7 +50,7 @@ def test_markdown_shows_markup_as_text() -> None:
     assert rows[-1] == r"| a\|b\\n\# c |"
 
 
-def test_a_thumbnail_is_small_and_upright(tmp_path) -> None:
+def test_a_thumbnail_is_small_and_upright(tmp_path: Path) -> None:
     import base64
     import io
 
@@ -64,5 +66,5 @@ def test_a_thumbnail_is_small_and_upright(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["report.css", "report.js"])
-def test_our_own_files_name_no_address(name) -> None:
+def test_our_own_files_name_no_address(name: str) -> None:
     assert "http" not in (FOLDER / name).read_text()

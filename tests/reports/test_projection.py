@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from retrain_cli.reports.projection import check_map_method, principal_component
 
 
 @given(st.integers(3, 40), st.integers(2, 20), st.integers(0, 10**6))
-def test_principal_components_are_those_of_scikit_learn(n, width, seed) -> None:
+def test_principal_components_are_those_of_scikit_learn(n: Any, width: Any, seed: Any) -> None:
     vectors = np.random.default_rng(seed).normal(size=(n, width)) * np.linspace(1, 3, width)
     vectors = vectors.astype(np.float32)
     points, shares = principal_components(vectors, 2)
@@ -28,7 +29,7 @@ def test_principal_components_are_those_of_scikit_learn(n, width, seed) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_vectors_that_span_less_than_a_plane(n) -> None:
+def test_vectors_that_span_less_than_a_plane(n: int) -> None:
     points, shares = principal_components(np.ones((n, 4), np.float32), 2)
     assert points.shape == (n, 2)
     assert not points.any()
@@ -47,7 +48,7 @@ def test_tsne_keeps_groups_apart() -> None:
     assert "perplexity 30" in made.method
 
 
-def test_tsne_without_scikit_learn(monkeypatch) -> None:
+def test_tsne_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'retrain-cli\[map\]'"):
         project(np.ones((5, 4), np.float32), "tsne")

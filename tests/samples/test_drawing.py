@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -77,7 +79,7 @@ def test_a_thing_fills_part_of_its_layer_and_never_comes_twice(label: str) -> No
 
 
 @pytest.mark.parametrize("draw_clutter", CLUTTER)
-def test_clutter_stays_where_it_is_put(draw_clutter) -> None:
+def test_clutter_stays_where_it_is_put(draw_clutter: Any) -> None:
     layer = Layer(120, 120, Pose(60, 60, 25), OVERHEAD)
     draw_clutter(layer, Dice(4))
     assert layer.alpha[50:70, 50:70].max() == pytest.approx(1)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.errors import DatasetError
-from retrain_cli.images.source_classes import load_source_classes
 from retrain_cli.samples import list_samples, writer
 from retrain_cli.samples.writer import Form, Sample, encode, make_picture, write_sample_images
 

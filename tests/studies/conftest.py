@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
-from retrain_cli.images.origins import ClassOrigin
-from retrain_cli.studies.data import StudyData
-from retrain_cli.studies.settings import StudySettings
+from retrain_cli.studies.study import StudySettings
+from retrain_cli.studies.study_data import StudyData
 
 WIDTH = 12
 
@@ -49,10 +50,10 @@ def make_data() -> Callable[..., StudyData]:
 
 
 @pytest.fixture
-def conduct():
+def conduct() -> Any:
     """Run a study from start to end without a workspace."""
 
-    def run(study, data, settings=QUICK):
+    def run(study: Any, data: Any, settings: Any = QUICK) -> Any:
         from retrain_cli.studies.trial import TrialContext, TrialRecord
 
         context = TrialContext(lambda progress: None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,23 +14,24 @@ from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
-from retrain_cli.studies.difficulty import DifficultyStudy
-from retrain_cli.studies.examples import ExamplesStudy
-from retrain_cli.studies.histogram import HistogramStudy
-from retrain_cli.studies.settings import StudySettings
+from retrain_cli.studies.protocols.difficulty import DifficultyStudy
+from retrain_cli.studies.protocols.examples import ExamplesStudy
+from retrain_cli.studies.protocols.histogram import HistogramStudy
+from retrain_cli.studies.study import StudySettings
+from retrain_cli.studies.study_data import StudyData
 
 SETTINGS = StudySettings(3, TrainingConfig(steps=150, batch_size=20))
 SIZES = (1, 2, 5)
 
 
-def test_sizes_that_no_class_reaches_are_left_out(make_data) -> None:
+def test_sizes_that_no_class_reaches_are_left_out(make_data: Callable[..., StudyData]) -> None:
     data = make_data(3, 3)  # 12 training images each
     sizes = ExamplesStudy((3, 12, 100, 5, 5)).usable_sizes(data)
     assert [size.name for size in sizes] == ["3", "5", "all"]
     assert [size.mean for size in sizes] == [3, 5, 12]
 
 
-def test_the_mean_counts_what_classes_have(make_data) -> None:
+def test_the_mean_counts_what_classes_have(make_data: Callable[..., StudyData]) -> None:
     data = make_data(2, 2)
     fewer = data.data.training[~np.isin(data.data.training, np.arange(2, 12))]  # class 0 keeps 2
     part = replace(data, data=replace(data.data, training=fewer))
@@ -36,7 +39,7 @@ def test_the_mean_counts_what_classes_have(make_data) -> None:
     assert ExamplesStudy((4,)).usable_sizes(part)[0].mean == (2 + 4 + 4 + 4) / 4
 
 
-def test_the_three_share_their_trials(make_data) -> None:
+def test_the_three_share_their_trials(make_data: Callable[..., StudyData]) -> None:
     data = make_data(3, 3)
     keys = [
         {trial.key for trial in study(SIZES).trials(data, SETTINGS)}
@@ -46,7 +49,9 @@ def test_the_three_share_their_trials(make_data) -> None:
     assert ExamplesStudy.family == HistogramStudy.family == DifficultyStudy.family
 
 
-def test_training_images_are_nested_and_test_images_fixed(make_data) -> None:
+def test_training_images_are_nested_and_test_images_fixed(
+    make_data: Callable[..., StudyData],
+) -> None:
     data = make_data(3, 3)
     trials = ExamplesStudy(SIZES).trials(data, SETTINGS)
     parts = [data.select(trial.config) for trial in trials]
@@ -58,7 +63,9 @@ def test_training_images_are_nested_and_test_images_fixed(make_data) -> None:
         assert not set(part.rows("test")) & set(part.data.training)
 
 
-def test_more_images_help_and_the_table_says_so(make_data, conduct) -> None:
+def test_more_images_help_and_the_table_says_so(
+    make_data: Callable[..., StudyData], conduct: Any
+) -> None:
     result = conduct(ExamplesStudy(SIZES, 0.99), make_data(6, 6, spread=1.2), SETTINGS)
     top1 = [row[2].value for row in result.tables[0].rows]
     assert top1[0] < top1[1] < top1[-1]
@@ -71,19 +78,19 @@ def test_more_images_help_and_the_table_says_so(make_data, conduct) -> None:
     assert result.figures["overall_need"]["accuracy"] == pytest.approx(top1[-1])
 
 
-def test_one_size_alone_has_no_fit(make_data, conduct) -> None:
+def test_one_size_alone_has_no_fit(make_data: Callable[..., StudyData], conduct: Any) -> None:
     result = conduct(ExamplesStudy((50,)), make_data(2, 2), SETTINGS)
     assert len(result.tables) == 1
     assert "a fit needs two sizes" in result.notes[0]
 
 
 @pytest.mark.parametrize("target", [0.0, 1.0, 90.0])
-def test_a_target_that_is_no_accuracy(make_data, target: float) -> None:
+def test_a_target_that_is_no_accuracy(make_data: Callable[..., StudyData], target: float) -> None:
     with pytest.raises(ConfigError, match="--target must be between 0 and 1"):
         ExamplesStudy(target=target).trials(make_data(2, 2), SETTINGS)
 
 
-def test_bad_sizes_and_no_test_images(make_data) -> None:
+def test_bad_sizes_and_no_test_images(make_data: Callable[..., StudyData]) -> None:
     data = make_data(2, 2)
     with pytest.raises(ConfigError, match="--sizes must be at least 1"):
         ExamplesStudy((0, 3)).trials(data, SETTINGS)
@@ -92,7 +99,9 @@ def test_bad_sizes_and_no_test_images(make_data) -> None:
         ExamplesStudy().trials(untested, SETTINGS)
 
 
-def test_every_class_is_in_one_bin_of_each_size(make_data, conduct) -> None:
+def test_every_class_is_in_one_bin_of_each_size(
+    make_data: Callable[..., StudyData], conduct: Any
+) -> None:
     result = conduct(HistogramStudy(SIZES), make_data(4, 4, spread=1.2), SETTINGS)
     rows = result.tables[0].rows
     assert [row[0] for row in rows] == list(HISTOGRAM_BINS)
@@ -102,7 +111,9 @@ def test_every_class_is_in_one_bin_of_each_size(make_data, conduct) -> None:
     assert last_bin[0].value < last_bin[-1].value
 
 
-def test_a_class_that_is_hard_to_learn_is_difficult(make_data, conduct) -> None:
+def test_a_class_that_is_hard_to_learn_is_difficult(
+    make_data: Callable[..., StudyData], conduct: Any
+) -> None:
     """Class 0 is a ring of clouds: a few images do not show where all of them are."""
     data = make_data(6, 6, per_class=60, spread=0.5)
     vectors = data.data.bottlenecks.copy()
@@ -123,7 +134,7 @@ def test_a_class_that_is_hard_to_learn_is_difficult(make_data, conduct) -> None:
     assert max(shares) <= 1
 
 
-def test_bounds_that_cannot_work(make_data) -> None:
+def test_bounds_that_cannot_work(make_data: Callable[..., StudyData]) -> None:
     data = make_data(2, 2)
     with pytest.raises(ConfigError, match="--difficult and --easy"):
         DifficultyStudy(easy=0.5, difficult=0.7).trials(data, SETTINGS)

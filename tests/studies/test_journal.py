@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from retrain_cli.errors import WorkspaceError
@@ -15,7 +17,7 @@ def record(repeat: int) -> TrialRecord:
     return TrialRecord.of(trial, 1.5, {"hits": [[3, 4]], "top1": None})
 
 
-def test_what_was_appended_is_read_back(tmp_path) -> None:
+def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     with TrialJournal.open(tmp_path / "a" / "b", {"family": "x"}) as journal:
         journal.append(record(0))
         journal.append(record(1))
@@ -31,7 +33,7 @@ def test_keys_tell_trials_apart() -> None:
     assert again.key == trials[0].key
 
 
-def test_a_torn_line_is_cut_off_and_the_next_trial_stands_alone(tmp_path) -> None:
+def test_a_torn_line_is_cut_off_and_the_next_trial_stands_alone(tmp_path: Path) -> None:
     with TrialJournal.open(tmp_path, {}) as journal:
         journal.append(record(0))
     path = tmp_path / "trials.jsonl"
@@ -45,13 +47,13 @@ def test_a_torn_line_is_cut_off_and_the_next_trial_stands_alone(tmp_path) -> Non
 
 
 @pytest.mark.parametrize("line", ["{not json}\n", '{"key": "1"}\n', "\xff\n"])
-def test_a_damaged_journal_says_what_to_do(tmp_path, line: str) -> None:
+def test_a_damaged_journal_says_what_to_do(tmp_path: Path, line: str) -> None:
     (tmp_path / "trials.jsonl").write_bytes(line.encode("latin-1"))
     with pytest.raises(WorkspaceError, match="delete it"), TrialJournal.open(tmp_path, {}):
         pass
 
 
-def test_two_at_a_time_are_refused(tmp_path) -> None:
+def test_two_at_a_time_are_refused(tmp_path: Path) -> None:
     with (
         TrialJournal.open(tmp_path, {}),
         pytest.raises(WorkspaceError, match="one command at a time"),

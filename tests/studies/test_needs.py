@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.studies.learning_curve import Curve, Size
 from retrain_cli.studies.needs import CurveFit, Need
 

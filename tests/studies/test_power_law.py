@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from retrain_cli.studies.power_law import PowerLaws
 N = np.array([[3.0, 5.0, 10.0, 33.0, 100.0]])
 
 
-def law(n, a, b, c):
+def law(n: Any, a: Any, b: Any, c: Any) -> Any:
     return a * n**-b + c
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,21 +20,21 @@ PROGRESS = TrainingProgress(HistoryRow(1, 0.5, 0.5), 10, 1, None)
 
 
 @pytest.fixture
-def journal(tmp_path):
+def journal(tmp_path: Path) -> Any:
     with TrialJournal.open(tmp_path, {}) as journal:
         yield journal
 
 
-def run(journal, perform, workers=2, trials=TRIALS):
+def run(journal: Any, perform: Any, workers: Any = 2, trials: Any = TRIALS) -> Any:
     seen = []
     records = run_trials(trials, perform, journal, workers, seen.append)
     return records, seen
 
 
-def test_every_trial_is_done_once(journal) -> None:
+def test_every_trial_is_done_once(journal: Any) -> None:
     done = []
 
-    def perform(trial, context):
+    def perform(trial: Any, context: Any) -> Any:
         done.append(trial.repeat)
         return {"repeat": trial.repeat}
 
@@ -45,10 +47,10 @@ def test_every_trial_is_done_once(journal) -> None:
     assert [(step.done, step.total, step.kept) for step in seen] == [(0, 0, 6)]
 
 
-def test_two_workers_work_at_the_same_time(journal) -> None:
+def test_two_workers_work_at_the_same_time(journal: Any) -> None:
     together = threading.Barrier(2, timeout=20)
 
-    def perform(trial, context):
+    def perform(trial: Any, context: Any) -> Any:
         together.wait()  # a single worker would wait in vain
         return {}
 
@@ -56,11 +58,11 @@ def test_two_workers_work_at_the_same_time(journal) -> None:
     assert len(journal.records) == 6
 
 
-def test_an_interruption_keeps_what_was_finished(journal, tmp_path) -> None:
+def test_an_interruption_keeps_what_was_finished(journal: Any, tmp_path: Path) -> None:
     """Ctrl-C reaches the main thread; a trial at work ends at its next evaluation, unkept."""
     at_work = threading.Event()
 
-    def perform(trial, context):
+    def perform(trial: Any, context: Any) -> Any:
         if trial.repeat:
             at_work.set()
             while True:
@@ -68,7 +70,7 @@ def test_an_interruption_keeps_what_was_finished(journal, tmp_path) -> None:
         at_work.wait(20)
         return {}
 
-    def interrupt(progress) -> None:
+    def interrupt(progress: Any) -> None:
         if progress.done:
             raise KeyboardInterrupt
 
@@ -79,8 +81,8 @@ def test_an_interruption_keeps_what_was_finished(journal, tmp_path) -> None:
     assert len(records) == 6
 
 
-def test_an_error_ends_the_study_and_keeps_the_rest(journal) -> None:
-    def perform(trial, context):
+def test_an_error_ends_the_study_and_keeps_the_rest(journal: Any) -> None:
+    def perform(trial: Any, context: Any) -> Any:
         if trial.repeat == 2:
             raise DatasetError("no such class")
         return {}
@@ -90,7 +92,7 @@ def test_an_error_ends_the_study_and_keeps_the_rest(journal) -> None:
     assert [record.repeat for record in journal.records.values()][:2] == [0, 1]
 
 
-def test_no_workers(journal) -> None:
+def test_no_workers(journal: Any) -> None:
     assert default_workers() >= 1
     with pytest.raises(ConfigError, match="--workers must be at least 1"):
         run(journal, lambda trial, context: {}, workers=0)

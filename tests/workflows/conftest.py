@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers import SMALL_SPEC
+from helpers import SMALL_SPEC, FakeBackbone
 
-from retrain_cli.bottlenecks.extract import ExtractionSettings
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
 
@@ -19,10 +20,10 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def fill(workspace, fake_backbone):
+def fill(workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     """Fill the cache of the workspace with the fake backbone's vectors."""
 
-    def fill(image_dir: Path, **changes):
+    def fill(image_dir: Path, **changes: Any) -> Any:
         settings = ExtractionSettings(batch_size=8, workers=2)
         request = replace(BottleneckRequest(image_dir, SMALL_SPEC, settings=settings), **changes)
         return fill_cache(request, workspace, load=lambda spec, device: fake_backbone)

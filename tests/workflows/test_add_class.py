@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from helpers import make_photos
+from helpers import FakeBackbone, make_photos
 
 from retrain_cli.errors import CacheError, ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
 from retrain_cli.workflows.cache import collect_garbage, list_caches
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.label import Labeller, LabelRequest, Source
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 CLASSES = {"ant": 12, "bee": 12, "teapot": 12, "wasp": 12}
 
@@ -27,18 +29,20 @@ def wasps(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def grow(photos, fill, workspace, fake_backbone):
+def grow(photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300), name="base"), workspace)
 
-    def grow(class_name: str, *paths: Path, **options):
+    def grow(class_name: str, *paths: Path, **options: Any) -> Any:
         request = AddClassRequest(class_name, paths, **{"run": "base", "name": "grown", **options})
         return add_class(request, workspace, load=lambda spec, device: fake_backbone)
 
     return grow
 
 
-def test_a_run_that_knows_one_class_more(grow, wasps, workspace, fake_backbone) -> None:
+def test_a_run_that_knows_one_class_more(
+    grow: Any, wasps: Path, workspace: Workspace, fake_backbone: FakeBackbone
+) -> None:
     base = RunStore(workspace.runs_dir).get("base")
     before = {path.name: path.read_bytes() for path in base.folder.iterdir()}
     some = sorted(wasps.iterdir())
@@ -69,7 +73,12 @@ def test_a_run_that_knows_one_class_more(grow, wasps, workspace, fake_backbone) 
 
 
 def test_photos_are_computed_once_and_no_dataset_takes_them_in(
-    grow, wasps, fill, photos, workspace, fake_backbone
+    grow: Any,
+    wasps: Path,
+    fill: Any,
+    photos: Path,
+    workspace: Workspace,
+    fake_backbone: FakeBackbone,
 ) -> None:
     grow("wasp", wasps)
     seen = fake_backbone.images_seen
@@ -85,14 +94,14 @@ def test_photos_are_computed_once_and_no_dataset_takes_them_in(
     assert list_caches(workspace)[0].bottlenecks == 36
 
 
-def test_without_test_photos_each_is_left_out_in_turn(grow, wasps) -> None:
+def test_without_test_photos_each_is_left_out_in_turn(grow: Any, wasps: Path) -> None:
     some = sorted(wasps.iterdir())
     assert len(grow("wasp", *some[:4]).figures.ranks) == 4
     assert grow("wasp", some[0], name="one").figures is None
     assert grow("wasp", *some[:4], name="all", retrain=True).figures is None
 
 
-def test_all_classes_can_be_trained_again(grow, wasps, workspace) -> None:
+def test_all_classes_can_be_trained_again(grow: Any, wasps: Path, workspace: Workspace) -> None:
     some = sorted(wasps.iterdir())
     summary = grow("wasp", *some[:3], test=tuple(some[3:]), retrain=True)
     base = RunStore(workspace.runs_dir).get("base")
@@ -101,7 +110,7 @@ def test_all_classes_can_be_trained_again(grow, wasps, workspace) -> None:
     assert summary.to_dict()["known_classes"]["images"] == summary.cost.images
 
 
-def test_a_class_can_be_added_to_a_run_that_grew(grow, wasps, tmp_path) -> None:
+def test_a_class_can_be_added_to_a_run_that_grew(grow: Any, wasps: Path, tmp_path: Path) -> None:
     grow("wasp", wasps)
     bugs = make_photos(tmp_path / "more", {**CLASSES, "bug": 4}, seed=8) / "bug"
     summary = grow("bug", bugs, run="grown", name="more")
@@ -109,14 +118,16 @@ def test_a_class_can_be_added_to_a_run_that_grew(grow, wasps, tmp_path) -> None:
     assert summary.run.info.dataset["added"] == ["wasp", "bug"]
 
 
-def test_bad_photos_are_named_and_left_out(grow, wasps) -> None:
+def test_bad_photos_are_named_and_left_out(grow: Any, wasps: Path) -> None:
     (wasps / "broken.jpg").write_bytes(b"\xff\xd8\xffhello")
     summary = grow("wasp", wasps)
     assert summary.photos == 12
     assert [Path(path).name for path, _ in summary.bad] == ["broken.jpg"]
 
 
-def test_what_cannot_be_added(grow, wasps, photos, workspace, tmp_path) -> None:
+def test_what_cannot_be_added(
+    grow: Any, wasps: Path, photos: Path, workspace: Workspace, tmp_path: Path
+) -> None:
     some = sorted(wasps.iterdir())
     with pytest.raises(ConfigError, match="run base knows 'ant'"):
         grow("ant", *some)

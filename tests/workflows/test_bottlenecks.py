@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers import SMALL_SPEC, make_photos
+from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
-from retrain_cli.workflows.plan import plan_bottlenecks
-from retrain_cli.workflows.training_set import load_training_set
+from retrain_cli.workflows.shared.plan import plan_bottlenecks
+from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workspace import Workspace
 
 
-def test_a_first_run_computes_everything_and_counts_it(photos, fill) -> None:
+def test_a_first_run_computes_everything_and_counts_it(photos: Path, fill: Any) -> None:
     summary = fill(photos)
     assert (summary.found, summary.computed, summary.cached) == (36, 36, 0)
     assert [row.origin.class_name for row in summary.classes] == ["ant", "bee", "teapot"]
@@ -25,7 +27,9 @@ def test_a_first_run_computes_everything_and_counts_it(photos, fill) -> None:
         assert min(row.training, row.validation, row.test) >= 1
 
 
-def test_a_second_run_computes_nothing_and_loads_no_backbone(photos, fill, fake_backbone) -> None:
+def test_a_second_run_computes_nothing_and_loads_no_backbone(
+    photos: Path, fill: Any, fake_backbone: FakeBackbone
+) -> None:
     fill(photos)
     seen = fake_backbone.images_seen
     summary = fill(photos)
@@ -33,7 +37,7 @@ def test_a_second_run_computes_nothing_and_loads_no_backbone(photos, fill, fake_
     assert fake_backbone.images_seen == seen
 
 
-def test_renamed_moved_and_copied_photos_are_known(photos, fill, tmp_path) -> None:
+def test_renamed_moved_and_copied_photos_are_known(photos: Path, fill: Any, tmp_path: Path) -> None:
     fill(photos)
     (photos / "ant").rename(photos / "wasp")
     (photos / "bee" / "0003.png").rename(photos / "bee" / "other name.png")
@@ -43,7 +47,7 @@ def test_renamed_moved_and_copied_photos_are_known(photos, fill, tmp_path) -> No
     assert [row.origin.class_name for row in summary.classes] == ["bee", "teapot", "wasp"]
 
 
-def test_a_renamed_folder_keeps_its_splits(photos, fill) -> None:
+def test_a_renamed_folder_keeps_its_splits(photos: Path, fill: Any) -> None:
     before = {row.origin.class_name: row for row in fill(photos).classes}
     (photos / "ant").rename(photos / "wasp")
     after = {row.origin.class_name: row for row in fill(photos).classes}
@@ -53,7 +57,7 @@ def test_a_renamed_folder_keeps_its_splits(photos, fill) -> None:
     )
 
 
-def test_only_new_and_changed_photos_are_computed(photos, fill) -> None:
+def test_only_new_and_changed_photos_are_computed(photos: Path, fill: Any) -> None:
     fill(photos)
     make_photos(photos, {"ant": 1}, seed=77)  # overwrites ant/0000.png
     (photos / "bee" / "0000.png").unlink()
@@ -63,7 +67,7 @@ def test_only_new_and_changed_photos_are_computed(photos, fill) -> None:
     assert (summary.found, summary.computed) == (36, 2)
 
 
-def test_a_bad_photo_is_tried_again_and_computed_once_repaired(photos, fill) -> None:
+def test_a_bad_photo_is_tried_again_and_computed_once_repaired(photos: Path, fill: Any) -> None:
     good = (photos / "ant" / "0000.png").read_bytes()
     (photos / "ant" / "0000.png").write_bytes(good[:100])
     assert [path for path, _ in fill(photos).bad] == ["ant/0000.png"]
@@ -73,7 +77,7 @@ def test_a_bad_photo_is_tried_again_and_computed_once_repaired(photos, fill) -> 
 
 
 def test_a_class_with_bad_photos_alone_is_an_error_and_the_rest_is_kept(
-    photos, fill, fake_backbone
+    photos: Path, fill: Any, fake_backbone: FakeBackbone
 ) -> None:
     for path in (photos / "bee").iterdir():
         path.write_bytes(b"")
@@ -86,7 +90,7 @@ def test_a_class_with_bad_photos_alone_is_an_error_and_the_rest_is_kept(
     assert fake_backbone.images_seen == seen
 
 
-def test_int_and_ext(photos, fill, tmp_path) -> None:
+def test_int_and_ext(photos: Path, fill: Any, tmp_path: Path) -> None:
     rows = {row.origin.class_name: row.origin for row in fill(photos).classes}
     assert rows["ant"].origin is None  # random weights were trained on nothing
     rulings = tmp_path / "rulings.csv"
@@ -97,7 +101,7 @@ def test_int_and_ext(photos, fill, tmp_path) -> None:
 
 
 def test_a_wrong_override_file_is_told_before_anything_is_computed(
-    photos, fill, fake_backbone, tmp_path
+    photos: Path, fill: Any, fake_backbone: FakeBackbone, tmp_path: Path
 ) -> None:
     rulings = tmp_path / "rulings.csv"
     rulings.write_text("dragon,int\n")
@@ -106,7 +110,7 @@ def test_a_wrong_override_file_is_told_before_anything_is_computed(
     assert fake_backbone.images_seen == 0
 
 
-def test_given_splits_are_used_and_straddling_copies_told(tmp_path, fill) -> None:
+def test_given_splits_are_used_and_straddling_copies_told(tmp_path: Path, fill: Any) -> None:
     root = tmp_path / "split"
     make_photos(root / "train", {"a": 6, "b": 6}, seed=1)
     make_photos(root / "test", {"a": 2, "b": 2}, seed=2)
@@ -119,7 +123,7 @@ def test_given_splits_are_used_and_straddling_copies_told(tmp_path, fill) -> Non
     assert summary.straddling == 1
 
 
-def test_two_commands_in_one_workspace(photos, fill, workspace) -> None:
+def test_two_commands_in_one_workspace(photos: Path, fill: Any, workspace: Workspace) -> None:
     workspace.prepare()
     holding, done = threading.Event(), threading.Event()
 
@@ -140,7 +144,9 @@ def test_two_commands_in_one_workspace(photos, fill, workspace) -> None:
     assert fill(photos).computed == 36
 
 
-def test_a_plan_computes_nothing_and_is_right(photos, fill, workspace, fake_backbone) -> None:
+def test_a_plan_computes_nothing_and_is_right(
+    photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone
+) -> None:
     (photos / "bee" / "text.jpg").write_text("no photo")
     copy = (photos / "ant" / "0000.png").read_bytes()
     (photos / "ant" / "copy.png").write_bytes(copy)
@@ -153,7 +159,9 @@ def test_a_plan_computes_nothing_and_is_right(photos, fill, workspace, fake_back
     assert (plan.found, plan.cached, plan.to_do) == (37, 37, 0)
 
 
-def test_links_are_followed_and_the_workspace_is_not_a_class(photos, fill, workspace) -> None:
+def test_links_are_followed_and_the_workspace_is_not_a_class(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     target = make_photos(photos.parent / "elsewhere", {"cat": 4}) / "cat"
     (photos / "cat").symlink_to(target)
     (photos / "cat" / "loop").symlink_to(photos)
@@ -164,7 +172,7 @@ def test_links_are_followed_and_the_workspace_is_not_a_class(photos, fill, works
     assert {row.origin.class_name: row.images for row in summary.classes}["ant"] == 12
 
 
-def test_names_of_any_kind(tmp_path, fill) -> None:
+def test_names_of_any_kind(tmp_path: Path, fill: Any) -> None:
     root = make_photos(tmp_path / "photos", {"猫 🐈": 4, "two words": 4})
     strange = os.fsdecode(b"not utf-8 \xff.png")
     (root / "two words" / "0000.png").rename(root / "two words" / strange)
@@ -175,7 +183,9 @@ def test_names_of_any_kind(tmp_path, fill) -> None:
     assert Path(summary.cache_path).exists()
 
 
-def test_a_plan_does_not_change_what_is_trained_on(photos, fill, workspace) -> None:
+def test_a_plan_does_not_change_what_is_trained_on(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     broken = (photos / "ant" / "0000.png").read_bytes()[:-300]
     (photos / "ant" / "broken.png").write_bytes(broken)
     fill(photos)

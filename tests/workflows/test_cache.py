@@ -6,20 +6,21 @@ import csv
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from helpers import SMALL_SPEC, make_photos
+from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
-from retrain_cli.backbones.kept_models import KeptModel, find_kept_model, keep_model
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model, keep_model
+from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError, ConfigError, WorkspaceError
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
 
 
-def test_info(photos, fill, workspace) -> None:
+def test_info(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     (info,) = cache.list_caches(workspace)
     assert (info.bottlenecks, info.width, info.in_use) == (36, 32, True)
@@ -27,7 +28,9 @@ def test_info(photos, fill, workspace) -> None:
     assert info.bytes > 36 * 32 * 4
 
 
-def test_verify_finds_damage_and_repair_removes_it(photos, fill, workspace) -> None:
+def test_verify_finds_damage_and_repair_removes_it(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     path = fill(photos).cache_path
     connection = sqlite3.connect(path)
     connection.execute("UPDATE bottlenecks SET vector = zeroblob(128) WHERE rowid = 5")
@@ -42,7 +45,7 @@ def test_verify_finds_damage_and_repair_removes_it(photos, fill, workspace) -> N
     assert fill(photos).computed == 1
 
 
-def test_gc_removes_what_no_photo_uses(photos, fill, workspace) -> None:
+def test_gc_removes_what_no_photo_uses(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     shutil.rmtree(photos / "ant")
     fill(photos)
@@ -54,7 +57,7 @@ def test_gc_removes_what_no_photo_uses(photos, fill, workspace) -> None:
 
 
 def test_merge_brings_what_another_machine_computed(
-    photos, fill, workspace, fake_backbone, tmp_path
+    photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone, tmp_path: Path
 ) -> None:
     other = Workspace(tmp_path / "other")
     more = make_photos(tmp_path / "more", {"cat": 5, "dog": 5}, seed=3)
@@ -67,7 +70,9 @@ def test_merge_brings_what_another_machine_computed(
     assert check.removed == 0
 
 
-def test_merge_of_a_renamed_file_goes_where_it_is_looked_for(photos, fill, workspace, tmp_path):
+def test_merge_of_a_renamed_file_goes_where_it_is_looked_for(
+    photos: Path, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
     path = fill(photos).cache_path
     copy = Path(shutil.copy(path, tmp_path / "my backup.sqlite"))
     path.unlink()
@@ -75,19 +80,19 @@ def test_merge_of_a_renamed_file_goes_where_it_is_looked_for(photos, fill, works
     assert fill(photos).computed == 0
 
 
-def test_a_cache_is_known_by_its_fingerprint(photos, fill, workspace) -> None:
+def test_a_cache_is_known_by_its_fingerprint(photos: Path, fill: Any, workspace: Workspace) -> None:
     path = fill(photos).cache_path
     fingerprint = path.stem.rpartition("-")[2]
     path.rename(path.with_name(f"other-{fingerprint}.sqlite"))  # as after a SavedModel has moved
     assert fill(photos).computed == 0
 
 
-def test_no_cache_leaves_no_trace(workspace) -> None:
+def test_no_cache_leaves_no_trace(workspace: Workspace) -> None:
     assert cache.verify_caches(workspace) == cache.collect_garbage(workspace) == []
     assert not workspace.root.exists()
 
 
-def test_repair_waits_for_nobody(photos, fill, workspace) -> None:
+def test_repair_waits_for_nobody(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     with workspace.lock("bottlenecks"):
         assert cache.verify_caches(workspace)[0].damaged == []
@@ -95,12 +100,14 @@ def test_repair_waits_for_nobody(photos, fill, workspace) -> None:
             cache.verify_caches(workspace, repair=True)
 
 
-def test_merge_of_something_else(workspace, tmp_path) -> None:
+def test_merge_of_something_else(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither"):
         cache.merge_cache(workspace, tmp_path)
 
 
-def test_exports_agree_with_each_other(photos, fill, workspace, tmp_path) -> None:
+def test_exports_agree_with_each_other(
+    photos: Path, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
     pq = pytest.importorskip("pyarrow.parquet")
     fill(photos)
     for suffix in ("npz", "csv", "parquet"):
@@ -117,19 +124,21 @@ def test_exports_agree_with_each_other(photos, fill, workspace, tmp_path) -> Non
     )
 
 
-def test_an_export_of_an_unknown_kind(photos, fill, workspace, tmp_path) -> None:
+def test_an_export_of_an_unknown_kind(
+    photos: Path, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
     fill(photos)
     with pytest.raises(ConfigError, match=r"\.parquet, \.npz, \.csv"):
         cache.export_cache(workspace, tmp_path / "out.xlsx")
 
 
-def test_a_cache_that_does_not_exist(photos, fill, workspace) -> None:
+def test_a_cache_that_does_not_exist(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     with pytest.raises(CacheError, match="no cache called 'vgg'"):
         cache.verify_caches(workspace, "vgg")
 
 
-def test_merge_takes_converted_networks_along(workspace, tmp_path) -> None:
+def test_merge_takes_converted_networks_along(workspace: Workspace, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "other")
     other.prepare()
     spec = SMALL_SPEC.settled_on_keras()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from helpers import make_photos
+from helpers import FakeBackbone, make_photos
 
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation import predictions as predictions_module
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.label import Labeller, LabelRequest, Source
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 
 @pytest.fixture
-def trained(tmp_path, fill, workspace):
+def trained(tmp_path: Path, fill: Any, workspace: Workspace) -> Any:
     """A run that makes mistakes: two classes share photos of one colour, under different names."""
     root = make_photos(tmp_path / "photos", {"ant": 40, "bee": 40})
     make_photos(root / "aside", {"ant": 30}, seed=5)
@@ -27,7 +31,7 @@ def trained(tmp_path, fill, workspace):
     (root / "aside").rmdir()
     fill(root)
 
-    def train(**config):
+    def train(**config: Any) -> Any:
         settings = {"steps": 30, "validation_percentage": 30, "testing_percentage": 20}
         return train_run(TrainRequest(TrainingConfig(**(settings | config))), workspace).run
 
@@ -35,7 +39,9 @@ def trained(tmp_path, fill, workspace):
     return train
 
 
-def test_it_lowers_the_loss_on_validation_and_changes_no_answer(trained, workspace):
+def test_it_lowers_the_loss_on_validation_and_changes_no_answer(
+    trained: Any, workspace: Workspace
+) -> None:
     run = trained()
     raw = run.predictions
     before = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
@@ -52,7 +58,9 @@ def test_it_lowers_the_loss_on_validation_and_changes_no_answer(trained, workspa
     assert after == before
 
 
-def test_eval_and_label_use_it_until_it_is_undone(trained, workspace, fake_backbone):
+def test_eval_and_label_use_it_until_it_is_undone(
+    trained: Any, workspace: Workspace, fake_backbone: FakeBackbone
+) -> Any:
     run = trained()
 
     def score() -> float:
@@ -78,7 +86,9 @@ def test_eval_and_label_use_it_until_it_is_undone(trained, workspace, fake_backb
         remove_calibration(None, workspace)
 
 
-def test_a_run_that_goes_on_starts_from_the_head_as_trained(trained, workspace):
+def test_a_run_that_goes_on_starts_from_the_head_as_trained(
+    trained: Any, workspace: Workspace
+) -> None:
     run = trained()
     raw = run.head
     calibrate(None, workspace)
@@ -91,7 +101,9 @@ def test_a_run_that_goes_on_starts_from_the_head_as_trained(trained, workspace):
     assert np.abs(gone_on.head.weights - raw.weights).max() < 0.1
 
 
-def test_where_few_scores_are_saved_head_and_cache_give_the_same(trained, workspace, monkeypatch):
+def test_where_few_scores_are_saved_head_and_cache_give_the_same(
+    trained: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trained()
     full = calibrate(None, workspace).calibration
     curves = evaluate(EvalRequest(split="all"), workspace).curves
@@ -112,13 +124,13 @@ def test_where_few_scores_are_saved_head_and_cache_give_the_same(trained, worksp
         calibrate(None, workspace)
 
 
-def test_a_run_without_validation_images_is_refused(trained, workspace):
+def test_a_run_without_validation_images_is_refused(trained: Any, workspace: Workspace) -> None:
     trained(validation_percentage=0)
     with pytest.raises(RunError, match="--validation-percentage"):
         calibrate(None, workspace)
 
 
-def test_a_run_without_mistakes_is_refused(photos, fill, workspace):
+def test_a_run_without_mistakes_is_refused(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
     with pytest.raises(RunError, match="learns from mistakes"):

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import make_photos
 from PIL import Image
 
-from retrain_cli.bottlenecks.photo_facts import PhotoFacts
+from retrain_cli.datasets.moves import write_script
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.images.moves import write_script
+from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows import check as check_module
-from retrain_cli.workflows.apply_moves import apply_script, undo_last
 from retrain_cli.workflows.check import CheckRequest, check_dataset, default_quarantine
-from retrain_cli.workflows.suggestions import make_script
-from retrain_cli.workflows.training_set import load_training_set
+from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
+from retrain_cli.workflows.shared.suggestions import make_script
+from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workspace import Workspace
 
 
 @pytest.fixture
-def messy(tmp_path):
+def messy(tmp_path: Path) -> Any:
     """Three classes of thirty photos, and one fault of each kind."""
     root = make_photos(tmp_path / "photos", {"ant": 30, "bee": 30, "teapot": 30})
     (root / "ant/0000.png").rename(root / "bee/stray.png")
@@ -35,14 +38,14 @@ def messy(tmp_path):
     return root
 
 
-def found(report) -> dict[str, set[str]]:
+def found(report: Any) -> dict[str, set[str]]:
     kinds: dict[str, set[str]] = {}
     for odd in report.odd:
         kinds.setdefault(odd.problem.kind, set()).add(report.dataset.paths[odd.row])
     return kinds
 
 
-def test_each_planted_fault_is_found(messy, fill, workspace) -> None:
+def test_each_planted_fault_is_found(messy: Any, fill: Any, workspace: Workspace) -> None:
     fill(messy)
     report = check_dataset(CheckRequest(), workspace)
     assert [path for path, _ in report.bad] == ["ant/broken.jpg"]
@@ -64,7 +67,9 @@ def test_each_planted_fault_is_found(messy, fill, workspace) -> None:
     assert issues["bee/stray.png"] == "ant"
 
 
-def test_a_second_check_opens_no_photo(messy, fill, workspace, monkeypatch) -> None:
+def test_a_second_check_opens_no_photo(
+    messy: Any, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(messy)
     first = check_dataset(CheckRequest(labels=False), workspace)
     assert first.labels is None
@@ -74,7 +79,9 @@ def test_a_second_check_opens_no_photo(messy, fill, workspace, monkeypatch) -> N
     assert again.unseen == 0
 
 
-def test_photos_that_changed_are_not_judged_by_what_they_were(messy, fill, workspace) -> None:
+def test_photos_that_changed_are_not_judged_by_what_they_were(
+    messy: Any, fill: Any, workspace: Workspace
+) -> None:
     fill(messy)
     Image.new("RGB", (80, 80)).save(messy / "ant/0005.png")
     report = check_dataset(CheckRequest(labels=False), workspace)
@@ -82,7 +89,7 @@ def test_photos_that_changed_are_not_judged_by_what_they_were(messy, fill, works
     assert found(report)["blank"] == {"bee/blank.png"}
 
 
-def test_small_classes_are_told(tmp_path, fill, workspace) -> None:
+def test_small_classes_are_told(tmp_path: Path, fill: Any, workspace: Workspace) -> None:
     fill(make_photos(tmp_path / "photos", {"ant": 130, "bee": 12, "teapot": 5, "yak": 1}))
     report = check_dataset(CheckRequest(labels=False), workspace)
     told = {entry.class_name: (entry.images, entry.problem) for entry in report.classes}
@@ -91,7 +98,9 @@ def test_small_classes_are_told(tmp_path, fill, workspace) -> None:
     assert "fewer than 10" in told["yak"][1]
 
 
-def test_moves_are_made_and_undone_and_nothing_is_lost(messy, fill, workspace, tmp_path) -> None:
+def test_moves_are_made_and_undone_and_nothing_is_lost(
+    messy: Any, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
     fill(messy)
     script = make_script(check_dataset(CheckRequest(), workspace), default_quarantine(messy))
     path = tmp_path / "moves.txt"
@@ -114,20 +123,24 @@ def test_moves_are_made_and_undone_and_nothing_is_lost(messy, fill, workspace, t
         undo_last(workspace)
 
 
-def test_a_quarantine_in_the_image_folder_would_be_a_class(messy, fill, workspace) -> None:
+def test_a_quarantine_in_the_image_folder_would_be_a_class(
+    messy: Any, fill: Any, workspace: Workspace
+) -> None:
     fill(messy)
     with pytest.raises(ConfigError, match="outside"):
         make_script(check_dataset(CheckRequest(labels=False), workspace), messy / "quarantine")
 
 
-def test_the_reason_is_told_where_labels_cannot_be_judged(messy, fill, workspace) -> None:
+def test_the_reason_is_told_where_labels_cannot_be_judged(
+    messy: Any, fill: Any, workspace: Workspace
+) -> None:
     fill(messy)
     report = check_dataset(CheckRequest(folds=1), workspace)
     assert report.labels is None
     assert report.labels_missing
 
 
-def smooth_photos(root, n: int, start: int = 0) -> None:
+def smooth_photos(root: Any, n: int, start: int = 0) -> None:
     for number in range(start, start + n):
         coarse = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         photo = Image.fromarray(coarse).resize((120, 90), Image.Resampling.BICUBIC)
@@ -137,7 +150,7 @@ def smooth_photos(root, n: int, start: int = 0) -> None:
 
 
 def test_near_duplicates_share_a_split_and_stay_when_photos_are_added(
-    tmp_path, fill, workspace
+    tmp_path: Path, fill: Any, workspace: Workspace
 ) -> None:
     root = tmp_path / "photos"
     smooth_photos(root, 60)
@@ -165,7 +178,7 @@ def test_near_duplicates_share_a_split_and_stay_when_photos_are_added(
     assert splits() != grown
 
 
-def test_groups_that_are_gone_are_an_error(photos, fill, workspace) -> None:
+def test_groups_that_are_gone_are_an_error(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos, group="near-duplicates")
     workspace.photos_path.unlink()
     with pytest.raises(DatasetError, match="--group near-duplicates"):
@@ -174,7 +187,9 @@ def test_groups_that_are_gone_are_an_error(photos, fill, workspace) -> None:
         fill(photos, group="colour")
 
 
-def test_an_interrupted_look_keeps_what_was_seen(photos, fill, workspace, monkeypatch) -> None:
+def test_an_interrupted_look_keeps_what_was_seen(
+    photos: Path, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(photos)
 
     def stop(stage: str, done: int, total: int) -> None:

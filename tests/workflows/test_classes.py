@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.datasets.origins import ClassOrigin, match_origins
+from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
-from retrain_cli.images.origins import ClassOrigin, match_origins
-from retrain_cli.images.source_classes import load_source_classes
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.classes import (
     ClassInfo,
@@ -19,6 +20,7 @@ from retrain_cli.workflows.classes import (
     list_class_infos,
     write_override,
 )
+from retrain_cli.workspace import Workspace
 
 
 def info(name: str, *seen: tuple[str, float], wnids: tuple[str, ...] = ()) -> ClassInfo:
@@ -55,7 +57,9 @@ def test_an_ambiguous_name_is_settled_by_what_is_seen() -> None:
     assert proposals(crane) == {"crane": "n2"}
 
 
-def test_without_suggestion_no_classifier_is_needed(photos, fill, workspace) -> None:
+def test_without_suggestion_no_classifier_is_needed(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     found = {one.origin.class_name: one for one in list_class_infos(workspace)}
     assert {name: one.images for name, one in found.items()} == {"ant": 12, "bee": 12, "teapot": 12}
@@ -63,7 +67,7 @@ def test_without_suggestion_no_classifier_is_needed(photos, fill, workspace) -> 
         list_class_infos(workspace, SuggestRequest())
 
 
-def test_errors(workspace) -> None:
+def test_errors(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceError, match="retrain bottlenecks"):
         list_class_infos(workspace)
     with pytest.raises(ConfigError, match="--least-share"):
@@ -71,7 +75,7 @@ def test_errors(workspace) -> None:
 
 
 @pytest.mark.real
-def test_airplanes_are_airliners(test_data: Path, tmp_path: Path, workspace) -> None:
+def test_airplanes_are_airliners(test_data: Path, tmp_path: Path, workspace: Workspace) -> None:
     names = ("airplanes", "rooster", "panda", "starfish", "pagoda")
     for name in names:
         (tmp_path / "photos" / name).mkdir(parents=True)

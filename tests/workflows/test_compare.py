@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +16,11 @@ from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.compare import compare_runs
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Any:
     """Photos of which a third are in the wrong folder, so that heads make mistakes."""
     root = make_photos(tmp_path / "photos", {"ant": 40, "bee": 40, "teapot": 40})
     for name, other in (("ant", "bee"), ("bee", "teapot"), ("teapot", "ant")):
@@ -27,17 +30,17 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def train(fill, workspace, root):
+def train(fill: Any, workspace: Workspace, root: Any) -> Any:
     fill(root)
 
-    def train(name: str, **config):
+    def train(name: str, **config: Any) -> Any:
         settings = {"testing_percentage": 40, "steps": 40}
         return train_run(TrainRequest(TrainingConfig(**(settings | config)), name), workspace).run
 
     return train
 
 
-def test_figures_are_those_of_the_common_test_images(train, workspace):
+def test_figures_are_those_of_the_common_test_images(train: Any, workspace: Workspace) -> None:
     one, other = train("one", steps=1), train("other", steps=300, learning_rate=0.03)
     (made,) = compare_runs(["one", "other"], workspace)
     rows = one.predictions.rows("test")
@@ -61,7 +64,7 @@ def test_figures_are_those_of_the_common_test_images(train, workspace):
     json.dumps(made.to_dict(), allow_nan=False)
 
 
-def test_a_run_against_its_like_differs_in_nothing(train, workspace):
+def test_a_run_against_its_like_differs_in_nothing(train: Any, workspace: Workspace) -> None:
     train("one")
     train("other")
     (made,) = compare_runs(["one", "other"], workspace)
@@ -72,14 +75,16 @@ def test_a_run_against_its_like_differs_in_nothing(train, workspace):
     assert (data.common, data.added, data.removed, data.moved) == (120, (), (), ())
 
 
-def test_more_runs_are_each_compared_with_the_first(train, workspace):
+def test_more_runs_are_each_compared_with_the_first(train: Any, workspace: Workspace) -> None:
     for name in "abc":
         train(name, seed=ord(name))
     made = compare_runs(["a", "b", "c"], workspace)
     assert [(one.first.name, one.second.name) for one in made] == [("a", "b"), ("a", "c")]
 
 
-def test_photos_are_known_by_content_when_folders_change(train, workspace, root, fill):
+def test_photos_are_known_by_content_when_folders_change(
+    train: Any, workspace: Workspace, root: Any, fill: Any
+) -> None:
     train("before")
     moved = root.parent / "elsewhere"
     shutil.copytree(root, moved)
@@ -98,7 +103,9 @@ def test_photos_are_known_by_content_when_folders_change(train, workspace, root,
     assert (entry.path, entry.before, entry.after) == ("teapot/relabelled.png", "bee", "teapot")
 
 
-def test_other_percentages_move_photos_and_no_trained_photo_is_compared_on(train, workspace):
+def test_other_percentages_move_photos_and_no_trained_photo_is_compared_on(
+    train: Any, workspace: Workspace
+) -> None:
     one, other = train("one", testing_percentage=50), train("other", testing_percentage=20)
     (made,) = compare_runs(["one", "other"], workspace)
     assert made.n_images == len(other.predictions.rows("test"))
@@ -106,7 +113,9 @@ def test_other_percentages_move_photos_and_no_trained_photo_is_compared_on(train
     assert {(entry.before, entry.after) for entry in made.data.moved} >= {("test", "training")}
 
 
-def test_runs_with_other_classes_are_compared_on_the_common_ones(train, workspace):
+def test_runs_with_other_classes_are_compared_on_the_common_ones(
+    train: Any, workspace: Workspace
+) -> None:
     train("three")
     two = train("two", classes=("ant", "teapot"))
     (made,) = compare_runs(["three", "two"], workspace)
@@ -119,7 +128,7 @@ def test_runs_with_other_classes_are_compared_on_the_common_ones(train, workspac
     assert figures[0].first == figures[1].second
 
 
-def test_a_class_counts_as_changed_only_beyond_chance(train, workspace):
+def test_a_class_counts_as_changed_only_beyond_chance(train: Any, workspace: Workspace) -> None:
     one, other = train("one"), train("other")
     saved = dict(np.load(other.folder / "predictions.npz"))
     ant = (saved["labels"] == 0) & (saved["split"] == 2)
@@ -136,7 +145,9 @@ def test_a_class_counts_as_changed_only_beyond_chance(train, workspace):
     ]
 
 
-def test_what_cannot_be_compared_is_refused(train, workspace, fill, tmp_path):
+def test_what_cannot_be_compared_is_refused(
+    train: Any, workspace: Workspace, fill: Any, tmp_path: Path
+) -> None:
     train("one")
     for names in (["one"], [], ["one", "one"]):
         with pytest.raises(ConfigError, match="two or more different runs"):

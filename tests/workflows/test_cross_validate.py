@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import make_photos
 
 from retrain_cli.errors import DatasetError, RunError
-from retrain_cli.evaluation.headline import headline_figures
+from retrain_cli.evaluation.result import headline_figures
 from retrain_cli.heads import cross_validation
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.cross_validate import out_of_fold, plan_folds, saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
+from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.train import TrainRequest, train_run
-from retrain_cli.workflows.training_set import load_training_set
+from retrain_cli.workspace import Workspace
 
 CONFIG = TrainingConfig(steps=60, eval_every=20, batch_size=20)
 
 
-def test_a_cross_validated_run_holds_its_folds(photos, fill, workspace) -> None:
+def test_a_cross_validated_run_holds_its_folds(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     summary = train_run(TrainRequest(CONFIG, name="first", cv=4), workspace)
     run = RunStore(workspace.runs_dir).get("first")
@@ -35,7 +40,9 @@ def test_a_cross_validated_run_holds_its_folds(photos, fill, workspace) -> None:
     assert headline_figures(result)["top1"] == pytest.approx(weighted)
 
 
-def test_probabilities_agree_with_predictions(photos, fill, workspace) -> None:
+def test_probabilities_agree_with_predictions(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     training_set = load_training_set(workspace, CONFIG)
     bottlenecks = training_set.data.bottlenecks
@@ -49,7 +56,9 @@ def test_probabilities_agree_with_predictions(photos, fill, workspace) -> None:
     np.testing.assert_allclose(np.exp(predictions.log_probability), own, rtol=1e-5)
 
 
-def test_the_judge_of_an_image_never_saw_it(photos, fill, workspace, monkeypatch) -> None:
+def test_the_judge_of_an_image_never_saw_it(
+    photos: Path, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither training nor the choice of the head may look at a copy of what it is measured on."""
     for number in range(4):  # duplicates, also in another class
         shutil.copy(photos / "ant" / f"000{number}.png", photos / "ant" / f"copy{number}.png")
@@ -60,7 +69,7 @@ def test_the_judge_of_an_image_never_saw_it(photos, fill, workspace, monkeypatch
     seen = []
     real = cross_validation.train_head
 
-    def watched(data, *args, **kwargs):
+    def watched(data: Any, *args: Any, **kwargs: Any) -> Any:
         seen.append({digests[row] for row in [*data.training, *data.validation]})
         assert not {digests[row] for row in data.training} & {
             digests[row] for row in data.validation
@@ -78,7 +87,7 @@ def test_the_judge_of_an_image_never_saw_it(photos, fill, workspace, monkeypatch
     assert judged == dict.fromkeys(range(41), 1)
 
 
-def test_a_given_test_folder_stays_out(tmp_path, fill, workspace) -> None:
+def test_a_given_test_folder_stays_out(tmp_path: Path, fill: Any, workspace: Workspace) -> None:
     root = tmp_path / "given"
     for number, split in enumerate(("train", "val", "test")):
         make_photos(root / split, {"ant": 6, "bee": 6}, seed=number)
@@ -95,7 +104,7 @@ def test_a_given_test_folder_stays_out(tmp_path, fill, workspace) -> None:
         assert not any(path.startswith("test/") for path in used)
 
 
-def test_an_image_that_no_head_can_judge(photos, fill, workspace) -> None:
+def test_an_image_that_no_head_can_judge(photos: Path, fill: Any, workspace: Workspace) -> None:
     make_photos(photos, {"wasp": 1}, seed=9)
     fill(photos)
     training_set = load_training_set(workspace, CONFIG)
@@ -105,7 +114,9 @@ def test_an_image_that_no_head_can_judge(photos, fill, workspace) -> None:
     assert np.isnan(result.probabilities(training_set.data.bottlenecks)[lonely]).all()
 
 
-def test_too_many_folds_are_refused_before_any_work(photos, fill, workspace) -> None:
+def test_too_many_folds_are_refused_before_any_work(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     with pytest.raises(DatasetError, match="use fewer folds"):
         train_run(TrainRequest(CONFIG, cv=50), workspace)
@@ -114,11 +125,11 @@ def test_too_many_folds_are_refused_before_any_work(photos, fill, workspace) -> 
 
 @pytest.mark.parametrize(("stop_at", "finished"), [(0, None), (1, None), (2, 2)])
 def test_an_interruption_keeps_the_run_and_the_folds(
-    stop_at, finished, photos, fill, workspace
+    stop_at: int, finished: int | None, photos: Path, fill: Any, workspace: Workspace
 ) -> None:
     fill(photos)
 
-    def interrupt(progress) -> None:
+    def interrupt(progress: Any) -> None:
         if progress.fold == stop_at and progress.training.row.step >= 40:
             raise KeyboardInterrupt
 
@@ -133,7 +144,7 @@ def test_an_interruption_keeps_the_run_and_the_folds(
         assert n_images == sum(summary.folds.images) < 36
 
 
-def test_a_run_without_folds(photos, fill, workspace) -> None:
+def test_a_run_without_folds(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     run = train_run(TrainRequest(CONFIG), workspace).run
     assert saved_figures(run) is None
@@ -141,7 +152,7 @@ def test_a_run_without_folds(photos, fill, workspace) -> None:
         evaluate(EvalRequest(split="cv"), workspace)
 
 
-def test_the_plan_is_even_by_class(photos, fill, workspace) -> None:
+def test_the_plan_is_even_by_class(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     training_set = load_training_set(workspace, CONFIG)
     plan = plan_folds(training_set, 4)

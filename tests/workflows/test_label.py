@@ -5,26 +5,29 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from helpers import make_photos
+from helpers import FakeBackbone, make_photos
 
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.workflows.embedding import Source, images_below
 from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.shared.embedding import Source, images_below
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 
 @pytest.fixture
-def labeller(photos, fill, workspace, fake_backbone):
+def labeller(photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
 
     with ExitStack() as stack:
 
-        def make(**request) -> Labeller:
+        def make(**request: Any) -> Labeller:
             request = LabelRequest(**request)
             made = Labeller(request, workspace, load=lambda spec, device: fake_backbone)
             return stack.enter_context(made)
@@ -32,7 +35,7 @@ def labeller(photos, fill, workspace, fake_backbone):
         yield make
 
 
-def test_new_photos_are_named_in_order(labeller, tmp_path) -> None:
+def test_new_photos_are_named_in_order(labeller: Any, tmp_path: Path) -> None:
     new = make_photos(tmp_path / "new", {"ant": 9, "bee": 9, "teapot": 9}, seed=9)
     paths = sorted(new.rglob("*.png"), key=lambda path: path.name)
     answers = list(labeller(batch_size=4).label(Source(str(path)) for path in paths))
@@ -45,7 +48,9 @@ def test_new_photos_are_named_in_order(labeller, tmp_path) -> None:
         assert sum(scores) == pytest.approx(1)
 
 
-def test_cached_bottlenecks_are_used_and_agree(labeller, photos, fake_backbone, tmp_path) -> None:
+def test_cached_bottlenecks_are_used_and_agree(
+    labeller: Any, photos: Path, fake_backbone: FakeBackbone, tmp_path: Path
+) -> None:
     path = photos / "ant" / "0000.png"
     seen = fake_backbone.images_seen
     cached = next(iter(labeller().label([Source(str(path))])))
@@ -59,7 +64,7 @@ def test_cached_bottlenecks_are_used_and_agree(labeller, photos, fake_backbone, 
         assert one.score == pytest.approx(other.score, rel=1e-4)
 
 
-def test_bad_files_are_told_in_their_place(labeller, photos, tmp_path) -> None:
+def test_bad_files_are_told_in_their_place(labeller: Any, photos: Path, tmp_path: Path) -> None:
     text = tmp_path / "note.txt"
     text.write_text("hello")
     names = [photos / "ant" / "0000.png", text, tmp_path / "missing.jpg", photos / "bee/0000.png"]
@@ -69,7 +74,9 @@ def test_bad_files_are_told_in_their_place(labeller, photos, tmp_path) -> None:
     assert answers[1].labels == ()
 
 
-def test_each_photo_of_a_slow_pipe_is_answered_before_the_next_comes(labeller, photos) -> None:
+def test_each_photo_of_a_slow_pipe_is_answered_before_the_next_comes(
+    labeller: Any, photos: Path
+) -> None:
     paths = sorted(photos.rglob("*.png"))[:5]
     pipe: queue.Queue[str | None] = queue.Queue()
     answers: queue.Queue[str] = queue.Queue()
@@ -89,8 +96,10 @@ def test_each_photo_of_a_slow_pipe_is_answered_before_the_next_comes(labeller, p
     assert not thread.is_alive()
 
 
-def test_the_error_of_a_source_comes_after_the_answers_before_it(labeller, photos) -> None:
-    def sources():
+def test_the_error_of_a_source_comes_after_the_answers_before_it(
+    labeller: Any, photos: Path
+) -> None:
+    def sources() -> Any:
         yield Source(str(photos / "ant" / "0000.png"))
         raise ConfigError("the list broke off")
 
@@ -100,7 +109,7 @@ def test_the_error_of_a_source_comes_after_the_answers_before_it(labeller, photo
         next(answers)
 
 
-def test_top_k_and_threshold(labeller, photos) -> None:
+def test_top_k_and_threshold(labeller: Any, photos: Path) -> None:
     source = Source(str(photos / "ant" / "0000.png"))
     assert len(next(labeller(top_k=2).label([source])).labels) == 2
     everything = next(labeller().label([source])).labels
@@ -108,7 +117,7 @@ def test_top_k_and_threshold(labeller, photos) -> None:
     assert len(next(labeller(threshold=middle).label([source])).labels) == 1
 
 
-def test_image_bytes(labeller, photos) -> None:
+def test_image_bytes(labeller: Any, photos: Path) -> None:
     path = photos / "ant" / "0000.png"
     answer = next(labeller().label([Source("stdin:1", path.read_bytes())]))
     assert (answer.path, answer.error) == ("stdin:1", None)
@@ -116,7 +125,7 @@ def test_image_bytes(labeller, photos) -> None:
     assert broken.error
 
 
-def test_folders_are_searched_for_images(photos, tmp_path) -> None:
+def test_folders_are_searched_for_images(photos: Path, tmp_path: Path) -> None:
     (photos / "ant" / "note.txt").write_text("hello")
     (photos / ".hidden").mkdir()
     (photos / "ant" / "0000.png").rename(photos / "ant" / "no_extension")
@@ -125,7 +134,7 @@ def test_folders_are_searched_for_images(photos, tmp_path) -> None:
     assert photos / "ant" / "no_extension" in found
 
 
-def test_without_a_run(workspace) -> None:
+def test_without_a_run(workspace: Workspace) -> None:
     with pytest.raises(RunError):
         Labeller(LabelRequest(), workspace)
 
@@ -133,6 +142,6 @@ def test_without_a_run(workspace) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"top_k": 0}, {"threshold": 2.0}, {"batch_size": 0}, {"device": "tpu"}]
 )
-def test_requests_that_cannot_work(wrong) -> None:
+def test_requests_that_cannot_work(wrong: Any) -> None:
     with pytest.raises(ConfigError):
         LabelRequest(**wrong)

@@ -7,24 +7,26 @@ import resource
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import SMALL_SPEC, make_photos
 
-from retrain_cli.bottlenecks.extract import ExtractionSettings
 from retrain_cli.errors import CacheError, ImageError, RetrainError, WorkspaceError
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
-from retrain_cli.workflows.plan import plan_bottlenecks
+from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 TRAIN = TrainRequest(TrainingConfig(steps=20))
 
 
 def test_repair_saves_a_damaged_file_and_the_rest_is_computed_again(
-    tmp_path, fill, workspace
+    tmp_path: Path, fill: Any, workspace: Workspace
 ) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 200, "bee": 200})
     path = fill(photos).cache_path
@@ -43,7 +45,9 @@ def test_repair_saves_a_damaged_file_and_the_rest_is_computed_again(
     assert fill(photos).computed == check.salvaged.lost
 
 
-def test_a_cache_that_is_no_database_any_more_is_saved_too(photos, fill, workspace) -> None:
+def test_a_cache_that_is_no_database_any_more_is_saved_too(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     path = fill(photos).cache_path
     path.write_bytes(b"\xff" * 4096 + path.read_bytes()[4096:])
     with pytest.raises(CacheError, match="--repair"):
@@ -53,7 +57,9 @@ def test_a_cache_that_is_no_database_any_more_is_saved_too(photos, fill, workspa
     assert fill(photos).computed == 0
 
 
-def test_a_cache_of_a_newer_version_is_not_repaired(photos, fill, workspace) -> None:
+def test_a_cache_of_a_newer_version_is_not_repaired(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     path = fill(photos).cache_path
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 1000")
@@ -64,7 +70,9 @@ def test_a_cache_of_a_newer_version_is_not_repaired(photos, fill, workspace) -> 
     assert path.read_bytes() == before
 
 
-def test_a_damaged_index_is_made_again_and_nothing_is_computed(photos, fill, workspace) -> None:
+def test_a_damaged_index_is_made_again_and_nothing_is_computed(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     workspace.index_path.write_bytes(b"\xff" * 20_000)
     with pytest.raises(CacheError, match="--repair"):
@@ -75,7 +83,7 @@ def test_a_damaged_index_is_made_again_and_nothing_is_computed(photos, fill, wor
     assert (summary.found, summary.computed) == (36, 0)
 
 
-def test_plan_heeds_strict(photos, workspace) -> None:
+def test_plan_heeds_strict(photos: Path, workspace: Workspace) -> None:
     (photos / "ant" / "bad.png").write_bytes(b"")
     request = BottleneckRequest(photos, SMALL_SPEC)
     assert len(plan_bottlenecks(request, workspace).bad) == 1
@@ -90,7 +98,9 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def test_training_needs_no_weights_file(photos, fill, workspace, weights) -> None:
+def test_training_needs_no_weights_file(
+    photos: Path, fill: Any, workspace: Workspace, weights: Path
+) -> None:
     fill(photos, backbone=replace(SMALL_SPEC, weights=str(weights)))
     weights.unlink()
     run = train_run(TRAIN, workspace).run
@@ -99,7 +109,9 @@ def test_training_needs_no_weights_file(photos, fill, workspace, weights) -> Non
     assert cache.list_caches(workspace)[0].in_use
 
 
-def test_a_state_of_an_older_version_still_works(photos, fill, workspace, weights) -> None:
+def test_a_state_of_an_older_version_still_works(
+    photos: Path, fill: Any, workspace: Workspace, weights: Path
+) -> None:
     fill(photos, backbone=replace(SMALL_SPEC, weights=str(weights)))
     state = workspace.read_state()
     del state["last_used"]["fingerprint"]
@@ -110,14 +122,16 @@ def test_a_state_of_an_older_version_still_works(photos, fill, workspace, weight
         train_run(TRAIN, workspace)
 
 
-def test_training_after_the_cache_is_gone_says_what_to_do(photos, fill, workspace) -> None:
+def test_training_after_the_cache_is_gone_says_what_to_do(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos).cache_path.unlink()
     with pytest.raises(CacheError, match="run `retrain bottlenecks` again"):
         train_run(TRAIN, workspace)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_class_names_of_any_bytes(tmp_path, fill, workspace) -> None:
+def test_class_names_of_any_bytes(tmp_path: Path, fill: Any, workspace: Workspace) -> None:
     names = ["new\nline", 'it\'s "so"', "🐶", os.fsdecode(b"latin\xe9")]
     fill(make_photos(tmp_path / "photos", dict.fromkeys(names, 6)))
     run = train_run(TRAIN, workspace).run
@@ -125,7 +139,7 @@ def test_class_names_of_any_bytes(tmp_path, fill, workspace) -> None:
     assert again.labels == again.head.labels == tuple(sorted(names))
 
 
-def test_a_full_disk_leaves_no_part_of_a_run(photos, fill, workspace) -> None:
+def test_a_full_disk_leaves_no_part_of_a_run(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     first = train_run(TRAIN, workspace).run
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -142,7 +156,9 @@ def test_a_full_disk_leaves_no_part_of_a_run(photos, fill, workspace) -> None:
     assert RunStore(workspace.runs_dir).latest().head.labels == ("ant", "bee", "teapot")
 
 
-def test_a_full_disk_under_the_index_keeps_the_vectors(photos, fill, workspace) -> None:
+def test_a_full_disk_under_the_index_keeps_the_vectors(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     for number, path in enumerate(sorted(photos.rglob("*.png"))):
         path.rename(path.with_name("a long name " * 15 + f"{number}.png"))
@@ -157,7 +173,9 @@ def test_a_full_disk_under_the_index_keeps_the_vectors(photos, fill, workspace) 
     assert (summary.found, summary.computed) == (36, 0)
 
 
-def test_the_latest_run_is_the_last_one_though_the_clock_went_back(photos, fill, workspace) -> None:
+def test_the_latest_run_is_the_last_one_though_the_clock_went_back(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     first = train_run(replace(TRAIN, name="first"), workspace).run
     tomorrow = 4_000_000_000 * 10**9

@@ -15,19 +15,19 @@ import pytest
 from browser import browser_or_skip, visit
 from helpers import RETRAIN, SMALL_SPEC, FakeBackbone, make_photos
 
-from retrain_cli.bottlenecks.extract import ExtractionSettings
-from retrain_cli.bottlenecks.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.errors import ConfigError, ReportError, RunError
 from retrain_cli.evaluation.predictions import ImageTable, predict
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow
-from retrain_cli.heads.run_info import RunInfo
-from retrain_cli.heads.runs import RunContents, RunStore
-from retrain_cli.images.origins import ClassOrigin
 from retrain_cli.reports import pdf
 from retrain_cli.reports.html import render_html
 from retrain_cli.reports.markdown import render_markdown
+from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.run import RunContents, RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.report import ReportRequest, make_report, write_report
 from retrain_cli.workflows.train import TrainRequest, train_run
@@ -38,7 +38,7 @@ CONFIG = TrainingConfig(steps=40, eval_every=10, batch_size=20)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> tuple[Workspace, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Path]:
     """A cross-validated run on six classes, one of a hostile name; photos hard to tell apart."""
     root = tmp_path_factory.mktemp("report")
     photos = make_photos(root / "photos", {"ant": 24, "bee": 24, HOSTILE: 30, "teapot": 24})
@@ -53,7 +53,7 @@ def made(tmp_path_factory) -> tuple[Workspace, Path]:
 
 
 @pytest.fixture(scope="module")
-def page(made, tmp_path_factory) -> Path:
+def page(made: tuple[Workspace, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_report(ReportRequest(split="all", html=path), made[0])
     return path
@@ -70,7 +70,7 @@ def eval_json(workspace: Workspace, *flags: str) -> dict:
     return json.loads(retrain("--workspace", root, "eval", "--json", "--top5", *flags))
 
 
-def test_the_numbers_are_those_of_eval(made, page) -> None:
+def test_the_numbers_are_those_of_eval(made: tuple[Workspace, Path], page: Path) -> None:
     with visit(page) as visited:
         shown = visited.page.evaluate(
             "JSON.parse(document.getElementById('report-data').textContent)"
@@ -90,7 +90,7 @@ def test_the_numbers_are_those_of_eval(made, page) -> None:
     assert cards[0] == f"{expected['top'][0]['overall']['value']:.1%}"
 
 
-def test_the_table_sorts_and_filters(page) -> None:
+def test_the_table_sorts_and_filters(page: Path) -> None:
     def column(number: int) -> list[str]:
         cells = visited.page.locator(f"#class-table tbody tr:visible > :nth-child({number})")
         return cells.all_text_contents()
@@ -116,7 +116,7 @@ def test_the_table_sorts_and_filters(page) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_chart_is_drawn_and_nothing_sticks_out(page, width, scheme) -> None:
+def test_every_chart_is_drawn_and_nothing_sticks_out(page: Path, width: int, scheme: str) -> None:
     """A canvas is drawn where it holds more than one colour."""
     with visit(page, width, scheme) as visited:
         blank = visited.page.evaluate(
@@ -136,7 +136,7 @@ def test_every_chart_is_drawn_and_nothing_sticks_out(page, width, scheme) -> Non
         assert (background == "rgb(252, 251, 248)") == (scheme == "light")
 
 
-def test_choices_redraw_charts(page) -> None:
+def test_choices_redraw_charts(page: Path) -> None:
     with visit(page) as visited:
         for select, canvas in (("curve-class", "roc-chart"), ("map-class", "map-chart")):
             before = visited.page.evaluate(f"document.getElementById('{canvas}').toDataURL()")
@@ -145,7 +145,7 @@ def test_choices_redraw_charts(page) -> None:
             assert before != after
 
 
-def test_hostile_names_are_text(page) -> None:
+def test_hostile_names_are_text(page: Path) -> None:
     with visit(page) as visited:
         assert visited.page.evaluate("window.hacked") is None
         names = visited.page.locator("#class-table tbody th").all_text_contents()
@@ -154,7 +154,7 @@ def test_hostile_names_are_text(page) -> None:
     assert "by\\udcfftes.png" in page.read_text(encoding="utf-8")
 
 
-def test_landmarks_headers_and_contrast(page) -> None:
+def test_landmarks_headers_and_contrast(page: Path) -> None:
     with visit(page) as visited:
         for landmark in ("banner", "navigation", "main", "contentinfo"):
             assert visited.page.get_by_role(landmark).count() == 1, landmark
@@ -173,7 +173,7 @@ def test_landmarks_headers_and_contrast(page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_enough_contrast(page, scheme) -> None:
+def test_text_has_enough_contrast(page: Path, scheme: str) -> None:
     """4.5 to 1 as WCAG 2 asks for small text, for each colour of text on the page's ground."""
 
     def luminance(colour: str) -> float:
@@ -192,7 +192,7 @@ def test_text_has_enough_contrast(page, scheme) -> None:
             assert (other + 0.05) / (one + 0.05) >= 4.5, (selector, colour, ground)
 
 
-def test_mistakes_stand_beside_their_neighbours(made) -> None:
+def test_mistakes_stand_beside_their_neighbours(made: tuple[Workspace, Path]) -> None:
     report = make_report(ReportRequest(split="test"), made[0])
     run = RunStore(made[0].runs_dir).get("first")
     wrong = run.predictions.rows("test")
@@ -209,13 +209,13 @@ def test_mistakes_stand_beside_their_neighbours(made) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_problems_are_found(made) -> None:
+def test_problems_are_found(made: tuple[Workspace, Path]) -> None:
     problems = {p.title: p for p in make_report(ReportRequest(), made[0]).problems}
     assert "broken.jpg" in problems["files that could not be used"].items[0]
     assert problems["photos that stand in more than one class"].count == 1
 
 
-def test_photos_that_moved_changed_or_went(made, tmp_path) -> None:
+def test_photos_that_moved_changed_or_went(made: tuple[Workspace, Path], tmp_path: Path) -> None:
     workspace, photos = copied(made, tmp_path)
     report = make_report(ReportRequest(split="all", mistakes=250), workspace)
     paths = [m.photo.path for m in report.mistakes if "udcff" not in m.photo.path][:3]
@@ -233,7 +233,7 @@ def test_photos_that_moved_changed_or_went(made, tmp_path) -> None:
     assert "no longer there" in render_html(again)
 
 
-def copied(made, tmp_path) -> tuple[Workspace, Path]:
+def copied(made: tuple[Workspace, Path], tmp_path: Path) -> tuple[Workspace, Path]:
     """The workspace and the photos at another place; the run is told of it."""
     workspace = Workspace(tmp_path / "workspace")
     shutil.copytree(made[1], tmp_path / "photos")
@@ -243,7 +243,7 @@ def copied(made, tmp_path) -> tuple[Workspace, Path]:
     return workspace, tmp_path / "photos"
 
 
-def test_without_the_cache_the_rest_stands(made, tmp_path) -> None:
+def test_without_the_cache_the_rest_stands(made: tuple[Workspace, Path], tmp_path: Path) -> None:
     shutil.copytree(made[0].root, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "cache")
     (tmp_path / "bare" / "index.sqlite").unlink()
@@ -261,7 +261,7 @@ def test_without_the_cache_the_rest_stands(made, tmp_path) -> None:
         assert visited.page.locator("#map canvas").count() == 0
 
 
-def test_cross_validation_is_reported(made, tmp_path) -> None:
+def test_cross_validation_is_reported(made: tuple[Workspace, Path], tmp_path: Path) -> None:
     path = tmp_path / "cv.html"
     report = write_report(ReportRequest(split="cv", html=path), made[0]).report
     assert report.evaluation == eval_json(made[0], "--split", "cv")
@@ -273,7 +273,7 @@ def test_cross_validation_is_reported(made, tmp_path) -> None:
     assert all(near.path != m.photo.path for m in report.mistakes for near in m.nearest)
 
 
-def test_the_commands_make_the_same_run_again(made) -> None:
+def test_the_commands_make_the_same_run_again(made: tuple[Workspace, Path]) -> None:
     """Typed into a shell, `train` of the report gives the same head."""
     report = make_report(ReportRequest(), made[0])
     assert "--backbone mobilenet" in report.commands[0].text
@@ -289,7 +289,7 @@ def test_the_commands_make_the_same_run_again(made) -> None:
     store.remove("first-again")
 
 
-def test_markdown_says_the_same(made) -> None:
+def test_markdown_says_the_same(made: tuple[Workspace, Path]) -> None:
     report = make_report(ReportRequest(split="all"), made[0])
     text = render_markdown(report)
     assert f"{report.evaluation['top'][0]['overall']['value']:.1%}" in text
@@ -298,7 +298,7 @@ def test_markdown_says_the_same(made) -> None:
     assert text.count("\n## ") >= 9
 
 
-def test_pdf_by_the_browser(made, tmp_path) -> None:
+def test_pdf_by_the_browser(made: tuple[Workspace, Path], tmp_path: Path) -> None:
     browser_or_skip()
     write_report(ReportRequest(pdf=tmp_path / "a.pdf"), made[0])
     data = (tmp_path / "a.pdf").read_bytes()
@@ -307,7 +307,9 @@ def test_pdf_by_the_browser(made, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.pdf"]
 
 
-def test_pdf_without_a_browser_is_refused_at_once(made, tmp_path, monkeypatch) -> None:
+def test_pdf_without_a_browser_is_refused_at_once(
+    made: tuple[Workspace, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(pdf.ENVIRONMENT_VARIABLE, "/nowhere/chrome")
     with pytest.raises(ReportError, match="/nowhere/chrome was not found: install one"):
         write_report(ReportRequest(pdf=tmp_path / "a.pdf"), made[0])
@@ -317,7 +319,7 @@ def test_pdf_without_a_browser_is_refused_at_once(made, tmp_path, monkeypatch) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_reported(made, tmp_path) -> None:
+def test_what_cannot_be_reported(made: tuple[Workspace, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run 'second'"):
         make_report(ReportRequest("second"), made[0])
     with pytest.raises(ConfigError, match="--mistakes must be from 0"):
@@ -332,7 +334,7 @@ def test_what_cannot_be_reported(made, tmp_path) -> None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory) -> Workspace:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A run of 1,000 classes and 20,000 photos that exist as bottlenecks only."""
     workspace = Workspace(tmp_path_factory.mktemp("large") / "workspace")
     workspace.prepare()
@@ -366,7 +368,7 @@ def large(tmp_path_factory) -> Workspace:
     return workspace
 
 
-def test_a_thousand_classes_stay_usable(large, tmp_path) -> None:
+def test_a_thousand_classes_stay_usable(large: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "large.html"
     report = write_report(ReportRequest(html=path, mistakes=100), large).report
     assert path.stat().st_size < 4_000_000

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from helpers import make_photos
+from helpers import FakeBackbone, make_photos
 from PIL import Image
 
 from retrain_cli.errors import ConfigError, DatasetError, RunError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows import similar as similar_module
-from retrain_cli.workflows.embedding import Source
 from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.similar import SimilarRequest, SimilarSearch
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 
 @pytest.fixture
-def search(photos, fill, workspace, fake_backbone):
+def search(photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     fill(photos)
 
-    def search(sources: list[Source], **request):
+    def search(sources: list[Source], **request: Any) -> Any:
         with SimilarSearch(
             SimilarRequest(**request), workspace, load=lambda spec, device: fake_backbone
         ) as opened:
@@ -30,7 +34,7 @@ def search(photos, fill, workspace, fake_backbone):
 
 
 def test_a_cached_photo_needs_no_backbone_and_is_no_answer_to_itself(
-    search, photos, fake_backbone
+    search: Any, photos: Path, fake_backbone: FakeBackbone
 ) -> None:
     path, seen = photos / "ant/0000.png", fake_backbone.images_seen
     (answer,) = search([Source(str(path))], k=4, split="all")
@@ -42,7 +46,7 @@ def test_a_cached_photo_needs_no_backbone_and_is_no_answer_to_itself(
     assert values == sorted(values, reverse=True)
 
 
-def test_a_new_photo_and_a_bad_one(search, photos, tmp_path) -> None:
+def test_a_new_photo_and_a_bad_one(search: Any, photos: Path, tmp_path: Path) -> None:
     new = make_photos(tmp_path / "new", {"ant": 1, "bee": 1, "teapot": 1}, seed=9)
     text = tmp_path / "note.txt"
     text.write_text("hello")
@@ -54,7 +58,7 @@ def test_a_new_photo_and_a_bad_one(search, photos, tmp_path) -> None:
     assert len(last.photos) == 5
 
 
-def test_splits_are_searched_apart(search, photos) -> None:
+def test_splits_are_searched_apart(search: Any, photos: Path) -> None:
     query = [Source(str(photos / "ant/0003.png"))]
     answers = {
         split: {p.path for p in search(query, k=100, split=split)[0].photos}
@@ -64,7 +68,9 @@ def test_splits_are_searched_apart(search, photos) -> None:
     assert sum(map(len, parts)) == len(set.union(*parts)) == len(answers["all"]) == 35
 
 
-def test_blocks_and_index_agree_with_memory(search, photos, monkeypatch) -> None:
+def test_blocks_and_index_agree_with_memory(
+    search: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     query = [Source(str(path)) for path in sorted(photos.rglob("*.png"))[:5]]
     exact = search(query, split="all")
     indexed = search(query, split="all", search="index")
@@ -81,7 +87,9 @@ def test_blocks_and_index_agree_with_memory(search, photos, monkeypatch) -> None
         assert [p.similarity for p in three.photos] == pytest.approx(similarity, abs=5e-3)
 
 
-def test_an_index_without_its_extra_names_the_remedy(search, photos, monkeypatch) -> None:
+def test_an_index_without_its_extra_names_the_remedy(
+    search: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "usearch.index", None)
@@ -90,12 +98,12 @@ def test_an_index_without_its_extra_names_the_remedy(search, photos, monkeypatch
 
 
 @pytest.mark.parametrize("wrong", [{"k": 0}, {"split": "tests"}, {"search": "fast"}])
-def test_requests_that_cannot_work(wrong) -> None:
+def test_requests_that_cannot_work(wrong: Any) -> None:
     with pytest.raises(ConfigError):
         SimilarRequest(**wrong)
 
 
-def test_an_empty_split(tmp_path, fill, workspace) -> None:
+def test_an_empty_split(tmp_path: Path, fill: Any, workspace: Workspace) -> None:
     fill(make_photos(tmp_path / "few", {"ant": 1, "bee": 1}))
     with pytest.raises(DatasetError, match="--split"):
         SimilarSearch(SimilarRequest(split="validation"), workspace)
@@ -105,12 +113,12 @@ def test_an_empty_split(tmp_path, fill, workspace) -> None:
 
 
 @pytest.fixture
-def labelled(tmp_path, fill, workspace, fake_backbone):
+def labelled(tmp_path: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     photos = make_photos(tmp_path / "many", {"ant": 80, "bee": 80, "teapot": 80})
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300, validation_percentage=30)), workspace)
 
-    def label(sources: list[Source], **request):
+    def label(sources: list[Source], **request: Any) -> Any:
         wanted = LabelRequest(reject=True, **request)
         with Labeller(wanted, workspace, load=lambda spec, device: fake_backbone) as labeller:
             return labeller.rule, list(labeller.label(sources))
@@ -118,7 +126,9 @@ def labelled(tmp_path, fill, workspace, fake_backbone):
     return label
 
 
-def test_photos_of_no_class_are_rejected_and_known_ones_named(labelled, tmp_path) -> None:
+def test_photos_of_no_class_are_rejected_and_known_ones_named(
+    labelled: Any, tmp_path: Path
+) -> None:
     known = make_photos(tmp_path / "known", {"ant": 10, "bee": 10, "teapot": 10}, seed=5)
     sources = [Source(str(path)) for path in sorted(known.rglob("*.png"))]
     strange = tmp_path / "strange.png"
@@ -138,14 +148,14 @@ def test_photos_of_no_class_are_rejected_and_known_ones_named(labelled, tmp_path
     assert answers[-1].rejected is None
 
 
-def test_a_rate_that_cannot_be_reached(labelled) -> None:
+def test_a_rate_that_cannot_be_reached(labelled: Any) -> None:
     with pytest.raises(RunError, match="--max-error"):
         labelled([], max_error=0.001)
     with pytest.raises(ConfigError, match="--max-error"):
         LabelRequest(max_error=0.0)
 
 
-def test_a_run_without_validation_images(photos, fill, workspace) -> None:
+def test_a_run_without_validation_images(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=50, validation_percentage=0)), workspace)
     with pytest.raises(RunError, match="--validation-percentage"):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
-from helpers import SMALL_SPEC, make_photos
+from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
-from retrain_cli.bottlenecks.extract import ExtractionSettings
 from retrain_cli.errors import ConfigError, DatasetError, RunError, WorkspaceError
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.runs import RunStore
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
 
 CONFIG = TrainingConfig(steps=60, eval_every=20, batch_size=20)
 
 
-def test_a_run_holds_everything(photos, fill, workspace) -> None:
+def test_a_run_holds_everything(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     summary = train_run(TrainRequest(CONFIG, name="first"), workspace)
     run = RunStore(workspace.runs_dir).get("first")
@@ -30,7 +34,7 @@ def test_a_run_holds_everything(photos, fill, workspace) -> None:
     assert summary.test.top1.overall.value == run.metrics["test"]["top1"]
 
 
-def test_colours_are_learnt(photos, fill, workspace) -> None:
+def test_colours_are_learnt(photos: Path, fill: Any, workspace: Workspace) -> None:
     """Each class has a colour of its own: a head that does not find them is broken."""
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=300)), workspace)
@@ -38,18 +42,18 @@ def test_colours_are_learnt(photos, fill, workspace) -> None:
     assert result.top1.overall.value > 0.9
 
 
-def test_equal_seeds_give_equal_heads(photos, fill, workspace) -> None:
+def test_equal_seeds_give_equal_heads(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     heads = [train_run(TrainRequest(CONFIG), workspace).run.head for _ in range(2)]
     np.testing.assert_array_equal(heads[0].weights, heads[1].weights)
 
 
-def test_training_without_bottlenecks(workspace) -> None:
+def test_training_without_bottlenecks(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceError, match="run `retrain bottlenecks IMAGE_DIR` first"):
         train_run(TrainRequest(CONFIG), workspace)
 
 
-def test_a_class_that_does_not_exist(photos, fill, workspace) -> None:
+def test_a_class_that_does_not_exist(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     config = TrainingConfig(steps=10, classes=("ant", "wolf"))
     with pytest.raises(ConfigError, match="wolf"):
@@ -57,7 +61,7 @@ def test_a_class_that_does_not_exist(photos, fill, workspace) -> None:
     assert RunStore(workspace.runs_dir).list() == []
 
 
-def test_some_classes_only(photos, fill, workspace) -> None:
+def test_some_classes_only(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     config = TrainingConfig(steps=20, classes=("teapot", "ant"))
     run = train_run(TrainRequest(config), workspace).run
@@ -66,7 +70,9 @@ def test_some_classes_only(photos, fill, workspace) -> None:
     assert all(not path.startswith("bee/") for path in run.predictions.images.paths)
 
 
-def test_a_class_that_was_added_takes_over_the_known_weights(photos, fill, workspace) -> None:
+def test_a_class_that_was_added_takes_over_the_known_weights(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     fill(photos)
     first = train_run(TrainRequest(CONFIG, name="first"), workspace).run
     make_photos(photos, {"wasp": 8}, seed=5)
@@ -77,7 +83,9 @@ def test_a_class_that_was_added_takes_over_the_known_weights(photos, fill, works
     np.testing.assert_allclose(second.head.weights[:, :3], first.head.weights, atol=1e-6)
 
 
-def test_a_run_of_another_backbone_cannot_be_continued(photos, fill, workspace) -> None:
+def test_a_run_of_another_backbone_cannot_be_continued(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
     from dataclasses import replace
 
     fill(photos)
@@ -87,14 +95,14 @@ def test_a_run_of_another_backbone_cannot_be_continued(photos, fill, workspace) 
         train_run(TrainRequest(CONFIG, init_from="first"), workspace)
 
 
-def test_a_name_that_is_taken(photos, fill, workspace) -> None:
+def test_a_name_that_is_taken(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     train_run(TrainRequest(CONFIG, name="first"), workspace)
     with pytest.raises(RunError, match="taken"):
         train_run(TrainRequest(CONFIG, name="first"), workspace)
 
 
-def test_a_split_without_images(photos, fill, workspace) -> None:
+def test_a_split_without_images(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     config = TrainingConfig(steps=20, testing_percentage=0)
     summary = train_run(TrainRequest(config), workspace)
@@ -103,10 +111,12 @@ def test_a_split_without_images(photos, fill, workspace) -> None:
         evaluate(EvalRequest(), workspace)
 
 
-def test_an_extraction_that_was_interrupted(photos, fill, workspace, fake_backbone) -> None:
+def test_an_extraction_that_was_interrupted(
+    photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone
+) -> None:
     """Only the first classes were seen: a head without the others is not what anybody wants."""
 
-    def interrupted(images):
+    def interrupted(images: Any) -> Any:
         if fake_backbone.images_seen >= 8:
             raise KeyboardInterrupt
         return fake_backbone(images)

@@ -1,0 +1,1 @@
+"""What runs a backbone: Keras on any engine, OpenVINO, a SavedModel; conversion between them."""

@@ -1,0 +1,116 @@
+"""A Keras backbone as an OpenVINO model: converted once, checked against the original, kept."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, converted_from, keep_model
+from retrain_cli.backbones.runtimes.keras_model import KerasModelBackbone, build_keras_backbone
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.engine import load_keras, load_openvino, load_tensorflow, quiet_engine
+from retrain_cli.errors import BackboneError, reason_of
+
+LEAST_COSINE = 0.9999
+"""Between a float32 vector of the converted network and the original's; measured: 0.9999999."""
+
+
+class ConversionError(BackboneError):
+    """OpenVINO cannot run this network."""
+
+
+def convert_backbone(spec: BackboneSpec, models: Path) -> KeptModel:
+    """Build the backbone with Keras, convert it, compare the two, keep it in `models`.
+
+    Args:
+        spec: a resolved spec of the table.
+        models: the folder of the kept models.
+
+    Raises:
+        ConversionError: OpenVINO does not take it, or computes something else.
+        RetrainError: it cannot be built, or the folder cannot be written.
+    """
+    backbone = build_keras_backbone(converted_from(spec), "cpu:0")
+
+    def write(folder: Path) -> None:
+        try:
+            with quiet_engine():
+                _write_model(backbone, folder / XML)
+                cosine = _agreement(backbone, folder / XML)
+        except Exception as error:  # whatever an engine's converter raises
+            raise ConversionError(_message(spec, reason_of(error))) from error
+        if not cosine > LEAST_COSINE:
+            raise ConversionError(_message(spec, f"cosine to Keras's vectors only {cosine:.4f}"))
+
+    return keep_model(models, replace(spec, precision="float32"), write)
+
+
+def _message(spec: BackboneSpec, reason: str) -> str:
+    return (
+        f"--runtime openvino needs a network that OpenVINO can run, and {spec.name} is none "
+        f"({reason}): choose --runtime keras"
+    )
+
+
+def _write_model(backbone: KerasModelBackbone, xml: Path) -> None:
+    on_tensorflow = load_keras().backend.backend() == "tensorflow"
+    model = _trace(backbone) if on_tensorflow else _export(backbone, xml.with_name("raw.xml"))
+    _neutral_names(model)
+    load_openvino().serialize(model, xml)
+
+
+def _trace(backbone: KerasModelBackbone) -> Any:
+    """The same as Keras's own export, which needs one version of OpenVINO or another."""
+    tensorflow = load_tensorflow()
+    images = tensorflow.TensorSpec((None, *backbone.input_size, 3), "uint8")
+    function = tensorflow.function(lambda batch: backbone.model(batch, training=False))
+    openvino = load_openvino()
+    _mend_converter(tensorflow.__version__)
+    return openvino.convert_model(function.get_concrete_function(images))
+
+
+def _mend_converter(version: str) -> None:
+    """OpenVINO 2026.4 asks for TensorFlow's version by an `exec` that fails on Python 3.13."""
+    if sys.version_info >= (3, 13):
+        utils: Any = import_module("openvino.frontend.tensorflow.utils")
+        utils.get_environment_setup = lambda framework: {"tensorflow": version}
+
+
+def _export(backbone: KerasModelBackbone, xml: Path) -> Any:
+    """Keras's own export, for its engines other than TensorFlow."""
+    backbone.model.export(str(xml), format="openvino", verbose=False)
+    model = (
+        load_openvino().Core().read_model(xml.read_bytes(), xml.with_suffix(".bin").read_bytes())
+    )
+    xml.unlink()
+    xml.with_suffix(".bin").unlink()
+    return model
+
+
+def _neutral_names(model: Any) -> None:
+    """Number all operations in the graph's own order.
+
+    Keras numbers layers over the life of a process, so that the same network would get another
+    digest when it is the second one.
+    """
+    for number, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
+        for output in operation.outputs():
+            output.get_tensor().set_names(set())
+
+
+def _agreement(backbone: KerasModelBackbone, xml: Path) -> float:
+    """Least cosine between the vectors of both, over two images of noise."""
+    size = (2, *backbone.input_size, 3)
+    images = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = load_openvino().Core().compile_model(xml, "CPU", hints)
+    ours = compiled([images])[0]
+    theirs = load_keras().ops.convert_to_numpy(backbone.model(images, training=False))
+    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return float(((ours * theirs).sum(1) / norms).min())

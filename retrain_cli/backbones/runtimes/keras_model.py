@@ -1,0 +1,161 @@
+"""A row of the table as a Keras model: 8-bit pixels in, bottlenecks out, on any Keras engine."""
+
+from __future__ import annotations
+
+import importlib
+import random
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.backbones.downloads import fetch_weights
+from retrain_cli.backbones.layer_names import find_layer
+from retrain_cli.backbones.precisions import Precision
+from retrain_cli.backbones.runtimes.jax_forward import JaxForward, describe
+from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec
+from retrain_cli.backbones.table import KerasBackbone, Scaling, find_backbone
+from retrain_cli.backbones.weights import load_weights_file, set_random_weights
+from retrain_cli.engine import load_keras, quiet_engine
+from retrain_cli.errors import BackboneError, ConfigError
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of 0..1
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR, of 0..255
+
+
+class KerasModelBackbone:
+    """A backbone of the table with its weights; `load_backbone` makes it.
+
+    Scaling and pooling are part of the compiled graph, so that 8-bit pixels, a quarter of the
+    bytes, travel to the device. One graph is compiled per batch shape: keep the shape constant.
+
+    Attributes:
+        model: the Keras model.
+        width: length of a bottleneck.
+        input_size: (height, width) in pixels.
+        device: such as "cpu:0", or "gpu:0-3" where JAX shares a batch among four.
+        batches_at_once: calls that may run side by side; on JAX one travels to the device while
+            another is computed.
+    """
+
+    def __init__(self, model: Any, devices: Sequence[str]) -> None:
+        self.model = model
+        self.device = describe(devices)
+        self._first = devices[0]
+        on_jax = load_keras().backend.backend() == "jax"
+        self._spread = JaxForward(model, devices) if on_jax else None
+        self.batches_at_once = 2 if on_jax else 1
+        self.width = int(model.output_shape[-1])
+        self.input_size = (int(model.input_shape[1]), int(model.input_shape[2]))
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
+        if self._spread is not None:
+            return self._spread(images)
+        with load_keras().device(self._first):
+            return np.asarray(self.model.predict_on_batch(images), dtype=np.float32)
+
+
+def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbone:
+    """Build a resolved spec of the table on Keras devices and load its weights.
+
+    Several devices share each batch, on JAX; another engine uses the first one.
+
+    Raises:
+        BackboneError: an unknown layer, or one without a feature map or vector.
+        WeightsError: the weights cannot be had, or do not fit.
+    """
+    keras = load_keras()
+    if keras.config.image_data_format() != "channels_last":
+        raise ConfigError(
+            "backbones need the image data format channels_last, and Keras is set to "
+            "channels_first: change image_data_format in ~/.keras/keras.json"
+        )
+    row = find_backbone(spec.name)
+    with keras.device(devices[0]), quiet_engine():
+        with _building(keras, spec.precision):
+            base = _build_base(row, spec)
+            network = base
+            if spec.layer is not None:
+                network = keras.Model(base.inputs, find_layer(base, spec.layer).output)
+        _load_weights(spec, row, base, network)
+        return KerasModelBackbone(_add_preprocessing(keras, network, row.scaling, spec), devices)
+
+
+@contextmanager
+def _building(keras: Any, precision: Precision) -> Iterator[None]:
+    """Build in a precision; leave Keras's policy and Python's random numbers as they were.
+
+    Keras draws the seeds of its initialisers from the `random` module.
+    """
+    policy, state = keras.config.dtype_policy(), random.getstate()
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MobileNets warn of sizes without weights of their own
+            yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+        random.setstate(state)
+
+
+def _build_base(row: KerasBackbone, spec: BackboneSpec) -> Any:
+    module_name, _, function_name = row.builder.partition(":")
+    builder = getattr(importlib.import_module(module_name), function_name)
+    if module_name != "keras.applications":
+        return builder(input_size=spec.input_size)
+    options: dict[str, Any] = {}
+    if spec.alpha is not None:
+        options["alpha"] = spec.alpha
+    if row.norm_after_pooling and spec.layer is None:
+        options["pooling"] = spec.pooling
+    shape = (spec.input_size, spec.input_size, 3)
+    return builder(include_top=False, weights=None, input_shape=shape, **options)
+
+
+def _load_weights(spec: BackboneSpec, row: KerasBackbone, base: Any, network: Any) -> None:
+    if spec.weights == RANDOM:
+        set_random_weights(base, RANDOM_SEED)
+        return
+    published = row.published_weights(spec.alpha, spec.input_size or row.input_size)
+    path = fetch_weights(published, row.name) if spec.weights == IMAGENET else spec.weights_file
+    assert path is not None
+    models = [base] if network is base else [base, network]
+    load_weights_file(path, models, row.name, published.digest)
+
+
+def _add_preprocessing(keras: Any, network: Any, scaling: Scaling, spec: BackboneSpec) -> Any:
+    images = keras.Input((spec.input_size, spec.input_size, 3), dtype="uint8", name="images")
+    features = network(_scale(keras.ops, images, scaling))
+    # Pooling in float32 keeps what a mean over a feature map gains in a lower precision.
+    features = keras.ops.cast(features, "float32")
+    return keras.Model(images, _pool(keras.ops, features, spec))
+
+
+def _scale(ops: Any, images: Any, scaling: Scaling) -> Any:
+    pixels = ops.cast(images, "float32")
+    if scaling == "tf":
+        return pixels / 127.5 - 1.0
+    if scaling == "torch":
+        mean = np.asarray(_IMAGENET_MEAN, np.float32)
+        return (pixels / 255.0 - mean) / np.asarray(_IMAGENET_DEVIATION, np.float32)
+    if scaling == "caffe":
+        return pixels[..., ::-1] - np.asarray(_CAFFE_MEAN, np.float32)
+    return pixels
+
+
+def _pool(ops: Any, features: Any, spec: BackboneSpec) -> Any:
+    rank = len(features.shape)
+    if rank == 2:
+        return features
+    if rank != 4:
+        raise BackboneError(
+            f"--layer takes a layer with a feature map or a vector, and {spec.layer} gives arrays "
+            f"of shape {tuple(features.shape)}: choose another, such as the end of a block"
+        )
+    reduce = ops.max if spec.pooling == "max" else ops.mean
+    return reduce(features, axis=(1, 2))

@@ -1,0 +1,73 @@
+"""Eight bits: NNCF's post-training quantisation of a converted model, calibrated on photos."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, keep_model
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.engine import load_openvino, quiet_engine
+from retrain_cli.errors import DatasetError, MissingExtraError
+
+LEAST_PHOTOS = 10
+Images = Sequence[NDArray[np.uint8]]
+
+
+def check_installed() -> None:
+    """Say so early where NNCF is missing.
+
+    Raises:
+        MissingExtraError: it is.
+    """
+    if find_spec("nncf") is None:
+        raise MissingExtraError("8-bit networks (--precision int8)", "fast-cpu")
+
+
+def quantise(
+    base: KeptModel, spec: BackboneSpec, models: Path, images: Callable[[], Images]
+) -> KeptModel:
+    """Quantise weights and activations of a converted network, and keep the result.
+
+    Args:
+        base: the network in float32.
+        spec: the backbone, with precision int8.
+        models: the folder of the kept models.
+        images: gives `(height, width, 3) uint8` photos that show which values occur.
+
+    Raises:
+        MissingExtraError: NNCF is not installed.
+        DatasetError: too few photos.
+    """
+    check_installed()
+    shown = images()
+    if len(shown) < LEAST_PHOTOS:
+        raise DatasetError(
+            f"--precision int8 is calibrated on at least {LEAST_PHOTOS} photos of yours, and "
+            f"{len(shown)} can be read: add some, or choose another precision"
+        )
+
+    def write(folder: Path) -> None:
+        openvino = load_openvino()
+        with quiet_engine(), redirect_stdout(io.StringIO()):  # NNCF draws bars on stdout
+            model = openvino.Core().read_model(base.xml)
+            openvino.serialize(_quantise(model, shown), folder / XML)
+
+    return keep_model(models, spec, write)
+
+
+def _quantise(model: Any, images: Images) -> Any:
+    load_openvino()  # before NNCF, which would import it with its telemetry
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    calibration = nncf.Dataset([image[np.newaxis] for image in images])
+    return nncf.quantize(model, calibration, subset_size=len(images))

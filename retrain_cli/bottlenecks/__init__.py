@@ -1,1 +1,0 @@
-"""The bottleneck cache, one SQLite file a backbone, and the pipeline that fills it."""

@@ -1,0 +1,154 @@
+"""Save the sound rows of a cache file that SQLite cannot read any more, or not wholly."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrain_cli.backbones.spec import identity_fingerprint
+from retrain_cli.cache.sqlite_pages import Pages, Record
+from retrain_cli.cache.store import VECTOR_TYPE, BottleneckStore, row_fault
+from retrain_cli.errors import CacheError
+from retrain_cli.images.examine import DIGEST_BYTES
+from retrain_cli.workspace import replacing, writing_to
+
+_ROWS_AT_A_TIME = 1000
+_SIDE_FILES = ("-wal", "-shm")
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What became of a damaged file.
+
+    Attributes:
+        saved: bottlenecks in the new file.
+        lost: images that the damaged file still names, but whose bottleneck cannot be read; more
+            may be lost of which no trace is left. `retrain bottlenecks` computes them again.
+        kept_as: the damaged file.
+    """
+
+    saved: int
+    lost: int
+    kept_as: Path
+
+
+@dataclass
+class _Found:
+    """What the pages tell, vectors aside.
+
+    Attributes:
+        named: digests of all images that are spoken of.
+        widths: how often a sound vector has so many bytes.
+        meta: the meta data.
+    """
+
+    named: set[bytes] = field(default_factory=set)
+    widths: Counter[int] = field(default_factory=Counter)
+    meta: dict[str, str] = field(default_factory=dict)
+
+
+def salvage(path: Path, identity: Mapping[str, Any] | None = None) -> Salvaged:
+    """Write all sound rows of `path` into a new file that takes its place in one step.
+
+    A row is sound if its checksum over digest and vector holds. The damaged file is kept beside it.
+
+    Args:
+        path: the damaged cache file.
+        identity: the backbone's, should the file not tell it any more.
+
+    Raises:
+        CacheError: nothing of a cache is left in it; it stays as it is.
+        WorkspaceError: the new file cannot be written; the damaged one stays as it is.
+    """
+    with writing_to(path), Pages.open(path) as pages:
+        found = _search(pages)
+        known = _identity(found, path) or identity
+        if known is None or not found.named:
+            raise CacheError(
+                f"a cache must hold the rows of a backbone, and nothing of that can be read from "
+                f"{path}: move it away, and `retrain bottlenecks` computes it anew"
+            )
+        with replacing(path) as draft:
+            saved = _write(draft, pages, found, dict(known))
+            kept_as = move_aside(path, leave=True)
+    return Salvaged(saved, len(found.named) - saved, kept_as)
+
+
+def move_aside(path: Path, *, leave: bool = False) -> Path:
+    """Rename a database with its log, which must not meet the file that comes after it.
+
+    Args:
+        path: the file.
+        leave: keep it under its old name, too, until something takes that place.
+
+    Returns:
+        The new name.
+    """
+    numbers = (n for n in range(1, 10_000) if not path.with_suffix(f".damaged-{n}").exists())
+    aside = path.with_suffix(f".damaged-{next(numbers)}")
+    try:
+        if not leave:
+            raise OSError
+        os.link(path, aside)
+    except OSError:  # or this disk knows no second names
+        path.rename(aside)
+    for side in _SIDE_FILES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + side).rename(aside.with_name(aside.name + side))
+    return aside
+
+
+def _search(pages: Pages) -> _Found:
+    found = _Found()
+    for record in pages.records():
+        match record:
+            case [bytes() as digest, bytes() as vector, int()]:
+                found.named.add(digest)
+                found.widths[len(vector)] += _sound_row(record) is not None
+            case [bytes() as digest, int()] if len(digest) == DIGEST_BYTES:  # of the index
+                found.named.add(digest)
+            case [str() as key, str() as value]:
+                found.meta[key] = value
+    return found
+
+
+def _sound_row(record: Record) -> tuple[bytes, bytes] | None:
+    """Digest and vector of a record that is a row of the cache, and sound."""
+    match record:
+        case [bytes() as digest, bytes() as vector, int() as checksum]:
+            expected = len(vector) - len(vector) % VECTOR_TYPE.itemsize
+            is_sound = row_fault(digest, vector, checksum, expected) is None
+            return (digest, vector) if is_sound and len(digest) == DIGEST_BYTES else None
+    return None
+
+
+def _identity(found: _Found, path: Path) -> dict[str, Any] | None:
+    """The backbone's identity as the file has it, if it is whole."""
+    try:
+        identity = dict(json.loads(found.meta["identity"]))
+    except (KeyError, ValueError, TypeError):
+        return None
+    return identity if path.stem.endswith(f"-{identity_fingerprint(identity)}") else None
+
+
+def _write(draft: Path, pages: Pages, found: _Found, identity: dict[str, Any]) -> int:
+    """Write the sound rows; returns how many there are."""
+    width = max(found.widths, key=lambda length: found.widths[length], default=0)
+    read = (_sound_row(record) for record in pages.records())
+    rows = (row for row in read if row is not None and len(row[1]) == width)
+    with BottleneckStore(draft, identity) as store:
+        while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
+            vectors = np.stack([np.frombuffer(vector, VECTOR_TYPE) for _, vector in chunk])
+            store.put([digest for digest, _ in chunk], vectors)
+        if rate := found.meta.get("images_per_second"):
+            store.set_meta("images_per_second", rate)
+        return len(store)

@@ -1,0 +1,288 @@
+"""The bottleneck cache: one SQLite file per backbone fingerprint, one row per distinct image.
+
+Rows are keyed by the digest of the image file's bytes, so that renaming, moving or duplicating a
+photo computes nothing. Every row carries a checksum, so that damage is found and not trained on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.cache.mapped import aligned_matrix
+from retrain_cli.database import connect, translated_errors
+from retrain_cli.errors import CacheError, DamagedFileError
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE bottlenecks (
+    digest BLOB NOT NULL PRIMARY KEY,  -- BLAKE2b-128 of the image file's bytes
+    vector BLOB NOT NULL,              -- little-endian float32
+    checksum INTEGER NOT NULL          -- CRC-32 of digest and vector
+)
+"""
+_CHUNK = 500  # bound variables of one statement; SQLite's oldest limit is 999
+_SCAN_SHARE = 0.5
+"""Of the rows; reading all in the order of the file is faster than looking up more than that."""
+
+VECTOR_TYPE = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One row that must not be used."""
+
+    digest: str
+    reason: str
+
+
+class BottleneckStore:
+    """Reads and writes one cache file; safe to share between the threads of one process."""
+
+    def __init__(
+        self,
+        path: Path,
+        identity: dict[str, Any] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        """Open the cache at `path`; a new one needs the backbone's `identity`.
+
+        Raises:
+            CacheError: missing, damaged, of another backbone, or made by a newer version.
+        """
+        if identity is None and not path.is_file():
+            raise CacheError(
+                f"there is no cache at {path}: `retrain cache info` lists what there is"
+            )
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection = connect(path, _SCHEMA, read_only=read_only)
+        try:
+            if identity is not None:
+                self._claim(identity)
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, identity: dict[str, Any]) -> None:
+        stored = self.meta("identity")
+        wanted = json.dumps(identity, sort_keys=True)
+        if stored is None:
+            self.set_meta("identity", wanted)
+        elif stored != wanted:
+            raise CacheError(
+                f"{self.path} holds the bottlenecks of another backbone than its name says: "
+                "move it away and run again"
+            )
+
+    def close(self) -> None:
+        """Close the file; further calls fail."""
+        self._connection.close()
+
+    def __enter__(self) -> BottleneckStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- meta data -------------------------------------------------------------------------------
+
+    def meta(self, key: str) -> str | None:
+        """A remembered value, such as `identity` (JSON), `width` or `images_per_second`."""
+        rows = self._query("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a value."""
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the vectors of this file comparable: backbone, layer, weights and so on."""
+        return dict(json.loads(self.meta("identity") or "{}"))
+
+    @property
+    def width(self) -> int | None:
+        """Length of the vectors; None while the cache is empty."""
+        width = self.meta("width")
+        return int(width) if width else None
+
+    def __len__(self) -> int:
+        return int(self._query("SELECT count(*) FROM bottlenecks")[0][0])
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    def put(self, digests: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+        """Add a batch in one transaction: all of it is kept, or nothing.
+
+        Args:
+            digests: `n` digests of 16 bytes.
+            vectors: `(n, width) float32`.
+
+        Raises:
+            CacheError: the width differs from what is cached, a value is not finite, or the disk
+                is full.
+        """
+        if not np.isfinite(vectors).all():
+            raise CacheError(
+                "bottlenecks must be finite numbers and some are not: check the weights file, or "
+                "use --precision float32"
+            )
+        if self.width is None:
+            self.set_meta("width", str(vectors.shape[1]))
+        elif self.width != vectors.shape[1]:
+            raise CacheError(
+                f"{self.path} holds vectors of width {self.width}, not {vectors.shape[1]}: move it "
+                "away and run again"
+            )
+        blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, VECTOR_TYPE)]
+        rows = [(d, b, zlib.crc32(b, zlib.crc32(d))) for d, b in zip(digests, blobs, strict=True)]
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.executemany("INSERT OR IGNORE INTO bottlenecks VALUES (?, ?, ?)", rows)
+
+    def contains(self, digest: bytes) -> bool:
+        """Whether the vector of this image is cached."""
+        return bool(self._query("SELECT 1 FROM bottlenecks WHERE digest = ?", (digest,)))
+
+    def present(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of `digests` that are cached."""
+        found: set[bytes] = set()
+        for chunk in _chunks(digests):
+            rows = self._query(f"SELECT digest FROM bottlenecks WHERE {_digest_in(chunk)}", chunk)
+            found.update(row[0] for row in rows)
+        return found
+
+    def read(
+        self, digests: Sequence[bytes], out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """The vectors of `digests`, in their order, `(n, width) float32`.
+
+        Args:
+            digests: whose vectors; a digest may come several times.
+            out: array of that shape to fill, such as a memory-mapped one; None for a new one.
+
+        Raises:
+            CacheError: one of them is not cached, or its row is damaged.
+        """
+        matrix = aligned_matrix(len(digests), self.width or 0) if out is None else out
+        first: dict[bytes, int] = {}
+        copies = [
+            (place, first[digest])
+            for place, digest in enumerate(digests)
+            if first.setdefault(digest, place) != place
+        ]
+        for digest, blob, checksum in self._rows(first):
+            place = first.pop(digest, None)
+            if place is None:
+                continue  # a scan comes upon rows that nobody asked for
+            if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
+                raise CacheError(
+                    f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
+                    "verify --repair` removes it, `retrain bottlenecks` computes it again"
+                )
+            matrix[place] = np.frombuffer(blob, VECTOR_TYPE)
+        if first:
+            raise CacheError(
+                f"{len(first)} image(s) have no bottleneck in {self.path.name}: run "
+                "`retrain bottlenecks` again; what is cached is not computed twice"
+            )
+        for place, original in copies:
+            matrix[place] = matrix[original]
+        return matrix
+
+    def _rows(self, digests: Collection[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
+        """Rows as stored: of these images only, or all where that is faster."""
+        if len(digests) > _SCAN_SHARE * len(self):
+            with self._lock:
+                yield from self.scan()
+            return
+        # Sorted like the index, so that neighbouring index pages are read once.
+        for chunk in _chunks(sorted(digests)):
+            sql = f"SELECT digest, vector, checksum FROM bottlenecks WHERE {_digest_in(chunk)}"
+            yield from self._query(sql, chunk)
+
+    def digests(self) -> Iterator[bytes]:
+        """The digests of all cached images."""
+        with translated_errors(self.path):
+            for (digest,) in self._connection.execute("SELECT digest FROM bottlenecks"):
+                yield digest
+
+    def scan(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """Every row as stored: digest, vector bytes, checksum; memory stays small."""
+        with translated_errors(self.path):
+            yield from self._connection.execute("SELECT digest, vector, checksum FROM bottlenecks")
+
+    def remove(self, digests: Iterable[bytes]) -> int:
+        """Delete rows and give their space back; returns how many there were."""
+        removed = 0
+        with self._lock, translated_errors(self.path):
+            with self._connection as connection:
+                for chunk in _chunks(digests):
+                    sql = f"DELETE FROM bottlenecks WHERE {_digest_in(chunk)}"
+                    removed += connection.execute(sql, chunk).rowcount
+            if removed:
+                self._connection.execute("VACUUM")
+        return removed
+
+    # -- integrity -------------------------------------------------------------------------------
+
+    def verify(self) -> list[Damage]:
+        """Check the file and each row; an empty list means that all is well."""
+        damaged: list[Damage] = []
+        try:
+            checked = self._query("PRAGMA integrity_check")
+            damaged += [Damage("", text) for (text,) in checked if text != "ok"]
+            expected = (self.width or 0) * VECTOR_TYPE.itemsize
+            for digest, blob, checksum in self.scan():
+                reason = row_fault(digest, blob, checksum, expected)
+                if reason:
+                    damaged.append(Damage(bytes(digest).hex(), reason))
+        except DamagedFileError as error:
+            damaged.append(Damage("", error.reason))
+        return damaged
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock, translated_errors(self.path):
+            return self._connection.execute(sql, values).fetchall()
+
+
+def open_to_read(path: Path) -> BottleneckStore:
+    """Open the cache at `path` without writing where it cannot be written, as on a read-only disk.
+
+    Raises:
+        CacheError: missing, damaged, or made by a newer version.
+    """
+    return BottleneckStore(path, read_only=not os.access(path, os.W_OK))
+
+
+def row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:
+    """What is wrong with a row whose vector should be `expected` bytes long; None where nothing."""
+    if len(blob) != expected:
+        return f"{len(blob)} bytes long, not {expected}"
+    if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
+        return "its checksum does not match"
+    if not np.isfinite(np.frombuffer(blob, VECTOR_TYPE)).all():
+        return "values that are not finite"
+    return None
+
+
+def _digest_in(chunk: Sequence[bytes]) -> str:
+    return f"digest IN ({','.join('?' * len(chunk))})"
+
+
+def _chunks(digests: Iterable[bytes]) -> Iterator[list[bytes]]:
+    iterator = iter(digests)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

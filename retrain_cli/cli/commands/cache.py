@@ -1,0 +1,159 @@
+"""`retrain cache info|verify|gc|merge|export`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrain_cli.cli import console
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.errors import CacheError
+
+if TYPE_CHECKING:
+    from retrain_cli.workflows.cache import CacheCheck
+
+app = typer.Typer(help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def info(ctx: typer.Context, json: _Json = False) -> None:
+    """Show sizes and counts for each backbone."""
+    from retrain_cli.backbones.spec import settings_of
+    from retrain_cli.workflows.cache import CacheInfo, list_caches
+
+    caches = list_caches(workspace_of(ctx))
+    if json:
+        console.document([{**vars(cache), "path": str(cache.path)} for cache in caches])
+    elif not caches:
+        _note_if_none(caches)
+    else:
+        columns = ("cache", "bottlenecks", "width", "size", "settings", "img/s", "")
+
+        def row(cache: CacheInfo) -> list[str]:
+            rate = cache.images_per_second
+            return [
+                cache.name,
+                f"{cache.bottlenecks:,}",
+                str(cache.width or ""),
+                console.size(cache.bytes),
+                settings_of(cache.identity),
+                f"{rate:.1f}" if rate else "",
+                "last used" if cache.in_use else "",
+            ]
+
+        rows = [row(cache) for cache in caches]
+        console.table(console.Table(columns, rows, right=(1, 2, 3, 5)))
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    cache: Annotated[
+        str | None, typer.Argument(help="Name of one cache, or how it begins (default: all).")
+    ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Remove damaged rows, save what is sound in a damaged file."),
+    ] = False,
+    json: _Json = False,
+) -> None:
+    """Check every cached bottleneck; exits with 3 where one is damaged."""
+    from retrain_cli.workflows.cache import verify_caches
+
+    checks = verify_caches(workspace_of(ctx), cache, repair=repair)
+    if json:
+        console.document([check.to_dict() for check in checks])
+    _note_if_none(checks)
+    for check in checks:
+        for damage in check.damaged:
+            console.warn(f"{check.name}: {damage.digest or 'the file'}: {damage.reason}")
+        if not json:
+            console.line(
+                f"{check.name}: {check.bottlenecks:,} bottlenecks, {_found(check, repair)}"
+            )
+    left = [check.name for check in checks if check.unrepaired]
+    if left:
+        raise CacheError(
+            f"every row must be sound, and some are damaged in {', '.join(left)}: `retrain cache "
+            "verify --repair` removes damaged rows and saves the sound ones of a damaged file"
+        )
+
+
+def _found(check: CacheCheck, repair: bool) -> str:
+    salvaged = check.salvaged
+    if salvaged is not None:
+        return (
+            f"the file was damaged: {salvaged.saved:,} saved into a new one, {salvaged.lost:,} "
+            f"lost, the old one kept as {salvaged.kept_as.name}"
+        )
+    if not check.damaged:
+        return "all sound"
+    return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
+
+
+@app.command()
+def gc(
+    ctx: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+    json: _Json = False,
+) -> None:
+    """Remove bottlenecks of photos that no known image folder holds any more.
+
+    Folders are known as they were when `retrain bottlenecks` last looked. Converted networks that
+    no cache and no run uses go, too.
+    """
+    from retrain_cli.workflows.cache import collect_garbage
+    from retrain_cli.workflows.shared.unused_models import remove_unused_models
+
+    workspace = workspace_of(ctx)
+    checks = collect_garbage(workspace, dry_run=dry_run)
+    models = remove_unused_models(workspace, dry_run=dry_run)
+    if json:
+        networks = [{"name": model.name, "bytes": model.bytes} for model in models]
+        console.document({"caches": [check.to_dict() for check in checks], "networks": networks})
+        return
+    _note_if_none(checks)
+    for check in checks:
+        verb = "would be removed" if dry_run else "removed"
+        console.line(f"{check.name}: {check.removed:,} {verb}, {check.bottlenecks:,} in the cache")
+    for model in models:
+        verb = "would be removed" if dry_run else "removed"
+        console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
+
+
+@app.command()
+def merge(
+    ctx: typer.Context,
+    source: Annotated[Path, typer.Argument(help="Another workspace, or one of its cache files.")],
+) -> None:
+    """Take over the bottlenecks that another machine computed."""
+    from retrain_cli.workflows.cache import merge_cache
+
+    for check in merge_cache(workspace_of(ctx), source):
+        console.line(f"{check.name}: {check.removed:,} new, {check.bottlenecks:,} in all")
+        if check.damaged:
+            console.warn(f"{check.name}: {len(check.damaged):,} damaged rows were left out")
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    target: Annotated[Path, typer.Argument(help="File to write: .parquet, .npz or .csv.")],
+) -> None:
+    """Write the bottlenecks of the image folder last used, with path, class and split."""
+    from retrain_cli.workflows.cache import export_cache
+
+    count = export_cache(workspace_of(ctx), target)
+    console.note(f"wrote {count:,} bottlenecks to {target}")
+
+
+def _note_if_none(caches: Sequence[object]) -> None:
+    if not caches:
+        console.note("no cache yet: `retrain bottlenecks IMAGE_DIR` makes one")

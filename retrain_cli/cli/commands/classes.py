@@ -1,0 +1,92 @@
+"""`retrain classes`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from retrain_cli.cli import console
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.datasets.origins import PROPOSED_SHARE
+from retrain_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from retrain_cli.workflows.classes import ClassInfo
+
+_NOT_KNOWN = "n/a"
+
+
+def classes(
+    ctx: typer.Context,
+    suggest: Annotated[
+        bool,
+        typer.Option(
+            "--suggest", help="Show what the backbone's own classifier sees in each class's photos."
+        ),
+    ] = False,
+    top: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights file of the backbone with its own classifier (default: the backbone's "
+            "weights file; for imagenet weights the one that Keras publishes)."
+        ),
+    ] = None,
+    least_share: Annotated[
+        float, typer.Option(help="Propose a source class that is seen in this share of photos.")
+    ] = PROPOSED_SHARE,
+    write: Annotated[
+        Path | None, typer.Option(help="Write the proposals as a file for --int-ext.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the classes of the dataset last used: INT or EXT, and why.
+
+    With --suggest, the source class that the backbone itself sees in most photos of each class. A
+    proposal is what the backbone takes them for, not what they are: a kangaroo is seen as a
+    wallaby. Keep the lines that are true.
+    """
+    from retrain_cli.workflows.classes import SuggestRequest, list_class_infos, write_override
+
+    if not suggest and (top is not None or write is not None):
+        raise ConfigError("--top and --write go with --suggest: add --suggest")
+    request = SuggestRequest(top, least_share) if suggest else None
+    infos = list_class_infos(workspace_of(ctx), request)
+    if json:
+        console.document([info.to_dict() for info in infos])
+    else:
+        console.table(_table(infos, suggest))
+    if write is not None:
+        count = write_override(infos, write)
+        console.note(
+            f"wrote {count} proposals to {write}: remove the lines that are not true, then "
+            f"`retrain bottlenecks IMAGE_DIR --int-ext {write}`"
+        )
+
+
+def _table(infos: list[ClassInfo], suggest: bool) -> console.Table:
+    columns = ["class", "INT/EXT", "because it is named", "images"]
+    if not suggest:
+        return console.Table(columns, [_row(info) for info in infos], right=(3,))
+    columns += ["seen most as", "share", "proposal"]
+    rows = [[*_row(info), *_seen(info)] for info in infos]
+    return console.Table(columns, rows, right=(3, 5))
+
+
+def _row(info: ClassInfo) -> list[str]:
+    origin = info.origin
+    return [
+        origin.class_name,
+        origin.origin or _NOT_KNOWN,
+        origin.matched,
+        f"{info.images:,}",
+    ]
+
+
+def _seen(info: ClassInfo) -> list[str]:
+    if not info.seen:
+        return ["", "", ""]
+    most, proposal = info.seen[0], info.proposal
+    proposed = f"{proposal.wnid} {proposal.name}" if proposal else ""
+    return [most.name, f"{most.share:.0%}", proposed]

@@ -1,0 +1,131 @@
+"""`retrain runs [show|rm|path]`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrain_cli.cli import console
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.errors import RetrainError
+from retrain_cli.reports.text import percent
+
+if TYPE_CHECKING:
+    from retrain_cli.runs.run import Run, RunStore
+
+app = typer.Typer(help="List, show and remove trained runs.", invoke_without_command=True)
+
+_OptionalRun = Annotated[str | None, typer.Argument(help="Name of the run (default: the latest).")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.callback()
+def list_runs(ctx: typer.Context, json: _Json = False) -> None:
+    """List the runs of the workspace, newest first."""
+    if ctx.invoked_subcommand is not None:
+        return
+    runs = [run for run in _store(ctx).list() if _is_readable(run)]
+    if json:
+        console.document([_summary(run) for run in runs])
+    elif not runs:
+        console.note("no runs yet: `retrain train` makes one")
+    else:
+        columns = ("run", "top-1", "classes", "backbone", "optimizer", "steps", "created")
+        rows = [_row(run) for run in runs]
+        console.table(console.Table(columns, rows, right=(1, 2, 5)))
+
+
+@app.command()
+def show(ctx: typer.Context, run: _OptionalRun = None, json: _Json = False) -> None:
+    """Show how a run was trained and what came of it."""
+    chosen = _store(ctx).get(run)
+    summary = _summary(chosen)
+    if json:
+        console.document(summary)
+        return
+    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(summary)]
+    console.table(console.Table((f"run {chosen.name}", ""), rows))
+
+
+@app.command()
+def rm(
+    ctx: typer.Context,
+    runs: Annotated[list[str], typer.Argument(help="Names of the runs.")],
+) -> None:
+    """Remove runs; bottlenecks stay."""
+    store = _store(ctx)
+    for name in runs:  # all must exist before any goes
+        store.get(name)
+    for name in dict.fromkeys(runs):
+        store.remove(name)
+        console.note(f"removed run {name}")
+
+
+@app.command()
+def path(ctx: typer.Context, run: _OptionalRun = None) -> None:
+    """Print the folder of a run, for other programs."""
+    console.line(str(_store(ctx).path(run)))
+
+
+def _store(ctx: typer.Context) -> RunStore:
+    from retrain_cli.runs.run import RunStore
+
+    return RunStore(workspace_of(ctx).runs_dir)
+
+
+def _is_readable(run: Run) -> bool:
+    """Whether the list can show it; a damaged run is named, and keeps no other from being seen."""
+    try:
+        _row(run)
+    except RetrainError as error:
+        console.warn(str(error))
+        return False
+    return True
+
+
+def _row(run: Run) -> list[str]:
+    config, info = run.config, run.info
+    top1 = _test_top1(run)
+    return [
+        run.name,
+        percent(top1),
+        str(len(run.labels)),
+        str(info.dataset.get("backbone", "")),
+        config.optimizer,
+        str(info.best_step),
+        info.created.replace("T", " ")[:16],
+    ]
+
+
+def _test_top1(run: Run) -> float | None:
+    value = (run.metrics.get("test") or {}).get("top1")
+    return None if value is None else float(value)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "folder": str(run.folder),
+        "metrics": dict(run.metrics),
+        **run.info.to_dict(),
+        "calibration": run.calibration and run.calibration.to_dict(),
+        "classes": list(run.labels),
+    }
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        pairs += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+    return pairs
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        more = f", and {len(value) - 8} more" if len(value) > 8 else ""
+        return ", ".join(map(_shown, value[:8])) + more
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)

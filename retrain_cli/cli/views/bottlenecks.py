@@ -1,0 +1,194 @@
+"""How the outcome of `retrain bottlenecks` looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from retrain_cli.cli import console
+from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow, faster_next_time
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.plan import Plan
+
+_BAD_SHOWN = 10
+"""Bad images listed on a terminal; `--json` lists all."""
+
+
+def show_summary(summary: BottleneckSummary, as_json: bool) -> None:
+    """Print the class table and what was done."""
+    if as_json:
+        console.document(_summary_dict(summary))
+    else:
+        console.table(_class_table(summary.classes))
+        console.line(_done(summary))
+    _show_bad(summary.bad)
+    _warn(summary)
+
+
+def show_plan(plan: Plan, as_json: bool) -> None:
+    """Print what would be done."""
+    if as_json:
+        console.document(_plan_dict(plan))
+    else:
+        rows = [
+            ("image folder", str(plan.used.image_dir)),
+            ("backbone", plan.used.backbone.label()),
+            ("images found", f"{plan.found:,}"),
+            ("cached", f"{plan.cached:,}"),
+            ("to compute", f"{plan.to_do:,}"),
+            ("bad", f"{len(plan.bad):,}"),
+            ("disk needed", _disk(plan.disk_bytes)),
+            ("expected time", _expected(plan)),
+        ]
+        console.table(console.Table(("plan", ""), [list(row) for row in rows]))
+    if plan.note:
+        console.note(plan.note)
+    _show_bad(plan.bad)
+
+
+def matched_text(origin: ClassOrigin) -> str:
+    """The source class that a class was matched with."""
+    return f"{origin.matched} (ambiguous)" if origin.ambiguous else origin.matched
+
+
+def _class_table(classes: list[ClassRow]) -> console.Table:
+    columns = ("class", "images", "training", "validation", "test", "INT/EXT", "source class")
+    rows = [
+        [
+            row.origin.class_name,
+            str(row.images),
+            str(row.training),
+            str(row.validation),
+            str(row.test),
+            row.origin.origin or "n/a",
+            matched_text(row.origin),
+        ]
+        for row in classes
+    ]
+    return console.Table(columns, rows, right=range(1, 5))
+
+
+def _done(summary: BottleneckSummary) -> str:
+    rate = summary.images_per_second
+    origins = [row.origin.origin for row in summary.classes]
+    classes = f"{len(origins)} classes"
+    if any(origins):
+        classes += f" ({origins.count('INT')} INT, {origins.count('EXT')} EXT)"
+    parts = [
+        f"{summary.found:,} images in {classes}",
+        f"{summary.cached:,} cached",
+        f"{summary.computed:,} computed",
+        f"{len(summary.bad):,} skipped",
+        f"{rate:.1f} img/s on {summary.device}" if rate else "",
+        summary.used.backbone.label(),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _disk(count: int | None) -> str:
+    return "not known before the first batch" if count is None else console.size(count)
+
+
+def _expected(plan: Plan) -> str:
+    if not plan.to_do:
+        return "nothing to do"
+    if plan.seconds is None:
+        return "not known before this backbone's first run"
+    return console.duration(plan.seconds)
+
+
+def _show_bad(bad: list[tuple[str, str]]) -> None:
+    for path, reason in bad[:_BAD_SHOWN]:
+        console.warn(f"skipped {path}: {reason}")
+    if len(bad) > _BAD_SHOWN:
+        console.warn(f"skipped {len(bad) - _BAD_SHOWN} more: --json lists them all")
+
+
+def _warn(summary: BottleneckSummary) -> None:
+    if summary.note:
+        console.warn(summary.note)
+    for row in summary.classes:
+        if row.origin.ambiguous:
+            console.warn(
+                f"{row.origin.class_name!r} is the name of two source classes "
+                f"({', '.join(row.origin.wnids)}): say which with --int-ext FILE"
+            )
+    if summary.loose_files:
+        console.warn(
+            f"{summary.loose_files} file(s) lie outside of any class folder and were left out"
+        )
+    if summary.straddling:
+        console.warn(
+            f"{summary.straddling} photo(s) stand in more than one of the given splits, so the "
+            "test will look better than it is: remove the copies"
+        )
+    duplicates = summary.found - summary.distinct
+    if duplicates:
+        console.note(f"{duplicates} exact duplicate(s), each kept with its original in one split")
+    if summary.near_duplicates is not None:
+        console.note(
+            f"{summary.near_duplicates.groups:,} group(s) of near duplicates, "
+            f"{summary.near_duplicates.photos:,} photos in all, each group in one split"
+        )
+    if advice := faster_next_time(summary):
+        console.note(advice)
+    spec = summary.used.backbone
+    if summary.used.source_classes == "imagenet" and spec.weights_file is not None:
+        console.note(
+            "INT/EXT takes the weights file for one trained on ImageNet; --source-classes none or "
+            "FILE says otherwise"
+        )
+
+
+def _used_dict(used: LastUsed) -> dict[str, Any]:
+    return {
+        "image_dir": str(used.image_dir),
+        "backbone": used.backbone.to_dict(),
+        "source_classes": used.source_classes,
+    }
+
+
+def _bad_list(bad: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"path": path, "reason": reason} for path, reason in bad]
+
+
+def _plan_dict(plan: Plan) -> dict[str, Any]:
+    return {
+        **_used_dict(plan.used),
+        "images": plan.found,
+        "cached": plan.cached,
+        "to_compute": plan.to_do,
+        "bad": _bad_list(plan.bad),
+        "disk_bytes": plan.disk_bytes,
+        "seconds": plan.seconds,
+        "note": plan.note,
+    }
+
+
+def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
+    return {
+        **_used_dict(summary.used),
+        "cache": str(summary.cache_path),
+        "images": summary.found,
+        "distinct_images": summary.distinct,
+        "cached": summary.cached,
+        "computed": summary.computed,
+        "bad": _bad_list(summary.bad),
+        "images_per_second": summary.images_per_second,
+        "device": summary.device,
+        "note": summary.note,
+        "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),
+        "classes": [
+            {
+                "class": row.origin.class_name,
+                "images": row.images,
+                "training": row.training,
+                "validation": row.validation,
+                "test": row.test,
+                "origin": row.origin.origin,
+                "wnids": list(row.origin.wnids),
+                "matched": row.origin.matched,
+            }
+            for row in summary.classes
+        ],
+    }

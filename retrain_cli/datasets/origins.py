@@ -1,0 +1,195 @@
+"""INT or EXT: which of the user's classes the backbone was pre-trained on."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, normalise_name
+from retrain_cli.errors import DatasetError
+
+Origin = Literal["INT", "EXT"]
+
+_ORIGINS: Final[dict[str, Origin]] = {"int": "INT", "ext": "EXT"}
+PROPOSED_SHARE: Final = 0.3
+"""A source class that the backbone sees in this share of a class's photos is worth proposing."""
+
+_HEADERS: Final = frozenset({"origin", "wnid", "int_ext", "int-ext", "int/ext", "int|ext"})
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOrigin:
+    """Whether a class of the user's is also a source class.
+
+    Attributes:
+        class_name: the user's class.
+        origin: INT, EXT, or None where the source classes are not known.
+        wnids: the source classes that its name stands for; empty for EXT.
+        matched: these for people, such as `n02317335 starfish`; empty where `wnids` is.
+    """
+
+    class_name: str
+    origin: Origin | None
+    wnids: tuple[str, ...] = ()
+    matched: str = ""
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the name stands for several source classes; it is then INT, but never guessed."""
+        return len(self.wnids) > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "class": self.class_name,
+            "origin": self.origin,
+            "wnids": list(self.wnids),
+            "matched": self.matched,
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> ClassOrigin:
+        """The inverse of `to_dict`."""
+        return cls(row["class"], row["origin"], tuple(row["wnids"]), row["matched"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """One line of an override file.
+
+    Attributes:
+        line: its number in the file, from 1.
+        class_name: the user's class.
+        verdict: `int`, `ext` or a WordNet id, as written.
+    """
+
+    line: int
+    class_name: str
+    verdict: str
+
+
+def match_origins(
+    class_names: Sequence[str], source: SourceClasses | None, override: Path | None
+) -> list[ClassOrigin]:
+    """Tell INT from EXT for every class.
+
+    A class is INT when its name is the WordNet id of a source class or, normalised (see
+    `normalise_name`), equals one of a source class's synonyms.
+
+    Args:
+        class_names: the user's classes.
+        source: what the backbone was pre-trained on; None where that is not known.
+        override: a CSV file of `class,int|ext` or `class,wnid`, optional header and column of
+            remarks, that goes first.
+
+    Returns:
+        One origin per class, in the order of `class_names`.
+
+    Raises:
+        DatasetError: the override file cannot be read, or a line of it makes no sense.
+    """
+    origins = {name: _match(name, source) for name in class_names}
+    if override is not None:
+        origins |= _overrides(override, origins, source)
+    return [origins[name] for name in class_names]
+
+
+def _match(class_name: str, source: SourceClasses | None) -> ClassOrigin:
+    """Origin of a class by its name alone."""
+    if source is None:
+        return ClassOrigin(class_name, None)
+    found = source.lookup(class_name)
+    return _internal(class_name, found) if found else ClassOrigin(class_name, "EXT")
+
+
+def _internal(class_name: str, found: Sequence[SourceClass]) -> ClassOrigin:
+    """An INT class and the source classes it stands for, under the synonym that matched."""
+    wanted = normalise_name(class_name)
+    names = [
+        next((name for name in one.synonyms if normalise_name(name) == wanted), one.synonyms[0])
+        for one in found
+    ]
+    wnids = tuple(one.wnid for one in found)
+    pairs = zip(wnids, names, strict=True)
+    # A source class without a WordNet id goes by its name alone.
+    matched = " | ".join(name if wnid == name else f"{wnid} {name}" for wnid, name in pairs)
+    return ClassOrigin(class_name, "INT", wnids, matched)
+
+
+def _overrides(
+    path: Path, origins: Mapping[str, ClassOrigin], source: SourceClasses | None
+) -> dict[str, ClassOrigin]:
+    """Origins that an override file gives, each line checked."""
+    given: dict[str, ClassOrigin] = {}
+    for ruling in _read_rulings(path, origins):
+        name = ruling.class_name
+        if name not in origins:
+            near = difflib.get_close_matches(name, origins, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "correct or remove that line"
+            _refuse(path, ruling.line, f"names the class {name!r}, which is not there: {hint}")
+        if name in given:
+            _refuse(path, ruling.line, f"names the class {name!r} again: remove one of its lines")
+        given[name] = _rule(path, ruling, origins[name], source)
+    return given
+
+
+def _rule(
+    path: Path, ruling: _Ruling, matched: ClassOrigin, source: SourceClasses | None
+) -> ClassOrigin:
+    """Apply one line: `int` keeps what the name matched, a WordNet id replaces it."""
+    origin = _ORIGINS.get(ruling.verdict.lower())
+    if origin == "EXT":
+        return ClassOrigin(ruling.class_name, "EXT")
+    if origin == "INT":
+        return ClassOrigin(ruling.class_name, "INT", matched.wnids, matched.matched)
+    if source is None:
+        said = f"says {ruling.verdict!r}, but the backbone's source classes are not known"
+        _refuse(path, ruling.line, f"{said}: write int or ext, or give --source-classes")
+    found = source.by_wnid.get(ruling.verdict.lower())
+    if found is None:
+        said = f"says {ruling.verdict!r} for {ruling.class_name!r}"
+        _refuse(path, ruling.line, f"{said}: write int, ext or the id of a class of {source.name}")
+    return _internal(ruling.class_name, [found])
+
+
+def _read_rulings(path: Path, class_names: Mapping[str, ClassOrigin]) -> Iterator[_Ruling]:
+    """Lines of an override file, its header and empty lines left out."""
+    try:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
+            f"--int-ext takes a UTF-8 CSV file of class,int|ext or class,wnid; received "
+            f"{str(path)!r} ({reason}): check the path and the encoding"
+        ) from error
+    most = 2
+    for number, row in enumerate(rows, start=1):
+        cells = [cell.strip() for cell in row]
+        if number == 1 and _is_header(cells, class_names):
+            most = len(cells)  # it may announce a column of remarks
+            continue
+        if not any(cells):
+            continue
+        if not 2 <= len(cells) <= most or not all(cells[:2]):
+            _refuse(
+                path, number, f"is {','.join(row)!r}: write class,int or class,ext or class,wnid"
+            )
+        yield _Ruling(number, *cells[:2])
+
+
+def _is_header(cells: Sequence[str], class_names: Mapping[str, ClassOrigin]) -> bool:
+    """Whether a first line names the columns; a class that is called "class" is no header."""
+    return (
+        len(cells) > 1
+        and cells[0].lower() == "class"
+        and (cells[0] not in class_names or cells[1].lower() in _HEADERS)
+    )
+
+
+def _refuse(path: Path, line: int, what: str) -> NoReturn:
+    """Raise the error for one line of an override file."""
+    raise DatasetError(f"each line of an --int-ext file rules one class; {path} line {line} {what}")

@@ -1,0 +1,170 @@
+"""The classes that a backbone was pre-trained on: ImageNet's thousand, or those of a file."""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from retrain_cli.errors import DatasetError
+
+TABLE_HEADER: Final = ("index", "wnid", "synonyms")
+SYNONYM_SEPARATOR = "; "
+
+_WNID = re.compile(r"([nvars]\d{8})[\s,]+(.+)")
+_SEPARATORS = re.compile(r"[\s_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClass:
+    """One class of the backbone's own classifier.
+
+    Attributes:
+        index: its place in the classifier's output, from 0.
+        wnid: its WordNet id, such as `n02317335`; in a list without ids, its first synonym.
+        synonyms: its names, such as `("starfish", "sea star")`; never empty.
+    """
+
+    index: int
+    wnid: str
+    synonyms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClasses:
+    """All classes that a backbone was pre-trained on, found by WordNet id or by name.
+
+    Attributes:
+        name: `imagenet`, or the file they come from.
+        classes: in the order of the classifier's output.
+        by_wnid: each class by its id, in lower case.
+        by_name: the classes that a normalised name stands for, mostly one.
+    """
+
+    name: str
+    classes: tuple[SourceClass, ...]
+    by_wnid: Mapping[str, SourceClass]
+    by_name: Mapping[str, tuple[SourceClass, ...]]
+
+    def lookup(self, name: str) -> tuple[SourceClass, ...]:
+        """Classes that a WordNet id or a name stands for; several where the name is ambiguous."""
+        exact = self.by_wnid.get(name.strip().lower())
+        return (exact,) if exact else self.by_name.get(normalise_name(name), ())
+
+    def ambiguous_names(self) -> dict[str, tuple[SourceClass, ...]]:
+        """Normalised names that stand for more than one class, in order."""
+        return {name: found for name, found in sorted(self.by_name.items()) if len(found) > 1}
+
+
+def normalise_name(name: str) -> str:
+    """Form in which names are compared: case, spaces, `_`, `-` and Unicode form do not count."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return _SEPARATORS.sub("", folded)
+
+
+def index_classes(name: str, classes: Iterable[SourceClass]) -> SourceClasses:
+    """Build the two look-ups of a list of classes."""
+    listed = tuple(classes)
+    by_name: dict[str, tuple[SourceClass, ...]] = {}
+    for one in listed:
+        for synonym in dict.fromkeys(map(normalise_name, one.synonyms)):
+            by_name[synonym] = (*by_name.get(synonym, ()), one)
+    by_wnid = {one.wnid.lower(): one for one in listed}
+    return SourceClasses(name, listed, MappingProxyType(by_wnid), MappingProxyType(by_name))
+
+
+def load_source_classes(which: str) -> SourceClasses | None:
+    """Load the source classes that `--source-classes` names.
+
+    Args:
+        which: `imagenet`, `none`, or a file: one class per line, its synonyms separated by commas,
+            optionally after its WordNet id; or a table like the bundled one, with the columns
+            index, wnid and synonyms (separated by `; `).
+
+    Returns:
+        The classes, or None for `none`.
+
+    Raises:
+        DatasetError: the file cannot be read or a line of it makes no sense.
+    """
+    if which == "none":
+        return None
+    return _load_imagenet() if which == "imagenet" else _load_file(Path(which))
+
+
+@cache
+def _load_imagenet() -> SourceClasses:
+    """The bundled table, in the order of Keras's classifiers: sorted WordNet ids."""
+    table = resources.files("retrain_cli.datasets") / "data" / "imagenet_classes.csv"
+    return _parse("imagenet", table.read_text(encoding="utf-8"))
+
+
+def _load_file(path: Path) -> SourceClasses:
+    """Read a user's file, UTF-8 with or without a byte order mark."""
+    try:
+        return _parse(str(path), path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
+            f"--source-classes takes imagenet, none or a UTF-8 text file; received {str(path)!r} "
+            f"({reason}): give one of these"
+        ) from error
+
+
+def _parse(name: str, text: str) -> SourceClasses:
+    """Parse either form; duplicates and gaps are errors that name the line."""
+    rows = list(enumerate(csv.reader(text.splitlines(), skipinitialspace=True), start=1))
+    is_table = bool(rows) and tuple(cell.strip().lower() for cell in rows[0][1]) == TABLE_HEADER
+    parsed = _parse_table(name, rows[1:]) if is_table else _parse_list(rows)
+    seen: dict[str, SourceClass] = {}
+    for number, one in parsed:
+        if one.wnid.lower() in seen or one.index != len(seen):
+            raise DatasetError(
+                f"source classes must be numbered 0, 1, 2 ... with an id of their own; {name} line "
+                f"{number} has index {one.index} and {one.wnid!r}: correct or remove that line"
+            )
+        seen[one.wnid.lower()] = one
+    if not seen:
+        raise DatasetError(f"a file of source classes has one class per line; {name} is empty")
+    return index_classes(name, seen.values())
+
+
+def _parse_table(
+    name: str, rows: Iterable[tuple[int, list[str]]]
+) -> Iterator[tuple[int, SourceClass]]:
+    """Rows of the columns index, wnid, synonyms."""
+    for number, row in rows:
+        if not row:
+            continue
+        synonyms = _stripped(row[2].split(SYNONYM_SEPARATOR.strip())) if len(row) == 3 else ()
+        if not synonyms or not row[0].strip().isdecimal():
+            raise DatasetError(
+                f"a row of source classes is index,wnid,synonyms; {name} line {number} is "
+                f"{','.join(row)!r}: correct it"
+            )
+        yield number, SourceClass(int(row[0]), row[1].strip() or synonyms[0], synonyms)
+
+
+def _parse_list(rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, SourceClass]]:
+    """Lines of synonyms, optionally after a WordNet id; empty lines are passed over."""
+    index = 0
+    for number, row in rows:
+        cells = _stripped(row)
+        if not cells:
+            continue
+        found = _WNID.fullmatch(", ".join(cells))
+        synonyms = _stripped(found[2].split(", ")) if found else cells
+        yield number, SourceClass(index, found[1] if found else cells[0], synonyms)
+        index += 1
+
+
+def _stripped(cells: Iterable[str]) -> tuple[str, ...]:
+    """Cells without surrounding spaces, empty ones left out."""
+    return tuple(cell.strip() for cell in cells if cell.strip())

@@ -1,0 +1,1 @@
+"""Comparing: two heads on the same photos, folds, a class more."""

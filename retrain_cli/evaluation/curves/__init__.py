@@ -1,0 +1,1 @@
+"""Curves: ROC, precision-recall, coverage and thresholds of rejection."""

@@ -1,0 +1,1 @@
+"""From photos to bottlenecks: readers, decoder, forward pass, writer."""

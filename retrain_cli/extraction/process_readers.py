@@ -1,0 +1,249 @@
+"""Reading in processes of their own, each with a Python of its own: nobody waits for a lock.
+
+Each process is served by a thread of this one, which hands it the names of a few files at a time
+and takes their pixels from a pipe. The processes are plain programs (`reading_process.py`) and not
+those of `multiprocessing`, which would import the user's main program once more in each.
+
+A decoder that crashes takes its process with it and nothing else: the process is replaced, and the
+photo is bad.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.errors import RetrainError
+from retrain_cli.extraction.readers import PendingFile, Results
+from retrain_cli.extraction.reading_process import Answer, ReadingJob
+from retrain_cli.images.decode import MAX_PIXELS
+from retrain_cli.images.examine import Decoder, Examined, examine_file
+from retrain_cli.parallel import bounded_map
+
+_PIPE_BYTES = 1 << 20
+"""What a pipe holds, and about what is asked for at a time, so that a process need not wait."""
+
+_MOST_FILES = 32
+_LEAST_PIXELS = 25_000_000
+"""A process decodes images of at least so many pixels (100 MB) by itself; cameras have as many."""
+
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy multiplies nothing there, and its threads are a quarter of what starting takes."""
+
+_ITS_END = (EOFError, OSError, pickle.UnpicklingError)
+"""What this end of the pipes meets where the other one is gone."""
+
+_PROGRAM = (
+    "import sys; sys.path[:] = {path!r}; "
+    "from retrain_cli.extraction.reading_process import main; main()"
+)
+
+
+class ReaderError(RetrainError):
+    """A reading process does not start."""
+
+
+class ProcessReaders:
+    """A crew of processes.
+
+    Args:
+        root: the image folder.
+        decode: bytes -> pixels; has to be picklable.
+        store: the cache whose images need no pixels.
+        pixel_bytes: bytes of a decoded photo.
+        count: how many processes.
+    """
+
+    def __init__(
+        self, root: Path, decode: Decoder, store: BottleneckStore, pixel_bytes: int, count: int
+    ) -> None:
+        self._root, self._decode, self._store = root, decode, store
+        self._files_at_once = min(_MOST_FILES, max(1, _PIPE_BYTES // pixel_bytes))
+        cache = store.path if len(store) else None
+        job = ReadingJob(decode, cache, max(_LEAST_PIXELS, MAX_PIXELS // count))
+        self._processes = [ReadingProcess(job) for _ in range(count)]
+        self._idle: SimpleQueue[ReadingProcess] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(count, "reader")
+        self._is_over = False
+
+    def __enter__(self) -> ProcessReaders:
+        try:
+            for process in self._processes:
+                process.start()
+                self._idle.put(process)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        self._stop_all()
+        self._threads.shutdown(cancel_futures=True)
+        self._stop_all()  # one may have been replaced meanwhile
+
+    def _stop_all(self) -> None:
+        for process in self._processes:
+            process.stop()
+
+    def results(self, pending: Sequence[PendingFile], ahead: int) -> Results:
+        """What each file holds, in order."""
+        parts = _parts(pending, self._files_at_once)
+        parts_ahead = max(ahead // self._files_at_once, 1) + len(self._processes)
+        with closing(bounded_map(self._threads, self._examine, parts, parts_ahead)) as results:
+            for files, seen in results:
+                yield from zip(files, seen, strict=True)
+
+    def _examine(self, files: Sequence[PendingFile]) -> list[Examined]:
+        process = self._idle.get()
+        try:
+            return self._ask(process, [str(file.path(self._root)) for file in files])
+        finally:
+            self._idle.put(process)
+
+    def _ask(self, process: ReadingProcess, paths: list[str]) -> list[Examined]:
+        try:
+            found = process.examine(paths)
+        except _ITS_END:
+            if self._is_over:
+                return [Examined() for _ in paths]  # nobody takes them any more
+            problem = process.restart()
+            if len(paths) == 1:
+                return [Examined(problem=problem)]
+            return [seen for path in paths for seen in self._ask(process, [path])]
+        return [
+            self._examine_here(path) if seen is None else seen
+            for path, seen in zip(paths, found, strict=True)
+        ]
+
+    def _examine_here(self, path: str) -> Examined:
+        """A very large image: all of those share this process's budget of memory."""
+        return examine_file(Path(path), self._decode, self._store.contains)
+
+
+class ReadingProcess:
+    """This end of a reading process."""
+
+    def __init__(self, job: ReadingJob) -> None:
+        self._job = job
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
+
+    def start(self) -> None:
+        """Start it; it gets ready meanwhile.
+
+        Raises:
+            ReaderError: the system does not let it start.
+        """
+        command = [sys.executable, "-c", _PROGRAM.format(path=sys.path)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | _ENVIRONMENT,
+                # Ctrl-C is for this process to handle: POSIX, Windows
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as error:
+            raise ReaderError(f"{_NO_START} ({error}): {_REMEDY}") from error
+        _enlarge(self._process.stdout)
+        self._is_ready = False
+        with suppress(OSError):  # its end is told when it is asked
+            self._send(self._job)
+
+    def examine(self, paths: list[str]) -> list[Examined | None]:
+        """What the files hold; None for images that are too large for it.
+
+        Raises:
+            EOFError, OSError, UnpicklingError: the process has ended.
+            ReaderError: it never got ready.
+            RuntimeError: it has a fault, which is ours.
+        """
+        if not self._is_ready:
+            self._wait_until_ready()
+        self._send(paths)
+        answers = self._receive()
+        if isinstance(answers, str):
+            raise RuntimeError(f"a reading process has a fault:\n{answers}")
+        return [self._complete(answer) for answer in answers]
+
+    def restart(self) -> str:
+        """Replace a process that has ended; returns what is wrong with the photo it was at."""
+        assert self._process is not None
+        code = self._process.wait()
+        self.stop()
+        self.start()
+        if os.name == "posix" and code == -signal.SIGKILL:
+            return "its process was killed: too little memory?"
+        return f"its decoder crashed ({signal.Signals(-code).name if code < 0 else code})"
+
+    def stop(self) -> None:
+        """End it, whatever it is at."""
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):  # what was not sent needs not be
+                if pipe is not None:
+                    pipe.close()
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self._is_ready = self._receive() is True
+        except _ITS_END as error:
+            raise ReaderError(f"{_NO_START}: {_REMEDY}") from error
+
+    def _complete(self, answer: Answer) -> Examined | None:
+        if answer.is_left:
+            return None
+        if answer.shape is None:
+            return Examined(answer.digest, answer.problem)
+        pixels = np.empty(answer.shape, np.uint8)
+        if self._pipes.stdout.readinto(pixels.data.cast("B")) < pixels.nbytes:
+            raise EOFError
+        return Examined(answer.digest, answer.problem, pixels)
+
+    def _send(self, message: object) -> None:
+        pickle.dump(message, self._pipes.stdin)
+        self._pipes.stdin.flush()
+
+    def _receive(self) -> Any:
+        return pickle.load(self._pipes.stdout)
+
+    @property
+    def _pipes(self) -> Any:
+        return self._process
+
+
+_NO_START = "photos are read by processes of their own, and one does not start"
+_REMEDY = "--readers threads goes on without them"
+
+
+def _parts(pending: Sequence[PendingFile], size: int) -> Iterator[Sequence[PendingFile]]:
+    return (pending[start : start + size] for start in range(0, len(pending), size))
+
+
+def _enlarge(pipe: Any) -> None:
+    """Let a pipe hold the pixels of several photos, where the system can be told so."""
+    try:
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except (ImportError, AttributeError, OSError):
+        return

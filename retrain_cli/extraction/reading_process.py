@@ -1,0 +1,132 @@
+"""The program of a reading process: files in by name, digests, problems and pixels out.
+
+    a pickled `ReadingJob`           ->
+                                     <-  True, once it is ready
+    a pickled list of paths          ->
+                                     <-  a pickled list of `Answer`s, then the pixels of all of
+                                         them, one photo after the other
+    ...                              ->  until the input ends
+
+Nothing but this goes through its standard input and output. `process_readers.py` is the other end.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from retrain_cli.extraction.heap import keep_freed_memory
+from retrain_cli.images.budget import OverBudgetError
+from retrain_cli.images.decode import Pixels, refuse_above
+from retrain_cli.images.examine import Decoder, Examined, examine_file
+
+
+@dataclass(frozen=True)
+class ReadingJob:
+    """What a reading process has to know.
+
+    Attributes:
+        decode: bytes -> pixels; has to be picklable.
+        cache: the cache file whose images need no pixels; None where there are none yet.
+        most_pixels: an image of more is left to the other end.
+    """
+
+    decode: Decoder
+    cache: Path | None
+    most_pixels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found out of one file, but for the pixels.
+
+    Attributes:
+        digest: as in `Examined`.
+        problem: as in `Examined`.
+        shape: of the pixels that follow; None where there are none.
+        is_left: it is too large to be decoded beside others: the other end has to do it.
+    """
+
+    digest: bytes | None = None
+    problem: str | None = None
+    shape: tuple[int, ...] | None = None
+    is_left: bool = False
+
+
+def main() -> None:
+    """Answer until the input ends, or nobody listens any more."""
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whoever prints must not get in between
+    try:
+        serve(source, target)
+    except (EOFError, pickle.UnpicklingError):  # the other end is done, or gone in mid-sentence
+        return
+    except BrokenPipeError:
+        os._exit(0)  # at an ordinary end Python would complain of what cannot be sent any more
+
+
+def serve(source: BinaryIO, target: BinaryIO) -> None:
+    """Do a job; see the module's picture.
+
+    Raises:
+        EOFError: the input has ended, as it does.
+    """
+    job: ReadingJob = pickle.load(source)
+    keep_freed_memory()
+    refuse_above(job.most_pixels)
+    with ExitStack() as stack:
+        is_cached: Callable[[bytes], bool] = _is_never_cached
+        if job.cache is not None:
+            from retrain_cli.cache.store import BottleneckStore
+
+            store = stack.enter_context(BottleneckStore(job.cache, read_only=True))
+            is_cached = store.contains
+        examine = partial(_examine, decode=job.decode, is_cached=is_cached)
+        _send(target, True, [])
+        while True:
+            _answer(target, examine, pickle.load(source))
+
+
+def _is_never_cached(digest: bytes) -> bool:
+    return False
+
+
+def _answer(
+    target: BinaryIO, examine: Callable[[str], Examined | None], paths: Iterable[str]
+) -> None:
+    try:
+        found = [examine(path) for path in paths]
+    except Exception:  # a fault of ours, to be told at the other end
+        _send(target, traceback.format_exc(), [])
+        return
+    pixels = [seen.pixels for seen in found if seen is not None and seen.pixels is not None]
+    _send(target, [_in_brief(seen) for seen in found], pixels)
+
+
+def _examine(path: str, decode: Decoder, is_cached: Callable[[bytes], bool]) -> Examined | None:
+    try:
+        return examine_file(Path(path), decode, is_cached)
+    except OverBudgetError:
+        return None
+
+
+def _in_brief(seen: Examined | None) -> Answer:
+    if seen is None:
+        return Answer(is_left=True)
+    shape = None if seen.pixels is None else seen.pixels.shape
+    return Answer(seen.digest, seen.problem, shape)
+
+
+def _send(target: BinaryIO, message: object, pixels: Iterable[Pixels]) -> None:
+    pickle.dump(message, target)
+    for photo in pixels:
+        target.write(photo.data.cast("B"))
+    target.flush()

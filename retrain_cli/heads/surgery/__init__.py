@@ -1,0 +1,1 @@
+"""Heads made from heads: grown by a class, joined, read from the backbone."""

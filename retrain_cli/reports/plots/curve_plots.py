@@ -1,0 +1,108 @@
+"""ROC and precision-recall curves as pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrain_cli.evaluation.curves.class_curves import Curves
+from retrain_cli.evaluation.curves.rank_counts import RankCounts
+from retrain_cli.evaluation.intervals import Estimate
+from retrain_cli.evaluation.result import EvalResult
+from retrain_cli.reports.plots.plot_files import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    as_text,
+    new_figure,
+    unit_square,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_THIN = 200
+"""More curves of single classes than this are but a grey stain; the worst ones are drawn."""
+
+_NAMED_COLOURS = (RED, ORANGE, PURPLE, SKY)
+_Ranked = list[tuple[float, str, RankCounts]]
+
+
+def draw_roc(result: EvalResult, curves: Curves) -> Figure:
+    """ROC curves: every class against the rest, the worst with their names; macro and micro."""
+    figure, axes = _square()
+    worst = _worst_first(result, curves, "auc")
+    _draw_classes(axes, worst, lambda curve: curve.roc(), "default")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    axes.plot(
+        *curves.macro_roc(), color=BLUE, linewidth=2.2, label=_area("macro", curves.macro_auc)
+    )
+    micro = _area("micro", curves.micro_auc)
+    axes.plot(*curves.micro.roc(), color=GREEN, linewidth=2.2, linestyle="--", label=micro)
+    unit_square(axes, "false positive rate", "true positive rate (recall)")
+    return _finish(figure, axes, result, "ROC, each class against the rest")
+
+
+def draw_precision_recall(result: EvalResult, curves: Curves) -> Figure:
+    """Precision-recall curves: every class, the worst with their names; and micro."""
+    figure, axes = _square()
+    worst = _worst_first(result, curves, "average_precision")
+    _draw_classes(axes, worst, lambda curve: curve.precision_recall(), "steps-pre")
+    recall, precision = curves.micro.precision_recall()
+    value = curves.micro.average_precision
+    label = "micro" if value is None else f"micro, AP {_cut(value)}"
+    axes.step(recall, precision, color=GREEN, linewidth=2.2, linestyle="--", label=label)
+    unit_square(axes, "recall", "precision")
+    mean = curves.macro_average_precision
+    macro = "" if mean is None else f", mean AP {mean:.3f}"
+    return _finish(figure, axes, result, f"precision and recall, each class{macro}")
+
+
+def _square() -> tuple[Figure, Any]:
+    figure = new_figure(7.5, 5.4)
+    return figure, figure.subplots()
+
+
+def _worst_first(result: EvalResult, curves: Curves, figure: str) -> _Ranked:
+    ranked = [
+        (value, result.class_names[index], curve)
+        for index, curve in enumerate(curves.classes)
+        if (value := getattr(curve, figure)) is not None
+    ]
+    return sorted(ranked, key=lambda entry: entry[:2])
+
+
+def _draw_classes(axes: Any, worst: _Ranked, points: Any, style: str) -> None:
+    for _, _, curve in reversed(worst[:_MOST_THIN]):
+        x, y = points(curve)
+        axes.plot(x, y, color=GREY, alpha=0.25, linewidth=0.8, drawstyle=style)
+    for colour, (value, name, curve) in zip(_NAMED_COLOURS, worst, strict=False):
+        if value < 1:
+            label = f"{as_text(name)}, {_cut(value)}"
+            x, y = points(curve)
+            axes.plot(x, y, color=colour, linewidth=1.3, drawstyle=style, label=label)
+
+
+def _area(name: str, estimate: Estimate | None) -> str:
+    if estimate is None:
+        return name
+    value, low, high = map(_cut, (estimate.value, estimate.low, estimate.high))
+    return f"{name}, AUC {value} ({low}-{high})"
+
+
+def _cut(value: float) -> str:
+    """Three digits, cut off rather than rounded: what is not quite 1 does not look so."""
+    return f"{np.floor(value * 1000) / 1000:.3f}"
+
+
+def _finish(figure: Figure, axes: Any, result: EvalResult, title: str) -> Figure:
+    axes.set_title(
+        f"{title}: {result.n_images:,} images of {result.split}", fontsize=11, loc="left"
+    )
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure

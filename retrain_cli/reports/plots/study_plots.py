@@ -1,0 +1,97 @@
+"""Charts of studies as picture files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrain_cli.reports.charts import Chart, Series
+from retrain_cli.reports.plots.plot_files import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    SKY,
+    new_figure,
+    save_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY)  # markers help in print
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_PANEL = (5.6, 3.9)  # inches
+_MANY_TICKS = 9
+
+
+def plot_charts(charts: Sequence[Chart], path: Path) -> None:
+    """Write charts side by side as one picture; an existing file is replaced in one step.
+
+    Args:
+        charts: the panels, at least one.
+        path: where to; its suffix, `.png`, `.svg` or `.pdf`, chooses the format.
+
+    Raises:
+        ConfigError: another suffix.
+        WorkspaceError: the file cannot be written.
+    """
+    save_figure(lambda: _draw(charts), path)
+
+
+def _draw(charts: Sequence[Chart]) -> Figure:
+    figure = new_figure(_PANEL[0] * len(charts), _PANEL[1])
+    panels = figure.subplots(1, len(charts), squeeze=False)[0]
+    for axes, chart in zip(panels, charts, strict=True):
+        _panel(axes, chart)
+    return figure
+
+
+def _panel(axes: Any, chart: Chart) -> None:
+    from matplotlib.ticker import NullLocator, PercentFormatter
+
+    for number, series in enumerate(chart.series):
+        if chart.bars:
+            _bars(axes, series, number, len(chart.series))
+        else:
+            _line(axes, series, number)
+    if chart.log_x:
+        axes.set_xscale("log")
+    if chart.log_y:
+        axes.set_yscale("log")
+    if chart.ticks:
+        places, texts = zip(*chart.ticks, strict=True)
+        axes.set_xticks(places, texts, fontsize=9 if len(texts) < _MANY_TICKS else 7)
+        axes.xaxis.set_minor_locator(NullLocator())
+    if chart.shares:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
+    axes.set_title(chart.title, fontsize=11, loc="left")
+    axes.grid(axis="y", color="#dddddd", zorder=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(chart.series) > 1:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _line(axes: Any, series: Series, number: int) -> None:
+    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+    style = {"marker": marker, "markersize": 5} if series.points else {"linestyle": "--"}
+    axes.plot(series.x, series.y, color=colour, label=series.label, zorder=3, **style)
+    if len(series.low):
+        axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, lw=0)
+
+
+def _bars(axes: Any, series: Series, number: int, n_series: int) -> None:
+    width = 0.8 / n_series
+    places = np.array(series.x) + (number - (n_series - 1) / 2) * width
+    colour = _COLOURS[number % len(_COLOURS)]
+    axes.bar(places, series.y, width, color=colour, label=series.label, zorder=2)
+    if len(series.low):
+        y = np.array(series.y)
+        spread = [y - np.array(series.low), np.array(series.high) - y]
+        axes.errorbar(places, y, yerr=spread, fmt="none", ecolor="#333333", capsize=2, zorder=3)

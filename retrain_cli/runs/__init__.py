@@ -1,0 +1,1 @@
+"""Runs on disk: a trained head with everything that it was made from."""

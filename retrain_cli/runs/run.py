@@ -1,0 +1,274 @@
+"""Runs on disk: one folder each, there completely or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.errors import RunError
+from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.head import Head
+from retrain_cli.heads.history import HistoryRow, read_history, write_history
+from retrain_cli.runs.calibration import Calibration
+from retrain_cli.runs.folder import RunFolder, check_name, clean_leftovers, is_run
+from retrain_cli.runs.info import RunInfo
+from retrain_cli.workspace import to_json, writing_to
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run; everything is read when it is first asked for.
+
+    Attributes:
+        folder: where it is.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.folder.name
+
+    @cached_property
+    def info(self) -> RunInfo:
+        """What the run was made of."""
+        return self._parsed("config.json", RunInfo.from_dict)
+
+    @property
+    def config(self) -> TrainingConfig:
+        """The training settings."""
+        return self.info.training
+
+    @cached_property
+    def origins(self) -> tuple[ClassOrigin, ...]:
+        """The classes and where they come from, in the order of the head's outputs."""
+        return self._parsed("labels.json", lambda rows: tuple(map(ClassOrigin.from_dict, rows)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the head's outputs."""
+        return tuple(origin.class_name for origin in self.origins)
+
+    @cached_property
+    def trained_head(self) -> Head:
+        """The head as training left it."""
+        return Head.load(self.folder / "head.npz")
+
+    @cached_property
+    def head(self) -> Head:
+        """The head that answers: the trained one, calibrated where the run is."""
+        if self.calibration is None:
+            return self.trained_head
+        return self.trained_head.at_temperature(self.calibration.temperature)
+
+    @property
+    def calibration_path(self) -> Path:
+        """Where the calibration is kept."""
+        return self.folder / "calibration.npz"
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How its scores are calibrated; None where they are as trained."""
+        path = self.calibration_path
+        return Calibration.load(path) if path.exists() else None
+
+    @cached_property
+    def history(self) -> tuple[HistoryRow, ...]:
+        """The evaluations during training."""
+        return read_history(self.folder / "history.csv")
+
+    @cached_property
+    def trained_predictions(self) -> Predictions:
+        """What the head said about every image of every split when it was trained.
+
+        Raises:
+            RunError: damaged, or of other classes than the labels.
+        """
+        predictions = Predictions.load(self.folder / "predictions.npz")
+        if predictions.n_classes != len(self.labels):
+            raise RunError(
+                f"a run's predictions must be about its labels, but {self.folder} holds "
+                f"predictions of {predictions.n_classes} classes and {len(self.labels)} labels: "
+                "put the old labels.json back, or train it again"
+            )
+        return predictions
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """The same with the scores calibrated where the run is."""
+        saved, calibration = self.trained_predictions, self.calibration
+        return saved if calibration is None else calibration.apply(saved)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The figures computed at the end of training, by split."""
+        return self._parsed("metrics.json", dict)
+
+    def _parsed(self, file_name: str, parse: Callable[[Any], _T]) -> _T:
+        path = self.folder / file_name
+        try:
+            return parse(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(
+                f"{path} should be part of a run but cannot be read ({error}): train it again, "
+                f"or remove it with `retrain runs rm {self.name}`"
+            ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class RunContents:
+    """Everything that a finished run holds; see the properties of `Run`."""
+
+    info: RunInfo
+    origins: Sequence[ClassOrigin]
+    head: Head
+    history: Sequence[HistoryRow]
+    predictions: Predictions
+    metrics: Mapping[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Write the files of a run."""
+        _write_json(folder / "config.json", self.info.to_dict())
+        _write_json(folder / "labels.json", [origin.to_dict() for origin in self.origins])
+        self.head.save(folder / "head.npz")
+        write_history(folder / "history.csv", self.history)
+        self.predictions.save(folder / "predictions.npz")
+        _write_json(folder / "metrics.json", self.metrics)
+
+
+class RunWriter:
+    """A run in the making, in a hidden folder beside its place.
+
+    Attributes:
+        folder: where files may be put meanwhile; they become part of the run.
+        run: the finished run; None before `commit`.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self.folder = folder.draft
+        self.run: Run | None = None
+
+    def commit(self, contents: RunContents) -> Run:
+        """Write all files to disk, then put the folder in its place in one step.
+
+        Raises:
+            RunError: another run took the name meanwhile.
+            WorkspaceError: the disk is full.
+        """
+        with writing_to(self._folder.root):
+            contents.write(self.folder)
+            _make_newest(self.folder, self._folder.root)
+            self.run = Run(self._folder.publish())
+        return self.run
+
+
+class RunStore:
+    """The runs of a workspace.
+
+    Args:
+        root: the folder that holds them; need not exist yet.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def list(self) -> list[Run]:
+        """All finished runs, newest first."""
+        if not self.root.is_dir():
+            return []
+        runs = [Run(path) for path in self.root.iterdir() if is_run(path)]
+        return sorted(runs, key=lambda run: (_finished(run.folder), run.name), reverse=True)
+
+    def latest(self) -> Run:
+        """The newest run.
+
+        Raises:
+            RunError: there is none.
+        """
+        runs = self.list()
+        if not runs:
+            raise RunError("this needs a trained head, but there is no run yet: `retrain train`")
+        return runs[0]
+
+    def get(self, name: str | None = None) -> Run:
+        """The run of this name, the latest for None.
+
+        Raises:
+            RunError: no such run; the message names those that come close, or the newest.
+        """
+        if name is None:
+            return self.latest()
+        run = Run(self.root / check_name(name))
+        if not is_run(run.folder):
+            raise RunError(self._no_such_run(name))
+        return run
+
+    def _no_such_run(self, name: str) -> str:
+        names = [run.name for run in self.list()]
+        if not names:
+            return f"there is no run {name!r}, nor any other: `retrain train` makes one"
+        close = difflib.get_close_matches(name, names) or names[:3]
+        return f"there is no run {name!r}; there is {', '.join(close)}: `retrain runs` lists all"
+
+    def path(self, name: str | None = None) -> Path:
+        """The folder of a run, of the latest for None; raises as `get`."""
+        return self.get(name).folder
+
+    def remove(self, name: str) -> None:
+        """Remove a run for good; raises as `get`."""
+        folder = self.get(name).folder
+        # Renamed first: a removal that is cut short leaves a leftover, never half a run.
+        doomed = self.root / f".removed-{folder.name}-{os.getpid()}"
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    @contextmanager
+    def create(self, name: str | None = None) -> Iterator[RunWriter]:
+        """Begin a run; without `commit` inside the block nothing of it remains.
+
+        Args:
+            name: its name; None for one made of the time, such as `2026-11-20-185301`.
+
+        Raises:
+            RunError: the name is taken or cannot be a folder's.
+            WorkspaceError: the workspace cannot be written.
+        """
+        with writing_to(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            clean_leftovers(self.root)
+        if name is not None and (self.root / check_name(name)).exists():
+            raise RunError(
+                f"a run's name must be new, but {name!r} is taken: "
+                f"choose another --name, or `retrain runs rm {name}` first"
+            )
+        with RunFolder.reserve(self.root, name) as folder:
+            yield RunWriter(folder)
+
+
+def _finished(folder: Path) -> int:
+    return (folder / "config.json").stat().st_mtime_ns
+
+
+def _make_newest(draft: Path, root: Path) -> None:
+    """Date a run after all others: the clock may have been set back."""
+    newest = max((_finished(run.folder) for run in RunStore(root).list()), default=0)
+    if _finished(draft) <= newest:
+        os.utime(draft / "config.json", ns=(newest + 1,) * 2)
+
+
+def _write_json(path: Path, values: Any) -> None:
+    path.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")

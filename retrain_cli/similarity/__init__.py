@@ -1,0 +1,1 @@
+"""Which photos are alike: neighbours, near duplicates, novelty."""

@@ -1,0 +1,83 @@
+"""What is known of each distinct photo, whatever the backbone: its look, its near duplicates.
+
+Rows are keyed by content like the bottlenecks, so that a second look at an unchanged dataset opens
+no file, and so that groups of near duplicates survive renaming, moving and adding photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+
+from retrain_cli.database import connect, translated_errors
+from retrain_cli.images.looks import LOOK_VERSION, PhotoLook
+
+_SCHEMA = """
+CREATE TABLE looks (
+    digest BLOB NOT NULL PRIMARY KEY,  -- BLAKE2b-128 of the image file's bytes
+    version INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    brightness REAL NOT NULL,
+    contrast REAL NOT NULL,
+    phash BLOB NOT NULL                -- 8 bytes, big-endian
+);
+CREATE TABLE near_duplicates (
+    digest BLOB NOT NULL PRIMARY KEY,
+    founder BLOB NOT NULL              -- the photo whose split the whole group has
+)
+"""
+
+
+class PhotoFacts:
+    """Reads and writes the facts of one workspace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+        self._connection = connect(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; further calls fail."""
+        self._connection.close()
+
+    def __enter__(self) -> PhotoFacts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def looks(self) -> dict[bytes, PhotoLook]:
+        """The looks of every photo that was looked at, by digest."""
+        sql = """SELECT digest, width, height, brightness, contrast, phash FROM looks
+                 WHERE version = ?"""
+        with self._lock, translated_errors(self.path):
+            rows = self._connection.execute(sql, (LOOK_VERSION,)).fetchall()
+        return {
+            digest: PhotoLook(width, height, brightness, contrast, int.from_bytes(phash, "big"))
+            for digest, width, height, brightness, contrast, phash in rows
+        }
+
+    def remember_looks(self, looks: Mapping[bytes, PhotoLook]) -> None:
+        """Keep looks, in one transaction."""
+        rows = [
+            (digest, LOOK_VERSION, look.width, look.height, look.brightness, look.contrast, phash)
+            for digest, look in looks.items()
+            for phash in (look.phash.to_bytes(8, "big"),)
+        ]
+        sql = "INSERT OR REPLACE INTO looks VALUES (?,?,?,?,?,?,?)"
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.executemany(sql, rows)
+
+    def founders(self) -> dict[bytes, bytes]:
+        """For each photo that was ever grouped, alone or not, the founder of its group."""
+        sql = "SELECT digest, founder FROM near_duplicates"
+        with self._lock, translated_errors(self.path):
+            return dict(self._connection.execute(sql).fetchall())
+
+    def remember_founders(self, founders: Mapping[bytes, bytes]) -> None:
+        """Keep groups, in one transaction."""
+        sql = "INSERT OR REPLACE INTO near_duplicates VALUES (?,?)"
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.executemany(sql, list(founders.items()))

@@ -1,0 +1,1 @@
+"""The studies, one file each: what it trains, and how its result is read."""

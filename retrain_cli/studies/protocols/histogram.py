@@ -1,0 +1,67 @@
+"""`study histogram`: per-class accuracy with few and with many training images, after Fig. 9."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from retrain_cli.evaluation.result import HISTOGRAM_BINS
+from retrain_cli.reports.charts import Chart
+from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy
+from retrain_cli.studies.means import Mean, mean_of, series_of
+from retrain_cli.studies.study import Cell, Groups, StudyResult, StudySettings, StudyTable
+from retrain_cli.studies.study_data import StudyData
+
+_FEW_SIZES = (3, 10, 33, 100)
+
+
+@dataclass(frozen=True)
+class HistogramStudy(LearningCurveStudy):
+    """Histograms of the per-class top-1 accuracy for several numbers of training images."""
+
+    name: ClassVar[str] = "histogram"
+
+    sizes: tuple[int, ...] = _FEW_SIZES
+
+    def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
+        """Classes in each bin, on average over the repeats."""
+        curve = self.curve(data, groups)
+        counts = [_bins(curve, row) for row in range(len(curve.sizes))]
+        names = [f"{size.name} images" for size in curve.sizes]
+        rows: list[list[Cell]] = [
+            [name, *(column[place] for column in counts)]
+            for place, name in enumerate(HISTOGRAM_BINS)
+        ]
+        table = StudyTable("classes by top-1 accuracy", ("bin", *names), rows, percent=False)
+        seen = int((curve.n_test > 0).sum())
+        headline = f"{seen} classes, {settings.repeats} repeats; mean number of classes in each bin"
+        notes = (
+            "a bin holds its upper bound and not its lower one; exactly 0% is a bin of its own",
+            f"a class has {curve.n_test[curve.n_test > 0].mean():.1f} test images on average, so "
+            "not every accuracy is possible for it",
+        )
+        chart = Chart(
+            "",
+            "top-1 accuracy of the class",
+            "classes",
+            tuple(
+                series_of(name, list(enumerate(column)))
+                for name, column in zip(names, counts, strict=True)
+            ),
+            tuple((place, _tick(name)) for place, name in enumerate(HISTOGRAM_BINS)),
+            bars=True,
+            shares=False,
+        )
+        return StudyResult(self.name, headline, (table,), (chart,), notes)
+
+
+def _bins(curve: Curve, row: int) -> list[Mean]:
+    """Mean number of classes in each bin."""
+    tallies = zip(*(result.histogram.all for result in curve.results[row]), strict=True)
+    most = float((curve.n_test > 0).sum())
+    means = [mean_of([float(count) for count in tally], most) for tally in tallies]
+    return [mean for mean in means if mean is not None]
+
+
+def _tick(name: str) -> str:
+    return "0" if name == "0%" else name.removesuffix("%")

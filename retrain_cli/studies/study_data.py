@@ -1,0 +1,92 @@
+"""What studies train on: all classes and photos, of which each trial takes its part."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.datasets.splits import SPLITS, Split
+from retrain_cli.evaluation.predictions import ImageTable
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.sampling import select_classes, select_training
+
+
+@dataclass(frozen=True, eq=False)
+class StudyData:
+    """A dataset, or the part of it that a trial takes; no vector is copied for a part.
+
+    Attributes:
+        data: bottlenecks, labels, and which rows train and validate.
+        images: the same rows as predictions name them.
+        origins: INT or EXT of each class.
+    """
+
+    data: HeadData
+    images: ImageTable
+    origins: tuple[ClassOrigin, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their index."""
+        return self.data.class_names
+
+    def rows(self, split: Split) -> NDArray[np.int64]:
+        """The rows of a split whose class takes part; of training those that are chosen."""
+        if split == "training":
+            return self.data.training
+        taking_part = self.data.labels >= 0
+        return np.flatnonzero(taking_part & (self.images.split == SPLITS.index(split)))
+
+    def n_training(self) -> NDArray[np.int64]:
+        """Training images of each class, `(n_classes,) int64`."""
+        labels = self.data.labels[self.data.training]
+        return np.bincount(labels, minlength=self.data.n_classes)
+
+    def n_test(self) -> NDArray[np.int64]:
+        """Test images of each class, `(n_classes,) int64`."""
+        return np.bincount(self.data.labels[self.rows("test")], minlength=self.data.n_classes)
+
+    def classes_of(self, origin: str) -> list[str]:
+        """Names of the INT or of the EXT classes."""
+        return [entry.class_name for entry in self.origins if entry.origin == origin]
+
+    def select(self, config: TrainingConfig) -> StudyData:
+        """The part that a trial of these settings takes: its classes, its examples."""
+        part = self if config.classes is None else self._only(config.classes)
+        data = part.data
+        chosen = select_training(data.labels, data.training, config.examples_per_class, config.seed)
+        data = HeadData(data.bottlenecks, data.labels, data.class_names, chosen, data.validation)
+        return StudyData(data, part.images, part.origins)
+
+    def _only(self, classes: tuple[str, ...]) -> StudyData:
+        whole = self.data
+        labels, names = select_classes(whole.labels, whole.class_names, classes)
+        training, validation = (
+            rows[labels[rows] >= 0] for rows in (whole.training, whole.validation)
+        )
+        data = HeadData(whole.bottlenecks, labels, names, training, validation)
+        origins = tuple(entry for entry in self.origins if entry.class_name in set(names))
+        return StudyData(data, self.images, origins)
+
+    def test_images(self) -> ImageTable:
+        """The test images of the classes that take part."""
+        rows, images = self.rows("test"), self.images
+        paths = [images.paths[row] for row in rows.tolist()]
+        return ImageTable(images.split[rows], images.digest[rows], paths, self.data.labels[rows])
+
+    def fingerprint(self) -> str:
+        """Digest of what the photos are, their classes and splits, in whatever order."""
+        names = self.class_names
+        rows = sorted(
+            f"{digest.tobytes().hex()} {split} {names[label]}"
+            for digest, split, label in zip(
+                self.images.digest, self.images.split, self.data.labels, strict=True
+            )
+        )
+        text = "\n".join(rows).encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text, digest_size=8).hexdigest()

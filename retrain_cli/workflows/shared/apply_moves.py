@@ -1,0 +1,63 @@
+"""`retrain check --apply` and `--undo`: photos move, and move back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retrain_cli.datasets.move_journal import (
+    Journal,
+    Told,
+    latest_journal,
+    perform,
+    plan_moves,
+    undo,
+)
+from retrain_cli.datasets.moves import read_script
+from retrain_cli.errors import DatasetError
+from retrain_cli.workspace import Workspace
+
+_FOLDER = "moves"
+
+
+def apply_script(
+    path: Path, workspace: Workspace, on_progress: Told = lambda done, total: None
+) -> Journal:
+    """Do the moves of a script, all of them or none.
+
+    An earlier script that was cut short is finished first; where it was this one, that is all.
+
+    Raises:
+        DatasetError: the script is wrong, empty, or a photo is not as it was.
+        WorkspaceError: the disk refuses; `--apply` again goes on, `--undo` takes back.
+    """
+    script = read_script(path)
+    folder = workspace.root / _FOLDER
+    workspace.prepare()
+    with workspace.lock("check --apply"):
+        before = latest_journal(folder)
+        if before is not None and not before.finished:
+            before = perform(before, on_progress)
+            sources = {str(script.root / move.source) for move in script.moves}
+            if sources == {move.source for move in before.moves}:
+                return before
+        if not script.moves:
+            raise DatasetError(
+                f"{path} has no move to make: take the # from the lines you agree with"
+            )
+        return perform(plan_moves(script, folder), on_progress)
+
+
+def undo_last(workspace: Workspace, on_progress: Told = lambda done, total: None) -> Journal:
+    """Take back the moves of the last script that was applied here.
+
+    Raises:
+        DatasetError: there is none, or a photo changed since.
+    """
+    with workspace.lock("check --undo"):
+        journal = latest_journal(workspace.root / _FOLDER)
+        if journal is None:
+            raise DatasetError(
+                "--undo takes back what `retrain check --apply` did, and it did nothing"
+            )
+        undo(journal, on_progress)
+        return journal

@@ -1,0 +1,125 @@
+"""What a workspace remembers between commands: the dataset and the backbone last used."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.datasets.origins import ClassOrigin, match_origins
+from retrain_cli.datasets.source_classes import load_source_classes
+from retrain_cli.errors import CacheError, DatasetError, WorkspaceError
+from retrain_cli.workspace import Workspace
+
+_KEY = "last_used"
+
+
+@dataclass(frozen=True)
+class LastUsed:
+    """The dataset and backbone of the last `retrain bottlenecks`.
+
+    Attributes:
+        image_dir: the image folder, absolute.
+        backbone: the resolved backbone.
+        source_classes: imagenet, none, or the path of a file.
+        int_ext: path of the override file, or None.
+        complete: whether every photo was looked at; not so after an interruption.
+        remembered: the backbone's fingerprint when this was saved; None in what older versions
+            saved.
+        group: near-duplicates where these are split groups, else None.
+    """
+
+    image_dir: Path
+    backbone: BackboneSpec
+    source_classes: str
+    int_ext: Path | None
+    complete: bool = False
+    remembered: str | None = None
+    group: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What names the cache; where it is remembered, the weights file need not be there.
+
+        Raises:
+            RetrainError: it is not remembered, and the weights file is gone.
+        """
+        return self.remembered or self.backbone.fingerprint()
+
+    def origins(self, class_names: tuple[str, ...]) -> list[ClassOrigin]:
+        """INT or EXT for each class.
+
+        Raises:
+            DatasetError: the override file or the list of source classes is wrong.
+        """
+        return match_origins(class_names, load_source_classes(self.source_classes), self.int_ext)
+
+    def save(self, workspace: Workspace) -> None:
+        """Remember this in `workspace`."""
+        entry = {
+            "image_dir": str(self.image_dir),
+            "backbone": asdict(self.backbone),
+            "source_classes": self.source_classes,
+            "int_ext": str(self.int_ext) if self.int_ext else None,
+            "complete": self.complete,
+            "fingerprint": self.backbone.fingerprint(),
+            "group": self.group,
+        }
+        workspace.write_state({**workspace.read_state(), _KEY: entry})
+
+    def check_complete(self) -> None:
+        """Refuse a dataset of which only a part is known: its last classes would be missing.
+
+        Raises:
+            DatasetError: the last `retrain bottlenecks` did not come to its end.
+        """
+        if not self.complete:
+            raise DatasetError(
+                f"training needs every photo of {self.image_dir}, and `retrain bottlenecks` did "
+                "not come to its end: run it again; nothing is computed twice"
+            )
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> LastUsed:
+        """What was last used in `workspace`.
+
+        Raises:
+            WorkspaceError: nothing was, or what is remembered cannot be read.
+        """
+        entry = workspace.read_state().get(_KEY)
+        if entry is None:
+            raise WorkspaceError(
+                f"this needs bottlenecks, and the workspace {workspace.root} has none: run "
+                "`retrain bottlenecks IMAGE_DIR` first, or name its workspace with --workspace"
+            )
+        try:
+            return cls(
+                Path(entry["image_dir"]),
+                BackboneSpec.from_dict(entry["backbone"]),
+                entry["source_classes"],
+                Path(entry["int_ext"]) if entry["int_ext"] else None,
+                entry["complete"],
+                entry.get("fingerprint"),
+                entry.get("group"),
+            )
+        except (KeyError, TypeError) as error:
+            raise WorkspaceError(
+                f"{workspace.state_path} is damaged ({error!r}): delete it and run `retrain "
+                "bottlenecks IMAGE_DIR` again; nothing is computed twice"
+            ) from error
+
+
+def used_cache(workspace: Workspace, used: LastUsed) -> Path:
+    """The cache file of what was last used; the backbone's weights need not be there any more.
+
+    Raises:
+        CacheError: the file is gone.
+    """
+    path = cache_file(workspace, used.fingerprint)
+    if path is None:
+        raise CacheError(
+            f"the bottlenecks of {used.image_dir} should be in {workspace.cache_dir} and are not: "
+            "run `retrain bottlenecks` again, or put the cache file back"
+        )
+    return path

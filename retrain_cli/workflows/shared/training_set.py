@@ -1,0 +1,117 @@
+"""The dataset last used, ready for training: bottlenecks, labels, splits, origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.cache.mapped import mapped_matrix
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.dataset import Dataset, load_dataset
+from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.datasets.splits import SPLITS, SplitItem
+from retrain_cli.errors import WorkspaceError
+from retrain_cli.evaluation.predictions import ImageTable
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.memory import fits
+from retrain_cli.heads.sampling import select_classes, select_training
+from retrain_cli.images.examine import DIGEST_BYTES
+from retrain_cli.workflows.shared.grouping import with_groups
+from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
+from retrain_cli.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Everything of a dataset that training and predictions need, row by row.
+
+    Attributes:
+        used: dataset and backbone.
+        data: bottlenecks, labels, and which rows train and validate.
+        images: the same rows as predictions name them.
+        origins: INT or EXT of each class.
+        items: the same rows as far as folds are concerned.
+    """
+
+    used: LastUsed
+    data: HeadData
+    images: ImageTable
+    origins: list[ClassOrigin]
+    items: list[SplitItem]
+
+
+def load_training_set(
+    workspace: Workspace, config: TrainingConfig, memory_limit: int | None = None
+) -> TrainingSet:
+    """Read the dataset last used and its bottlenecks, split and select as `config` says.
+
+    Bottlenecks that memory does not hold are in a memory-mapped file, which is gone with the
+    matrix.
+
+    Args:
+        workspace: where the bottlenecks are.
+        config: the training settings.
+        memory_limit: bytes that they may take in memory; None for half of what is available.
+
+    Raises:
+        RetrainError: no bottlenecks, some that are missing, a class that does not exist, or no
+            room on the disk for what memory does not hold.
+    """
+    used = LastUsed.load(workspace)
+    used.check_complete()
+    with (
+        FileIndex(workspace.index_path) as index,
+        BottleneckStore(used_cache(workspace, used)) as store,
+    ):
+        dataset = with_groups(load_dataset(index, used.image_dir), used.group, workspace)
+        dataset.check()
+        splits = dataset.splits(config.validation_percentage, config.testing_percentage)
+        codes = np.array([SPLITS.index(split) for split in splits], np.uint8)
+        if config.classes is not None:
+            labels, names = select_classes(dataset.labels, dataset.class_names, config.classes)
+            kept = np.flatnonzero(labels >= 0)
+            dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
+        bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
+    images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
+    data = _head_data(bottlenecks, dataset, codes, config)
+    origins = used.origins(dataset.class_names)
+    return TrainingSet(used, data, images, origins, dataset.split_items())
+
+
+def _read(
+    store: BottleneckStore, digests: list[bytes], workspace: Workspace, memory_limit: int | None
+) -> NDArray[np.float32]:
+    """The vectors of `digests`: in memory where that holds them twice, else in a mapped file."""
+    rows, width = len(digests), store.width or 0
+    if not fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+        return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    try:
+        return store.read(digests)
+    except MemoryError as error:
+        raise WorkspaceError(
+            f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "
+            f"{width} do not: lower --memory-limit, and they are read from a temporary file"
+        ) from error
+
+
+def _head_data(
+    bottlenecks: NDArray[np.float32],
+    dataset: Dataset,
+    codes: NDArray[np.uint8],
+    config: TrainingConfig,
+) -> HeadData:
+    training, validation = (
+        np.flatnonzero(codes == SPLITS.index(split)) for split in ("training", "validation")
+    )
+    chosen = select_training(dataset.labels, training, config.examples_per_class, config.seed)
+    data = HeadData(bottlenecks, dataset.labels, dataset.class_names, chosen, validation)
+    data.check()
+    return data
+
+
+def _digest_matrix(digests: list[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), DIGEST_BYTES)

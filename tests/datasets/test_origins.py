@@ -1,0 +1,143 @@
+"""INT and EXT: by name, by WordNet id, by override, and never by guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retrain_cli.datasets.folders import list_classes
+from retrain_cli.datasets.origins import ClassOrigin, match_origins
+from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
+from retrain_cli.errors import DatasetError
+
+# fmt: off
+CALTECH_INT = [
+    "ant", "barrel", "beaver", "cannon", "cellphone", "cup", "dalmatian", "dragonfly", "ewer",
+    "flamingo", "grand_piano", "hedgehog", "laptop", "panda", "pizza", "platypus", "revolver",
+    "saxophone", "scorpion", "soccer_ball", "starfish",
+]
+# fmt: on
+
+
+@pytest.fixture
+def imagenet() -> SourceClasses:
+    found = load_source_classes("imagenet")
+    assert found is not None
+    return found
+
+
+def override(tmp_path: Path, text: str | bytes) -> Path:
+    file = tmp_path / "int-ext.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return file
+
+
+def test_by_name_and_by_id(imagenet: SourceClasses) -> None:
+    found = match_origins(["Sea-Star", "n02317335", "lobster", "猫"], imagenet, None)
+    assert found == [
+        ClassOrigin("Sea-Star", "INT", ("n02317335",), "n02317335 sea star"),
+        ClassOrigin("n02317335", "INT", ("n02317335",), "n02317335 starfish"),
+        ClassOrigin("lobster", "EXT"),
+        ClassOrigin("猫", "EXT"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "wnids"),
+    [("crane", ("n02012849", "n03126707")), ("maillot", ("n03710637", "n03710721"))],
+)
+def test_ambiguous_names_keep_both(
+    imagenet: SourceClasses, name: str, wnids: tuple[str, ...]
+) -> None:
+    (found,) = match_origins([name], imagenet, None)
+    assert found.origin == "INT"
+    assert found.ambiguous
+    assert found.wnids == wnids
+    assert found.matched == f"{wnids[0]} {name} | {wnids[1]} {name}"
+
+
+def test_unknown_source_classes(tmp_path: Path) -> None:
+    rules = override(tmp_path, "dog,int\nant,EXT\n")
+    found = match_origins(["cat", "dog", "ant"], None, rules)
+    assert [one.origin for one in found] == [None, "INT", "EXT"]
+
+
+@pytest.mark.parametrize(
+    "header", ["", "class,int_ext\n", "\ufeffclass,origin\r\n", "Class, WNID\n\n"]
+)
+def test_overrides(imagenet: SourceClasses, tmp_path: Path, header: str) -> None:
+    rules = override(tmp_path, header + 'lobster, n01983481\n"cat, big",int\nant,ext\ncup,INT\n')
+    names = ["ant", "cat, big", "cup", "lobster", "pizza"]
+    ant, cat, cup, lobster, pizza = match_origins(names, imagenet, rules)
+    assert ant == ClassOrigin("ant", "EXT")
+    assert cat == ClassOrigin("cat, big", "INT")
+    assert cup.wnids
+    assert (lobster.origin, lobster.wnids) == ("INT", ("n01983481",))
+    assert lobster.matched.startswith("n01983481 American lobster")
+    assert pizza.origin == "INT"
+
+
+def test_an_override_settles_an_ambiguous_name(imagenet: SourceClasses, tmp_path: Path) -> None:
+    (found,) = match_origins(["crane"], imagenet, override(tmp_path, "crane,n03126707"))
+    assert not found.ambiguous
+    assert found.matched == "n03126707 crane"
+
+
+def test_a_class_that_is_called_class(imagenet: SourceClasses, tmp_path: Path) -> None:
+    found = match_origins(["class", "x"], imagenet, override(tmp_path, "class,int\nx,int\n"))
+    assert [one.origin for one in found] == ["INT", "INT"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cat,ext\ndgo,int\n", r"line 2 names the class 'dgo'.*did you mean 'dog'"),
+        ("zebrafish,int\n", r"line 1 names the class 'zebrafish'"),
+        ("cat,n99999999\n", r"line 1 says 'n99999999' for 'cat'.*of imagenet"),
+        ("cat,maybe\n", r"line 1 says 'maybe'"),
+        ("cat\n", r"line 1 is 'cat': write class,int"),
+        ("cat,int,ext\n", r"line 1 is 'cat,int,ext'"),
+        ("cat,\n", r"line 1 is 'cat,'"),
+        ("cat,int\n\ncat,ext\n", r"line 3 names the class 'cat' again"),
+        (b"caf\xe9,int\n", "UTF-8 CSV file"),
+    ],
+)
+def test_bad_overrides(
+    imagenet: SourceClasses, tmp_path: Path, text: str | bytes, expected: str
+) -> None:
+    file = override(tmp_path, text)
+    with pytest.raises(DatasetError, match=expected) as caught:
+        match_origins(["cat", "dog"], imagenet, file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_id_without_source_classes(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="source classes are not known: write int or ext"):
+        match_origins(["cat"], None, override(tmp_path, "cat,n02124075"))
+
+
+def test_a_missing_override_file(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="--int-ext takes a UTF-8 CSV file"):
+        match_origins(["cat"], None, tmp_path / "nowhere.csv")
+
+
+@pytest.mark.real
+def test_real_class_names(test_data: Path, imagenet: SourceClasses) -> None:
+    names = list_classes(test_data / "data" / "caltech101")
+    found = match_origins(names, imagenet, None)
+    assert [one.class_name for one in found if one.origin == "INT"] == CALTECH_INT
+    flowers = match_origins(list_classes(test_data / "data" / "flowers"), imagenet, None)
+    assert [one.class_name for one in flowers if one.origin == "INT"] == ["daisy"]
+
+
+def test_a_line_beyond_all_measure(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="field larger than field limit"):
+        match_origins(["cat"], None, override(tmp_path, "c" * 200_000 + ",int"))
+
+
+def test_a_column_of_remarks_must_be_announced(imagenet: SourceClasses, tmp_path: Path) -> None:
+    rules = override(tmp_path, "class,wnid,remark\nant,ext,small\ncup,int\n")
+    found = match_origins(["ant", "cup"], imagenet, rules)
+    assert [one.origin for one in found] == ["EXT", "INT"]

@@ -1,0 +1,243 @@
+"""The pipeline computes each distinct image once, keeps finished batches, bounds its memory."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import FakeBackbone
+from PIL import Image
+
+from retrain_cli.datasets.file_index import FileRecord
+from retrain_cli.errors import ConfigError, ImageError
+from retrain_cli.extraction.forward import padded_rows, run_padded
+from retrain_cli.extraction.pipeline import ExtractionSettings, extract
+from retrain_cli.extraction.readers import PendingFile, ThreadReaders
+from retrain_cli.images.decode import decode_image
+from retrain_cli.images.examine import content_digest
+from retrain_cli.parallel import bounded_map
+
+
+class MemorySink:
+    """Keeps what a cache would."""
+
+    def __init__(self, fails_after: int | None = None) -> None:
+        self.vectors: dict[bytes, np.ndarray] = {}
+        self.records: dict[str, FileRecord] = {}
+        self._left = fails_after
+
+    def is_cached(self, digest: bytes) -> bool:
+        return digest in self.vectors
+
+    def present(self, digests: Any) -> set[bytes]:
+        return self.vectors.keys() & set(digests)
+
+    def write(self, digests: Any, vectors: Any, records: Any) -> None:
+        if self._left is not None and vectors is not None:
+            if self._left == 0:
+                raise OSError("no space")
+            self._left -= 1
+        if vectors is not None:
+            self.vectors.update(zip(digests, vectors, strict=True))
+        self.records.update({f"{folder}/{name}": record for folder, name, record in records})
+
+
+def pending_below(root: Path) -> list[PendingFile]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return [
+        PendingFile(str(path.parent.relative_to(root)), path.name, path.stat().st_size, 0)
+        for path in files
+    ]
+
+
+def decode(data: bytes) -> np.ndarray:
+    return decode_image(data, (32, 32))
+
+
+def run(root: Path, sink: Any, backbone: Any, **settings: Any) -> Any:
+    chosen = ExtractionSettings(**settings)
+    readers = ThreadReaders(root, decode, sink.is_cached, chosen.threads)
+    return extract(pending_below(root), readers, sink, backbone, chosen, lambda counts: None)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 36, 100])
+def test_vectors_do_not_depend_on_the_batch(
+    photos: Path, fake_backbone: FakeBackbone, batch_size: int
+) -> None:
+    sink = MemorySink()
+    counts = run(photos, sink, fake_backbone, batch_size=batch_size, workers=3)
+    assert (counts.computed, counts.cached, counts.bad) == (36, 0, [])
+    for path in photos.rglob("*.png"):
+        expected = fake_backbone(decode(path.read_bytes())[None])[0]
+        np.testing.assert_allclose(sink.vectors[content_digest(path.read_bytes())], expected)
+    assert len(sink.records) == 36
+
+
+def test_a_duplicate_is_computed_once_in_one_batch_or_far_apart(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    original = (photos / "ant" / "0000.png").read_bytes()
+    for place in ("ant/0000b.png", "teapot/9999.png"):
+        (photos / place).write_bytes(original)
+    sink = MemorySink()
+    counts = run(photos, sink, fake_backbone, batch_size=4)
+    assert (counts.computed, counts.cached) == (36, 2)
+
+
+def test_bad_files_are_skipped_with_their_reason(photos: Path, fake_backbone: FakeBackbone) -> None:
+    (photos / "ant" / "empty.jpg").touch()
+    (photos / "bee" / "text.jpg").write_text("no photo")
+    (photos / "bee" / "note.txt").write_text("not meant as one")
+    cut = (photos / "bee" / "0001.png").read_bytes()
+    (photos / "bee" / "0001.png").write_bytes(cut[:-200])
+    counts = run(photos, MemorySink(), fake_backbone)
+    assert {path for path, _ in counts.bad} == {"ant/empty.jpg", "bee/text.jpg", "bee/0001.png"}
+    assert dict(counts.bad)["ant/empty.jpg"] == "0 bytes"
+    assert counts.computed == 35
+
+
+def test_strict_stops_at_the_first_bad_file_and_keeps_finished_batches(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    (photos / "teapot" / "zzz.jpg").touch()
+    sink = MemorySink()
+    with pytest.raises(ImageError, match=r"teapot/zzz\.jpg: 0 bytes"):
+        run(photos, sink, fake_backbone, batch_size=8, strict=True)
+    assert len(sink.vectors) == 32
+
+
+def test_a_failing_write_ends_the_run_and_earlier_batches_stay(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    sink = MemorySink(fails_after=2)
+    with pytest.raises(OSError, match="no space"):
+        run(photos, sink, fake_backbone, batch_size=6)
+    assert len(sink.vectors) == 12
+
+
+def test_an_interrupt_keeps_finished_batches(photos: Path, fake_backbone: FakeBackbone) -> None:
+    def interrupted(images: Any) -> Any:
+        if fake_backbone.images_seen >= 16:
+            raise KeyboardInterrupt
+        return fake_backbone(images)
+
+    sink = MemorySink()
+    with pytest.raises(KeyboardInterrupt):
+        run(photos, sink, interrupted, batch_size=8)
+    assert len(sink.vectors) == 16
+
+
+def test_look_ahead_is_bounded() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    under_way, most, lock = 0, 0, threading.Lock()
+
+    def items() -> Any:
+        nonlocal under_way, most
+        for number in range(500):
+            with lock:
+                under_way += 1
+                most = max(most, under_way)
+            yield number
+
+    with ThreadPoolExecutor(4) as pool:
+        for item, result in bounded_map(pool, lambda x: x * 2, items(), ahead=10):
+            assert result == 2 * item
+            with lock:
+                under_way -= 1
+    assert most <= 11
+
+
+def test_padding_adds_rows_and_takes_them_away(fake_backbone: FakeBackbone) -> None:
+    images = [np.full((32, 32, 3), value, np.uint8) for value in (3, 99, 200)]
+    assert padded_rows(3) == 4
+    padded = run_padded(fake_backbone, images, 4)
+    assert fake_backbone.images_seen == 4
+    np.testing.assert_array_equal(padded, fake_backbone(np.stack(images)))
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"workers": 0}])
+def test_settings_that_cannot_work(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        ExtractionSettings(**wrong)
+
+
+def test_photos_of_different_sizes_and_modes(tmp_path: Path, fake_backbone: FakeBackbone) -> None:
+    for name, mode in (("a.png", "L"), ("b.png", "RGBA"), ("c.jpg", "CMYK")):
+        folder = tmp_path / "x"
+        folder.mkdir(exist_ok=True)
+        Image.new(mode, (31, 57)).save(folder / name)
+    counts = run(tmp_path, MemorySink(), fake_backbone)
+    assert counts.computed == 3
+
+
+class TwoAtOnce:
+    """A forward pass that counts how many of its calls run side by side."""
+
+    batches_at_once = 2
+
+    def __init__(self, backbone: Any) -> None:
+        self._backbone, self._lock = backbone, threading.Lock()
+        self.running = self.most = self.calls = 0
+
+    def __call__(self, images: Any) -> Any:
+        with self._lock:
+            self.calls += 1
+            self.running += 1
+            self.most = max(self.most, self.running)
+        try:
+            if self.calls > 1:
+                threading.Event().wait(0.05)
+            return self._backbone(images)
+        finally:
+            with self._lock:
+                self.running -= 1
+
+
+def test_batches_run_side_by_side_where_the_forward_pass_allows(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    alone, beside = MemorySink(), MemorySink()
+    run(photos, alone, fake_backbone, batch_size=5)
+    forward = TwoAtOnce(fake_backbone)
+    counts = run(photos, beside, forward, batch_size=5)
+    assert (forward.most, counts.computed) == (2, 36)
+    assert alone.vectors.keys() == beside.vectors.keys()
+    for digest, vector in alone.vectors.items():
+        np.testing.assert_array_equal(beside.vectors[digest], vector)
+
+
+def test_a_duplicate_of_what_is_in_the_forward_pass_is_computed_once(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    for number in range(10):
+        copy = (photos / "ant" / f"{number:04}.png").read_bytes()
+        (photos / "ant" / f"{number:04}b.png").write_bytes(copy)
+    counts = run(photos, MemorySink(), TwoAtOnce(fake_backbone), batch_size=1)
+    assert (counts.computed, counts.cached) == (36, 10)
+
+
+def test_a_file_is_remembered_with_or_after_its_vector(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    class Watching(MemorySink):
+        def write(self, digests: Any, vectors: Any, records: Any) -> None:
+            super().write(digests, vectors, records)
+            assert {record.digest for _, _, record in records} <= self.vectors.keys()
+
+    sink = Watching()
+    run(photos, sink, TwoAtOnce(fake_backbone), batch_size=4)
+    assert len(sink.records) == 36
+
+
+def test_a_fault_while_batches_run_keeps_those_that_finish(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    (photos / "teapot" / "zzz.jpg").touch()
+    sink = MemorySink()
+    with pytest.raises(ImageError, match=r"teapot/zzz\.jpg: 0 bytes"):
+        run(photos, sink, TwoAtOnce(fake_backbone), batch_size=4, strict=True)
+    assert len(sink.vectors) == 36

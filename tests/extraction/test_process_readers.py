@@ -1,0 +1,161 @@
+"""Reading processes find what threads find, survive their decoders, and leave nobody behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import odd_decoders
+import pytest
+
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.errors import ConfigError
+from retrain_cli.extraction import process_readers
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.extraction.process_readers import ProcessReaders, ReaderError
+from retrain_cli.extraction.readers import PendingFile, ThreadReaders
+from retrain_cli.images.decode import decode_image
+from retrain_cli.images.examine import Decoder, Examined, content_digest
+
+SIZE = (32, 32)
+DECODE: Decoder = partial(decode_image, size=SIZE)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[BottleneckStore]:
+    with BottleneckStore(tmp_path / "cache.sqlite", {"name": "test"}) as opened:
+        yield opened
+
+
+def pending(root: Path) -> list[PendingFile]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return [PendingFile(str(path.parent.relative_to(root)), path.name, 0, 0) for path in files]
+
+
+def crew(
+    root: Path, store: BottleneckStore, decode: Decoder = DECODE, count: int = 2
+) -> ProcessReaders:
+    return ProcessReaders(root, decode, store, 3 * SIZE[0] * SIZE[1], count)
+
+
+def read(
+    readers: ProcessReaders | ThreadReaders, root: Path, ahead: int = 64
+) -> dict[str, Examined]:
+    with readers:
+        found = list(readers.results(pending(root), ahead))
+    assert [file for file, _ in found] == pending(root)
+    return {f"{file.folder}/{file.name}": seen for file, seen in found}
+
+
+def poison(photo: Path) -> None:
+    """Still a photo, for what comes after its end is not looked at."""
+    photo.write_bytes(photo.read_bytes() + odd_decoders.POISON)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_they_find_what_threads_find(photos: Path, store: BottleneckStore, count: int) -> None:
+    (photos / "ant" / "empty.jpg").touch()
+    (photos / "ant" / "note.txt").write_text("not meant as a photo")
+    (photos / "bee" / "a\nb \udcff'.png").write_bytes((photos / "bee" / "0000.png").read_bytes())
+    (photos / "bee" / "cut.png").write_bytes((photos / "bee" / "0001.png").read_bytes()[:-99])
+    found = read(crew(photos, store, count=count), photos)
+    expected = read(ThreadReaders(photos, DECODE, store.contains, 2), photos)
+    assert found.keys() == expected.keys()
+    assert len(found) == 40
+    for path, seen in found.items():
+        assert (seen.digest, seen.problem) == (expected[path].digest, expected[path].problem)
+        np.testing.assert_array_equal(seen.pixels, expected[path].pixels)
+
+
+def test_what_is_cached_is_not_decoded(photos: Path, store: BottleneckStore) -> None:
+    known = content_digest((photos / "bee" / "0003.png").read_bytes())
+    store.put([known], np.ones((1, 4), np.float32))
+    found = read(crew(photos, store), photos)
+    assert [path for path, seen in found.items() if seen.pixels is None] == ["bee/0003.png"]
+    assert found["bee/0003.png"].digest == known
+
+
+@pytest.mark.parametrize(
+    ("decode", "reason"),
+    [
+        (odd_decoders.crash_on_poison, "its decoder crashed (SIGSEGV)"),
+        (odd_decoders.be_killed_on_poison, "its process was killed: too little memory?"),
+    ],
+)
+def test_a_crash_costs_the_photo_alone(
+    photos: Path, store: BottleneckStore, decode: Decoder, reason: str
+) -> None:
+    bad = {"ant/0005.png", "bee/0000.png", "bee/0001.png", "teapot/0011.png"}
+    for path in bad:
+        poison(photos / path)
+    found = read(crew(photos, store, decode), photos)
+    assert {path for path, seen in found.items() if seen.problem} == bad
+    assert {seen.problem for seen in found.values()} == {None, reason}
+    assert sum(seen.pixels is not None for seen in found.values()) == 36 - len(bad)
+
+
+def test_a_fault_of_ours_is_told_as_one(photos: Path, store: BottleneckStore) -> None:
+    with pytest.raises(RuntimeError, match="KeyError: 'no luck with"):
+        read(crew(photos, store, odd_decoders.have_a_fault), photos)
+
+
+def test_large_images_are_decoded_here(
+    photos: Path, store: BottleneckStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[str] = []
+    examine_here = ProcessReaders._examine_here
+
+    def spy(self: ProcessReaders, path: str) -> Examined:
+        here.append(path)
+        return examine_here(self, path)
+
+    monkeypatch.setattr(ProcessReaders, "_examine_here", spy)
+    monkeypatch.setattr(process_readers, "_LEAST_PIXELS", 0)
+    monkeypatch.setattr(process_readers, "MAX_PIXELS", 2 * 40 * 30 - 1)
+    found = read(crew(photos, store), photos)
+    assert all(seen.pixels is not None for seen in found.values())
+    assert len(here) == 36
+
+
+@pytest.mark.parametrize("program", ["/no/such/python", "false"])
+def test_one_that_does_not_start(
+    photos: Path, store: BottleneckStore, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", program)
+    with pytest.raises(ReaderError, match="--readers threads goes on without them"):
+        read(crew(photos, store), photos)
+
+
+def test_one_that_ends_while_it_gets_ready(photos: Path, store: BottleneckStore) -> None:
+    with pytest.raises(ReaderError, match="one does not start"):
+        read(crew(photos, store, odd_decoders.CannotBeLoaded()), photos)
+
+
+def test_nobody_is_left_when_the_caller_has_had_enough(
+    photos: Path, store: BottleneckStore
+) -> None:
+    readers = crew(photos, store, count=3)
+    with readers:
+        results = readers.results(pending(photos), 4)
+        next(results)
+        results.close()
+    for process in readers._processes:
+        assert process._process is not None
+        assert process._process.poll() is not None
+
+
+def test_which_kind_reads() -> None:
+    few, many = ExtractionSettings(workers=2), ExtractionSettings(workers=16)
+    for auto in (few, many):
+        assert auto.takes_processes(1000, 96)
+        assert not auto.takes_processes(999, 96)
+    assert many.takes_processes(1000, 299)
+    assert not few.takes_processes(1000, 299)
+    assert not ExtractionSettings(workers=1).takes_processes(10**6, 96)
+    assert ExtractionSettings(workers=1, readers="processes").takes_processes(1, 299)
+    assert not ExtractionSettings(readers="threads").takes_processes(10**6, 96)
+    with pytest.raises(ConfigError, match="--readers takes one of auto, threads, processes"):
+        ExtractionSettings(readers="forks")

@@ -1,0 +1,84 @@
+"""Groups of near duplicates: joined through chains, and stable when photos are added."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrain_cli.datasets.splits import SplitItem, assign_splits
+from retrain_cli.images.looks import PhotoLook
+from retrain_cli.similarity.near_duplicates import find_founders, join, near_duplicates
+from retrain_cli.similarity.neighbours import Pairs
+
+
+def pairs(*ends: tuple[int, int]) -> Pairs:
+    left, right = np.array(ends, np.int64).reshape(-1, 2).T
+    return Pairs(left, right, np.ones(len(ends), np.float32))
+
+
+def digest(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def test_chains_are_one_group_across_blocks() -> None:
+    groups = join(6, iter([pairs((0, 1), (3, 4)), pairs(), pairs((1, 3))]))
+    assert groups[0] == groups[1] == groups[3] == groups[4]
+    assert len({groups[0], groups[2], groups[5]}) == 3
+
+
+def test_both_views_must_agree() -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(200, 16)).astype(np.float32)
+    vectors[1] = vectors[0] + 0.01
+    vectors[3] = vectors[2] + 0.01
+    hashes = generator.integers(0, 2**63, 200, dtype=np.uint64)
+    hashes[1] = hashes[0] ^ np.uint64(0b111)
+    hashes[5] = hashes[4]
+    looks = [PhotoLook(100, 100, 200.0, 50.0, int(phash)) for phash in hashes]
+    found = [
+        (int(left), int(right))
+        for block in near_duplicates(vectors, looks)
+        for left, right in zip(block.left, block.right, strict=True)
+    ]
+    assert found == [(0, 1)]  # not (2, 3), only alike in bottlenecks, nor (4, 5), only in hash
+
+
+def test_a_founder_stays_when_a_photo_with_a_smaller_digest_joins() -> None:
+    old = [digest(5), digest(7)]
+    known = find_founders(old, np.array([0, 0]), {})
+    assert known == {digest(5): digest(5), digest(7): digest(5)}
+    grown = find_founders([digest(1), *old], np.array([3, 3, 3]), known)
+    assert set(grown.values()) == {digest(5)}
+
+
+def test_the_larger_of_two_known_groups_keeps_its_founder() -> None:
+    known = {digest(9): digest(9), digest(4): digest(9), digest(2): digest(2)}
+    found = find_founders([digest(n) for n in (2, 3, 4, 9)], np.array([0, 0, 0, 3]), known)
+    assert set(found.values()) == {digest(9)}  # and 9 itself is still of the group of 4
+
+
+@given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=20), st.integers(1, 29))
+def test_photos_that_stay_stay_in_their_split(edges: list[tuple[int, int]], n_old: int) -> None:
+    """Old photos keep their split whatever joins them, unless it joins two of their groups."""
+    generator = np.random.default_rng(n_old)
+    digests = [generator.bytes(16) for _ in range(30)]
+    old_edges = [edge for edge in edges if max(edge) < n_old]
+    before = join(n_old, iter([pairs(*old_edges)]))
+    known = find_founders(digests[:n_old], before, {})
+    after = join(30, iter([pairs(*edges)]))
+    founders = find_founders(digests, after, known)
+    for group in set(after.tolist()):
+        members = [digests[number] for number in np.flatnonzero(after == group)]
+        assert len({founders[member] for member in members}) == 1
+        old = {known[member] for member in members if member in known}
+        if len(old) == 1:
+            assert founders[members[0]] in old
+
+    def split_of(count: int, of: dict[bytes, bytes]) -> list[str]:
+        items = [SplitItem(one, 0, None, None, of[one]) for one in digests[:count]]
+        return list(assign_splits(items, 30, 30))
+
+    splits = split_of(30, founders)
+    for group in set(after.tolist()):
+        assert len({splits[number] for number in np.flatnonzero(after == group)}) == 1
