@@ -19,8 +19,11 @@ from retrain_cli.images.examine import Examined
 MOST_AT_ONCE = 2
 """Batches in the forward pass: while the last requests of one finish, the next one's start."""
 
-_MOST_PHOTOS = 1000
-"""Photos that wait with a batch for its vectors; those that need none of them then go ahead."""
+_MOST_SETTLED = 100
+"""Photos that need no vector, and are kept at the latest when there are so many of them."""
+
+_MOST_COPIES = 1000
+"""Copies of images of a batch that wait with it; it is not full, but they would be endless."""
 
 PhotoT = TypeVar("PhotoT")
 
@@ -67,8 +70,9 @@ class Batcher(Generic[PhotoT]):
     after a fault or an interrupt.
 
     Where vectors are written (`computed` is given), an image that was computed once is not computed
-    again, and a batch is full when so many new images are there. Else each batch is complete in
-    itself, and full when so many photos are there, so that none waits for others without end.
+    again, a batch is full when so many new images are there, and photos that need none of its
+    vectors may come before their turn. Else each batch is complete in itself and in order, and full
+    when so many photos are there, so that none waits for others without end.
 
     Args:
         forward: the forward pass.
@@ -87,6 +91,7 @@ class Batcher(Generic[PhotoT]):
         self._forward, self._size = forward, size
         self._keep, self._computed = keep, computed
         self._photos: list[tuple[PhotoT, Examined]] = []
+        self._settled: list[tuple[PhotoT, Examined]] = []
         self._images: dict[bytes, Pixels] = {}  # by digest: a duplicate is computed once
         self._running: deque[_Running[PhotoT]] = deque()
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "forward")
@@ -104,8 +109,7 @@ class Batcher(Generic[PhotoT]):
                 except BaseException:
                     if kind is None:  # else the first fault is the one to tell
                         raise
-            if self._computed is not None:
-                self._keep_settled()
+            self._keep_settled()
         finally:
             self._threads.shutdown(cancel_futures=True)
 
@@ -113,25 +117,25 @@ class Batcher(Generic[PhotoT]):
         """Take a photo; computes when the batch is full."""
         while self._running and self._running[0].vectors.done():
             self._keep_oldest()
-        self._collect(photo, seen)
         if self._computed is None:
+            self._collect(photo, seen)
             if len(self._photos) == self._size:
                 self.flush()
-            return
-        if len(self._images) == self._size:
-            self._drop_computed()
-        if len(self._images) == self._size:
-            self._send()
-        elif len(self._photos) >= _MOST_PHOTOS:
-            self._keep_settled()
-            if len(self._photos) > _MOST_PHOTOS // 2:  # copies of a few new images
+        elif seen.pixels is None:
+            self._settled.append((photo, seen))
+            if len(self._settled) >= _MOST_SETTLED:
+                self._keep_settled()
+        else:
+            self._collect(photo, seen)
+            if len(self._images) == self._size:
+                self._drop_computed()
+            if len(self._images) == self._size or len(self._photos) >= self._size + _MOST_COPIES:
                 self._send()
 
     def _collect(self, photo: PhotoT, seen: Examined) -> None:
-        if seen.pixels is None or seen.digest is None:
-            self._photos.append((photo, seen))
-            return
         self._photos.append((photo, Examined(seen.digest, seen.problem)))
+        if seen.pixels is None or seen.digest is None:
+            return
         if self._computed is None or not self._is_running(seen.digest):
             self._images.setdefault(seen.digest, seen.pixels)
 
@@ -142,17 +146,15 @@ class Batcher(Generic[PhotoT]):
                 del self._images[digest]
 
     def _keep_settled(self) -> None:
-        """Let those photos go ahead that need no vector of the batch that is collected."""
-        needed = self._images.keys() | {d for batch in self._running for d in batch.digests}
-        settled = [item for item in self._photos if item[1].digest not in needed]
-        if settled:
-            self._photos = [item for item in self._photos if item[1].digest in needed]
+        """Keep what needs no vector; also after a fault, when those that wait for one are lost."""
+        if self._settled:
+            settled, self._settled = self._settled, []
             self._keep(Batch(settled, [], None))
 
     def flush(self) -> None:
         """Send what was collected, however little, through the backbone."""
         self._drop_computed()
-        if self._photos:
+        if self._photos or self._settled:
             self._send()
 
     def finish(self) -> None:
@@ -162,7 +164,8 @@ class Batcher(Generic[PhotoT]):
             self._keep_oldest()
 
     def _send(self) -> None:
-        photos, self._photos = self._photos, []
+        photos = self._settled + self._photos
+        self._settled, self._photos = [], []
         images, self._images = self._images, {}
         digests, pixels = list(images), list(images.values())
         if not pixels and not self._running:

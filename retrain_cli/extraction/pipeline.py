@@ -33,7 +33,6 @@ from retrain_cli.extraction.readers import ReaderKind, Readers, ThreadReaders
 from retrain_cli.extraction.reading import (
     MANY_PHOTOS,
     Locate,
-    Read,
     Ready,
     read_arriving,
     read_ready,
@@ -112,7 +111,7 @@ class Extractor:
         locate: Locate[PhotoT],
         sink: Sink[PhotoT],
         on_photo: Callable[[PhotoT, Examined], None],
-        on_batch: Callable[[Batch[PhotoT]], None] = lambda batch: None,
+        on_written: Callable[[Batch[PhotoT]], None] = lambda batch: None,
     ) -> None:
         """Compute and keep what is not cached.
 
@@ -121,17 +120,23 @@ class Extractor:
             locate: where one of them is.
             sink: takes the vectors, and knows which ones it has.
             on_photo: is told what each photo holds, in order; an error of its ends the extraction.
-            on_batch: is told of each batch that is handed to the sink.
+            on_written: is told of each batch that the sink has taken, in a thread of its own.
 
         Raises:
             CacheError: the cache cannot be written; finished batches stay.
             ReaderError: a reader process does not start.
         """
-        with self._hire(len(photos)) as readers, Writer(sink) as writer:
-            results = read_ready(readers, photos, locate, self._ahead)
-            with closing(self._through(results, on_photo, writer)) as batches:
-                for batch in batches:
-                    on_batch(batch)
+        keep_freed_memory()
+        with (
+            self._hire(len(photos)) as readers,
+            Writer(sink, on_written) as writer,
+            Batcher(self._forward, self._batch_size, writer.write, writer.present) as batches,
+            closing(read_ready(readers, photos, locate, self._ahead)) as results,
+        ):
+            for photo, seen in results:
+                on_photo(photo, seen)
+                batches.add(photo, seen)
+            batches.finish()
 
     def answer(
         self, photos: Iterable[PhotoT], locate: Locate[PhotoT]
@@ -144,47 +149,29 @@ class Extractor:
         Raises:
             ReaderError: a reader process does not start.
         """
-        ready = Ready.of(photos) if isinstance(photos, (Ready, Sequence)) else None
-        with self._hire(ready.at_least if ready else 0) as readers:
-            read = read_ready if ready else read_arriving
-            yield from self._through(read(readers, photos, locate, self._ahead))
-
-    @property
-    def _ahead(self) -> int:
-        """Photos that are read ahead of the forward pass."""
-        return 2 * self._batch_size
-
-    def _through(
-        self,
-        results: Generator[Read[PhotoT] | None, None, None],
-        on_photo: Callable[[PhotoT, Examined], None] = lambda photo, seen: None,
-        writer: Writer[PhotoT] | None = None,
-    ) -> Generator[Batch[PhotoT], None, None]:
-        """Batches as they are finished; what was sent is finished and written in any case."""
         keep_freed_memory()
+        ready = Ready.of(photos) if isinstance(photos, (Ready, Sequence)) else None
+        read = read_ready if ready else read_arriving
         finished: deque[Batch[PhotoT]] = deque()
-
-        def keep(batch: Batch[PhotoT]) -> None:
-            if writer is not None:
-                writer.write(batch)
-            finished.append(batch)
-
-        computed = writer.present if writer is not None else None
         with (
-            Batcher(self._forward, self._batch_size, keep, computed) as batches,
-            closing(results),
+            self._hire(ready.at_least if ready else 0) as readers,
+            Batcher(self._forward, self._batch_size, finished.append) as batches,
+            closing(read(readers, photos, locate, self._ahead)) as results,
         ):
             for result in results:
                 if result is None:  # nobody should wait for a photo that may never come
                     batches.finish()
                 else:
-                    on_photo(*result)
                     batches.add(*result)
                 while finished:
                     yield finished.popleft()
             batches.finish()
-            while finished:
-                yield finished.popleft()
+            yield from finished
+
+    @property
+    def _ahead(self) -> int:
+        """Photos that are read ahead of the forward pass."""
+        return 2 * self._batch_size
 
 
 def extractor_for(

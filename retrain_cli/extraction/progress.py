@@ -15,8 +15,8 @@ class ExtractionCounts:
 
     Attributes:
         total: files to look into.
-        done: files looked into.
-        computed: bottlenecks computed and handed over to be written.
+        done: files that are done for good: what is known of them is written.
+        computed: bottlenecks computed and written.
         cached: images whose bottleneck was in the cache already.
         bad: files that were skipped, as (path relative to the root, reason).
         timed: those of `computed` that came after the first forward pass, which also loads and
@@ -46,19 +46,21 @@ class ExtractionCounts:
         if strict:
             raise ImageError(f"{path}: {problem}; without --strict it is skipped")
 
-    def take_batch(self, usable: int, computed: int) -> None:
-        """Count a batch that is through.
+    def take_written(self, files: int, usable: int, computed: int) -> None:
+        """Count a batch that is written.
 
         Args:
-            usable: its images, copies counted each.
+            files: its files.
+            usable: the images among them, copies counted each.
             computed: those that went through the forward pass. The first pass also loads and
                 compiles the backbone, so the clock starts after it.
         """
+        self.done += files
         self.cached += usable - computed
         self.computed += computed
         if self._first_done_at is None:
             self._first_done_at = time.monotonic() if computed else None
-        else:
+        elif computed:
             self.timed += computed
             self.seconds = time.monotonic() - self._first_done_at
 

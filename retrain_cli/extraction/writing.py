@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
@@ -42,10 +42,19 @@ class CacheSink(Generic[PhotoT]):
 
 
 class Writer(Generic[PhotoT]):
-    """Writes beside the forward pass, one batch behind; its errors surface at the next call."""
+    """Writes beside the forward pass, one batch behind; its errors surface at the next call.
 
-    def __init__(self, sink: Sink[PhotoT]) -> None:
-        self._sink = sink
+    Args:
+        sink: where to.
+        on_written: is told of each batch that is written, in the writer's thread.
+    """
+
+    def __init__(
+        self,
+        sink: Sink[PhotoT],
+        on_written: Callable[[Batch[PhotoT]], None] = lambda batch: None,
+    ) -> None:
+        self._sink, self._on_written = sink, on_written
         self._thread = ThreadPoolExecutor(1, "writer")
         self._last: Future[None] | None = None
         self._under_way: frozenset[bytes] = frozenset()
@@ -71,7 +80,11 @@ class Writer(Generic[PhotoT]):
         """Write a batch."""
         self._wait()
         self._under_way = frozenset(batch.digests)
-        self._last = self._thread.submit(self._sink.write, batch)
+        self._last = self._thread.submit(self._write, batch)
+
+    def _write(self, batch: Batch[PhotoT]) -> None:
+        self._sink.write(batch)
+        self._on_written(batch)
 
     def _wait(self) -> None:
         if self._last is not None:

@@ -208,15 +208,14 @@ def _extract(
     def on_photo(file: PendingFile, seen: Examined) -> None:
         if seen.problem is not None:
             counts.take_bad(file.relative, seen.problem, settings.strict)
-        counts.done += 1
         on_progress(counts)
 
-    def on_batch(batch: Batch[PendingFile]) -> None:
-        counts.take_batch(len(batch.usable), len(batch.digests))
+    def on_written(batch: Batch[PendingFile]) -> None:
+        counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
 
     if opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
-        extractor.fill(opened.scan.pending, opened.locate, opened, on_photo, on_batch)
+        extractor.fill(opened.scan.pending, opened.locate, opened, on_photo, on_written)
         on_progress(counts)
     return counts
 

@@ -75,7 +75,7 @@ def run(root: Path, sink: Any, backbone: Any, *, strict: bool = False, **setting
         lambda file: str(file.path(root)),
         sink,
         on_photo,
-        lambda batch: counts.take_batch(len(batch.usable), len(batch.digests)),
+        lambda batch: counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests)),
     )
     return counts
 

@@ -15,6 +15,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError
+from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
 from retrain_cli.extraction.writing import CacheSink
 from retrain_cli.images.examine import Examined
@@ -91,9 +92,11 @@ class PhotoReader:
         bad: list[tuple[str, str]] = []
         done = 0
 
-        def on_photo(path: Path, seen: Examined) -> None:
+        def on_written(batch: Batch[Path]) -> None:
             nonlocal done
-            done += 1
+            done += len(batch.photos)
+
+        def on_photo(path: Path, seen: Examined) -> None:
             problem = problem_of(seen)
             if seen.digest is None or problem is not None:
                 bad.append((str(path), str(problem)))
@@ -101,7 +104,9 @@ class PhotoReader:
                 good.setdefault(seen.digest, GoodPhoto(str(path), seen.digest))
             self._on_photo(done, len(files))
 
-        self._extractor.fill(files, str, CacheSink[Path](self._store), on_photo)
+        sink = CacheSink[Path](self._store)
+        self._extractor.fill(files, str, sink, on_photo, on_written)
+        self._on_photo(done, len(files))
         return PhotoSet(tuple(good.values()), self._store.read(list(good)), tuple(bad))
 
 
