@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,26 +43,8 @@ class RetrainGroup(TyperGroup):
     """The root command; every sub-command runs inside `exit_codes`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order in which people meet them."""
-        order = (
-            "bottlenecks",
-            "train",
-            "eval",
-            "label",
-            "report",
-            "compare",
-            "study",
-            "check",
-            "similar",
-            "classes",
-            "add-class",
-            "runs",
-            "cache",
-            "doctor",
-            "demo",
-        )
-        names = super().list_commands(ctx)
-        return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+        """In the order of `COMMANDS`: that in which people meet them."""
+        return [name for name, *_ in COMMANDS]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
@@ -158,21 +140,36 @@ _MAIN, _JUDGE, _PHOTOS, _KEEP = (
     "Photos and classes",
     "Looking after things",
 )
-app.command(name="bottlenecks", rich_help_panel=_MAIN)(bottlenecks)
-app.command(name="train", rich_help_panel=_MAIN)(train)
-app.command(name="eval", rich_help_panel=_MAIN)(evaluate)
-app.command(name="label", rich_help_panel=_MAIN)(label)
-app.command(name="report", rich_help_panel=_JUDGE)(report)
-app.command(name="compare", rich_help_panel=_JUDGE)(compare)
-app.add_typer(study.app, name="study", rich_help_panel=_JUDGE)
-app.command(name="check", rich_help_panel=_PHOTOS)(check)
-app.command(name="similar", rich_help_panel=_PHOTOS)(similar)
-app.command(name="classes", rich_help_panel=_PHOTOS)(classes)
-app.command(name="add-class", rich_help_panel=_PHOTOS)(add_class)
-app.add_typer(runs.app, name="runs", rich_help_panel=_KEEP)
-app.add_typer(cache.app, name="cache", rich_help_panel=_KEEP)
-app.command(name="doctor", rich_help_panel=_KEEP)(doctor)
-app.command(name="demo", rich_help_panel=_KEEP)(demo)
+COMMANDS: tuple[tuple[str, str, Callable[..., None] | typer.Typer], ...] = (
+    ("bottlenecks", _MAIN, bottlenecks),
+    ("train", _MAIN, train),
+    ("eval", _MAIN, evaluate),
+    ("label", _MAIN, label),
+    ("report", _JUDGE, report),
+    ("compare", _JUDGE, compare),
+    ("study", _JUDGE, study.app),
+    ("check", _PHOTOS, check),
+    ("similar", _PHOTOS, similar),
+    ("classes", _PHOTOS, classes),
+    ("add-class", _PHOTOS, add_class),
+    ("runs", _KEEP, runs.app),
+    ("cache", _KEEP, cache.app),
+    ("doctor", _KEEP, doctor),
+    ("demo", _KEEP, demo),
+)
+"""Name, group in `retrain --help`, and function; one with sub-commands is a Typer of its own."""
+
+
+def register(name: str, group: str, command: Callable[..., None] | typer.Typer) -> None:
+    """Give `retrain` a command."""
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name, rich_help_panel=group)
+    else:
+        app.command(name, rich_help_panel=group)(command)
+
+
+for _entry in COMMANDS:
+    register(*_entry)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})
