@@ -13,10 +13,11 @@ from retrain_cli.datasets.folders import check_class_names
 from retrain_cli.datasets.origins import match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.comparing.added_class import KnownCost, NewClassFigures
 from retrain_cli.evaluation.predictions import Predictions, predict
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.history import ProgressListener, TrainedHead
 from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
@@ -45,6 +46,8 @@ class AddClassRequest:
         name: name of the new run; None for one made of the time.
         retrain: train all classes again, instead of keeping the known ones as they are.
         device: auto, cpu, gpu or gpu:N.
+        workers: number of readers, who read and decode; None: one a processor.
+        readers: threads, processes or auto: processes where the photos are many.
     """
 
     class_name: str
@@ -54,11 +57,18 @@ class AddClassRequest:
     name: str | None = None
     retrain: bool = False
     device: str = "auto"
+    workers: int | None = None
+    readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
         if not self.class_name.strip() or not self.class_name.isprintable():
             raise ConfigError(f"a class needs a readable name, not {self.class_name!r}")
-        check_device(self.device)
+        _ = self.settings  # it checks the rest
+
+    @property
+    def settings(self) -> ExtractionSettings:
+        """How to extract."""
+        return ExtractionSettings(workers=self.workers, device=self.device, readers=self.readers)
 
 
 @dataclass(frozen=True)
@@ -118,8 +128,8 @@ def add_class(
     runs = RunStore(workspace.runs_dir)
     run = runs.get(request.run)
     _check_name(run, request)
-    reading = open_reader(backbone_of(run), workspace, request.device, load, on_photo)
-    with reading as reader:
+    spec, settings = backbone_of(run), request.settings
+    with open_reader("add-class", spec, workspace, settings, load, on_photo) as reader:
         photos = read_class_photos(run, request.photos, request.test, reader)
     with runs.create(request.name) as draft:
         trained = _grow(request, photos, on_progress)

@@ -36,6 +36,16 @@ def add_class(
         bool,
         typer.Option("--retrain", help="Train all classes again, with the settings of the run."),
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
+    ] = None,
+    readers: Annotated[
+        str,
+        typer.Option(
+            help="What they are: threads, processes, or auto: processes where photos are many and "
+            "the network's input is small, or processors are many."
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -47,7 +57,15 @@ def add_class(
     from retrain_cli.workflows.add_class import AddClassRequest, add_class
 
     request = AddClassRequest(
-        class_name, tuple(photos), tuple(test or ()), run, name, retrain, device
+        class_name,
+        tuple(photos),
+        tuple(test or ()),
+        run,
+        name,
+        retrain,
+        device,
+        workers,
+        readers,  # type: ignore[arg-type]  # it checks the choices
     )
     with console.progress("photos") as update:
         summary = add_class(

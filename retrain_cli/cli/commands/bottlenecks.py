@@ -12,7 +12,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 
 if TYPE_CHECKING:
-    from retrain_cli.extraction.batcher import ExtractionCounts
+    from retrain_cli.extraction.progress import ExtractionCounts
 
 
 def bottlenecks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,8 +49,15 @@ def label(
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Images a forward pass at most.")] = 32,
     workers: Annotated[
-        int | None, typer.Option(help="Threads that read and decode (default: one a processor).")
+        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
     ] = None,
+    readers: Annotated[
+        str,
+        typer.Option(
+            help="What they are: threads, processes, or auto: processes where photos are many and "
+            "the network's input is small, or processors are many."
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
     json: Annotated[
         bool,
@@ -67,7 +74,17 @@ def label(
     from retrain_cli.workflows.label import Labeller, LabelRequest
 
     sources = _sources(paths or [], null, stdin_image)
-    request = LabelRequest(run, top_k, threshold, batch_size, workers, device, reject, max_error)
+    request = LabelRequest(
+        run,
+        top_k,
+        threshold,
+        batch_size,
+        workers,
+        device,
+        reject,
+        max_error,
+        readers,  # type: ignore[arg-type]  # it checks the choices
+    )
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
     with Labeller(request, workspace_of(ctx)) as labeller, quiet_engine():
@@ -127,7 +144,7 @@ def _print_row(image: LabelledImage) -> None:
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")
 
 
-def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterator[Source]:
+def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterable[Source]:
     if stdin_image:
         if paths:
             raise ConfigError("--stdin-image takes its image from standard input, not from a path")

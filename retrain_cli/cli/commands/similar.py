@@ -37,8 +37,15 @@ def similar(
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Images a forward pass at most.")] = 32,
     workers: Annotated[
-        int | None, typer.Option(help="Threads that read and decode (default: one a processor).")
+        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
     ] = None,
+    readers: Annotated[
+        str,
+        typer.Option(
+            help="What they are: threads, processes, or auto: processes where photos are many and "
+            "the network's input is small, or processors are many."
+        ),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
 ) -> None:
@@ -51,7 +58,15 @@ def similar(
 
     if not paths:
         raise ConfigError("similar needs images: paths, folders, or - for a list on standard input")
-    request = SimilarRequest(k, split, search, batch_size, workers, device)
+    request = SimilarRequest(
+        k,
+        split,
+        search,
+        batch_size,
+        workers,
+        device,
+        readers,  # type: ignore[arg-type]  # it checks the choices
+    )
     sources = named_sources(paths, b"\0" if null else b"\n")
     several = len(paths) > 1 or paths == ["-"]
     good = bad = 0
