@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.datasets.folders import check_class_names
 from retrain_cli.datasets.origins import match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
-from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.comparing.added_class import KnownCost, NewClassFigures
 from retrain_cli.evaluation.predictions import Predictions, predict
@@ -23,15 +22,13 @@ from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos
 from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split
 from retrain_cli.workspace import Workspace
-
-ADDED_KEY = "added"
-"""Of `RunInfo.dataset`: which classes came by `add-class`."""
 
 
 @dataclass(frozen=True)
@@ -174,12 +171,11 @@ def _grow(
 def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHead) -> RunContents:
     run, name = photos.run, request.class_name
     predictions = predict(trained.head, photos.vectors(), photos.images())
-    source = load_source_classes(str(run.info.dataset.get("source_classes", "none")))
+    provenance = _provenance(run, request, predictions)
+    source = load_source_classes(provenance.known_source_classes)
     origins = [*run.origins, *match_origins([name], source, None)]
     info = RunInfo(
-        run.config,
-        run.info.backbone,
-        _described(run, request, predictions),
+        provenance,
         run.info.cache,
         current_versions(),
         trained.best_step,
@@ -195,17 +191,33 @@ def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHea
     )
 
 
-def _described(run: Run, request: AddClassRequest, predictions: Predictions) -> dict[str, Any]:
-    counts = {f"{split}_images": len(predictions.rows(split)) for split in SPLITS}
-    added = [*run.info.dataset.get(ADDED_KEY, []), request.class_name]
-    return {
-        **run.info.dataset,
-        "images": len(predictions),
-        **counts,
-        ADDED_KEY: added,
-        "added_to": run.name,
-        "retrained": request.retrain,
-    }
+def _provenance(run: Run, request: AddClassRequest, predictions: Predictions) -> Provenance:
+    """What the new run is made from: what its parent was, and the photos of the class."""
+    known = run.provenance
+    return replace(
+        known,
+        made=Grown(
+            run.name,
+            request.class_name,
+            _absolute(request.photos),
+            _absolute(request.test),
+            request.retrain,
+            known.made.added,
+        ),
+        parents=_parents(run, request),
+        counts=ImageCounts.of(predictions, known.counts.trained_on),
+    )
+
+
+def _parents(run: Run, request: AddClassRequest) -> tuple[Parent, ...]:
+    """The runs that the new one comes from; of one that is trained again no head is used."""
+    if request.retrain:
+        return run.provenance.uninterrupted().line(run.name, calibrated=False)
+    return run.provenance.line(run.name, calibrated=run.calibration is not None)
+
+
+def _absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(path.expanduser().absolute() for path in paths)
 
 
 def _figures(

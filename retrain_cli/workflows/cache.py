@@ -18,7 +18,6 @@ from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, Retrai
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
-from retrain_cli.workflows.add_class import ADDED_KEY
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
 
@@ -179,7 +178,7 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
 
 def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
     """Photos that `add-class` took from anywhere: no dataset holds them, but runs do."""
-    grown = [run for run in RunStore(workspace.runs_dir).list() if ADDED_KEY in run.info.dataset]
+    grown = [run for run in RunStore(workspace.runs_dir).list() if run.info.provenance.made.added]
     return {row.tobytes() for run in grown for row in run.predictions.images.digest}
 
 

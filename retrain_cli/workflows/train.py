@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import RunError, WorkspaceError
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
@@ -19,6 +18,7 @@ from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, 
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import (
@@ -30,7 +30,6 @@ from retrain_cli.workflows.cross_validate import (
     save_predictions,
 )
 from retrain_cli.workflows.shared.kept_sources import (
-    KEPT_KEY,
     KeptSources,
     keep_sources,
     load_stock_classes,
@@ -140,7 +139,8 @@ def train_run(
     training_set = load_training_set(workspace, request.config, request.memory_limit)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
-    initial = _initial_head(store, request.init_from, training_set)
+    parent = None if request.init_from is None else store.get(request.init_from)
+    initial = _initial_head(parent, training_set)
     stock = None
     if request.keep_source_classes:
         stock = load_stock_classes(training_set.used, request.top)
@@ -154,7 +154,12 @@ def train_run(
         folds = None
         if request.cv is not None and trained.stopped_by != "interrupt":
             folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
-        contents = _contents(request, training_set, trained, kept, folds)
+        provenance = replace(
+            _provenance(training_set, request, parent),
+            made=_made(request, trained, folds),
+            joined=None if kept is None else kept.report,
+        )
+        contents = _contents(provenance, training_set, trained, kept, folds)
         run = draft.commit(contents)
     return _summarise(run, contents, seconds, folds)
 
@@ -199,27 +204,53 @@ def _cross_validate(
     return fold_figures(result, training_set)
 
 
-def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) -> Head | None:
+def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:
     """The head to start from.
 
     Raises:
-        RunError: no such run, one of another backbone, or one that knows none of the classes.
+        RunError: a run of another backbone, or one that knows none of the classes.
     """
-    if name is None:
+    if run is None:
         return None
-    run = store.get(name)
     fingerprint = training_set.used.fingerprint
     if run.info.cache != fingerprint:
         raise RunError(
-            f"--init-from needs a run of the same backbone, and {name} was trained on "
-            f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
+            f"--init-from needs a run of the same backbone, and {run.name} was trained on "
+            f"{run.info.backbone.label()}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
     return run.trained_head.extended_to(training_set.data.class_names)
 
 
+def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | None) -> Provenance:
+    """What the run is made from."""
+    used = training_set.used
+    return Provenance(
+        used.image_dir,
+        used.backbone,
+        request.config,
+        used.source_classes,
+        used.int_ext,
+        used.group,
+        # A head is taken over as it was trained, calibrated or not.
+        parents=() if parent is None else parent.provenance.line(parent.name, calibrated=False),
+    )
+
+
+def _made(request: TrainRequest, trained: TrainedHead, folds: FoldFigures | None) -> Trained:
+    """How the run is made."""
+    interrupted = trained.stopped_by == "interrupt" and trained.history
+    return Trained(
+        request.init_from,
+        None if folds is None else request.cv,
+        request.keep_source_classes,
+        request.top and request.top.expanduser().absolute(),
+        trained.history[-1].step if interrupted else None,
+    )
+
+
 def _contents(
-    request: TrainRequest,
+    provenance: Provenance,
     training_set: TrainingSet,
     trained: TrainedHead,
     kept: KeptSources | None,
@@ -229,21 +260,9 @@ def _contents(
     if kept is not None:
         head, origins = kept.head, kept.origins
     predictions = predict(head, training_set.data.bottlenecks, training_set.images)
-    used = training_set.used
     info = RunInfo(
-        training=request.config,
-        backbone=used.backbone.to_dict(),
-        dataset={
-            "image_dir": str(used.image_dir),
-            "backbone": used.backbone.label(),
-            "source_classes": used.source_classes,
-            "images": len(training_set.images),
-            **{f"{split}_images": len(predictions.rows(split)) for split in SPLITS},
-            "trained_on": len(training_set.data.training),
-            "init_from": request.init_from,
-            **({KEPT_KEY: kept.report} if kept else {}),
-        },
-        cache=used.fingerprint,
+        replace(provenance, counts=ImageCounts.of(predictions, len(training_set.data.training))),
+        cache=training_set.used.fingerprint,
         versions=current_versions(),
         best_step=trained.best_step,
         stopped_by=trained.stopped_by,

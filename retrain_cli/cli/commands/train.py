@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from retrain_cli.evaluation.intervals import Estimate
     from retrain_cli.heads.cross_validation import FoldProgress
     from retrain_cli.heads.history import TrainingProgress
+    from retrain_cli.runs.joined_sources import JoinedSources
     from retrain_cli.workflows.train import TrainingSummary
 
 _DEFAULT = TrainingConfig()
@@ -198,8 +199,6 @@ def _show(summary: TrainingSummary, json: bool) -> None:
     if json:
         console.document(summary.to_dict())
         return
-    from retrain_cli.workflows.shared.kept_sources import KEPT_KEY
-
     why = {
         "interrupt": ", interrupted: the best so far is kept",
         "patience": ", stopped by --patience",
@@ -218,8 +217,9 @@ def _show(summary: TrainingSummary, json: bool) -> None:
     if summary.folds is not None:
         console.table(folds_table(summary.folds))
         console.note(FOLDS_NOTE)
-    if KEPT_KEY in summary.run.info.dataset:
-        _show_kept(summary.run.info.dataset[KEPT_KEY])
+    joined = summary.run.info.provenance.joined
+    if joined is not None:
+        _show_kept(joined)
     console.note(
         f"best of {summary.last_step} steps was {summary.best_step}{why}; "
         f"{summary.steps_per_second:,.0f} steps/s; next: retrain eval --top5"
@@ -250,21 +250,24 @@ def _fold_cells(mean: FoldMean | None) -> list[str]:
     return [f"{mean.mean:.1%}", f"{mean.sd:.1%}", interval, *map(percent, mean.folds)]
 
 
-def _show_kept(report: dict[str, Any]) -> None:
+def _show_kept(joined: JoinedSources) -> None:
+    own = _change(joined.own_top1_before, joined.own_top1_after)
     console.line(
-        f"{report['classes_kept']:,} source classes kept, {report['classes_merged']:,} merged with "
-        f"classes of yours; your test photos: top-1 {_change(report, 'own')}"
+        f"{joined.classes_kept:,} source classes kept, {joined.classes_merged:,} merged with "
+        f"classes of yours; your test photos: top-1 {own}"
     )
-    if "source_images" in report:
+    if joined.source_images is not None:
+        source = _change(joined.source_top1_before, joined.source_top1_after)
         console.line(
-            f"{report['source_images']:,} test photos of source classes that the new ones have "
-            f"never seen: top-1 {_change(report, 'source')}"
+            f"{joined.source_images:,} test photos of source classes that the new ones have "
+            f"never seen: top-1 {source}"
         )
 
 
-def _change(report: dict[str, Any], side: str) -> str:
-    before, after = report[f"{side}_top1_before"], report[f"{side}_top1_after"]
-    return f"{before['value']:.1%} alone, {after['value']:.1%} joined" if before else NOT_DEFINED
+def _change(before: Estimate | None, after: Estimate | None) -> str:
+    if before is None or after is None:
+        return NOT_DEFINED
+    return f"{before.value:.1%} alone, {after.value:.1%} joined"
 
 
 def _estimate(estimate: Estimate | None) -> str:
