@@ -26,11 +26,11 @@ class ExtractionCounts:
 
     Attributes:
         total: files to look into.
-        done: files looked into.
+        done: files that are done for good: what is known of them is written.
         computed: bottlenecks computed and written.
         cached: images whose bottleneck was in the cache already.
         bad: files that were skipped, as (path relative to the root, reason).
-        timed: those of `computed` that came after the first forward pass, which also loads and
+        timed: bottlenecks that came after the first forward pass, which also loads and
             compiles the backbone.
         seconds: time that `timed` took, end to end.
         stage: what is done before the first file, such as converting a network; else empty.
@@ -49,6 +49,10 @@ class ExtractionCounts:
     def images_per_second(self) -> float | None:
         """Rate of the extraction, None before the second batch."""
         return self.timed / self.seconds if self.timed and self.seconds else None
+
+    def take_written(self, files: int, vectors: int) -> None:
+        """Count what the writer has written so far."""
+        self.done, self.computed = files, vectors
 
     def take_bad(self, path: str, problem: str, strict: bool) -> None:
         """Count a file that is skipped; with `strict` that is an ImageError."""
@@ -169,7 +173,6 @@ class Batcher:
 
     def _count(self, images: int) -> None:
         """The first pass also loads and compiles the backbone, so the clock starts after it."""
-        self._counts.computed += images
         if self._first_done_at is None:
             self._first_done_at = time.monotonic()
         else:

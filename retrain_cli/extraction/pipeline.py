@@ -97,18 +97,21 @@ def extract(
         ReaderError: a reading process does not start.
     """
     keep_freed_memory()
-    counts = ExtractionCounts(total=len(pending))
-    with (
-        readers,
-        Writer(sink) as writer,
-        Batcher(forward, writer, settings.batch_size, counts) as batches,
-        closing(readers.results(pending, 2 * settings.batch_size)) as results,
-    ):
-        for file, examined in results:
-            _take(file, examined, batches, writer, counts, settings.strict)
-            counts.done += 1
-            on_progress(counts)
-        batches.finish()
+    counts, writer = ExtractionCounts(total=len(pending)), Writer(sink)
+    try:
+        with (
+            readers,
+            writer,
+            Batcher(forward, writer, settings.batch_size, counts) as batches,
+            closing(readers.results(pending, 2 * settings.batch_size)) as results,
+        ):
+            for file, examined in results:
+                _take(file, examined, batches, writer, counts, settings.strict)
+                counts.take_written(writer.files, writer.vectors)
+                on_progress(counts)
+            batches.finish()
+    finally:  # whatever ended it, what was under way is written now
+        counts.take_written(writer.files, writer.vectors)
     on_progress(counts)
     return counts
 
@@ -125,7 +128,7 @@ def _take(
     if examined.problem is not None:
         counts.take_bad(f"{file.folder}/{file.name}", examined.problem, strict)
     record = FileRecord(file.size, file.mtime_ns, examined.digest, examined.problem)
-    writer.record(file.folder, file.name, record)
+    writer.record(file.folder, file.name, record, waits=examined.pixels is not None)
     if examined.pixels is not None and examined.digest is not None:
         batches.add(examined.digest, examined.pixels)
     elif examined.digest is not None and examined.problem is None:
