@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from retrain_cli import __version__
+from retrain_cli import __version__, interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.commands import cache, runs, study
 from retrain_cli.cli.commands.add_class import add_class
@@ -34,7 +35,6 @@ from retrain_cli.workspace import Workspace
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 EXIT_FAULT = 1
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """As the shell reports a program that ended with SIGPIPE."""
 
@@ -62,14 +62,21 @@ def exit_codes() -> Iterator[None]:
         raise  # Typer shows the usage, and exits with 2
     except RetrainError as error:
         _leave(error, str(error), error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        _leave(interrupt, "interrupted; everything that was finished is kept", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        _leave_interrupted(stop)
     except BrokenPipeError:  # the next program of the pipe has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN_PIPE)
     except Exception as fault:
         reason = f"{type(fault).__name__}: {fault}"
         _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
+
+
+def _leave_interrupted(stop: KeyboardInterrupt) -> None:
+    request = stop if isinstance(stop, interrupts.Interruption) else interrupts.Interruption()
+    who = "" if request.number == signal.SIGINT else f" by {signal.Signals(request.number).name}"
+    kept = request.kept or "everything that was finished is kept"
+    _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
@@ -195,4 +202,5 @@ def hoist_global_options(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Entry point of the console script."""
     with exit_codes():  # here for Ctrl-C while the command line is still being built
+        interrupts.heed(console.tell_of_request, console.leave_terminal)
         app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from retrain_cli import interrupts
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.datasets.folders import check_class_names
 from retrain_cli.datasets.origins import match_origins
@@ -80,6 +81,8 @@ class AddClassSummary:
         bad: files that were skipped, as (path, reason).
         figures: ranks of the new class; None where nothing could measure it.
         cost: what the known classes lost on test; None without test photos of theirs.
+        interrupted_by: number of the signal that asked to end; the run is kept all the same, and
+            nothing is measured.
     """
 
     run: Run
@@ -89,6 +92,7 @@ class AddClassSummary:
     bad: tuple[tuple[str, str], ...]
     figures: NewClassFigures | None
     cost: KnownCost | None
+    interrupted_by: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -115,12 +119,14 @@ def add_class(
     """Add a class to a run; the run itself stays as it is.
 
     The photos may lie anywhere: their bottlenecks go into the cache, the new run names them by
-    path and digest, and no dataset takes them in.
+    path and digest, and no dataset takes them in. Ctrl-C in training keeps what was trained by
+    then as the run; `interrupted_by` of the summary tells so.
 
     Raises:
         DatasetError: no good photo, or one that the run knows as something else.
         ConfigError: the class is there already.
         RetrainError: no such run, or its cache or backbone are gone.
+        Interruption: Ctrl-C came before there was anything to keep, or after all was kept.
     """
     runs = RunStore(workspace.runs_dir)
     run = runs.get(request.run)
@@ -128,19 +134,20 @@ def add_class(
     spec, settings = backbone_of(run), request.settings
     with open_reader("add-class", spec, workspace, settings, load, on_photo) as reader:
         photos = read_class_photos(run, request.photos, request.test, reader)
-    with runs.create(request.name) as draft:
+    with runs.create(request.name) as draft, interrupts.held():
         trained = _grow(request, photos, on_progress)
         contents = _contents(request, photos, trained)
         grown = draft.commit(contents)
-    return AddClassSummary(
-        grown,
-        run.name,
-        request.class_name,
-        len(photos.made_of),
-        photos.made_of.bad + photos.test.bad,
-        _figures(request, photos, contents.predictions),
-        _cost(run.predictions, contents.predictions),
+        interrupted_by = interrupts.taken()
+    bad = photos.made_of.bad + photos.test.bad
+    summary = AddClassSummary(
+        grown, run.name, request.class_name, len(photos.made_of), bad, None, None, interrupted_by
     )
+    if interrupted_by is not None:
+        return summary
+    with interrupts.keeping(lambda: f"run {grown.name} is kept"):
+        figures = _figures(request, photos, contents.predictions)
+        return replace(summary, figures=figures, cost=_cost(run.predictions, contents.predictions))
 
 
 def _check_name(run: Run, request: AddClassRequest) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from retrain_cli import interrupts
 from retrain_cli.errors import RunError, WorkspaceError
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
@@ -31,6 +32,7 @@ from retrain_cli.workflows.cross_validate import (
 )
 from retrain_cli.workflows.shared.kept_sources import (
     KeptSources,
+    StockClasses,
     keep_sources,
     load_stock_classes,
 )
@@ -80,6 +82,9 @@ class TrainingSummary:
         steps_per_second: speed, evaluations included.
         folds: figures of the cross-validation; None without one, or where it was interrupted
             before its second fold was finished.
+        interrupted_by: number of the signal that asked to end; the run is kept all the same, and
+            `unfinished` names what it lacks.
+        unfinished: what was asked for and is not in the run, in words.
     """
 
     run: Run
@@ -90,6 +95,8 @@ class TrainingSummary:
     test: EvalResult | None
     steps_per_second: float
     folds: FoldFigures | None = None
+    interrupted_by: int | None = None
+    unfinished: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -130,10 +137,12 @@ def train_run(
     """Train a head on the dataset last used, and keep it as a run.
 
     With `request.cv` the same settings are then cross-validated, and the result is kept with the
-    run. Ctrl-C ends this with the folds that are finished.
+    run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
+    and `unfinished` of the summary tell so.
 
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
+        KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config, request.memory_limit)
@@ -144,16 +153,12 @@ def train_run(
     stock = None
     if request.keep_source_classes:
         stock = load_stock_classes(training_set.used, request.top)
-    with store.create(request.name) as draft:
+    with store.create(request.name) as draft, interrupts.held():
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
-        kept = None
-        if stock is not None:
-            kept = keep_sources(stock, trained.head, training_set, request.config)
-        folds = None
-        if request.cv is not None and trained.stopped_by != "interrupt":
-            folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
+        kept = _keep_sources(request, stock, trained, training_set)
+        folds = _cross_validate(request, trained, training_set, draft, on_fold)
         provenance = replace(
             _provenance(training_set, request, parent),
             made=_made(request, trained, folds),
@@ -161,7 +166,12 @@ def train_run(
         )
         contents = _contents(provenance, training_set, trained, kept, folds)
         run = draft.commit(contents)
-    return _summarise(run, contents, seconds, folds)
+        interrupted_by = interrupts.taken()
+    summary = _summarise(run, contents, seconds, folds)
+    if interrupted_by is None:
+        return summary
+    missing = _unfinished(request, kept, folds)
+    return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
 
 
 def _train(
@@ -186,22 +196,51 @@ def _train(
         )
 
 
+def _keep_sources(
+    request: TrainRequest,
+    stock: StockClasses | None,
+    trained: TrainedHead,
+    training_set: TrainingSet,
+) -> KeptSources | None:
+    """The head joined with the backbone's own; None where that was not asked for, or not done."""
+    if stock is None or trained.stopped_by == "interrupt":
+        return None
+    try:
+        return keep_sources(stock, trained.head, training_set, request.config)
+    except KeyboardInterrupt:
+        return None  # the head itself is trained, and is kept
+
+
 def _cross_validate(
     request: TrainRequest,
-    n_folds: int,
+    trained: TrainedHead,
     training_set: TrainingSet,
     draft: RunWriter,
     on_fold: FoldListener,
 ) -> FoldFigures | None:
     """Figures of the folds, whose predictions are put into the run; None if there is but one."""
+    if request.cv is None or trained.stopped_by == "interrupt" or interrupts.taken() is not None:
+        return None
     try:
         result = out_of_fold(
-            training_set, request.config, n_folds, on_fold, memory_limit=request.memory_limit
+            training_set, request.config, request.cv, on_fold, memory_limit=request.memory_limit
         )
     except KeyboardInterrupt:
         return None  # the run itself is finished, and is kept
     save_predictions(result, training_set, draft.folder)
     return fold_figures(result, training_set)
+
+
+def _unfinished(
+    request: TrainRequest, kept: KeptSources | None, folds: FoldFigures | None
+) -> tuple[str, ...]:
+    missing = []
+    if request.keep_source_classes and kept is None:
+        missing.append("the source classes")
+    finished = len(folds.images) if folds else 0
+    if request.cv is not None and finished < request.cv:
+        missing.append(f"{request.cv - finished} of {request.cv} folds")
+    return tuple(missing)
 
 
 def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:

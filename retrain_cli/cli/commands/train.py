@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import byte_count, comma_separated, workspace_of
 from retrain_cli.errors import ConfigError
@@ -16,6 +17,7 @@ from retrain_cli.reports.text import NOT_DEFINED, percent
 if TYPE_CHECKING:
     from retrain_cli.evaluation.comparing.fold_figures import FoldFigures, FoldMean
     from retrain_cli.evaluation.intervals import Estimate
+    from retrain_cli.extraction.progress import ExtractionCounts
     from retrain_cli.heads.cross_validation import FoldProgress
     from retrain_cli.heads.history import TrainingProgress
     from retrain_cli.runs.joined_sources import JoinedSources
@@ -117,8 +119,8 @@ def train(
 ) -> None:
     """Train a new softmax layer on the cached bottlenecks.
 
-    The defaults are those of the study. The head that is best on validation is kept; Ctrl-C keeps
-    the best so far as a finished run.
+    The defaults are those of the study. The head that is best on validation is kept; Ctrl-C ends
+    training early, keeps the best head so far as a run, and exits with 130.
     """
     from retrain_cli.workflows.train import TrainRequest, train_run
 
@@ -147,28 +149,49 @@ def train(
     request = TrainRequest(
         config, name, init_from, tensorboard, limit, cv, keep_source_classes, top
     )
-    with console.progress("training") as update:
+    with interrupts.keeping(_nothing_trained), console.progress("training") as update:
         summary = train_run(
             request,
             workspace,
             lambda progress: update(_step(progress)),
             lambda progress: update(_fold_step(progress)),
         )
-    if cv is not None and summary.folds is None:
-        console.warn("cross-validation was interrupted before two folds were finished: none kept")
     _show(summary, json)
+    if summary.interrupted_by is not None:
+        raise interrupts.Interruption(summary.interrupted_by, _kept(summary, steps))
+
+
+def _nothing_trained() -> str:
+    return "nothing was trained yet, so there is no new run"
+
+
+def _kept(summary: TrainingSummary, steps: int) -> str:
+    name, last = summary.run.name, summary.last_step
+    if summary.stopped_by == "interrupt":
+        kept = (
+            f"training ended at step {last:,} of {steps:,}, and run {name} keeps the best head of "
+            f"these, that of step {summary.best_step:,}"
+        )
+    else:
+        kept = f"run {name} is kept, trained to the end at step {last:,}"
+    return f"{kept}, without {' and '.join(summary.unfinished)}" if summary.unfinished else kept
 
 
 def _fill_cache(ctx: typer.Context, data: Path) -> None:
-    from retrain_cli.cli.commands.bottlenecks import extraction_step
+    from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace)
-    with console.progress("bottlenecks") as update, quiet_engine():
-        summary = fill_cache(request, workspace, extraction_step(update))
+    seen: list[ExtractionCounts] = []
+    with (
+        interrupts.keeping(lambda: photos_kept(seen)),
+        console.progress("bottlenecks") as update,
+        quiet_engine(),
+    ):
+        summary = fill_cache(request, workspace, extraction_step(update, seen))
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
         f"{len(summary.bad):,} skipped"
@@ -200,7 +223,6 @@ def _show(summary: TrainingSummary, json: bool) -> None:
         console.document(summary.to_dict())
         return
     why = {
-        "interrupt": ", interrupted: the best so far is kept",
         "patience": ", stopped by --patience",
         "converged": ", converged",
     }.get(summary.stopped_by, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import interrupts
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, load_source_classes
 from retrain_cli.datasets.splits import SPLITS
@@ -73,11 +74,15 @@ def keep_sources(
 
     Raises:
         DatasetError: there are no validation photos.
+        KeyboardInterrupt: Ctrl-C came before the head of the EXT classes was trained.
     """
     data, columns = training_set.data, source_columns(training_set.origins, stock.source)
 
     def train(part: HeadData) -> Head:
-        return train_head(part, config).head
+        trained = train_head(part, config)
+        if trained.stopped_by == "interrupt":
+            raise interrupts.interruption()
+        return trained.head
 
     joined = join_with_stock(stock.head, head, data, columns, train)
     classes = [stock.source.classes[index] for index in joined.kept.tolist()]
