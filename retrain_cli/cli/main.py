@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from retrain_cli import __version__
+from retrain_cli import __version__, interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.commands import cache, runs, study
 from retrain_cli.cli.commands.add_class import add_class
@@ -34,7 +35,6 @@ from retrain_cli.workspace import Workspace
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 EXIT_FAULT = 1
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """As the shell reports a program that ended with SIGPIPE."""
 
@@ -43,26 +43,8 @@ class RetrainGroup(TyperGroup):
     """The root command; every sub-command runs inside `exit_codes`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order in which people meet them."""
-        order = (
-            "bottlenecks",
-            "train",
-            "eval",
-            "label",
-            "report",
-            "compare",
-            "study",
-            "check",
-            "similar",
-            "classes",
-            "add-class",
-            "runs",
-            "cache",
-            "doctor",
-            "demo",
-        )
-        names = super().list_commands(ctx)
-        return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+        """In the order of `COMMANDS`: that in which people meet them."""
+        return [name for name, *_ in COMMANDS]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
@@ -80,14 +62,21 @@ def exit_codes() -> Iterator[None]:
         raise  # Typer shows the usage, and exits with 2
     except RetrainError as error:
         _leave(error, str(error), error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        _leave(interrupt, "interrupted; everything that was finished is kept", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        _leave_interrupted(stop)
     except BrokenPipeError:  # the next program of the pipe has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN_PIPE)
     except Exception as fault:
         reason = f"{type(fault).__name__}: {fault}"
         _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
+
+
+def _leave_interrupted(stop: KeyboardInterrupt) -> None:
+    request = stop if isinstance(stop, interrupts.Interruption) else interrupts.Interruption()
+    who = "" if request.number == signal.SIGINT else f" by {signal.Signals(request.number).name}"
+    kept = request.kept or "everything that was finished is kept"
+    _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
@@ -158,21 +147,36 @@ _MAIN, _JUDGE, _PHOTOS, _KEEP = (
     "Photos and classes",
     "Looking after things",
 )
-app.command(name="bottlenecks", rich_help_panel=_MAIN)(bottlenecks)
-app.command(name="train", rich_help_panel=_MAIN)(train)
-app.command(name="eval", rich_help_panel=_MAIN)(evaluate)
-app.command(name="label", rich_help_panel=_MAIN)(label)
-app.command(name="report", rich_help_panel=_JUDGE)(report)
-app.command(name="compare", rich_help_panel=_JUDGE)(compare)
-app.add_typer(study.app, name="study", rich_help_panel=_JUDGE)
-app.command(name="check", rich_help_panel=_PHOTOS)(check)
-app.command(name="similar", rich_help_panel=_PHOTOS)(similar)
-app.command(name="classes", rich_help_panel=_PHOTOS)(classes)
-app.command(name="add-class", rich_help_panel=_PHOTOS)(add_class)
-app.add_typer(runs.app, name="runs", rich_help_panel=_KEEP)
-app.add_typer(cache.app, name="cache", rich_help_panel=_KEEP)
-app.command(name="doctor", rich_help_panel=_KEEP)(doctor)
-app.command(name="demo", rich_help_panel=_KEEP)(demo)
+COMMANDS: tuple[tuple[str, str, Callable[..., None] | typer.Typer], ...] = (
+    ("bottlenecks", _MAIN, bottlenecks),
+    ("train", _MAIN, train),
+    ("eval", _MAIN, evaluate),
+    ("label", _MAIN, label),
+    ("report", _JUDGE, report),
+    ("compare", _JUDGE, compare),
+    ("study", _JUDGE, study.app),
+    ("check", _PHOTOS, check),
+    ("similar", _PHOTOS, similar),
+    ("classes", _PHOTOS, classes),
+    ("add-class", _PHOTOS, add_class),
+    ("runs", _KEEP, runs.app),
+    ("cache", _KEEP, cache.app),
+    ("doctor", _KEEP, doctor),
+    ("demo", _KEEP, demo),
+)
+"""Name, group in `retrain --help`, and function; one with sub-commands is a Typer of its own."""
+
+
+def register(name: str, group: str, command: Callable[..., None] | typer.Typer) -> None:
+    """Give `retrain` a command."""
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name, rich_help_panel=group)
+    else:
+        app.command(name, rich_help_panel=group)(command)
+
+
+for _entry in COMMANDS:
+    register(*_entry)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})
@@ -198,4 +202,5 @@ def hoist_global_options(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Entry point of the console script."""
     with exit_codes():  # here for Ctrl-C while the command line is still being built
+        interrupts.heed(console.tell_of_request, console.leave_terminal)
         app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")

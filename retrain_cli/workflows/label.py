@@ -182,7 +182,7 @@ def backbone_of(run: Run) -> BackboneSpec:
     Raises:
         RunError: the weights file changed since.
     """
-    spec = BackboneSpec.from_dict(run.info.backbone).resolve()
+    spec = run.info.backbone.resolve()
     if spec.fingerprint() != run.info.cache:
         raise RunError(
             f"run {run.name} was trained on other weights than {spec.weights} holds now: put the "

@@ -204,6 +204,6 @@ def _photos(workspace: Workspace, used: LastUsed, split: str) -> Dataset:
 
 def _last_config(workspace: Workspace, used: LastUsed) -> TrainingConfig:
     for run in RunStore(workspace.runs_dir).list():
-        if run.info.dataset.get("image_dir") == str(used.image_dir):
+        if run.info.provenance.image_dir == used.image_dir:
             return run.config
     return TrainingConfig()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 
@@ -67,7 +68,10 @@ def add_class(
         workers,
         readers,  # type: ignore[arg-type]  # it checks the choices
     )
-    with console.progress("photos") as update:
+    with (
+        interrupts.keeping(lambda: "the photos' bottlenecks are kept, and there is no new run"),
+        console.progress("photos") as update,
+    ):
         summary = add_class(
             request,
             workspace_of(ctx),
@@ -80,6 +84,10 @@ def add_class(
         console.document(summary.to_dict())
     else:
         _show(summary, bool(test))
+    if summary.interrupted_by is not None:
+        last = summary.run.history[-1].step if summary.run.history else 0
+        kept = f"run {summary.run.name} keeps the best head of {last:,} steps"
+        raise interrupts.Interruption(summary.interrupted_by, kept)
 
 
 def _show(summary: AddClassSummary, tested: bool) -> None:

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import ConfigError
+
+_LOOKS_KEPT = (
+    "photos that were looked at are remembered: the same command goes on from there, and judges "
+    "the labels from the beginning"
+)
 
 
 def check(
@@ -58,7 +64,7 @@ def check(
     if apply is not None or undo:
         _move(ctx, apply, json)
         return
-    with console.progress("checking") as update:
+    with interrupts.keeping(lambda: _LOOKS_KEPT), console.progress("checking") as update:
         report = check_dataset(
             CheckRequest(run, folds, labels),
             workspace,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.sources import images_of_stdin, named_sources
@@ -87,12 +88,16 @@ def label(
     )
     as_json = json or not sys.stdout.isatty()
     good = bad = 0
-    with Labeller(request, workspace_of(ctx)) as labeller, quiet_engine():
+    with (
+        interrupts.keeping(lambda: f"{good + bad} file(s) were answered, all of them in full"),
+        Labeller(request, workspace_of(ctx)) as labeller,
+        quiet_engine(),
+    ):
         _tell_rule(labeller.rule)
         for image in labeller.label(sources):
-            good, bad = (good, bad + 1) if image.error else (good + 1, bad)
             (_print_json if as_json else _print_row)(image)
             console.flush()
+            good, bad = (good, bad + 1) if image.error else (good + 1, bad)
     if bad:
         console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
     if not good:

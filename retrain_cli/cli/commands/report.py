@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.report import ReportFiles
+
+_NOT_WRITTEN = "the report is not finished, and a file of it is there whole or not at all"
 
 
 def report(
@@ -53,7 +56,7 @@ def report(
         html = Path(f"report-{_name_of(ctx, run)}.html")
     _check_suffixes(html, md, pdf)
     request = ReportRequest(run, split, html, md, pdf, map_method, mistakes)
-    with console.progress("report") as update:
+    with interrupts.keeping(lambda: _NOT_WRITTEN), console.progress("report") as update:
         done = write_report(request, workspace, lambda doing: update(console.Step(0, 1, doing)))
     _show(done, json)
 

@@ -44,7 +44,8 @@ def show(ctx: typer.Context, run: _OptionalRun = None, json: _Json = False) -> N
     if json:
         console.document(summary)
         return
-    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(summary)]
+    known = {**summary, "dataset": chosen.info.provenance.described()}
+    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(known)]
     console.table(console.Table((f"run {chosen.name}", ""), rows))
 
 
@@ -91,7 +92,7 @@ def _row(run: Run) -> list[str]:
         run.name,
         percent(top1),
         str(len(run.labels)),
-        str(info.dataset.get("backbone", "")),
+        info.backbone.label(),
         config.optimizer,
         str(info.best_step),
         info.created.replace("T", " ")[:16],

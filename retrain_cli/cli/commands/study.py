@@ -1,184 +1,111 @@
-"""`retrain study NAME`: one function for each study, of its own options alone.
+"""`retrain study NAME`: a command for each file of `studies/protocols`, with its own options.
 
-`_study` adds the options that all studies have, runs the study and shows its result.
+`with_common_options` adds the options that all studies have, runs the study and shows its result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from retrain_cli.cli.context import numbers, workspace_of
 from retrain_cli.cli.study_options import with_common_options
 
 if TYPE_CHECKING:
+    from retrain_cli.studies.catalogue import StudyOption
     from retrain_cli.studies.study import Study
 
-_Sizes = Annotated[
-    str | None,
-    typer.Option(
-        help="Training images per class, such as 3,5,10; all images are always the last.",
-        show_default=False,
-    ),
-]
+_SIZES = tuple[int, ...]
+
+
+class StudyGroup(TyperGroup):
+    """`retrain study`; its sub-commands are made when they are first asked for."""
+
+    _made: dict[str, Any]
+
+    @property
+    def commands(self) -> Any:
+        """The command of each study, by its name."""
+        if not self._made:
+            self._made = study_commands()
+        return self._made
+
+    @commands.setter
+    def commands(self, empty: Any) -> None:  # the base class has none yet when it is made
+        self._made = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the catalogue."""
+        return list(self.commands)
+
 
 app = typer.Typer(
+    cls=StudyGroup,
     help="Run the paper's experiments on your own photos: how effective is transfer learning here?",
     no_args_is_help=True,
 )
 
 
-def _study(name: str) -> Callable[[Callable[..., Study]], Callable[..., Study]]:
-    """Make a command of a function that makes a study of its options."""
-
-    def register(make: Callable[..., Study]) -> Callable[..., Study]:
-        app.command(name)(with_common_options(make))
-        return make
-
-    return register
+@app.callback()
+def _only_a_group() -> None:
+    """Typer takes an application without any command for a mistake."""
 
 
-@_study("int-ext")
-def int_ext(
-    classes: Annotated[
-        int | None,
-        typer.Option(
-            help="Classes of each classifier (default: 100 as in the paper, or as many as the "
-            "photos allow).",
-            show_default=False,
-        ),
-    ] = None,
-    mixes: Annotated[
-        int, typer.Option(help="How many mixes, from all EXT to all INT in equal steps.")
-    ] = 11,
-) -> Study:
-    """Accuracy of classifiers of known (INT) and new (EXT) classes in several mixes (Figs. 6, 7).
+def study_commands() -> dict[str, Any]:
+    """A command for each study of the catalogue, by its name."""
+    from retrain_cli.studies.catalogue import find_studies
 
-    Each repeat draws other target classes at random. Mixes that the photos do not allow are
-    named and left out.
-    """
-    from retrain_cli.studies.protocols.int_ext import IntExtStudy
-
-    return IntExtStudy(classes, mixes)
+    made = typer.Typer()
+    made.callback()(_only_a_group)
+    studies = find_studies()
+    for name, study in studies.items():
+        made.command(name)(with_common_options(_maker(study)))
+    commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
+    return {name: commands[name] for name in studies}
 
 
-@_study("examples")
-def examples(
-    sizes: _Sizes = None,
-    target: Annotated[
-        float, typer.Option(help="The top-1 accuracy that is wanted; says what it would take.")
-    ] = 0.9,
-) -> Study:
-    """Accuracy against the number of training images per class (Fig. 8).
+def _maker(study: type[Study]) -> Callable[..., Study]:
+    """A function of the study's options that makes it; Typer reads options from its signature."""
+    from retrain_cli.studies.catalogue import help_of, options_of
+    from retrain_cli.workflows.study import make_study
 
-    A power law fitted to the curve tells how many more photos a wanted accuracy would take, overall
-    and for each class. The fit is checked: made on the smaller sizes, it predicts the largest.
-    """
-    from retrain_cli.studies.protocols.examples import ExamplesStudy
+    options = options_of(study)
 
-    return ExamplesStudy(**_given(sizes), target=target)
+    def make(ctx: typer.Context, **values: Any) -> Study:
+        chosen = {one.name: _value(one, values[one.name]) for one in options}
+        return make_study(study, workspace_of(ctx), **chosen)
 
-
-@_study("histogram")
-def histogram(sizes: _Sizes = None) -> Study:
-    """Histograms of per-class accuracy for several numbers of training images (Fig. 9)."""
-    from retrain_cli.studies.protocols.histogram import HistogramStudy
-
-    return HistogramStudy(**_given(sizes))
-
-
-@_study("difficulty")
-def difficulty(
-    sizes: _Sizes = None,
-    few: Annotated[
-        int | None,
-        typer.Option(
-            help="The size that counts as few (default: the smallest).", show_default=False
-        ),
-    ] = None,
-    easy: Annotated[
-        float, typer.Option(help="Easy: at least this share of its best accuracy with few images.")
-    ] = 0.9,
-    difficult: Annotated[float, typer.Option(help="Difficult: less than this share.")] = 0.7,
-) -> Study:
-    """Classes that are easy, moderate or difficult to learn from few images (Fig. 10)."""
-    from retrain_cli.studies.protocols.difficulty import DifficultyStudy
-
-    return DifficultyStudy(**_given(sizes), few=few, easy=easy, difficult=difficult)
+    make.__name__, make.__doc__ = study.name, help_of(study)
+    make.__annotations__ = {"ctx": typer.Context} | {one.name: _typed(one) for one in options}
+    make.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter("ctx", Parameter.KEYWORD_ONLY),
+            *(
+                Parameter(one.name, Parameter.KEYWORD_ONLY, default=_shown_default(one))
+                for one in options
+            ),
+        ]
+    )
+    return make
 
 
-def _given(sizes: str | None) -> dict[str, tuple[int, ...]]:
-    """The sizes if there are any; else the study knows its own."""
-    return {} if sizes is None else {"sizes": numbers(sizes, "--sizes")}
+def _typed(option: StudyOption) -> Any:
+    """The type of an option, as Typer wants it; sizes are text such as 3,5,10."""
+    is_sizes = option.kind == _SIZES
+    kind = str | None if is_sizes else option.kind
+    about = typer.Option(option.flag, help=option.meaning, show_default=not is_sizes)
+    return Annotated[kind, about]
 
 
-@_study("cost")
-def cost(
-    ctx: typer.Context,
-    epochs: Annotated[
-        int, typer.Option(help="Epochs that training from scratch on your photos would take.")
-    ] = 100,
-) -> Study:
-    """Time, energy, memory and disk of re-training, against training from scratch.
-
-    Re-training is measured; what training from scratch would cost is an estimate, with its source.
-    """
-    from retrain_cli.studies.protocols.cost import CostStudy
-    from retrain_cli.workflows.study import cost_facts
-
-    return CostStudy(cost_facts(workspace_of(ctx)), epochs)
+def _shown_default(option: StudyOption) -> Any:
+    return None if option.kind == _SIZES else option.default
 
 
-@_study("tuning-guide")
-def tuning_guide() -> Study:
-    """Accuracy and time by batch size, learning rate, steps and optimiser; recommends one setting.
-
-    One setting is varied at a time around the protocol that the options below name.
-    """
-    from retrain_cli.studies.protocols.tuning_guide import TuningGuideStudy
-
-    return TuningGuideStudy()
-
-
-@_study("few-shot")
-def few_shot(
-    classes: Annotated[int, typer.Option(help="Classes to leave out, one at a time.")] = 10,
-    sizes: Annotated[
-        str | None,
-        typer.Option(
-            help="From how many photos they are added again (default: 1,3,5,10).",
-            show_default=False,
-        ),
-    ] = None,
-    retrain: Annotated[
-        bool,
-        typer.Option("--retrain", help="Also train all classes again each time; takes long."),
-    ] = False,
-) -> Study:
-    """A class left out, then added from a few photos: its rank, and the others' cost (Fig. 11)."""
-    from retrain_cli.studies.protocols.few_shot import FewShotStudy
-
-    return FewShotStudy(classes, **_given(sizes), retrain=retrain)
-
-
-@_study("stock")
-def stock(
-    ctx: typer.Context,
-    top: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights file of the backbone with its own classifier (default: the backbone's "
-            "weights file; for imagenet weights the one that Keras publishes)."
-        ),
-    ] = None,
-) -> Study:
-    """The backbone's own classifier against the new head, on classes that it already knew (INT)."""
-    from retrain_cli.studies.protocols.stock import StockStudy
-    from retrain_cli.workflows.shared.kept_sources import load_stock_classes
-    from retrain_cli.workflows.shared.last_used import LastUsed
-
-    known = load_stock_classes(LastUsed.load(workspace_of(ctx)), top)
-    return StockStudy(known.head, known.source)
+def _value(option: StudyOption, given: Any) -> Any:
+    if option.kind != _SIZES:
+        return given
+    return option.default if given is None else numbers(given, option.flag)
