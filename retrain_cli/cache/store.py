@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.database import connect, translated_errors
-from retrain_cli.errors import CacheError, DamagedFileError
+from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -138,7 +138,7 @@ class BottleneckStore:
         if not np.isfinite(vectors).all():
             raise CacheError(
                 "bottlenecks must be finite numbers and some are not: check the weights file, or "
-                "use --precision float32"
+                f"use {setting('precision', 'float32')}"
             )
         if self.width is None:
             self.set_meta("width", str(vectors.shape[1]))
@@ -190,7 +190,7 @@ class BottleneckStore:
             if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
                 raise CacheError(
                     f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
-                    "verify --repair` removes it, `retrain bottlenecks` computes it again"
+                    f"verify --repair` removes it, `retrain bottlenecks` computes it again"
                 )
             matrix[place] = np.frombuffer(blob, VECTOR_TYPE)
         if first:

@@ -6,28 +6,19 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 from retrain_cli import __version__
 from retrain_cli.cli import console
-from retrain_cli.cli.commands import cache, runs, study
-from retrain_cli.cli.commands.add_class import add_class
-from retrain_cli.cli.commands.bottlenecks import bottlenecks
-from retrain_cli.cli.commands.check import check
-from retrain_cli.cli.commands.classes import classes
-from retrain_cli.cli.commands.compare import compare
-from retrain_cli.cli.commands.demo import demo
-from retrain_cli.cli.commands.doctor import doctor
-from retrain_cli.cli.commands.eval import evaluate
-from retrain_cli.cli.commands.label import label
-from retrain_cli.cli.commands.report import report
-from retrain_cli.cli.commands.similar import similar
-from retrain_cli.cli.commands.train import train
-from retrain_cli.errors import RetrainError
+from retrain_cli.cli.signatures import command
+from retrain_cli.errors import ConfigError, RetrainError
+from retrain_cli.flags import flag_of
 from retrain_cli.workspace import Workspace
 
 # Typer carries a copy of Click inside or depends on it, by version; this is the class either way.
@@ -39,35 +30,63 @@ EXIT_BROKEN_PIPE = 141
 """As the shell reports a program that ended with SIGPIPE."""
 
 
+_MAIN, _JUDGE, _PHOTOS, _KEEP = (
+    "The main job",
+    "How good is it",
+    "Photos and classes",
+    "Looking after things",
+)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "bottlenecks": (_MAIN, "bottlenecks:bottlenecks"),
+    "train": (_MAIN, "train:train"),
+    "eval": (_MAIN, "eval:evaluate"),
+    "label": (_MAIN, "label:label"),
+    "report": (_JUDGE, "report:report"),
+    "compare": (_JUDGE, "compare:compare"),
+    "study": (_JUDGE, "study:app"),
+    "check": (_PHOTOS, "check:check"),
+    "similar": (_PHOTOS, "similar:similar"),
+    "classes": (_PHOTOS, "classes:classes"),
+    "add-class": (_PHOTOS, "add_class:add_class"),
+    "runs": (_KEEP, "runs:app"),
+    "cache": (_KEEP, "cache:app"),
+    "doctor": (_KEEP, "doctor:doctor"),
+    "demo": (_KEEP, "demo:demo"),
+}
+"""Name of each command, in the order in which people meet them: where the help shows it, and the
+file and the name in `cli/commands` that it is; it is imported when it is used."""
+
+
 class RetrainGroup(TyperGroup):
     """The root command; every sub-command runs inside `exit_codes`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
-        order = (
-            "bottlenecks",
-            "train",
-            "eval",
-            "label",
-            "report",
-            "compare",
-            "study",
-            "check",
-            "similar",
-            "classes",
-            "add-class",
-            "runs",
-            "cache",
-            "doctor",
-            "demo",
-        )
-        names = super().list_commands(ctx)
-        return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """The command, imported now: no other command's request is needed for it."""
+        if name in COMMANDS and name not in self.commands:
+            self.commands[name] = _load(name)
+        return super().get_command(ctx, name)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
         with exit_codes():
             return super().invoke(ctx)
+
+
+def _load(name: str) -> Any:
+    panel, place = COMMANDS[name]
+    file, _, attribute = place.partition(":")
+    found = getattr(import_module(f"retrain_cli.cli.commands.{file}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name=name)(found)
+        found = alone
+    loaded: Any = typer.main.get_command(found)
+    loaded.name, loaded.rich_help_panel = name, panel
+    return loaded
 
 
 @contextmanager
@@ -76,10 +95,13 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
         console.flush()
-    except _UsageError:
-        raise  # Typer shows the usage, and exits with 2
+    except _UsageError as error:
+        said = _not_a_choice(error)
+        if said is None:
+            raise  # Typer shows the usage, and exits with 2
+        _leave(error, said, ConfigError.exit_code)
     except RetrainError as error:
-        _leave(error, str(error), error.exit_code)
+        _leave(error, error.worded(flag_of), error.exit_code)
     except KeyboardInterrupt as interrupt:
         _leave(interrupt, "interrupted; everything that was finished is kept", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the next program of the pipe has had enough
@@ -88,6 +110,16 @@ def exit_codes() -> Iterator[None]:
     except Exception as fault:
         reason = f"{type(fault).__name__}: {fault}"
         _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
+
+
+def _not_a_choice(error: Any) -> str | None:
+    """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
+    option: Any = getattr(error, "param", None)
+    choices = getattr(getattr(option, "type", None), "choices", None)
+    if not choices:
+        return None
+    value = str(error.message).partition(" is not one of ")[0]
+    return f"{option.opts[0]} takes one of {', '.join(map(str, choices))}, not {value}"
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
@@ -116,6 +148,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@command
 def root(
     ctx: typer.Context,
     workspace: Annotated[
@@ -125,19 +158,19 @@ def root(
             "(default: $RETRAIN_WORKSPACE, else .retrain in this folder).",
             show_default=False,
         ),
-    ] = None,
+    ],
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")
-    ] = False,
+    ],
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the engines' own messages and tracebacks.")
-    ] = False,
+    ],
     version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
-    ] = False,
+    ],
 ) -> None:
     """Turn a folder of photos into a trained, measured image classifier.
 
@@ -150,29 +183,6 @@ def root(
     console.configure(quiet=quiet, verbose=verbose)
     set_verbose(verbose)
     ctx.obj = Workspace.locate(workspace)
-
-
-_MAIN, _JUDGE, _PHOTOS, _KEEP = (
-    "The main job",
-    "How good is it",
-    "Photos and classes",
-    "Looking after things",
-)
-app.command(name="bottlenecks", rich_help_panel=_MAIN)(bottlenecks)
-app.command(name="train", rich_help_panel=_MAIN)(train)
-app.command(name="eval", rich_help_panel=_MAIN)(evaluate)
-app.command(name="label", rich_help_panel=_MAIN)(label)
-app.command(name="report", rich_help_panel=_JUDGE)(report)
-app.command(name="compare", rich_help_panel=_JUDGE)(compare)
-app.add_typer(study.app, name="study", rich_help_panel=_JUDGE)
-app.command(name="check", rich_help_panel=_PHOTOS)(check)
-app.command(name="similar", rich_help_panel=_PHOTOS)(similar)
-app.command(name="classes", rich_help_panel=_PHOTOS)(classes)
-app.command(name="add-class", rich_help_panel=_PHOTOS)(add_class)
-app.add_typer(runs.app, name="runs", rich_help_panel=_KEEP)
-app.add_typer(cache.app, name="cache", rich_help_panel=_KEEP)
-app.command(name="doctor", rich_help_panel=_KEEP)(doctor)
-app.command(name="demo", rich_help_panel=_KEEP)(demo)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ImageError
+from retrain_cli.errors import ImageError, setting
 from retrain_cli.extraction.forward import Forward, padded_rows, run_padded
 from retrain_cli.extraction.writing import Record, Writer
 from retrain_cli.images.decode import Pixels
@@ -54,7 +54,7 @@ class ExtractionCounts:
         """Count a file that is skipped; with `strict` that is an ImageError."""
         self.bad.append((path, problem))
         if strict:
-            raise ImageError(f"{path}: {problem}; without --strict it is skipped")
+            raise ImageError(f"{path}: {problem}; without {setting('strict')} it is skipped")
 
 
 @dataclass(frozen=True, slots=True)

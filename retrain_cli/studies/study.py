@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.checks import check_least
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.reports.charts import Chart
@@ -151,8 +151,7 @@ class StudySettings:
         Raises:
             ConfigError: a setting cannot work.
         """
-        if self.repeats < 1:
-            raise ConfigError(f"--repeats must be at least 1, not {self.repeats}")
+        check_least(self, 1, "repeats")
         self.training.validate()
         return self
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.checks import check_least, check_share
 from retrain_cli.engine import check_device
-from retrain_cli.errors import ConfigError, RunError
+from retrain_cli.errors import RunError
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
@@ -47,17 +48,9 @@ class LabelRequest:
     max_error: float = 0.05
 
     def __post_init__(self) -> None:
-        for flag, value in (
-            ("--top-k", self.top_k),
-            ("--batch-size", self.batch_size),
-            ("--workers", self.workers),
-        ):
-            if value is not None and value < 1:
-                raise ConfigError(f"{flag} must be at least 1, not {value}")
-        if not 0 < self.max_error < 1:
-            raise ConfigError(f"--max-error must be between 0 and 1, not {self.max_error:g}")
-        if not 0 <= self.threshold <= 1:
-            raise ConfigError(f"--threshold must be from 0 to 1, not {self.threshold:g}")
+        check_least(self, 1, "top_k", "batch_size", "workers")
+        check_share(self, "max_error")
+        check_share(self, "threshold", with_0=True, with_1=True)
         check_device(self.device)
 
 

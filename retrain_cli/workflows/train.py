@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import RunError, WorkspaceError
+from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
@@ -65,6 +65,14 @@ class TrainRequest:
     cv: int | None = None
     keep_source_classes: bool = False
     top: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.config.validate()
+        if self.top is not None and not self.keep_source_classes:
+            raise ConfigError(
+                f"{setting('top')} goes with {setting('keep_source_classes', True)}: add that, or "
+                f"leave {setting('top')} out"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +219,7 @@ def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) 
     fingerprint = training_set.used.fingerprint
     if run.info.cache != fingerprint:
         raise RunError(
-            f"--init-from needs a run of the same backbone, and {name} was trained on "
+            f"{setting('init_from')} needs a run of the same backbone, and {name} was trained on "
             f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
