@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.photos import gather_photos
 from benchmarks.timing import Comparison, Contestant, compare_rates
-from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.extraction.process_readers import ProcessReaders
-from retrain_cli.extraction.readers import PendingFile, ThreadReaders
+from retrain_cli.extraction.readers import Readers, ThreadReaders
+from retrain_cli.extraction.reading import read_ready
 from retrain_cli.images.decode import decode_image
 from retrain_cli.parallel import usable_processors
 
@@ -39,20 +39,12 @@ def contestant(kind: str, photos: Path, size: tuple[int, int], count: int) -> Co
 
 
 def _read(kind: str, photos: Path, size: tuple[int, int]) -> None:
-    pending = [
-        PendingFile(str(path.parent.relative_to(photos)), path.name, 0, 0)
-        for path in sorted(photos.rglob("*.*"))
-    ]
     decode, count = partial(decode_image, size=size), usable_processors()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        BottleneckStore(Path(folder, "empty.sqlite"), {"name": "none"}) as store,
-    ):
-        readers = (
-            ProcessReaders(photos, decode, store, 3 * size[0] * size[1], count)
-            if kind == "processes"
-            else ThreadReaders(photos, decode, lambda digest: False, count)
-        )
-        with readers:
-            for _, seen in readers.results(pending, ahead=64):
-                assert seen.pixels is not None, seen.problem
+    readers: Readers = (
+        ProcessReaders(decode, None, 3 * size[0] * size[1], count)
+        if kind == "processes"
+        else ThreadReaders(decode, None, count)
+    )
+    with readers:
+        for _, seen in read_ready(readers, sorted(photos.rglob("*.*")), str, ahead=64):
+            assert seen.pixels is not None, seen.problem

@@ -105,7 +105,7 @@ class OurExtraction:
 def raw_pass(backbone: Backbone, batch: int, batches: int) -> None:
     """Forward passes on a ready array, as many side by side as the backbone likes best."""
     images = np.random.default_rng(0).integers(0, 256, (batch, *backbone.input_size, 3), np.uint8)
-    with ThreadPoolExecutor(getattr(backbone, "batches_at_once", 1)) as threads:
+    with ThreadPoolExecutor(backbone.batches_at_once) as threads:
         list(threads.map(backbone, [images] * batches))
 
 

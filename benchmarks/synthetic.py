@@ -36,6 +36,8 @@ class MeanColour:
     width = 512
     input_size = (64, 64)
     device = "cpu:0"
+    any_batch_size = True
+    batches_at_once = 1
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The mean colour, over and over: `(n, 512) float32`."""

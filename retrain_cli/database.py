@@ -11,18 +11,21 @@ from pathlib import Path
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 SCHEMA_VERSION = 1
-"""Raised with every change to the tables; a file with a higher one was made by a newer version."""
+"""Of a new file; one with a higher version than is known was made by a newer program."""
 
 BUSY_TIMEOUT_S = 30.0
 
 
-def connect(path: Path, schema: str, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(
+    path: Path, schema: str, *, read_only: bool = False, newest: int = SCHEMA_VERSION
+) -> sqlite3.Connection:
     """Open the database at `path`, creating it with `schema` where it does not exist.
 
     Args:
         path: the file.
         schema: CREATE TABLE statements, run once.
         read_only: open an existing file without ever writing to it.
+        newest: highest format that the caller understands.
 
     Raises:
         CacheError: no database, damaged, not writable, or made by a newer version.
@@ -37,10 +40,10 @@ def connect(path: Path, schema: str, *, read_only: bool = False) -> sqlite3.Conn
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
+            if version > newest:
                 raise CacheError(
                     f"{path} was made by a newer version of retrain (format {version}; this one "
-                    f"reads up to {SCHEMA_VERSION}): upgrade with pip install -U retrain-cli, or "
+                    f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
                     f"choose another workspace with {setting('workspace', 'FOLDER')}"
                 )
             if version == 0 and not read_only:

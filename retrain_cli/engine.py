@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -18,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from retrain_cli.errors import ConfigError, DeviceError, RetrainError, setting
+from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 
@@ -38,19 +39,62 @@ def load_keras() -> ModuleType:
     """Import Keras without its engine's chatter; KERAS_BACKEND and keras.json keep their meaning.
 
     Raises:
-        ConfigError: the engine named by KERAS_BACKEND is not installed.
+        ConfigError: the engine that one of the two names is not installed or unknown, or
+            keras.json holds what Keras cannot start with.
     """
     if "keras" in sys.modules:
         return import_module("keras")
     with quiet_engine():
         try:
             return import_module("keras")
-        except ImportError as error:
-            backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-            raise ConfigError(
-                f"Keras needs its engine to be installed; KERAS_BACKEND is {backend!r} and its "
-                f"import failed ({error}): install it, or unset KERAS_BACKEND for tensorflow"
-            ) from error
+        except (ImportError, ValueError, TypeError, AttributeError, AssertionError) as error:
+            raise ConfigError(_why_keras_fails(error)) from error
+
+
+def _why_keras_fails(error: Exception) -> str:
+    """Which of the user's settings keeps Keras from starting, and what to do about it."""
+    backend, file = os.environ.get("KERAS_BACKEND"), keras_settings_file()
+    if backend is None and file is not None:
+        return (
+            f"Keras starts with the settings of {file}, and cannot with these "
+            f"({reason_of(error)}): mend or remove that file, or set KERAS_BACKEND=tensorflow "
+            "where only its engine is not installed"
+        )
+    return (
+        f"Keras needs its engine to be installed; KERAS_BACKEND is {backend or 'tensorflow'!r} and "
+        f"its import failed ({reason_of(error)}): install it, or unset KERAS_BACKEND for tensorflow"
+    )
+
+
+def keras_settings_file() -> Path | None:
+    """Keras's own settings, which other programs write too; None where there is no such file."""
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")  # noqa: PTH111, PTH118 - "~" stays where nobody has a home
+    file = Path(home, "keras.json")
+    return file if file.is_file() else None
+
+
+_float_lock = threading.Lock()
+_float_users: list[str] = []
+"""For each block of `float32_by_default` that is open, what Keras's default was before it."""
+
+
+@contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Let Keras make variables in float32, whatever keras.json says; may be used by many threads.
+
+    Optimisers make some of theirs, such as the learning rate, without being asked for a type.
+    """
+    config = load_keras().config
+    with _float_lock:
+        _float_users.append(config.floatx())
+        config.set_floatx("float32")
+    try:
+        yield
+    finally:
+        with _float_lock:
+            before = _float_users.pop()
+            if not _float_users:
+                config.set_floatx(before)
 
 
 def load_tensorflow() -> ModuleType:

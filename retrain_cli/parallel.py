@@ -19,14 +19,14 @@ def usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def bounded_map(
-    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int
+def ahead_of_use(
+    submit: Callable[[T], Future[R]], items: Iterable[T], ahead: int
 ) -> Generator[tuple[T, R], None, None]:
-    """`(item, function(item))` in order, at most `ahead` items under way; the rest is cancelled."""
+    """`(item, its result)` in order, at most `ahead` items under way; the rest is cancelled."""
     waiting: deque[tuple[T, Future[R]]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(function, item)))
+            waiting.append((item, submit(item)))
             if len(waiting) >= ahead:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -36,3 +36,10 @@ def bounded_map(
     finally:
         for _, future in waiting:
             future.cancel()
+
+
+def bounded_map(
+    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int
+) -> Generator[tuple[T, R], None, None]:
+    """`(item, function(item))` in order, at most `ahead` items under way; the rest is cancelled."""
+    return ahead_of_use(lambda item: pool.submit(function, item), items, ahead)

@@ -71,6 +71,8 @@ class FakeBackbone:
     width = 32
     input_size = (32, 32)
     device = "cpu:0"
+    any_batch_size = False
+    batches_at_once = 1
 
     def __init__(self) -> None:
         generator = np.random.default_rng(0)

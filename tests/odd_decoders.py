@@ -1,4 +1,4 @@
-"""Decoders with a fault, in a module of their own, so that a reading process can import them."""
+"""Decoders with a fault, in a module of their own, so that a reader process can import them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def have_a_fault(data: bytes) -> NDArray[np.uint8]:
 
 
 class CannotBeLoaded:
-    """Ends a reading process while it gets ready."""
+    """Ends a reader process while it gets ready."""
 
     def __call__(self, data: bytes) -> NDArray[np.uint8]:
         raise AssertionError

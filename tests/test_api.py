@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,11 +30,21 @@ def test_the_main_job(photos: Path, tmp_path: Path, fake_backbone: FakeBackbone)
 
 
 def test_every_promised_name_is_there() -> None:
-    for name in rt._HOMES:
+    assert len(rt.__all__) > 40
+    for name in rt.__all__:
         assert getattr(rt, name) is not None
         assert name in dir(rt)
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = rt.nonsense
+        getattr(rt, "nonsense")  # noqa: B009 - type checkers know that it is not there
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    code = (
+        "import sys, retrain_cli\n"
+        "print([m for m in sys.modules if m.startswith('retrain_cli.') or m == 'numpy'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_errors_have_one_base() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,3 +68,48 @@ def test_chatter_is_replayed_for_faults_only(
     with pytest.raises(type(error)):
         work()
     assert capfd.readouterr().err == ("chatter\n" if replayed else "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"floatx": "bfloat16"}',
+        '{"backend": "theano", "image_dim_ordering": "tf"}',
+        "[]",
+    ],
+)
+def test_settings_that_keras_cannot_start_with_are_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "keras.json").write_text(content)
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    code = "from retrain_cli.engine import load_keras\nload_keras()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1].startswith("retrain_cli.errors.ConfigError: Keras starts")
+    assert str(tmp_path / "keras.json") in done.stderr.splitlines()[-1]
+
+
+def test_an_engine_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    assert "KERAS_BACKEND is 'theano'" in engine._why_keras_fails(ValueError("no such thing"))
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", "/nowhere")
+    assert "KERAS_BACKEND is 'tensorflow'" in engine._why_keras_fails(ImportError("no such thing"))
+
+
+def test_keras_makes_float32_while_it_is_asked_to_and_what_it_did_before_afterwards() -> None:
+    config = engine.load_keras().config
+    before = config.floatx()
+    config.set_floatx("float16")
+    try:
+        with engine.float32_by_default():
+            with engine.float32_by_default():
+                assert config.floatx() == "float32"
+            assert config.floatx() == "float32"
+        assert config.floatx() == "float16"
+    finally:
+        config.set_floatx(before)

@@ -23,11 +23,16 @@ class Backbone(Protocol):
         width: length of a bottleneck.
         input_size: (height, width) in pixels of the images that it takes.
         device: where it computes, such as "cpu:0".
+        any_batch_size: whether batches of any size cost nothing more; else each size is compiled
+            anew.
+        batches_at_once: how many calls may run side by side, each in a thread of its own.
     """
 
     width: int
     input_size: tuple[int, int]
     device: str
+    any_batch_size: bool
+    batches_at_once: int
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
@@ -88,13 +93,13 @@ class LazyBackbone:
 
     @property
     def any_batch_size(self) -> bool:
-        """Whether a small batch needs no padding: OpenVINO compiles nothing anew."""
-        return self._spec.runtime == "openvino"
+        """Whether a small batch needs no padding."""
+        return self.load().any_batch_size
 
     @property
     def batches_at_once(self) -> int:
         """How many calls may run side by side."""
-        return getattr(self.load(), "batches_at_once", 1)
+        return self.load().batches_at_once
 
     @property
     def input_size(self) -> tuple[int, int]:

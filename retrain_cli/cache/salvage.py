@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.backbones.spec import identity_fingerprint
+from retrain_cli.cache.array_rows import ArrayKey, ArrayRow
 from retrain_cli.cache.sqlite_pages import Pages, Record
 from retrain_cli.cache.store import VECTOR_TYPE, BottleneckStore, row_fault
 from retrain_cli.errors import CacheError
@@ -22,6 +23,7 @@ from retrain_cli.images.examine import DIGEST_BYTES
 from retrain_cli.workspace import replacing, writing_to
 
 _ROWS_AT_A_TIME = 1000
+_ARRAYS_AT_A_TIME = 64  # one may have 63 MB
 _SIDE_FILES = ("-wal", "-shm")
 
 
@@ -30,9 +32,9 @@ class Salvaged:
     """What became of a damaged file.
 
     Attributes:
-        saved: bottlenecks in the new file.
-        lost: images that the damaged file still names, but whose bottleneck cannot be read; more
-            may be lost of which no trace is left. `retrain bottlenecks` computes them again.
+        saved: rows in the new file: bottlenecks, and arrays where there are any.
+        lost: rows that the damaged file still names, but that cannot be read; more may be lost of
+            which no trace is left. `retrain bottlenecks` computes bottlenecks again.
         kept_as: the damaged file.
     """
 
@@ -46,12 +48,12 @@ class _Found:
     """What the pages tell, vectors aside.
 
     Attributes:
-        named: digests of all images that are spoken of.
+        named: keys of all rows that are spoken of: digests of vectors, digest and view of arrays.
         widths: how often a sound vector has so many bytes.
         meta: the meta data.
     """
 
-    named: set[bytes] = field(default_factory=set)
+    named: set[bytes | ArrayKey] = field(default_factory=set)
     widths: Counter[int] = field(default_factory=Counter)
     meta: dict[str, str] = field(default_factory=dict)
 
@@ -116,6 +118,10 @@ def _search(pages: Pages) -> _Found:
                 found.widths[len(vector)] += _sound_row(record) is not None
             case [bytes() as digest, int()] if len(digest) == DIGEST_BYTES:  # of the index
                 found.named.add(digest)
+            case [bytes() as digest, int() as view, str(), str(), bytes(), bytes(), int()]:
+                found.named.add((digest, view))
+            case [bytes() as digest, int() as view, int()] if len(digest) == DIGEST_BYTES:
+                found.named.add((digest, view))  # of the arrays' index
             case [str() as key, str() as value]:
                 found.meta[key] = value
     return found
@@ -128,6 +134,15 @@ def _sound_row(record: Record) -> tuple[bytes, bytes] | None:
             expected = len(vector) - len(vector) % VECTOR_TYPE.itemsize
             is_sound = row_fault(digest, vector, checksum, expected) is None
             return (digest, vector) if is_sound and len(digest) == DIGEST_BYTES else None
+    return None
+
+
+def _sound_array(record: Record) -> ArrayRow | None:
+    """A record that is an array, and sound."""
+    match record:
+        case [bytes(), int(), str(), str(), bytes(), bytes(), int()]:
+            row = ArrayRow(*record)  # type: ignore[arg-type]  # as just matched
+            return row if len(row.digest) == DIGEST_BYTES and row.fault() is None else None
     return None
 
 
@@ -149,6 +164,9 @@ def _write(draft: Path, pages: Pages, found: _Found, identity: dict[str, Any]) -
         while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
             vectors = np.stack([np.frombuffer(vector, VECTOR_TYPE) for _, vector in chunk])
             store.put([digest for digest, _ in chunk], vectors)
+        arrays = (row for row in map(_sound_array, pages.records()) if row is not None)
+        while some := list(islice(arrays, _ARRAYS_AT_A_TIME)):
+            store.arrays.put_rows(some)
         if rate := found.meta.get("images_per_second"):
             store.set_meta("images_per_second", rate)
-        return len(store)
+        return len(store) + len(store.arrays)

@@ -22,7 +22,7 @@ _FIRST_PAGE_HEADER = 100
 _DEFAULT_PAGE_SIZE = 4096
 _WAL_MAGIC = (0x377F0682, 0x377F0683)
 _WAL_HEADER, _FRAME_HEADER = 32, 24
-_LARGEST_PAYLOAD = 1 << 24
+_LARGEST_PAYLOAD = 1 << 26  # more than any row of ours; see LARGEST_ARRAY
 _INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 
@@ -90,7 +90,7 @@ class Pages:
         length, at = _varint(page, at)
         if kind == _TABLE_LEAF:
             _, at = _varint(page, at)  # the row's number
-        if length > _LARGEST_PAYLOAD:
+        if length > min(_LARGEST_PAYLOAD, len(self) * self.page_size):
             raise ValueError("no payload of ours is as long")
         local = self._local_bytes(length, kind)
         payload = page[at : at + local]

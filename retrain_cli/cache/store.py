@@ -2,6 +2,9 @@
 
 Rows are keyed by the digest of the image file's bytes, so that renaming, moving or duplicating a
 photo computes nothing. Every row carries a checksum, so that damage is found and not trained on.
+
+The plain float32 vectors that heads train on have a table of their own. Whatever else is kept of a
+photo, of any shape and in several views, is in `BottleneckStore.arrays`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.database import connect, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
@@ -40,14 +44,26 @@ VECTOR_TYPE = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class Damage:
-    """One row that must not be used."""
+    """One row that must not be used.
+
+    Attributes:
+        digest: of the photo, in hex; empty where the file itself is damaged.
+        reason: what is wrong.
+        view: of an array; None for a vector.
+    """
 
     digest: str
     reason: str
+    view: int | None = None
 
 
 class BottleneckStore:
-    """Reads and writes one cache file; safe to share between the threads of one process."""
+    """Reads and writes one cache file; safe to share between the threads of one process.
+
+    Attributes:
+        path: the file.
+        arrays: what it keeps besides vectors.
+    """
 
     def __init__(
         self,
@@ -67,7 +83,8 @@ class BottleneckStore:
             )
         self.path = path
         self._lock = threading.Lock()
-        self._connection = connect(path, _SCHEMA, read_only=read_only)
+        self._connection = connect(path, _SCHEMA, read_only=read_only, newest=ARRAYS_VERSION)
+        self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
             if identity is not None:
                 self._claim(identity)
@@ -190,7 +207,7 @@ class BottleneckStore:
             if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
                 raise CacheError(
                     f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
-                    f"verify --repair` removes it, `retrain bottlenecks` computes it again"
+                    "verify --repair` removes it, `retrain bottlenecks` computes it again"
                 )
             matrix[place] = np.frombuffer(blob, VECTOR_TYPE)
         if first:
@@ -224,9 +241,9 @@ class BottleneckStore:
         with translated_errors(self.path):
             yield from self._connection.execute("SELECT digest, vector, checksum FROM bottlenecks")
 
-    def remove(self, digests: Iterable[bytes]) -> int:
-        """Delete rows and give their space back; returns how many there were."""
-        removed = 0
+    def remove(self, digests: Iterable[bytes], arrays: Iterable[ArrayKey] = ()) -> int:
+        """Delete vectors and arrays, and give their space back; returns how many there were."""
+        removed = self.arrays.remove(arrays)
         with self._lock, translated_errors(self.path):
             with self._connection as connection:
                 for chunk in _chunks(digests):
@@ -249,6 +266,9 @@ class BottleneckStore:
                 reason = row_fault(digest, blob, checksum, expected)
                 if reason:
                     damaged.append(Damage(bytes(digest).hex(), reason))
+            for row in self.arrays.scan():
+                if reason := row.fault():
+                    damaged.append(Damage(bytes(row.digest).hex(), reason, row.view))
         except DamagedFileError as error:
             damaged.append(Damage("", error.reason))
         return damaged

@@ -10,10 +10,12 @@ from __future__ import annotations
 import csv
 import io
 import os
+import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -167,6 +169,41 @@ def _say(word: str, style: str, text: str) -> None:
 
     message = Text.assemble((word, style), " ", printable(" ".join(text.splitlines())))
     _stderr().print(message, soft_wrap=True, highlight=False)
+
+
+def tell_of_request(number: int, waits: bool) -> None:
+    """Say that Ctrl-C was seen where it has to wait; after a hang-up let the terminal go.
+
+    Called from a signal handler, perhaps in the middle of a print: so it writes directly.
+    """
+    if signal.Signals(number).name == "SIGHUP":
+        _forget_dead_terminal()
+    elif waits and not _settings.quiet:
+        _write_at_once("interrupted: finishing what is worth keeping; Ctrl-C again leaves at once")
+
+
+def leave_terminal() -> None:
+    """Leave a terminal that others can use: the process is about to end in mid-sentence."""
+    _write_at_once("error: left at once; what was not finished is lost")
+    if _stderr().is_terminal:
+        os.write(_stderr().file.fileno(), b"\x1b[?25h")  # a progress bar hides the cursor
+
+
+def _write_at_once(text: str) -> None:
+    start = "\r\x1b[K" if _stderr().is_terminal else ""
+    with suppress(OSError):
+        os.write(_stderr().file.fileno(), f"{start}{text}\n".encode())
+
+
+def _forget_dead_terminal() -> None:
+    """What is printed to a terminal that was closed goes nowhere, in place of being an error."""
+    was_terminal = _stderr().is_terminal
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2, *([_stderr().file.fileno()] if was_terminal else [])):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def trace() -> None:

@@ -7,6 +7,7 @@ import re
 import typer
 
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.runs.command_lines import split_commas
 from retrain_cli.workspace import Workspace
 
 _BYTES = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
@@ -20,8 +21,8 @@ def workspace_of(ctx: typer.Context) -> Workspace:
 
 
 def comma_separated(text: str) -> tuple[str, ...]:
-    """`a,b,c` as a tuple."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    r"""`a,b,c` as a tuple, with `\,` for a comma in a name."""
+    return split_commas(text)
 
 
 def byte_count(text: str) -> int:

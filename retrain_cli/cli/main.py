@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from retrain_cli import __version__
+from retrain_cli import __version__, interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import ConfigError, RetrainError
@@ -25,7 +26,6 @@ from retrain_cli.workspace import Workspace
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 EXIT_FAULT = 1
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 """As the shell reports a program that ended with SIGPIPE."""
 
@@ -102,14 +102,21 @@ def exit_codes() -> Iterator[None]:
         _leave(error, said, ConfigError.exit_code)
     except RetrainError as error:
         _leave(error, error.worded(flag_of), error.exit_code)
-    except KeyboardInterrupt as interrupt:
-        _leave(interrupt, "interrupted; everything that was finished is kept", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        _leave_interrupted(stop)
     except BrokenPipeError:  # the next program of the pipe has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN_PIPE)
     except Exception as fault:
         reason = f"{type(fault).__name__}: {fault}"
         _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
+
+
+def _leave_interrupted(stop: KeyboardInterrupt) -> None:
+    request = stop if isinstance(stop, interrupts.Interruption) else interrupts.Interruption()
+    who = "" if request.number == signal.SIGINT else f" by {signal.Signals(request.number).name}"
+    kept = request.kept or "everything that was finished is kept"
+    _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
 
 
 def _not_a_choice(error: Any) -> str | None:
@@ -208,4 +215,5 @@ def hoist_global_options(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Entry point of the console script."""
     with exit_codes():  # here for Ctrl-C while the command line is still being built
+        interrupts.heed(console.tell_of_request, console.leave_terminal)
         app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")

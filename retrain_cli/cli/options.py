@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from retrain_cli.cli.console import Form
-from retrain_cli.cli.context import byte_count, comma_separated, numbers
+from retrain_cli.cli.context import byte_count, comma_separated
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,6 @@ _OWN_TOP = (
     "Weights file of the backbone with its own classifier (default: the backbone's weights file; "
     "for imagenet weights the one that Keras publishes)."
 )
-SIZES: Final = Described(
-    "Training images per class, such as 3,5,10; all images are always the last.",
-    parser=lambda text: numbers(text, "sizes"),
-    metavar="N,N,...",
-)
-
 SHARED: Final[dict[str, str | Described]] = {
     "run": "Run to use (default: the latest).",
     "name": "Name of the new run (default: the time).",
@@ -66,7 +60,6 @@ SHARED: Final[dict[str, str | Described]] = {
     "readers": "What they are; auto: processes where photos are many and the network's input is "
     "small, or processors are many.",
     "device": "auto, cpu, gpu or gpu:N.",
-    "sizes": SIZES,
     "TrainingConfig.steps": "Optimiser steps, one batch each; for lbfgs the most iterations.",
     "TrainingConfig.optimizer": "How the head learns; lbfgs takes all images at once.",
     "TrainingConfig.learning_rate": "Step size.",
@@ -126,4 +119,3 @@ NullSeparated = Annotated[
     bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")
 ]
 Plot = Annotated[Path | None, typer.Option(help="Write a picture to this .png, .svg or .pdf file.")]
-OwnTop = Annotated[Path | None, typer.Option(help=_OWN_TOP)]

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from retrain_cli.checks import choices_of
 from retrain_cli.cli.console import Form
-from retrain_cli.cli.context import at_most_one
+from retrain_cli.cli.context import at_most_one, numbers
 from retrain_cli.cli.options import FORM_HELP, SHARED, Described, Forms
 from retrain_cli.flags import flag_of
 
@@ -49,11 +50,15 @@ class Fields:
             if dataclasses.is_dataclass(hint) and isinstance(hint, type):
                 yield from self.options(hint)
             else:
-                yield _Option(owner, field, hint, self._described(owner, field.name))
+                yield _Option(owner, field, hint, self._described(owner, field, hint))
 
     def make(self, owner: type, values: Mapping[str, Any]) -> Any:
         """The dataclass of the options' values, by the names of the options."""
-        given = {}
+        return owner(**self.values(owner, values))
+
+    def values(self, owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the fields of the dataclass are given."""
+        given: dict[str, Any] = {}
         hints = get_type_hints(owner)
         for field in dataclasses.fields(owner):
             hint = hints[field.name]
@@ -64,17 +69,46 @@ class Fields:
             else:
                 value = values[option_name(owner, field.name)]
                 given[field.name] = _as_field(value, field, hint)
-        return owner(**given)
+        return given
 
-    def _described(self, owner: type, name: str) -> Described:
-        texts: dict[str, str | Described] = {**SHARED, **self._texts}
-        qualified = f"{owner.__name__}.{name}"
-        own = self._texts.get(name) or texts.get(qualified) or texts.get(name)
-        if own is None:
+    def _described(self, owner: type, field: dataclasses.Field[Any], hint: Any) -> Described:
+        name, qualified = field.name, f"{owner.__name__}.{field.name}"
+        text = self._texts.get(name) or field.metadata.get("meaning")
+        text = text or SHARED.get(qualified) or SHARED.get(name)
+        if text is None:
             raise LookupError(
                 f"{qualified} has no text: give it one in Fields(...), or leave it out"
             )
-        return Described(own) if isinstance(own, str) else own
+        if isinstance(text, Described):
+            return text
+        if hint == tuple[int, ...]:
+            return Described(text, parser=partial(numbers, field=qualified), metavar="N,N,...")
+        return Described(text)
+
+
+@dataclass(frozen=True)
+class SomeFields:
+    """Options for fields of a dataclass that is made elsewhere, each with a text of its own.
+
+    Attributes:
+        owner: the dataclass.
+        names: the fields.
+    """
+
+    owner: type
+    names: Sequence[str]
+
+    def _fields(self) -> Fields:
+        every = {field.name for field in dataclasses.fields(self.owner)}
+        return Fields(without=tuple(every - set(self.names)))
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """For a signature."""
+        return [option.parameter() for option in self._fields().options(self.owner)]
+
+    def make(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of the options' values, by the names of the options."""
+        return self._fields().values(self.owner, values)
 
 
 @dataclass(frozen=True)

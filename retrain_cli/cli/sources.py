@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,18 @@ def images_of_stdin() -> Iterator[Source]:
         yield Source(f"stdin:{number}", data)
 
 
-def named_sources(paths: list[str], separator: bytes) -> Iterator[Source]:
-    """Files, the images of folders, and for `-` the names that standard input lists."""
+def named_sources(paths: list[str], separator: bytes) -> Iterable[Source]:
+    """Files, the images of folders, and for `-` the names that standard input lists.
+
+    Without `-` they are ready, and need not be waited for.
+    """
+    from retrain_cli.extraction.reading import Ready
+
+    sources = _named(paths, separator)
+    return sources if _STANDARD_INPUT in paths else Ready.of(sources)
+
+
+def _named(paths: list[str], separator: bytes) -> Iterator[Source]:
     from retrain_cli.workflows.shared.embedding import Source, images_below
 
     for path in paths:

@@ -1,4 +1,4 @@
-"""Small pieces that every forward pass of the tool shares: bounded look-ahead, padded batches."""
+"""The forward pass, as extraction sees it, and batches of one shape for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,20 @@ from retrain_cli.images.decode import Pixels
 
 
 class Forward(Protocol):
-    """The forward pass: `(n, height, width, 3) uint8` -> `(n, width) float32`."""
+    """The forward pass: `(n, height, width, 3) uint8` -> `(n, width) float32`.
+
+    Every backbone is one.
+    """
+
+    @property
+    def any_batch_size(self) -> bool:
+        """Whether batches of any size cost nothing more; else each size is compiled anew."""
+        ...
+
+    @property
+    def batches_at_once(self) -> int:
+        """How many calls may run side by side, each in a thread of its own."""
+        ...
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the bottlenecks of a batch."""
@@ -24,7 +37,7 @@ def run_padded(
 ) -> NDArray[np.float32]:
     """Bottlenecks `(len(images), width) float32` of a batch padded with black images to `rows`.
 
-    A forward pass that says `any_batch_size` gets no padding.
+    A forward pass that takes any batch size gets no padding.
 
     Args:
         forward: the forward pass.
@@ -33,7 +46,7 @@ def run_padded(
         buffer: where to put them together, `(rows or more, height, width, 3) uint8`; None for new
             memory, which the system hands out page by page.
     """
-    count = len(images) if getattr(forward, "any_batch_size", False) else rows
+    count = len(images) if forward.any_batch_size else rows
     batch = np.empty((count, *images[0].shape), np.uint8) if buffer is None else buffer[:count]
     np.stack(images, out=batch[: len(images)])
     batch[len(images) :] = 0

@@ -1,7 +1,7 @@
-"""Reading in processes of their own, each with a Python of its own: nobody waits for a lock.
+"""Readers that are processes, each with a Python of its own: nobody waits for a lock.
 
 Each process is served by a thread of this one, which hands it the names of a few files at a time
-and takes their pixels from a pipe. The processes are plain programs (`reading_process.py`) and not
+and takes their pixels from a pipe. The processes are plain programs (`reader_process.py`) and not
 those of `multiprocessing`, which would import the user's main program once more in each.
 
 A decoder that crashes takes its process with it and nothing else: the process is replaced, and the
@@ -15,10 +15,9 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
-from pathlib import Path
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -26,16 +25,15 @@ import numpy as np
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import RetrainError, setting
-from retrain_cli.extraction.readers import PendingFile, Results
-from retrain_cli.extraction.reading_process import Answer, ReadingJob
+from retrain_cli.extraction.reader_process import Answer, ReaderJob
+from retrain_cli.extraction.readers import Location, examine, is_never_cached
 from retrain_cli.images.decode import MAX_PIXELS
-from retrain_cli.images.examine import Decoder, Examined, examine_file
-from retrain_cli.parallel import bounded_map
+from retrain_cli.images.examine import Decoder, Examined
 
 _PIPE_BYTES = 1 << 20
 """What a pipe holds, and about what is asked for at a time, so that a process need not wait."""
 
-_MOST_FILES = 32
+_MOST_PHOTOS = 32
 _LEAST_PIXELS = 25_000_000
 """A process decodes images of at least so many pixels (100 MB) by itself; cameras have as many."""
 
@@ -47,34 +45,37 @@ _ITS_END = (EOFError, OSError, pickle.UnpicklingError)
 
 _PROGRAM = (
     "import sys; sys.path[:] = {path!r}; "
-    "from retrain_cli.extraction.reading_process import main; main()"
+    "from retrain_cli.extraction.reader_process import main; main()"
 )
 
 
 class ReaderError(RetrainError):
-    """A reading process does not start."""
+    """A reader process does not start."""
 
 
 class ProcessReaders:
-    """A crew of processes.
+    """Processes that read, each of which is replaced when a decoder takes it along.
 
     Args:
-        root: the image folder.
-        decode: bytes -> pixels; has to be picklable.
-        store: the cache whose images need no pixels.
+        decode: bytes -> pixels; raises ImageError; has to be picklable.
+        store: the cache whose images need no pixels; None for none.
         pixel_bytes: bytes of a decoded photo.
         count: how many processes.
     """
 
     def __init__(
-        self, root: Path, decode: Decoder, store: BottleneckStore, pixel_bytes: int, count: int
+        self, decode: Decoder, store: BottleneckStore | None, pixel_bytes: int, count: int
     ) -> None:
-        self._root, self._decode, self._store = root, decode, store
-        self._files_at_once = min(_MOST_FILES, max(1, _PIPE_BYTES // pixel_bytes))
-        cache = store.path if len(store) else None
-        job = ReadingJob(decode, cache, max(_LEAST_PIXELS, MAX_PIXELS // count))
-        self._processes = [ReadingProcess(job) for _ in range(count)]
-        self._idle: SimpleQueue[ReadingProcess] = SimpleQueue()
+        self.count = count
+        self.photos_at_once = min(_MOST_PHOTOS, max(1, _PIPE_BYTES // pixel_bytes))
+        self._decode = decode
+        used = store if store is not None and len(store) else None
+        self._is_cached = used.contains if used else is_never_cached
+        job = ReaderJob(
+            decode, used.path if used else None, max(_LEAST_PIXELS, MAX_PIXELS // count)
+        )
+        self._processes = [ReaderProcess(job) for _ in range(count)]
+        self._idle: SimpleQueue[ReaderProcess] = SimpleQueue()
         self._threads = ThreadPoolExecutor(count, "reader")
         self._is_over = False
 
@@ -98,45 +99,44 @@ class ProcessReaders:
         for process in self._processes:
             process.stop()
 
-    def results(self, pending: Sequence[PendingFile], ahead: int) -> Results:
-        """What each file holds, in order."""
-        parts = _parts(pending, self._files_at_once)
-        parts_ahead = max(ahead // self._files_at_once, 1) + len(self._processes)
-        with closing(bounded_map(self._threads, self._examine, parts, parts_ahead)) as results:
-            for files, seen in results:
-                yield from zip(files, seen, strict=True)
+    def submit(self, locations: Sequence[Location]) -> Future[list[Examined]]:
+        """Have one of them look into some photos.
 
-    def _examine(self, files: Sequence[PendingFile]) -> list[Examined]:
+        The result raises ReaderError where a process does not start.
+        """
+        return self._threads.submit(self._examine, list(locations))
+
+    def _examine(self, locations: list[Location]) -> list[Examined]:
         process = self._idle.get()
         try:
-            return self._ask(process, [str(file.path(self._root)) for file in files])
+            return self._ask(process, locations)
         finally:
             self._idle.put(process)
 
-    def _ask(self, process: ReadingProcess, paths: list[str]) -> list[Examined]:
+    def _ask(self, process: ReaderProcess, locations: list[Location]) -> list[Examined]:
         try:
-            found = process.examine(paths)
+            found = process.examine(locations)
         except _ITS_END:
             if self._is_over:
-                return [Examined() for _ in paths]  # nobody takes them any more
+                return [Examined() for _ in locations]  # nobody takes them any more
             problem = process.restart()
-            if len(paths) == 1:
+            if len(locations) == 1:
                 return [Examined(problem=problem)]
-            return [seen for path in paths for seen in self._ask(process, [path])]
+            return [seen for location in locations for seen in self._ask(process, [location])]
         return [
-            self._examine_here(path) if seen is None else seen
-            for path, seen in zip(paths, found, strict=True)
+            self._examine_here(location) if seen is None else seen
+            for location, seen in zip(locations, found, strict=True)
         ]
 
-    def _examine_here(self, path: str) -> Examined:
+    def _examine_here(self, location: Location) -> Examined:
         """A very large image: all of those share this process's budget of memory."""
-        return examine_file(Path(path), self._decode, self._store.contains)
+        return examine(location, self._decode, self._is_cached)
 
 
-class ReadingProcess:
-    """This end of a reading process."""
+class ReaderProcess:
+    """This end of a reader process."""
 
-    def __init__(self, job: ReadingJob) -> None:
+    def __init__(self, job: ReaderJob) -> None:
         self._job = job
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
@@ -165,8 +165,8 @@ class ReadingProcess:
         with suppress(OSError):  # its end is told when it is asked
             self._send(self._job)
 
-    def examine(self, paths: list[str]) -> list[Examined | None]:
-        """What the files hold; None for images that are too large for it.
+    def examine(self, locations: list[Location]) -> list[Examined | None]:
+        """What the photos hold; None for images that are too large for it.
 
         Raises:
             EOFError, OSError, UnpicklingError: the process has ended.
@@ -175,10 +175,10 @@ class ReadingProcess:
         """
         if not self._is_ready:
             self._wait_until_ready()
-        self._send(paths)
+        self._send(locations)
         answers = self._receive()
         if isinstance(answers, str):
-            raise RuntimeError(f"a reading process has a fault:\n{answers}")
+            raise RuntimeError(f"a reader process has a fault:\n{answers}")
         return [self._complete(answer) for answer in answers]
 
     def restart(self) -> str:
@@ -233,10 +233,6 @@ class ReadingProcess:
 
 _NO_START = "photos are read by processes of their own, and one does not start"
 _REMEDY = f"{setting('readers', 'threads')} goes on without them"
-
-
-def _parts(pending: Sequence[PendingFile], size: int) -> Iterator[Sequence[PendingFile]]:
-    return (pending[start : start + size] for start in range(0, len(pending), size))
 
 
 def _enlarge(pipe: Any) -> None:

@@ -1,51 +1,40 @@
-"""Who reads, digests and decodes the files of an extraction: threads, in the simplest case."""
+"""Readers, who read, digest and decode photos: threads, in the simplest case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from retrain_cli.images.examine import Decoder, Examined, examine_file
-from retrain_cli.parallel import bounded_map
+from retrain_cli.images.examine import Decoder, Examined, examine_bytes, examine_file
+
+if TYPE_CHECKING:  # a reader process has no use for it while the cache is empty
+    from retrain_cli.cache.store import BottleneckStore
 
 ReaderKind = Literal["auto", "threads", "processes"]
 
+Location = str | bytes
+"""Where a photo is to be had: the path of its file, or the bytes of one."""
 
-@dataclass(frozen=True, slots=True)
-class PendingFile:
-    """A file to look into.
-
-    Attributes:
-        folder: relative to the dataset's root.
-        name: its name in there.
-        size: bytes.
-        mtime_ns: time of the last change, nanoseconds.
-        was_bad: it did not change since it was found to be no good.
-    """
-
-    folder: str
-    name: str
-    size: int
-    mtime_ns: int
-    was_bad: bool = False
-
-    def path(self, root: Path) -> Path:
-        """Where it lies."""
-        return root / self.folder / self.name
-
-
-Results = Generator[tuple[PendingFile, Examined], None, None]
+IsCached = Callable[[bytes], bool]
+"""Whether the image of a digest needs no pixels."""
 
 
 class Readers(Protocol):
-    """A crew of readers, at work inside `with`."""
+    """Readers of one kind, at work inside `with`; whatever they are at ends with it.
+
+    Attributes:
+        count: how many there are.
+        photos_at_once: how many photos are best handed to one of them together.
+    """
+
+    count: int
+    photos_at_once: int
 
     def __enter__(self) -> Readers:
-        """Hire them."""
+        """Start them."""
         ...
 
     def __exit__(
@@ -54,11 +43,14 @@ class Readers(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Send them home, whatever they are at."""
+        """Stop them without waiting for what nobody takes any more."""
         ...
 
-    def results(self, pending: Sequence[PendingFile], ahead: int) -> Results:
-        """What each file holds, in order; about `ahead` files are read ahead of the caller."""
+    def submit(self, locations: Sequence[Location]) -> Future[list[Examined]]:
+        """Have one of them look into some photos; what each holds, in their order.
+
+        A photo that cannot be used is no error: its `Examined` says why.
+        """
         ...
 
 
@@ -67,13 +59,20 @@ class ThreadReaders:
 
     They decode side by side, for Pillow and its like let go of Python while they work. With small
     photos the way in and out of Python takes longer than the decoding.
+
+    Args:
+        decode: bytes -> pixels; raises ImageError.
+        store: the cache whose images need no pixels; None for none.
+        count: how many threads.
     """
 
-    def __init__(
-        self, root: Path, decode: Decoder, is_cached: Callable[[bytes], bool], count: int
-    ) -> None:
-        self._root, self._decode, self._is_cached = root, decode, is_cached
-        self._count = count
+    photos_at_once = 1
+
+    def __init__(self, decode: Decoder, store: BottleneckStore | None, count: int) -> None:
+        self._decode = decode
+        # An empty cache needs not be asked for each photo.
+        self._is_cached = store.contains if store is not None and len(store) else is_never_cached
+        self.count = count
         self._pool = ThreadPoolExecutor(count, "reader")
 
     def __enter__(self) -> ThreadReaders:
@@ -82,9 +81,21 @@ class ThreadReaders:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def results(self, pending: Sequence[PendingFile], ahead: int) -> Results:
-        """What each file holds, in order."""
-        return bounded_map(self._pool, self._examine, pending, ahead + self._count)
+    def submit(self, locations: Sequence[Location]) -> Future[list[Examined]]:
+        """Have one of them look into some photos."""
+        return self._pool.submit(self._examine, locations)
 
-    def _examine(self, file: PendingFile) -> Examined:
-        return examine_file(file.path(self._root), self._decode, self._is_cached)
+    def _examine(self, locations: Sequence[Location]) -> list[Examined]:
+        return [examine(location, self._decode, self._is_cached) for location in locations]
+
+
+def examine(location: Location, decode: Decoder, is_cached: IsCached) -> Examined:
+    """Look into one photo; never raises for what is wrong with it."""
+    if isinstance(location, bytes):
+        return examine_bytes(location, decode, is_cached)
+    return examine_file(Path(location), decode, is_cached)
+
+
+def is_never_cached(digest: bytes) -> bool:
+    """Of an empty cache, or none."""
+    return False

@@ -4,11 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
 from retrain_cli.datasets.folders import FoundFile, FoundFolder
-from retrain_cli.extraction.readers import PendingFile
+from retrain_cli.images.examine import Examined
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFile:
+    """A file to look into.
+
+    Attributes:
+        folder: relative to the dataset's root.
+        name: its name in there.
+        size: bytes.
+        mtime_ns: time of the last change, nanoseconds.
+        was_bad: it did not change since it was found to be no good.
+    """
+
+    folder: str
+    name: str
+    size: int
+    mtime_ns: int
+    was_bad: bool = False
+
+    def path(self, root: Path) -> Path:
+        """Where it lies."""
+        return root / self.folder / self.name
+
+    @property
+    def relative(self) -> str:
+        """Its path relative to the dataset's root, as users are told it."""
+        return f"{self.folder}/{self.name}"
+
+    def learnt(self, seen: Examined) -> Record:
+        """What the index is to remember of it."""
+        return (
+            self.folder,
+            self.name,
+            FileRecord(self.size, self.mtime_ns, seen.digest, seen.problem),
+        )
+
+
+Record = tuple[str, str, FileRecord]
+"""Folder, name and what was learnt of a file."""
 
 
 @dataclass

@@ -6,7 +6,8 @@ precision takes longer than going on. Then the machine decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -20,10 +21,12 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.engine import has_openvino
-from retrain_cli.errors import CacheError, ImageError, RetrainError
+from retrain_cli.errors import CacheError, RetrainError
 from retrain_cli.extraction.photo_tree import PhotoTree
+from retrain_cli.extraction.readers import ThreadReaders
+from retrain_cli.extraction.reading import read_ready
 from retrain_cli.images.decode import Pixels, decode_image
-from retrain_cli.images.examine import read_file
+from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
 
 _MOST = 0.5
@@ -196,13 +199,12 @@ def _kept_model(spec: BackboneSpec, models: Path, converter: _Converter | None) 
 
 
 def _calibration_images(spec: BackboneSpec, photos: PhotoTree) -> list[Pixels]:
-    return list(islice(_decoded(spec, photos), CALIBRATION_PHOTOS))
-
-
-def _decoded(spec: BackboneSpec, photos: PhotoTree) -> Iterator[Pixels]:
+    """The first good photos in the order of their digests; extraction tells of the bad ones."""
     assert spec.input_size is not None
-    for path in photos.by_digest():
-        try:
-            yield decode_image(read_file(path), (spec.input_size,) * 2, spec.resize)
-        except (ImageError, OSError):
-            continue  # extraction will tell
+    decode = partial(decode_image, size=(spec.input_size,) * 2, rule=spec.resize)
+    with (
+        ThreadReaders(decode, None, usable_processors()) as readers,
+        closing(read_ready(readers, photos.by_digest(), str, usable_processors())) as results,
+    ):
+        decoded = (seen.pixels for _, seen in results if seen.pixels is not None)
+        return list(islice(decoded, CALIBRATION_PHOTOS))

@@ -2,55 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.extraction.batcher import Batch
 
-from retrain_cli.datasets.file_index import FileRecord
-
-_RECORDS_PER_WRITE = 1000
-
-Record = tuple[str, str, FileRecord]
-"""Folder, name and what was learnt of a file."""
+PhotoT = TypeVar("PhotoT")
+_PhotoIn = TypeVar("_PhotoIn")
 
 
-class Sink(Protocol):
+class Sink(Protocol[_PhotoIn]):
     """Where results are kept; each call is one transaction."""
 
     def present(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of the images that need no forward pass."""
         ...
 
-    def write(
-        self,
-        digests: list[bytes],
-        vectors: NDArray[np.float32] | None,
-        records: list[Record],
-    ) -> None:
-        """Keep the vectors of `digests` and what was learnt of the files."""
+    def write(self, batch: Batch[_PhotoIn]) -> None:
+        """Keep the vectors of a batch, and what was learnt of its photos."""
         ...
 
 
-class Writer:
-    """Writes beside the forward pass, one batch behind; its errors surface at the next call."""
+class CacheSink(Generic[PhotoT]):
+    """Keeps vectors in a cache, and nothing of the photos."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    def __init__(self, store: BottleneckStore) -> None:
+        self._store = store
+
+    def present(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the images that need no forward pass."""
+        return self._store.present(digests)
+
+    def write(self, batch: Batch[PhotoT]) -> None:
+        """Keep the vectors of a batch."""
+        if batch.vectors is not None:
+            self._store.put(batch.digests, batch.vectors)
+
+
+class Writer(Generic[PhotoT]):
+    """Writes beside the forward pass, one batch behind; its errors surface at the next call.
+
+    Args:
+        sink: where to.
+        on_written: is told of each batch that is written, in the writer's thread.
+    """
+
+    def __init__(
+        self,
+        sink: Sink[PhotoT],
+        on_written: Callable[[Batch[PhotoT]], None] = lambda batch: None,
+    ) -> None:
+        self._sink, self._on_written = sink, on_written
         self._thread = ThreadPoolExecutor(1, "writer")
         self._last: Future[None] | None = None
         self._under_way: frozenset[bytes] = frozenset()
-        self._records: list[Record] = []
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Writer[PhotoT]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish what was handed over, also when interrupted: it is worth keeping."""
         try:
-            self._submit([], None, self.take_records())
             self._wait()
         except Exception:
             if kind is None:  # else the first error is the one to report
@@ -62,29 +76,15 @@ class Writer:
         """Those of the images that were computed already, written or just about to be."""
         return self._sink.present(digests) | self._under_way.intersection(digests)
 
-    def record(self, folder: str, name: str, record: FileRecord) -> None:
-        """Remember a file with the next write."""
-        self._records.append((folder, name, record))
-        if len(self._records) >= _RECORDS_PER_WRITE:
-            self._submit([], None, self.take_records())
-
-    def take_records(self) -> list[Record]:
-        """What was remembered so far: it is to be written with the batch that follows from it."""
-        records, self._records = self._records, []
-        return records
-
-    def write(
-        self, digests: list[bytes], vectors: NDArray[np.float32], records: list[Record]
-    ) -> None:
-        """Write a batch, and the files it came from."""
-        self._submit(digests, vectors, records)
-
-    def _submit(
-        self, digests: list[bytes], vectors: NDArray[np.float32] | None, records: list[Record]
-    ) -> None:
+    def write(self, batch: Batch[PhotoT]) -> None:
+        """Write a batch."""
         self._wait()
-        self._under_way = frozenset(digests)
-        self._last = self._thread.submit(self._sink.write, digests, vectors, records)
+        self._under_way = frozenset(batch.digests)
+        self._last = self._thread.submit(self._write, batch)
+
+    def _write(self, batch: Batch[PhotoT]) -> None:
+        self._sink.write(batch)
+        self._on_written(batch)
 
     def _wait(self) -> None:
         if self._last is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import interrupts
 from retrain_cli.datasets.folds import NEVER, assign_folds, fold_validation
 from retrain_cli.datasets.splits import SplitItem, find_components
 from retrain_cli.evaluation.predictions import ImageTable, Predictions
@@ -170,7 +171,7 @@ def cross_validate(
             break
         heads.append(trained)
     if len(heads) < 2:
-        raise KeyboardInterrupt
+        raise interrupts.interruption()
     return OutOfFold(plan, tuple(heads))
 
 

@@ -49,7 +49,7 @@ def _in_place_loop(step: Step) -> Loop:
             first, second = step(*_batch(table, places, labels, index))
             return sums[0] + first, sums[1] + second
 
-        sums: Sums = ops.fori_loop(0, ops.shape(places)[0], one, (ops.zeros(()), ops.zeros(())))
+        sums: Sums = ops.fori_loop(0, ops.shape(places)[0], one, _zeros())
         return sums
 
     return loop
@@ -69,7 +69,7 @@ def _jax_loop(step: Step, variables: Sequence[Any]) -> Loop:
             changed = tuple(scope.get_current_value(variable) for variable in variables)
             return changed, first_sum + first, second_sum + second
 
-        return ops.fori_loop(0, places.shape[0], one, (values, ops.zeros(()), ops.zeros(())))
+        return ops.fori_loop(0, places.shape[0], one, (values, *_zeros()))
 
     compiled = jax.jit(pure)
 
@@ -81,6 +81,11 @@ def _jax_loop(step: Step, variables: Sequence[Any]) -> Loop:
         return first, second
 
     return loop
+
+
+def _zeros() -> Sums:
+    ops = load_keras().ops
+    return ops.zeros((), "float32"), ops.zeros((), "float32")
 
 
 def _batch(table: Tensor, places: Tensor, labels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import interrupts
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -38,10 +39,14 @@ class Objective:
         data: what to train on.
         config: the training settings.
         memory_limit: as of `train_head`.
+
+    Attributes:
+        data: as given.
+        accuracy: of the last call, each image weighted as in the loss.
     """
 
     def __init__(self, data: HeadData, config: TrainingConfig, memory_limit: int | None) -> None:
-        self._data = data
+        self.data = data
         self._l2 = config.l2
         self._labels = data.labels[data.training]
         self._image_weights = _image_weights(self._labels, config)
@@ -49,15 +54,16 @@ class Objective:
         if fits_memory(data, memory_limit):
             self._table = read_rows(data.bottlenecks, data.training)
             check_finite(self._table)
-        self.accuracy = 0.0  # of the last evaluation, each image weighted as in the loss
+        self.accuracy = 0.0
 
     def __call__(self, flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Loss and gradient at weights and biases laid end to end."""
-        n_classes, width = self._data.n_classes, self._data.width
-        head = unflatten(flat, self._data)
+        n_classes, width = self.data.n_classes, self.data.width
+        head = unflatten(flat, self.data)
         gradient = np.zeros((width + 1, n_classes))
         loss, self.accuracy = 0.0, 0.0
         for rows, vectors in self._chunks():
+            interrupts.check()
             logs, truth, weight = self._score(head, rows, vectors)
             loss -= float(weight @ np.take_along_axis(logs, truth, axis=1)[:, 0])
             self.accuracy += float(weight @ (logs.argmax(axis=1) == truth[:, 0]))
@@ -77,36 +83,34 @@ class Objective:
         return logs, self._labels[rows, None], self._image_weights[rows]
 
     def _chunks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        size = max(1, _CHUNK_VALUES // max(self._data.width, self._data.n_classes))
+        size = max(1, _CHUNK_VALUES // max(self.data.width, self.data.n_classes))
         for start in range(0, len(self._labels), size):
             rows = slice(start, start + size)
             if self._table is not None:
                 yield rows, self._table[rows]
             else:
-                vectors = read_rows(self._data.bottlenecks, self._data.training[rows])
+                vectors = read_rows(self.data.bottlenecks, self.data.training[rows])
                 check_finite(vectors)
                 yield rows, vectors
 
 
 def train_lbfgs(
-    data: HeadData,
+    objective: Objective,
     config: TrainingConfig,
     start: Head,
     validation: ValidationSet,
     tracker: Tracker,
-    memory_limit: int | None,
 ) -> TrainedHead:
     """Train to convergence, or for `config.steps` iterations; each is evaluated."""
     from scipy.optimize import minimize
 
-    objective = Objective(data, config, memory_limit)
     flat = np.concatenate([start.weights.reshape(-1), start.bias]).astype(np.float64)
     step = 0
 
     def evaluate(intermediate_result: Any) -> None:
         nonlocal step
         step += 1
-        head = unflatten(intermediate_result.x, data)
+        head = unflatten(intermediate_result.x, objective.data)
         score = validation.measure(head)
         measured = (score.loss, score.accuracy) if score else (None, None)
         loss = float(intermediate_result.fun)
@@ -121,17 +125,18 @@ def train_lbfgs(
         "gtol": _GRADIENT_TOLERANCE,
         "ftol": 64 * np.finfo(np.float64).eps,
     }
-    try:
-        outcome = minimize(
-            objective, flat, jac=True, method="L-BFGS-B", callback=evaluate, options=options
-        )
-    except KeyboardInterrupt:
-        if tracker.empty:
-            raise
-        return tracker.result("interrupt")
-    if tracker.empty:  # the start was the minimum
-        evaluate(outcome)
-    return tracker.result(_reason(step, config, tracker))
+    with interrupts.held():
+        try:
+            outcome = minimize(
+                objective, flat, jac=True, method="L-BFGS-B", callback=evaluate, options=options
+            )
+        except KeyboardInterrupt:
+            if tracker.empty:
+                raise
+            return tracker.result("interrupt")
+        if tracker.empty:  # the start was the minimum
+            evaluate(outcome)
+        return tracker.result(_reason(step, config, tracker))
 
 
 def _reason(step: int, config: TrainingConfig, tracker: Tracker) -> StoppedBy:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.engine import load_keras
+from retrain_cli.engine import float32_by_default, load_keras
+from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import OPTIMIZERS_WITH_EPSILON, TrainingConfig
 from retrain_cli.heads.engine_loop import Sums, Tensor, make_loop
 from retrain_cli.heads.fused_adam import FusedAdam
@@ -34,6 +35,14 @@ def make_optimizer(config: TrainingConfig) -> Any:
     return FusedAdam(optimizer) if fuses else optimizer
 
 
+def _check_learns(engine: str) -> None:
+    if engine == "openvino":
+        raise ConfigError(
+            "training needs an engine that learns, and KERAS_BACKEND=openvino only computes: "
+            "unset KERAS_BACKEND for tensorflow"
+        )
+
+
 class SoftmaxTrainer:
     """Holds a head on the engine's device and improves it, a block of steps at a time.
 
@@ -45,14 +54,16 @@ class SoftmaxTrainer:
 
     def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
         keras = load_keras()
+        _check_learns(keras.backend.backend())
         self._ops = keras.ops
         self._labels = head.labels
         self._l2 = config.l2
-        # Not trainable for the engine: gradients are computed here, it need not record anything.
-        self._weights = keras.Variable(head.weights, trainable=False, name="weights")
-        self._bias = keras.Variable(head.bias, trainable=False, name="bias")
-        self._optimizer = make_optimizer(config)
-        self._optimizer.build([self._weights, self._bias])
+        with float32_by_default():
+            # Not trainable for the engine: gradients are computed here, it records nothing.
+            self._weights = keras.Variable(head.weights, trainable=False, name="weights")
+            self._bias = keras.Variable(head.bias, trainable=False, name="bias")
+            self._optimizer = make_optimizer(config)
+            self._optimizer.build([self._weights, self._bias])
         variables = [self._weights, self._bias, *self._optimizer.variables]
         self._loop = make_loop(self._step, variables)
         validation_tensors = map(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import interrupts
 from retrain_cli.errors import RunError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -58,23 +59,36 @@ def train_head(
         ConfigError: a setting cannot work, or the learning rate is so high that training diverges.
         DatasetError: a class without training images, or fewer than two classes.
         RunError: the bottlenecks are not finite, or `initial` does not fit them.
-        KeyboardInterrupt: Ctrl-C came before the first step was done.
+        KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
-    config.validate()
-    data.check()
+    with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
+        config.validate()
+        data.check()
+        train = _prepare(data, config, initial, Tracker(config, on_progress), memory_limit)
+    return train()
+
+
+def _prepare(
+    data: HeadData,
+    config: TrainingConfig,
+    initial: Head | None,
+    tracker: Tracker,
+    memory_limit: int | None,
+) -> Callable[[], TrainedHead]:
+    """Everything but the training itself."""
     start = _start(data, config, initial)
     validation = ValidationSet.of(data, config.seed)
-    tracker = Tracker(config, on_progress)
     if initial is not None:
         tracker.start_from(start, validation.measure(start))
     if config.optimizer == "lbfgs":
-        from retrain_cli.heads.lbfgs import train_lbfgs  # scipy
+        from retrain_cli.heads.lbfgs import Objective, train_lbfgs  # scipy
 
-        return train_lbfgs(data, config, start, validation, tracker, memory_limit)
+        objective = Objective(data, config, memory_limit)
+        return lambda: train_lbfgs(objective, config, start, validation, tracker)
     feeder = make_feeder(data, config.batch_size, memory_limit)
     sampler = make_sampler(config.sampling, data.labels[data.training], config.seed)
     trainer = SoftmaxTrainer(start, config, validation)
-    return _GradientLoop(config, trainer, feeder, sampler, tracker).run()
+    return _GradientLoop(config, trainer, feeder, sampler, tracker).run
 
 
 def _start(data: HeadData, config: TrainingConfig, initial: Head | None) -> Head:
@@ -111,19 +125,21 @@ class _GradientLoop:
         self._evaluated = 0
 
     def run(self) -> TrainedHead:
-        """Train to the end."""
-        try:
-            return self._tracker.result(self._run())
-        except KeyboardInterrupt:
-            if self._tracker.empty:
+        """Train to the end, or to the end of the block in which Ctrl-C comes."""
+        with interrupts.held():
+            try:
+                return self._tracker.result(self._run())
+            except KeyboardInterrupt:
                 if not self._done:
                     raise
-                self._evaluate()
-            return self._tracker.result("interrupt")
+                if self._evaluated < self._done:
+                    self._evaluate()
+                return self._tracker.result("interrupt")
 
     def _run(self) -> StoppedBy:
         with closing(blocks(self._feeder, self._drawn())) as fed:
             for block, end in zip(fed, self._ends(), strict=True):
+                interrupts.check()
                 self._sums += self._trainer.train(block)
                 self._done = end
                 if end % self._config.eval_every and end < self._config.steps:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import RunError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import StoppedBy
+from retrain_cli.runs.provenance import Provenance, as_record
 
 FORMAT_VERSION = 1  # of the run folder; raised when an older reader would misread it
 
@@ -19,9 +21,7 @@ class RunInfo:
     """What a run was made of; `config.json`.
 
     Attributes:
-        training: the training settings.
-        backbone: the backbone's settings, as its spec writes them.
-        dataset: the dataset: folder, counts, and what else it is known by.
+        provenance: photos, backbone, settings, and how it was made from them.
         cache: fingerprint of the bottleneck cache.
         versions: versions of what computed it, by package.
         best_step: the step that the head comes from.
@@ -29,9 +29,7 @@ class RunInfo:
         created: local time with its offset, ISO 8601.
     """
 
-    training: TrainingConfig
-    backbone: Mapping[str, Any]
-    dataset: Mapping[str, Any]
+    provenance: Provenance
     cache: str
     versions: Mapping[str, str]
     best_step: int
@@ -40,10 +38,29 @@ class RunInfo:
         default_factory=lambda: datetime.now().astimezone().isoformat("T", "seconds")
     )
 
+    @property
+    def training(self) -> TrainingConfig:
+        """The training settings."""
+        return self.provenance.training
+
+    @property
+    def backbone(self) -> BackboneSpec:
+        """The backbone, settled."""
+        return self.provenance.backbone
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {"format": FORMAT_VERSION, **values, "training": self.training.to_dict()}
+        return {
+            "format": FORMAT_VERSION,
+            "training": self.training.to_dict(),
+            "backbone": self.backbone.to_dict(),
+            "dataset": self.provenance.to_dict(),
+            "cache": self.cache,
+            "versions": dict(self.versions),
+            "best_step": self.best_step,
+            "stopped_by": self.stopped_by,
+            "created": self.created,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunInfo:
@@ -51,6 +68,7 @@ class RunInfo:
 
         Raises:
             RunError: written by a newer version.
+            TypeError, KeyError, ValueError: something is missing or of the wrong kind.
         """
         rest = dict(values)
         version = rest.pop("format", None)
@@ -59,4 +77,6 @@ class RunInfo:
                 f"this version reads runs of format {FORMAT_VERSION}, not {version}: "
                 "update retrain, or train the run again"
             )
-        return cls(training=TrainingConfig.from_dict(rest.pop("training")), **rest)
+        training = TrainingConfig.from_dict(as_record(rest.pop("training")))
+        backbone = BackboneSpec.from_dict(as_record(rest.pop("backbone")))
+        return cls(Provenance.from_dict(rest.pop("dataset"), backbone, training), **rest)

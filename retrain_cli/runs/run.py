@@ -8,7 +8,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.runs.calibration import Calibration
 from retrain_cli.runs.folder import RunFolder, check_name, clean_leftovers, is_run
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.older_runs import grown_by, trained_by, was_calibrated
+from retrain_cli.runs.provenance import Grown, Provenance, Trained
 from retrain_cli.workspace import to_json, writing_to
 
 _T = TypeVar("_T")
@@ -46,6 +49,45 @@ class Run:
     def info(self) -> RunInfo:
         """What the run was made of."""
         return self._parsed("config.json", RunInfo.from_dict)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What it was made from, and how; of a run of an older version as far as files tell it.
+
+        Raises:
+            RunError: the run, or one that it came from, is damaged.
+        """
+        noted = self.info.provenance
+        return noted if noted.complete else self._older_provenance(noted)
+
+    def _older_provenance(self, noted: Provenance) -> Provenance:
+        made = noted.made
+        if isinstance(made, Trained):
+            stopped = self.info.stopped_by == "interrupt"
+            made = trained_by(made, self.metrics, self.history, interrupted=stopped)
+        else:
+            made = grown_by(made, self.trained_predictions)
+        parent = None if made.parent is None else self._older_parent(made.parent)
+        if parent is None:
+            return replace(noted, made=made)
+        calibrated = (
+            isinstance(made, Grown)
+            and not made.retrain
+            and was_calibrated(parent.trained_head, self.trained_head)
+        )
+        parents = parent.provenance.line(parent.name, calibrated=calibrated)
+        return replace(noted, made=made, parents=parents)
+
+    def _older_parent(self, name: str) -> Run | None:
+        """The run of that name beside this one; None where there is none, or only a younger one."""
+        beside = Run(self.folder.with_name(name))
+        if name == self.name or not is_run(beside.folder):
+            return None
+        try:
+            made, own = (datetime.fromisoformat(run.info.created) for run in (beside, self))
+            return beside if made <= own else None
+        except (RunError, ValueError, TypeError):  # damaged: nobody knows when it was made
+            return None
 
     @property
     def config(self) -> TrainingConfig:

@@ -15,11 +15,20 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.studies.study import Groups, Study, StudySettings, repeated, results_of
+from retrain_cli.studies.study import (
+    Groups,
+    Study,
+    StudySettings,
+    option,
+    repeated,
+    results_of,
+)
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial
 
 PAPER_SIZES = (3, 5, 10, 33, 100, 330, 1000)
+SIZES = "Training images per class, such as 3,5,10; all images are always the last."
+"""The help of the option that chooses the sizes."""
 _ALL = "all"
 _APART = 1.3  # factor between sizes whose names do not overlap on a logarithmic axis
 
@@ -79,7 +88,7 @@ class LearningCurveStudy(Study):
 
     family: ClassVar[str] = "examples"
 
-    sizes: tuple[int, ...] = PAPER_SIZES
+    sizes: tuple[int, ...] = option(PAPER_SIZES, SIZES)
 
     def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:
         """See `Study.trials`.

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+from retrain_cli import interrupts
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.history import TrainingProgress
@@ -75,7 +76,7 @@ def run_trials(
         on_progress: is told, in this thread, of every trial that was finished.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; every trial that was finished is kept.
+        Interruption: Ctrl-C; every trial that was finished is kept, and it says how many.
         ConfigError: fewer than one worker.
     """
     if workers is not None and workers < 1:
@@ -85,14 +86,23 @@ def run_trials(
     kept = len(distinct) - len(pending)
     on_progress(StudyProgress(0, len(pending), kept))
     if pending:
-        load_keras()  # here: its import is not for several threads at a time
-        crew = _Crew(perform, journal, min(workers or default_workers(), len(pending)))
 
         def tell(done: int, condition: str) -> None:
             on_progress(StudyProgress(done, len(pending), kept, condition))
 
-        crew.work(pending, tell)
+        with interrupts.keeping(lambda: _finished(distinct, journal)):
+            load_keras()  # here: its import is not for several threads at a time
+            crew = _Crew(perform, journal, min(workers or default_workers(), len(pending)))
+            crew.work(pending, tell)
     return {key: journal.records[key] for key in distinct}
+
+
+def _finished(trials: Mapping[str, Trial], journal: TrialJournal) -> str:
+    kept = len(trials.keys() & journal.records.keys())
+    return (
+        f"{kept} of {len(trials)} trials are finished and kept: the same command goes on with the "
+        "others"
+    )
 
 
 class _Crew:

@@ -81,11 +81,28 @@ def _rows(table: StudyTable) -> list[dict[str, Any]]:
     ]
 
 
+def option(default: Any, meaning: str) -> Any:
+    """A field of a study that `retrain study NAME` has an option for.
+
+    Args:
+        default: its value where the option is not given; also of `rt.NameStudy()`.
+        meaning: the option's help, one or two sentences.
+    """
+    return field(default=default, metadata={"meaning": meaning})
+
+
 class Study(ABC):
-    """A study; what it varies stands in its own frozen fields."""
+    """A study; what it varies stands in its own frozen fields, each made by `option`.
+
+    The docstring of a study, up to its attributes, is the help of `retrain study NAME`. A field
+    that is not made by `option` comes from the workspace; `workflows/study.py` fills it.
+    """
 
     name: ClassVar[str]
     """As in `retrain study NAME`."""
+
+    figure: ClassVar[float] = float("inf")
+    """The figure of the paper that it repeats; lists of studies are in this order."""
 
     family: ClassVar[str]
     """Studies of one family share their trials: what one has trained the other does not repeat."""

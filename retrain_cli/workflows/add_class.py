@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from retrain_cli import interrupts
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.datasets.folders import check_class_names
 from retrain_cli.datasets.origins import match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
-from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.comparing.added_class import KnownCost, NewClassFigures
 from retrain_cli.evaluation.predictions import Predictions, predict
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.history import ProgressListener, TrainedHead
 from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos
 from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split
 from retrain_cli.workspace import Workspace
-
-ADDED_KEY = "added"
-"""Of `RunInfo.dataset`: which classes came by `add-class`."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class AddClassRequest:
         name: name of the new run; None for one made of the time.
         retrain: train all classes again, instead of keeping the known ones as they are.
         device: auto, cpu, gpu or gpu:N.
+        workers: number of readers, who read and decode; None: one a processor.
+        readers: threads, processes or auto: processes where the photos are many.
     """
 
     class_name: str
@@ -54,11 +55,18 @@ class AddClassRequest:
     name: str | None = None
     retrain: bool = False
     device: str = "auto"
+    workers: int | None = None
+    readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
         if not self.class_name.strip() or not self.class_name.isprintable():
             raise ConfigError(f"a class needs a readable name, not {self.class_name!r}")
-        check_device(self.device)
+        _ = self.settings  # it checks the rest
+
+    @property
+    def settings(self) -> ExtractionSettings:
+        """How to extract."""
+        return ExtractionSettings(workers=self.workers, device=self.device, readers=self.readers)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ class AddClassSummary:
         bad: files that were skipped, as (path, reason).
         figures: ranks of the new class; None where nothing could measure it.
         cost: what the known classes lost on test; None without test photos of theirs.
+        interrupted_by: number of the signal that asked to end; the run is kept all the same, and
+            nothing is measured.
     """
 
     run: Run
@@ -82,6 +92,7 @@ class AddClassSummary:
     bad: tuple[tuple[str, str], ...]
     figures: NewClassFigures | None
     cost: KnownCost | None
+    interrupted_by: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -108,32 +119,35 @@ def add_class(
     """Add a class to a run; the run itself stays as it is.
 
     The photos may lie anywhere: their bottlenecks go into the cache, the new run names them by
-    path and digest, and no dataset takes them in.
+    path and digest, and no dataset takes them in. Ctrl-C in training keeps what was trained by
+    then as the run; `interrupted_by` of the summary tells so.
 
     Raises:
         DatasetError: no good photo, or one that the run knows as something else.
         ConfigError: the class is there already.
         RetrainError: no such run, or its cache or backbone are gone.
+        Interruption: Ctrl-C came before there was anything to keep, or after all was kept.
     """
     runs = RunStore(workspace.runs_dir)
     run = runs.get(request.run)
     _check_name(run, request)
-    reading = open_reader(backbone_of(run), workspace, request.device, load, on_photo)
-    with reading as reader:
+    spec, settings = backbone_of(run), request.settings
+    with open_reader("add-class", spec, workspace, settings, load, on_photo) as reader:
         photos = read_class_photos(run, request.photos, request.test, reader)
-    with runs.create(request.name) as draft:
+    with runs.create(request.name) as draft, interrupts.held():
         trained = _grow(request, photos, on_progress)
         contents = _contents(request, photos, trained)
         grown = draft.commit(contents)
-    return AddClassSummary(
-        grown,
-        run.name,
-        request.class_name,
-        len(photos.made_of),
-        photos.made_of.bad + photos.test.bad,
-        _figures(request, photos, contents.predictions),
-        _cost(run.predictions, contents.predictions),
+        interrupted_by = interrupts.taken()
+    bad = photos.made_of.bad + photos.test.bad
+    summary = AddClassSummary(
+        grown, run.name, request.class_name, len(photos.made_of), bad, None, None, interrupted_by
     )
+    if interrupted_by is not None:
+        return summary
+    with interrupts.keeping(lambda: f"run {grown.name} is kept"):
+        figures = _figures(request, photos, contents.predictions)
+        return replace(summary, figures=figures, cost=_cost(run.predictions, contents.predictions))
 
 
 def _check_name(run: Run, request: AddClassRequest) -> None:
@@ -164,12 +178,11 @@ def _grow(
 def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHead) -> RunContents:
     run, name = photos.run, request.class_name
     predictions = predict(trained.head, photos.vectors(), photos.images())
-    source = load_source_classes(str(run.info.dataset.get("source_classes", "none")))
+    provenance = _provenance(run, request, predictions)
+    source = load_source_classes(provenance.known_source_classes)
     origins = [*run.origins, *match_origins([name], source, None)]
     info = RunInfo(
-        run.config,
-        run.info.backbone,
-        _described(run, request, predictions),
+        provenance,
         run.info.cache,
         current_versions(),
         trained.best_step,
@@ -185,17 +198,33 @@ def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHea
     )
 
 
-def _described(run: Run, request: AddClassRequest, predictions: Predictions) -> dict[str, Any]:
-    counts = {f"{split}_images": len(predictions.rows(split)) for split in SPLITS}
-    added = [*run.info.dataset.get(ADDED_KEY, []), request.class_name]
-    return {
-        **run.info.dataset,
-        "images": len(predictions),
-        **counts,
-        ADDED_KEY: added,
-        "added_to": run.name,
-        "retrained": request.retrain,
-    }
+def _provenance(run: Run, request: AddClassRequest, predictions: Predictions) -> Provenance:
+    """What the new run is made from: what its parent was, and the photos of the class."""
+    known = run.provenance
+    return replace(
+        known,
+        made=Grown(
+            run.name,
+            request.class_name,
+            _absolute(request.photos),
+            _absolute(request.test),
+            request.retrain,
+            known.made.added,
+        ),
+        parents=_parents(run, request),
+        counts=ImageCounts.of(predictions, known.counts.trained_on),
+    )
+
+
+def _parents(run: Run, request: AddClassRequest) -> tuple[Parent, ...]:
+    """The runs that the new one comes from; of one that is trained again no head is used."""
+    if request.retrain:
+        return run.provenance.uninterrupted().line(run.name, calibrated=False)
+    return run.provenance.line(run.name, calibrated=run.calibration is not None)
+
+
+def _absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(path.expanduser().absolute() for path in paths)
 
 
 def _figures(

@@ -6,12 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.machine import NO_OPENVINO
@@ -20,7 +16,7 @@ from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.checks import check_choices
 from retrain_cli.datasets.dataset import Dataset, load_dataset
-from retrain_cli.datasets.file_index import FileIndex, FileRecord
+from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import (
     check_class_names,
     list_classes,
@@ -30,18 +26,13 @@ from retrain_cli.datasets.folders import (
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
-from retrain_cli.extraction.batcher import ExtractionCounts
+from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
-from retrain_cli.extraction.pipeline import (
-    ExtractionSettings,
-    Progress,
-    extract,
-)
-from retrain_cli.extraction.process_readers import ProcessReaders
-from retrain_cli.extraction.readers import ThreadReaders
-from retrain_cli.extraction.scan import Scan, scan_folders
+from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
+from retrain_cli.extraction.progress import ExtractionCounts, Progress
+from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
-from retrain_cli.images.decode import decode_image
+from retrain_cli.images.examine import Examined
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
@@ -106,24 +97,19 @@ class OpenDataset:
     scan: Scan
     note: str = ""
 
-    def is_cached(self, digest: bytes) -> bool:
-        """Whether this image needs no forward pass."""
-        return self.store.contains(digest)
-
     def present(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of the images that need no forward pass."""
         return self.store.present(digests)
 
-    def write(
-        self,
-        digests: list[bytes],
-        vectors: NDArray[np.float32] | None,
-        records: list[tuple[str, str, FileRecord]],
-    ) -> None:
+    def write(self, batch: Batch[PendingFile]) -> None:
         """Keep vectors first, so that the index never promises what the cache does not hold."""
-        if vectors is not None:
-            self.store.put(digests, vectors)
-        self.index.remember(self.dataset, records)
+        if batch.vectors is not None:
+            self.store.put(batch.digests, batch.vectors)
+        self.index.remember(self.dataset, [file.learnt(seen) for file, seen in batch.photos])
+
+    def locate(self, file: PendingFile) -> str:
+        """Where a file is."""
+        return str(file.path(self.used.image_dir))
 
 
 @contextmanager
@@ -206,7 +192,7 @@ def fill_cache(
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
-            threads = request.settings.threads
+            threads = request.settings.reader_count
             dataset = group_photos(dataset, opened.store, workspace, threads, on_look)
         replace(opened.used, complete=True).save(workspace)
         dataset.check()
@@ -219,23 +205,21 @@ def _extract(
     settings: ExtractionSettings,
     on_progress: Progress,
 ) -> ExtractionCounts:
-    pending = opened.scan.pending
-    if not pending:
-        return ExtractionCounts(total=0)
-    readers = _readers(opened, backbone.input_size, settings)
-    return extract(pending, readers, opened, backbone, settings, on_progress)
+    counts = ExtractionCounts(total=len(opened.scan.pending))
 
+    def on_photo(file: PendingFile, seen: Examined) -> None:
+        if seen.problem is not None:
+            counts.take_bad(file.relative, seen.problem, settings.strict)
+        on_progress(counts)
 
-def _readers(
-    opened: OpenDataset, size: tuple[int, int], settings: ExtractionSettings
-) -> ThreadReaders | ProcessReaders:
-    root, count = opened.used.image_dir, settings.threads
-    decode = partial(decode_image, size=size, rule=opened.used.backbone.resize)
-    if settings.takes_processes(len(opened.scan.pending), max(size)):
-        return ProcessReaders(root, decode, opened.store, 3 * size[0] * size[1], count)
-    # An empty cache needs not be asked for each photo.
-    is_cached = opened.is_cached if len(opened.store) else lambda digest: False
-    return ThreadReaders(root, decode, is_cached, count)
+    def on_written(batch: Batch[PendingFile]) -> None:
+        counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
+
+    if opened.scan.pending:
+        extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
+        extractor.fill(opened.scan.pending, opened.locate, opened, on_photo, on_written)
+        on_progress(counts)
+    return counts
 
 
 def _summarise(

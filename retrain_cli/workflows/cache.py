@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, Retrai
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
-from retrain_cli.workflows.add_class import ADDED_KEY
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
 
 _MERGE_ROWS = 1000
+_MERGE_ARRAYS = 64  # one may have 63 MB
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class CacheInfo:
         identity: backbone, layer, weights digest and so on.
         bottlenecks: number of vectors.
         width: their length; None while there are none.
+        arrays: number of arrays beside them, such as those of distorted views.
         bytes: size on disk, the write-ahead log included.
         images_per_second: speed of the last extraction; None before one.
         in_use: whether it is of the backbone last used.
@@ -45,6 +47,7 @@ class CacheInfo:
     identity: dict[str, Any]
     bottlenecks: int
     width: int | None
+    arrays: int
     bytes: int
     images_per_second: float | None
     in_use: bool
@@ -52,13 +55,23 @@ class CacheInfo:
 
 @dataclass(frozen=True)
 class CacheCheck:
-    """What `verify` or `gc` found in one cache."""
+    """What `verify` or `gc` found in one cache.
+
+    Attributes:
+        name: its name, without the suffix.
+        bottlenecks: how many vectors it holds now.
+        damaged: rows that were not sound.
+        removed: rows, of vectors and arrays, that were removed, or would be.
+        salvaged: what became of the file, where the file itself was damaged and repaired.
+        arrays: how many arrays it holds now.
+    """
 
     name: str
     bottlenecks: int
     damaged: list[Damage]
     removed: int = 0
     salvaged: Salvaged | None = None
+    arrays: int = 0
 
     @property
     def unrepaired(self) -> bool:
@@ -73,6 +86,27 @@ class CacheCheck:
             "damaged": [vars(damage) for damage in self.damaged],
             "salvaged": salvaged and {**vars(salvaged), "kept_as": str(salvaged.kept_as)},
         }
+
+
+@dataclass(frozen=True)
+class MergedCache:
+    """What `merge` took over from one cache file.
+
+    Attributes:
+        name: the name of that file, without the suffix.
+        added: bottlenecks that were new here.
+        added_arrays: arrays that were new here.
+        left_out: damaged rows of that file, which were not taken.
+        bottlenecks: how many vectors there are here now.
+        arrays: how many arrays there are here now.
+    """
+
+    name: str
+    added: int
+    added_arrays: int
+    left_out: list[Damage]
+    bottlenecks: int
+    arrays: int
 
 
 def list_caches(workspace: Workspace) -> list[CacheInfo]:
@@ -90,6 +124,7 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
             identity=store.identity,
             bottlenecks=len(store),
             width=store.width,
+            arrays=len(store.arrays),
             bytes=sum(p.stat().st_size for p in path.parent.glob(path.name + "*")),
             images_per_second=float(rate) if rate else None,
             in_use=path == used,
@@ -121,16 +156,22 @@ def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
     try:
         with open_to_read(path) as store:
             damaged = store.verify()
-            rows = [bytes.fromhex(d.digest) for d in damaged if d.digest]
+            rows = [damage for damage in damaged if damage.digest]
             if not repair or not damaged or len(rows) == len(damaged):
-                removed = store.remove(rows) if repair and rows else 0
-                return CacheCheck(path.stem, len(store), damaged, removed)
+                removed = _remove(store, rows) if repair and rows else 0
+                return CacheCheck(path.stem, len(store), damaged, removed, arrays=len(store.arrays))
     except DamagedFileError as error:  # not even a database any more
         damaged = [Damage("", error.reason)]
         if not repair:
             return CacheCheck(path.stem, 0, damaged)
     salvaged = salvage(path, _identity_of(workspace, path))
     return CacheCheck(path.stem, salvaged.saved, damaged, salvaged=salvaged)
+
+
+def _remove(store: BottleneckStore, rows: list[Damage]) -> int:
+    vectors = [bytes.fromhex(row.digest) for row in rows if row.view is None]
+    arrays = [(bytes.fromhex(row.digest), row.view) for row in rows if row.view is not None]
+    return store.remove(vectors, arrays)
 
 
 def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
@@ -172,28 +213,28 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
         for path in _cache_files(workspace):
             with BottleneckStore(path) as store:
                 unused = [digest for digest in store.digests() if digest not in known]
-                removed = len(unused) if dry_run else store.remove(unused)
-                checks.append(CacheCheck(path.stem, len(store), [], removed))
+                arrays = [key for key in store.arrays.all_keys() if key[0] not in known]
+                count = len(unused) + len(arrays)
+                removed = count if dry_run else store.remove(unused, arrays)
+                left = (len(store), len(store.arrays))
+                checks.append(CacheCheck(path.stem, left[0], [], removed, arrays=left[1]))
     return checks
 
 
 def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
     """Photos that `add-class` took from anywhere: no dataset holds them, but runs do."""
-    grown = [run for run in RunStore(workspace.runs_dir).list() if ADDED_KEY in run.info.dataset]
+    grown = [run for run in RunStore(workspace.runs_dir).list() if run.info.provenance.made.added]
     return {row.tobytes() for run in grown for row in run.predictions.images.digest}
 
 
-def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:
-    """Take over the bottlenecks of another workspace or cache file; damaged rows are left out.
+def merge_cache(workspace: Workspace, source: Path) -> list[MergedCache]:
+    """Take over what another workspace or cache file holds; damaged rows are left out.
 
     The converted networks that belong to them come along.
 
     Args:
         workspace: where they go.
         source: a workspace, its cache folder, or one cache file.
-
-    Returns:
-        For each cache file, under `removed` how many bottlenecks were new here.
 
     Raises:
         CacheError: there is no cache at `source`, or it is damaged.
@@ -206,20 +247,34 @@ def merge_cache(workspace: Workspace, source: Path) -> list[CacheCheck]:
         return [_merge_file(workspace, path) for path in sources]
 
 
-def _merge_file(workspace: Workspace, source: Path) -> CacheCheck:
+def _merge_file(workspace: Workspace, source: Path) -> MergedCache:
     with (
         BottleneckStore(source, read_only=True) as theirs,
         BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
-        before = len(ours)
+        before = (len(ours), len(ours.arrays))
+        damaged = theirs.verify()
         digests = list(theirs.digests())
-        bad = {bytes.fromhex(d.digest) for d in theirs.verify() if d.digest}
+        bad = {bytes.fromhex(d.digest) for d in damaged if d.digest and d.view is None}
         new = sorted(set(digests) - ours.present(digests) - bad)
         for start in range(0, len(new), _MERGE_ROWS):
             chunk = new[start : start + _MERGE_ROWS]
             ours.put(chunk, theirs.read(chunk))
-        damaged = [Damage(digest.hex(), "damaged at the source") for digest in sorted(bad)]
-        return CacheCheck(source.stem, len(ours), damaged, len(ours) - before)
+        _merge_arrays(theirs, ours)
+        return MergedCache(
+            name=source.stem,
+            added=len(ours) - before[0],
+            added_arrays=len(ours.arrays) - before[1],
+            left_out=[damage for damage in damaged if damage.digest],
+            bottlenecks=len(ours),
+            arrays=len(ours.arrays),
+        )
+
+
+def _merge_arrays(theirs: BottleneckStore, ours: BottleneckStore) -> None:
+    sound = (row for row in theirs.arrays.scan() if row.fault() is None)
+    while chunk := list(islice(sound, _MERGE_ARRAYS)):
+        ours.arrays.put_rows(chunk)
 
 
 def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) -> Path:
@@ -251,6 +306,11 @@ def export_cache(workspace: Workspace, target: Path) -> int:
         dataset = load_dataset(index, used.image_dir)
         if not len(dataset):
             raise CacheError("there is nothing to export: run `retrain bottlenecks` first")
+        if not len(store) and len(store.arrays):
+            raise CacheError(
+                f"an export writes vectors, and {store.path.name} holds arrays alone: read them in "
+                "Python with BottleneckStore(...).arrays"
+            )
         rows = ExportRows(
             paths=dataset.paths,
             class_names=[dataset.class_names[label] for label in dataset.labels.tolist()],

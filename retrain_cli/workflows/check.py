@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import interrupts
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.splits import SPLITS, Split
@@ -130,6 +131,7 @@ def check_dataset(
 
     Raises:
         RetrainError: no bottlenecks, or a damaged workspace.
+        KeyboardInterrupt: Ctrl-C; photos that were looked at are remembered.
     """
     config = _config(request, workspace)
     data = load_training_set(workspace, replace(config, classes=None, examples_per_class=None))
@@ -193,6 +195,8 @@ def _label_issues(
         judged = out_of_fold(data, config, request.folds, listen)
     except RetrainError as error:
         return None, str(error)
+    if len(judged.heads) < request.folds:  # photos that nobody judged would pass for good ones
+        raise interrupts.interruption()
     probabilities = judged.probabilities(data.data.bottlenecks)
     return _named_issues(data, probabilities), ""
 

@@ -144,13 +144,11 @@ def _setting_changes(first: Run, second: Run) -> Iterator[SettingChange]:
 
 def _settings(run: Run) -> dict[str, Any]:
     info = run.info
-    counted = ("images", "trained_on", "training_images", "validation_images", "test_images")
-    dataset = {name: value for name, value in info.dataset.items() if name not in counted}
     calibration = run.calibration
     return {
         **_named("training", info.training.to_dict()),
-        **_named("backbone", info.backbone),
-        **_named("dataset", dataset),
+        **_named("backbone", info.backbone.to_dict()),
+        **_named("dataset", run.provenance.facts()),
         **_named("versions", info.versions),
         "best_step": info.best_step,
         "stopped_by": info.stopped_by,

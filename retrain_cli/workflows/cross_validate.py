@@ -16,11 +16,12 @@ from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.evaluation.result import EvalResult, headline_figures
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldPlan, FoldProgress, OutOfFold, cross_validate
+from retrain_cli.runs.older_runs import FOLDS_KEY
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.shared.training_set import TrainingSet
 
 FILE_NAME: Final = "cross_validation.npz"
-METRICS_KEY: Final = "cross_validation"
+METRICS_KEY: Final = FOLDS_KEY
 
 FoldListener = Callable[[FoldProgress], None]
 

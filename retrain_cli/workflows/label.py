@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_least, check_share
-from retrain_cli.engine import check_device
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.shared.embedding import Embedder, Source
@@ -31,11 +32,13 @@ class LabelRequest:
         top_k: labels an image.
         threshold: labels with a lower score are left out.
         batch_size: images a forward pass at most.
-        workers: threads that read and decode; None: one a processor.
+        workers: number of readers, who read and decode; None: one a processor.
         device: auto, cpu, gpu or gpu:N.
         reject: whether to leave photos unnamed that are unlike the training photos, or unsure.
         max_error: the share of the named photos that may be wrong; known photos of at most this
             share are taken for novel.
+        readers: threads, processes or auto: processes where photos that need not be waited for are
+            many.
     """
 
     run: str | None = None
@@ -46,12 +49,18 @@ class LabelRequest:
     device: str = "auto"
     reject: bool = False
     max_error: float = 0.05
+    readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
-        check_least(self, 1, "top_k", "batch_size", "workers")
+        check_least(self, 1, "top_k")
         check_share(self, "max_error")
         check_share(self, "threshold", with_0=True, with_1=True)
-        check_device(self.device)
+        _ = self.settings  # it checks the rest
+
+    @property
+    def settings(self) -> ExtractionSettings:
+        """How to extract."""
+        return ExtractionSettings(self.batch_size, self.workers, self.device, readers=self.readers)
 
 
 @dataclass(frozen=True)
@@ -103,9 +112,7 @@ class Labeller:
         self._rejector = (
             Rejector.of(self._run, workspace, request.max_error) if request.reject else None
         )
-        self._embedder = Embedder(
-            backbone_of(self._run), workspace, request.device, request.workers, load
-        )
+        self._embedder = Embedder(backbone_of(self._run), workspace, request.settings, load)
 
     def close(self) -> None:
         """Close the cache; further calls fail."""
@@ -128,8 +135,12 @@ class Labeller:
         return self._run
 
     def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
-        """Label images as they come, in order; memory does not grow with their number."""
-        for batch in self._embedder.embed(sources, self._request.batch_size):
+        """Label images as they come, in order; memory does not grow with their number.
+
+        Those of a list, or of `Ready`, are read as if all were there; any other source may be slow,
+        and each image is answered as soon as there is no other one to wait for.
+        """
+        for batch in self._embedder.embed(sources):
             answers = iter(self._answers(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
                 if problem:
@@ -169,7 +180,7 @@ def backbone_of(run: Run) -> BackboneSpec:
     Raises:
         RunError: the weights file changed since.
     """
-    spec = BackboneSpec.from_dict(run.info.backbone).resolve()
+    spec = run.info.backbone.resolve()
     if spec.fingerprint() != run.info.cache:
         raise RunError(
             f"run {run.name} was trained on other weights than {spec.weights} holds now: put the "

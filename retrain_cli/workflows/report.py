@@ -14,13 +14,14 @@ from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.errors import CacheError, ConfigError, RetrainError, setting
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
-from retrain_cli.reports.content import Mistake, PhotoMap, Report
+from retrain_cli.reports.content import Command, Mistake, PhotoMap, Report
 from retrain_cli.reports.curve_lines import curve_section
 from retrain_cli.reports.data_problems import find_problems
 from retrain_cli.reports.html import write_html
 from retrain_cli.reports.markdown import write_markdown
 from retrain_cli.reports.pdf import find_browser, write_pdf
 from retrain_cli.reports.projection import MapMethod
+from retrain_cli.runs.command_lines import options_of
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.cross_validate import saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, Evaluated, Evaluation, evaluate
@@ -137,7 +138,7 @@ class _Gathering:
         self._request, self._evaluation = request, evaluation
         self._workspace, self._tick = workspace, tick
         self._missing: dict[str, str] = {}
-        self._root = Path(evaluation.run.info.dataset["image_dir"])
+        self._root = evaluation.run.info.provenance.image_dir
         self._store = self._open_store(stack)
         self._bad_files, self._known = self._read_index()
 
@@ -163,7 +164,7 @@ class _Gathering:
             run=run.name,
             created=run.info.created.replace("T", " ")[:16],
             data_folder=str(self._root),
-            backbone=str(run.info.dataset.get("backbone", "")),
+            backbone=run.info.backbone.label(),
             result=self._evaluation.result,
             evaluation=evaluation,
             cross_validation=None if folds is None else folds.to_dict(),
@@ -177,9 +178,14 @@ class _Gathering:
             photo_map=photo_map,
             problems=find_problems(run.predictions.images, run.labels, self._bad_files),
             settings=settings_of_run(run),
-            commands=commands_of_run(run, self._request.split, self._workspace),
+            commands=self._commands(),
             missing=self._missing,
         )
+
+    def _commands(self) -> tuple[Command, ...]:
+        """What makes all this again, the report with the same choices."""
+        choices = options_of(self._request, leave_out=("run", "html", "markdown", "pdf"))
+        return commands_of_run(self._run, self._request.split, tuple(choices), self._workspace)
 
     def _open_store(self, stack: ExitStack) -> BottleneckStore | None:
         path = cache_file(self._workspace, self._run.info.cache)

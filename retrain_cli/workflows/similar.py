@@ -16,8 +16,9 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.checks import check_choices, check_least
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.engine import check_device
 from retrain_cli.errors import DatasetError, setting
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
 from retrain_cli.similarity.neighbours import nearest_of_blocks
@@ -47,8 +48,10 @@ class SimilarRequest:
         split: among which photos.
         search: exact, index (approximate), or auto: exact up to a million photos.
         batch_size: images a forward pass at most.
-        workers: threads that read and decode; None: one a processor.
+        workers: number of readers, who read and decode; None: one a processor.
         device: auto, cpu, gpu or gpu:N.
+        readers: threads, processes or auto: processes where photos that need not be waited for are
+            many.
     """
 
     k: int = 5
@@ -57,11 +60,17 @@ class SimilarRequest:
     batch_size: int = 32
     workers: int | None = None
     device: str = "auto"
+    readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
-        check_least(self, 1, "k", "batch_size", "workers")
+        check_least(self, 1, "k")
         check_choices(self)
-        check_device(self.device)
+        _ = self.settings  # it checks the rest
+
+    @property
+    def settings(self) -> ExtractionSettings:
+        """How to extract."""
+        return ExtractionSettings(self.batch_size, self.workers, self.device, readers=self.readers)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ class SimilarSearch:
         self._store = open_to_read(used_cache(workspace, used))
         self._matrix: NDArray[np.float32] | None = None
         self._index = self._open_index(workspace, used)
-        self._embedder = Embedder(used.backbone, workspace, request.device, request.workers, load)
+        self._embedder = Embedder(used.backbone, workspace, request.settings, load)
 
     def close(self) -> None:
         """Close the cache; further calls fail."""
@@ -115,7 +124,7 @@ class SimilarSearch:
 
     def search(self, sources: Iterable[Source]) -> Iterator[SimilarImages]:
         """Nearest photos of images as they come, in order; an image is no answer to itself."""
-        for batch in self._embedder.embed(sources, self._request.batch_size):
+        for batch in self._embedder.embed(sources):
             found = iter(self._nearest(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
                 photos = () if problem else self._named(source, *next(found))
@@ -190,6 +199,6 @@ def _photos(workspace: Workspace, used: LastUsed, split: Among) -> Dataset:
 
 def _last_config(workspace: Workspace, used: LastUsed) -> TrainingConfig:
     for run in RunStore(workspace.runs_dir).list():
-        if run.info.dataset.get("image_dir") == str(used.image_dir):
+        if run.info.provenance.image_dir == used.image_dir:
             return run.config
     return TrainingConfig()

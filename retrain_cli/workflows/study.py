@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -11,15 +12,32 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.weight_files import open_weights
 from retrain_cli.errors import CacheError
 from retrain_cli.studies.journal import TrialJournal
-from retrain_cli.studies.protocols.cost import CostFacts
+from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
+from retrain_cli.studies.protocols.stock import StockStudy
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
 from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
 from retrain_cli.workflows.cache import list_caches
+from retrain_cli.workflows.shared.kept_sources import load_stock_classes
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workspace import Workspace
+
+
+def make_study(kind: type[Study], workspace: Workspace, **options: Any) -> Study:
+    """A study of these options, with what else it needs of the workspace.
+
+    Args:
+        kind: the study.
+        workspace: where the dataset last used is.
+        options: see `retrain_cli.studies.catalogue.options_of`.
+
+    Raises:
+        RetrainError: the workspace has not what the study needs.
+    """
+    made: Study = _MAKERS.get(kind, _of_options_alone)(kind, workspace, options)
+    return made
 
 
 def ignore_study(progress: StudyProgress) -> None:
@@ -120,6 +138,26 @@ def cost_facts(workspace: Workspace) -> CostFacts:
         f"study cost looks at the cache of {used.backbone.label()}, and it is gone: run "
         "`retrain bottlenecks` again"
     )
+
+
+def _of_options_alone(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
+    return kind(**options)
+
+
+def _cost(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
+    return kind(cost_facts(workspace), **options)
+
+
+def _stock(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
+    known = load_stock_classes(LastUsed.load(workspace), options["top"])
+    return kind(known.head, known.source, **options)
+
+
+_MAKERS: dict[type[Study], Callable[[Any, Workspace, dict[str, Any]], Any]] = {
+    CostStudy: _cost,
+    StockStudy: _stock,
+}
+"""The studies that need more of a workspace than its bottlenecks."""
 
 
 def _parameters(backbone: BackboneSpec) -> int | None:

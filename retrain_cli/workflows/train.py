@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.datasets.splits import SPLITS
+from retrain_cli import interrupts
 from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
@@ -19,6 +19,7 @@ from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, 
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import (
@@ -30,8 +31,8 @@ from retrain_cli.workflows.cross_validate import (
     save_predictions,
 )
 from retrain_cli.workflows.shared.kept_sources import (
-    KEPT_KEY,
     KeptSources,
+    StockClasses,
     keep_sources,
     load_stock_classes,
 )
@@ -89,6 +90,9 @@ class TrainingSummary:
         steps_per_second: speed, evaluations included.
         folds: figures of the cross-validation; None without one, or where it was interrupted
             before its second fold was finished.
+        interrupted_by: number of the signal that asked to end; the run is kept all the same, and
+            `unfinished` names what it lacks.
+        unfinished: what was asked for and is not in the run, in words.
     """
 
     run: Run
@@ -99,6 +103,8 @@ class TrainingSummary:
     test: EvalResult | None
     steps_per_second: float
     folds: FoldFigures | None = None
+    interrupted_by: int | None = None
+    unfinished: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -139,32 +145,41 @@ def train_run(
     """Train a head on the dataset last used, and keep it as a run.
 
     With `request.cv` the same settings are then cross-validated, and the result is kept with the
-    run. Ctrl-C ends this with the folds that are finished.
+    run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
+    and `unfinished` of the summary tell so.
 
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
+        KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config, request.memory_limit)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
-    initial = _initial_head(store, request.init_from, training_set)
+    parent = None if request.init_from is None else store.get(request.init_from)
+    initial = _initial_head(parent, training_set)
     stock = None
     if request.keep_source_classes:
         stock = load_stock_classes(training_set.used, request.top)
-    with store.create(request.name) as draft:
+    with store.create(request.name) as draft, interrupts.held():
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
-        kept = None
-        if stock is not None:
-            kept = keep_sources(stock, trained.head, training_set, request.config)
-        folds = None
-        if request.cv is not None and trained.stopped_by != "interrupt":
-            folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
-        contents = _contents(request, training_set, trained, kept, folds)
+        kept = _keep_sources(request, stock, trained, training_set)
+        folds = _cross_validate(request, trained, training_set, draft, on_fold)
+        provenance = replace(
+            _provenance(training_set, request, parent),
+            made=_made(request, trained, folds),
+            joined=None if kept is None else kept.report,
+        )
+        contents = _contents(provenance, training_set, trained, kept, folds)
         run = draft.commit(contents)
-    return _summarise(run, contents, seconds, folds)
+        interrupted_by = interrupts.taken()
+    summary = _summarise(run, contents, seconds, folds)
+    if interrupted_by is None:
+        return summary
+    missing = _unfinished(request, kept, folds)
+    return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
 
 
 def _train(
@@ -189,17 +204,34 @@ def _train(
         )
 
 
+def _keep_sources(
+    request: TrainRequest,
+    stock: StockClasses | None,
+    trained: TrainedHead,
+    training_set: TrainingSet,
+) -> KeptSources | None:
+    """The head joined with the backbone's own; None where that was not asked for, or not done."""
+    if stock is None or trained.stopped_by == "interrupt":
+        return None
+    try:
+        return keep_sources(stock, trained.head, training_set, request.config)
+    except KeyboardInterrupt:
+        return None  # the head itself is trained, and is kept
+
+
 def _cross_validate(
     request: TrainRequest,
-    n_folds: int,
+    trained: TrainedHead,
     training_set: TrainingSet,
     draft: RunWriter,
     on_fold: FoldListener,
 ) -> FoldFigures | None:
     """Figures of the folds, whose predictions are put into the run; None if there is but one."""
+    if request.cv is None or trained.stopped_by == "interrupt" or interrupts.taken() is not None:
+        return None
     try:
         result = out_of_fold(
-            training_set, request.config, n_folds, on_fold, memory_limit=request.memory_limit
+            training_set, request.config, request.cv, on_fold, memory_limit=request.memory_limit
         )
     except KeyboardInterrupt:
         return None  # the run itself is finished, and is kept
@@ -207,27 +239,65 @@ def _cross_validate(
     return fold_figures(result, training_set)
 
 
-def _initial_head(store: RunStore, name: str | None, training_set: TrainingSet) -> Head | None:
+def _unfinished(
+    request: TrainRequest, kept: KeptSources | None, folds: FoldFigures | None
+) -> tuple[str, ...]:
+    missing = []
+    if request.keep_source_classes and kept is None:
+        missing.append("the source classes")
+    finished = len(folds.images) if folds else 0
+    if request.cv is not None and finished < request.cv:
+        missing.append(f"{request.cv - finished} of {request.cv} folds")
+    return tuple(missing)
+
+
+def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:
     """The head to start from.
 
     Raises:
-        RunError: no such run, one of another backbone, or one that knows none of the classes.
+        RunError: a run of another backbone, or one that knows none of the classes.
     """
-    if name is None:
+    if run is None:
         return None
-    run = store.get(name)
     fingerprint = training_set.used.fingerprint
     if run.info.cache != fingerprint:
         raise RunError(
-            f"{setting('init_from')} needs a run of the same backbone, and {name} was trained on "
-            f"{run.info.dataset.get('backbone', 'another one')}: choose another run, or run "
+            f"{setting('init_from')} needs a run of the same backbone, and {run.name} was trained "
+            f"on {run.info.backbone.label()}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
     return run.trained_head.extended_to(training_set.data.class_names)
 
 
+def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | None) -> Provenance:
+    """What the run is made from."""
+    used = training_set.used
+    return Provenance(
+        used.image_dir,
+        used.backbone,
+        request.config,
+        used.source_classes,
+        used.int_ext,
+        used.group,
+        # A head is taken over as it was trained, calibrated or not.
+        parents=() if parent is None else parent.provenance.line(parent.name, calibrated=False),
+    )
+
+
+def _made(request: TrainRequest, trained: TrainedHead, folds: FoldFigures | None) -> Trained:
+    """How the run is made."""
+    interrupted = trained.stopped_by == "interrupt" and trained.history
+    return Trained(
+        request.init_from,
+        None if folds is None else request.cv,
+        request.keep_source_classes,
+        request.top and request.top.expanduser().absolute(),
+        trained.history[-1].step if interrupted else None,
+    )
+
+
 def _contents(
-    request: TrainRequest,
+    provenance: Provenance,
     training_set: TrainingSet,
     trained: TrainedHead,
     kept: KeptSources | None,
@@ -237,21 +307,9 @@ def _contents(
     if kept is not None:
         head, origins = kept.head, kept.origins
     predictions = predict(head, training_set.data.bottlenecks, training_set.images)
-    used = training_set.used
     info = RunInfo(
-        training=request.config,
-        backbone=used.backbone.to_dict(),
-        dataset={
-            "image_dir": str(used.image_dir),
-            "backbone": used.backbone.label(),
-            "source_classes": used.source_classes,
-            "images": len(training_set.images),
-            **{f"{split}_images": len(predictions.rows(split)) for split in SPLITS},
-            "trained_on": len(training_set.data.training),
-            "init_from": request.init_from,
-            **({KEPT_KEY: kept.report} if kept else {}),
-        },
-        cache=used.fingerprint,
+        replace(provenance, counts=ImageCounts.of(predictions, len(training_set.data.training))),
+        cache=training_set.used.fingerprint,
         versions=current_versions(),
         best_step=trained.best_step,
         stopped_by=trained.stopped_by,

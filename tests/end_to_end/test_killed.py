@@ -63,7 +63,7 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
     assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 1200 - kept
 
 
-def test_reading_processes_end_with_a_killed_command(
+def test_reader_processes_end_with_a_killed_command(
     tmp_path: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
 ) -> None:
     photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})

@@ -13,11 +13,14 @@ from PIL import Image
 
 from retrain_cli.datasets.file_index import FileRecord
 from retrain_cli.errors import ConfigError, ImageError
+from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.forward import padded_rows, run_padded
-from retrain_cli.extraction.pipeline import ExtractionSettings, extract
-from retrain_cli.extraction.readers import PendingFile, ThreadReaders
+from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor
+from retrain_cli.extraction.progress import ExtractionCounts
+from retrain_cli.extraction.readers import ThreadReaders
+from retrain_cli.extraction.scan import PendingFile
 from retrain_cli.images.decode import decode_image
-from retrain_cli.images.examine import content_digest
+from retrain_cli.images.examine import Examined, content_digest
 from retrain_cli.parallel import bounded_map
 
 
@@ -29,20 +32,17 @@ class MemorySink:
         self.records: dict[str, FileRecord] = {}
         self._left = fails_after
 
-    def is_cached(self, digest: bytes) -> bool:
-        return digest in self.vectors
-
     def present(self, digests: Any) -> set[bytes]:
         return self.vectors.keys() & set(digests)
 
-    def write(self, digests: Any, vectors: Any, records: Any) -> None:
-        if self._left is not None and vectors is not None:
+    def write(self, batch: Batch[PendingFile]) -> None:
+        if batch.vectors is not None:
             if self._left == 0:
                 raise OSError("no space")
-            self._left -= 1
-        if vectors is not None:
-            self.vectors.update(zip(digests, vectors, strict=True))
-        self.records.update({f"{folder}/{name}": record for folder, name, record in records})
+            self._left = self._left and self._left - 1
+            self.vectors.update(zip(batch.digests, batch.vectors, strict=True))
+        for file, seen in batch.photos:
+            self.records[file.relative] = file.learnt(seen)[2]
 
 
 def pending_below(root: Path) -> list[PendingFile]:
@@ -57,10 +57,27 @@ def decode(data: bytes) -> np.ndarray:
     return decode_image(data, (32, 32))
 
 
-def run(root: Path, sink: Any, backbone: Any, **settings: Any) -> Any:
+def run(root: Path, sink: Any, backbone: Any, *, strict: bool = False, **settings: Any) -> Any:
     chosen = ExtractionSettings(**settings)
-    readers = ThreadReaders(root, decode, sink.is_cached, chosen.threads)
-    return extract(pending_below(root), readers, sink, backbone, chosen, lambda counts: None)
+    counts = ExtractionCounts(total=0)
+
+    def on_photo(file: PendingFile, seen: Examined) -> None:
+        if seen.problem:
+            counts.take_bad(file.relative, seen.problem, strict)
+
+    extractor = Extractor(
+        backbone,
+        lambda photos: ThreadReaders(decode, None, chosen.reader_count),
+        chosen.batch_size,
+    )
+    extractor.fill(
+        pending_below(root),
+        lambda file: str(file.path(root)),
+        sink,
+        on_photo,
+        lambda batch: counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests)),
+    )
+    return counts
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 36, 100])
@@ -118,15 +135,16 @@ def test_a_failing_write_ends_the_run_and_earlier_batches_stay(
     assert len(sink.vectors) == 12
 
 
-def test_an_interrupt_keeps_finished_batches(photos: Path, fake_backbone: FakeBackbone) -> None:
-    def interrupted(images: Any) -> Any:
-        if fake_backbone.images_seen >= 16:
-            raise KeyboardInterrupt
-        return fake_backbone(images)
+def test_an_interrupt_keeps_finished_batches(photos: Path) -> None:
+    class Interrupted(FakeBackbone):
+        def __call__(self, images: Any) -> Any:
+            if self.images_seen >= 16:
+                raise KeyboardInterrupt
+            return super().__call__(images)
 
     sink = MemorySink()
     with pytest.raises(KeyboardInterrupt):
-        run(photos, sink, interrupted, batch_size=8)
+        run(photos, sink, Interrupted(), batch_size=8)
     assert len(sink.vectors) == 16
 
 
@@ -177,6 +195,7 @@ def test_photos_of_different_sizes_and_modes(tmp_path: Path, fake_backbone: Fake
 class TwoAtOnce:
     """A forward pass that counts how many of its calls run side by side."""
 
+    any_batch_size = False
     batches_at_once = 2
 
     def __init__(self, backbone: Any) -> None:
@@ -224,9 +243,9 @@ def test_a_file_is_remembered_with_or_after_its_vector(
     photos: Path, fake_backbone: FakeBackbone
 ) -> None:
     class Watching(MemorySink):
-        def write(self, digests: Any, vectors: Any, records: Any) -> None:
-            super().write(digests, vectors, records)
-            assert {record.digest for _, _, record in records} <= self.vectors.keys()
+        def write(self, batch: Batch[PendingFile]) -> None:
+            super().write(batch)
+            assert {record.digest for record in self.records.values()} <= self.vectors.keys()
 
     sink = Watching()
     run(photos, sink, TwoAtOnce(fake_backbone), batch_size=4)

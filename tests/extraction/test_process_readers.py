@@ -1,4 +1,4 @@
-"""Reading processes find what threads find, survive their decoders, and leave nobody behind."""
+"""Reader processes find what threads find, survive their decoders, and leave nobody behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from retrain_cli.errors import ConfigError
 from retrain_cli.extraction import process_readers
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.process_readers import ProcessReaders, ReaderError
-from retrain_cli.extraction.readers import PendingFile, ThreadReaders
+from retrain_cli.extraction.readers import Location, Readers, ThreadReaders
+from retrain_cli.extraction.reading import read_ready
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.examine import Decoder, Examined, content_digest
 
@@ -30,24 +31,19 @@ def store(tmp_path: Path) -> Iterator[BottleneckStore]:
         yield opened
 
 
-def pending(root: Path) -> list[PendingFile]:
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return [PendingFile(str(path.parent.relative_to(root)), path.name, 0, 0) for path in files]
+def files_below(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
 
 
-def crew(
-    root: Path, store: BottleneckStore, decode: Decoder = DECODE, count: int = 2
-) -> ProcessReaders:
-    return ProcessReaders(root, decode, store, 3 * SIZE[0] * SIZE[1], count)
+def crew(store: BottleneckStore | None, decode: Decoder = DECODE, count: int = 2) -> ProcessReaders:
+    return ProcessReaders(decode, store, 3 * SIZE[0] * SIZE[1], count)
 
 
-def read(
-    readers: ProcessReaders | ThreadReaders, root: Path, ahead: int = 64
-) -> dict[str, Examined]:
+def read(readers: Readers, root: Path, ahead: int = 64) -> dict[str, Examined]:
     with readers:
-        found = list(readers.results(pending(root), ahead))
-    assert [file for file, _ in found] == pending(root)
-    return {f"{file.folder}/{file.name}": seen for file, seen in found}
+        found = list(read_ready(readers, files_below(root), str, ahead))
+    assert [path for path, _ in found] == files_below(root)
+    return {str(path.relative_to(root)): seen for path, seen in found}
 
 
 def poison(photo: Path) -> None:
@@ -61,8 +57,8 @@ def test_they_find_what_threads_find(photos: Path, store: BottleneckStore, count
     (photos / "ant" / "note.txt").write_text("not meant as a photo")
     (photos / "bee" / "a\nb \udcff'.png").write_bytes((photos / "bee" / "0000.png").read_bytes())
     (photos / "bee" / "cut.png").write_bytes((photos / "bee" / "0001.png").read_bytes()[:-99])
-    found = read(crew(photos, store, count=count), photos)
-    expected = read(ThreadReaders(photos, DECODE, store.contains, 2), photos)
+    found = read(crew(store, count=count), photos)
+    expected = read(ThreadReaders(DECODE, store, 2), photos)
     assert found.keys() == expected.keys()
     assert len(found) == 40
     for path, seen in found.items():
@@ -73,7 +69,7 @@ def test_they_find_what_threads_find(photos: Path, store: BottleneckStore, count
 def test_what_is_cached_is_not_decoded(photos: Path, store: BottleneckStore) -> None:
     known = content_digest((photos / "bee" / "0003.png").read_bytes())
     store.put([known], np.ones((1, 4), np.float32))
-    found = read(crew(photos, store), photos)
+    found = read(crew(store), photos)
     assert [path for path, seen in found.items() if seen.pixels is None] == ["bee/0003.png"]
     assert found["bee/0003.png"].digest == known
 
@@ -91,7 +87,7 @@ def test_a_crash_costs_the_photo_alone(
     bad = {"ant/0005.png", "bee/0000.png", "bee/0001.png", "teapot/0011.png"}
     for path in bad:
         poison(photos / path)
-    found = read(crew(photos, store, decode), photos)
+    found = read(crew(store, decode), photos)
     assert {path for path, seen in found.items() if seen.problem} == bad
     assert {seen.problem for seen in found.values()} == {None, reason}
     assert sum(seen.pixels is not None for seen in found.values()) == 36 - len(bad)
@@ -99,7 +95,7 @@ def test_a_crash_costs_the_photo_alone(
 
 def test_a_fault_of_ours_is_told_as_one(photos: Path, store: BottleneckStore) -> None:
     with pytest.raises(RuntimeError, match="KeyError: 'no luck with"):
-        read(crew(photos, store, odd_decoders.have_a_fault), photos)
+        read(crew(store, odd_decoders.have_a_fault), photos)
 
 
 def test_large_images_are_decoded_here(
@@ -108,14 +104,14 @@ def test_large_images_are_decoded_here(
     here: list[str] = []
     examine_here = ProcessReaders._examine_here
 
-    def spy(self: ProcessReaders, path: str) -> Examined:
-        here.append(path)
-        return examine_here(self, path)
+    def spy(self: ProcessReaders, location: Location) -> Examined:
+        here.append(str(location))
+        return examine_here(self, location)
 
     monkeypatch.setattr(ProcessReaders, "_examine_here", spy)
     monkeypatch.setattr(process_readers, "_LEAST_PIXELS", 0)
     monkeypatch.setattr(process_readers, "MAX_PIXELS", 2 * 40 * 30 - 1)
-    found = read(crew(photos, store), photos)
+    found = read(crew(store), photos)
     assert all(seen.pixels is not None for seen in found.values())
     assert len(here) == 36
 
@@ -126,20 +122,20 @@ def test_one_that_does_not_start(
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
     with pytest.raises(ReaderError, match="readers='threads' goes on without them"):
-        read(crew(photos, store), photos)
+        read(crew(store), photos)
 
 
 def test_one_that_ends_while_it_gets_ready(photos: Path, store: BottleneckStore) -> None:
     with pytest.raises(ReaderError, match="one does not start"):
-        read(crew(photos, store, odd_decoders.CannotBeLoaded()), photos)
+        read(crew(store, odd_decoders.CannotBeLoaded()), photos)
 
 
 def test_nobody_is_left_when_the_caller_has_had_enough(
     photos: Path, store: BottleneckStore
 ) -> None:
-    readers = crew(photos, store, count=3)
+    readers = crew(store, count=3)
     with readers:
-        results = readers.results(pending(photos), 4)
+        results = read_ready(readers, files_below(photos), str, 4)
         next(results)
         results.close()
     for process in readers._processes:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, DatasetError, RunError
 from retrain_cli.heads import rows, validation
 from retrain_cli.heads.config import OPTIMIZERS, TrainingConfig
@@ -58,6 +59,19 @@ def test_every_optimizer_learns_and_repeats_itself(optimizer: Any) -> None:
     assert accuracy(first, data) > 0.95
     assert same(first, second)
     assert first.history[-1].loss < first.history[0].loss
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])
+def test_a_half_precision_keras_changes_nothing(optimizer: Any) -> None:
+    """Other programs write `"floatx": "float16"` into keras.json, which all programs share."""
+    data, config = make_data(), replace(QUICK, optimizer=optimizer, learning_rate=0.05)
+    usual = train_head(data, config)
+    keras = load_keras()
+    keras.config.set_floatx("float16")
+    try:
+        assert same(train_head(data, config), usual)
+    finally:
+        keras.config.set_floatx("float32")
 
 
 @pytest.mark.parametrize("sampling", ["balanced", "shuffled"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.predictions import ImageTable, predict
@@ -17,6 +18,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore
 
 FILES = {"config.json", "labels.json", "head.npz", "history.csv", "predictions.npz", "metrics.json"}
@@ -31,9 +33,11 @@ def make_contents() -> RunContents:
         np.array([0, 1], np.int32),
     )
     info = RunInfo(
-        training=TrainingConfig(steps=7, classes=("ant", "βους")),
-        backbone={"name": "inception_v3", "layer": None},
-        dataset={"folder": "photos"},
+        Provenance(
+            Path("/photos"),
+            BackboneSpec(input_size=299),
+            TrainingConfig(steps=7, classes=("ant", "βους")),
+        ),
         cache="abc",
         versions={"retrain": "1"},
         best_step=5,
@@ -65,6 +69,7 @@ def test_a_run_survives_saving(tmp_path: Path) -> None:
     read = RunStore(tmp_path / "runs").get("first")
     assert read.info.training == read.config == contents.info.training
     assert read.info.backbone == contents.info.backbone
+    assert read.provenance == read.info.provenance == contents.info.provenance
     assert (read.info.cache, read.info.best_step, read.info.stopped_by) == ("abc", 5, "steps")
     assert list(read.origins) == contents.origins
     assert read.labels == read.head.labels == ("ant", "βους")

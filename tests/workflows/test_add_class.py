@@ -56,7 +56,7 @@ def test_a_run_that_knows_one_class_more(
     assert summary.figures.top(1).value > 0.8
     assert summary.cost.images == len(base.predictions.rows("test"))
     assert summary.cost.top1_before == base.metrics["test"]["top1"]
-    assert run.info.dataset["added"] == ["wasp"]
+    assert run.info.provenance.made.added == ("wasp",)
 
     result = evaluate(EvalRequest(run="grown", ks=(1, 2)), workspace).result
     wasp = next(row for row in result.classes if row.class_name == "wasp")
@@ -115,7 +115,7 @@ def test_a_class_can_be_added_to_a_run_that_grew(grow: Any, wasps: Path, tmp_pat
     bugs = make_photos(tmp_path / "more", {**CLASSES, "bug": 4}, seed=8) / "bug"
     summary = grow("bug", bugs, run="grown", name="more")
     assert summary.run.labels == ("ant", "bee", "teapot", "wasp", "bug")
-    assert summary.run.info.dataset["added"] == ["wasp", "bug"]
+    assert summary.run.info.provenance.made.added == ("wasp", "bug")
 
 
 def test_bad_photos_are_named_and_left_out(grow: Any, wasps: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model, keep_model
+from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError, ConfigError, WorkspaceError
 from retrain_cli.workflows import cache
@@ -64,10 +66,10 @@ def test_merge_brings_what_another_machine_computed(
     fill_cache(BottleneckRequest(more, SMALL_SPEC), other, load=lambda spec, device: fake_backbone)
     fill(photos)
     (check,) = cache.merge_cache(workspace, other.root)
-    assert (check.removed, check.bottlenecks) == (10, 46)
+    assert (check.added, check.bottlenecks) == (10, 46)
     assert fill(more).computed == 0
     (check,) = cache.merge_cache(workspace, other.root)
-    assert check.removed == 0
+    assert check.added == 0
 
 
 def test_merge_of_a_renamed_file_goes_where_it_is_looked_for(
@@ -156,3 +158,55 @@ def test_merge_takes_converted_networks_along(workspace: Workspace, tmp_path: Pa
             workspace.models_dir / kept.folder.name, kept.digest
         )
     assert [path.name for path in workspace.models_dir.iterdir()] == [kept.folder.name]
+
+
+def test_arrays_are_listed_merged_and_swept_up_like_vectors(
+    photos: Path, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = fill(photos).cache_path
+    other = Path(shutil.copy(path, tmp_path / path.name))
+    with BottleneckStore(path) as ours, BottleneckStore(other) as theirs:
+        kept, gone = next(ours.digests()), bytes(16)
+        views = ArrayBatch(np.ones((2, 7, 7, 4), np.float16))
+        ours.arrays.put([(kept, 0), (gone, 0)], views)
+        theirs.arrays.put([(kept, 0), (kept, 1)], ArrayBatch(2 * views.data))
+        theirs.arrays.put([(kept, 2), (kept, 3)], ArrayBatch.quantised(views.data))
+    with closing(sqlite3.connect(other)) as connection, connection:
+        connection.execute("UPDATE arrays SET data = zeroblob(195) WHERE view = 3")
+    (merged,) = cache.merge_cache(workspace, other)
+    assert (merged.added, merged.added_arrays, merged.bottlenecks, merged.arrays) == (0, 2, 36, 4)
+    assert [(damage.digest, damage.view) for damage in merged.left_out] == [(kept.hex(), 3)]
+    with BottleneckStore(path) as ours:
+        assert ours.arrays.views(kept) == [0, 1, 2]
+        assert ours.arrays.read([(kept, 0), (kept, 1)]).data.mean() == 1.5  # what was there stayed
+    (info,) = cache.list_caches(workspace)
+    assert (info.bottlenecks, info.arrays) == (36, 4)
+    (dry,) = cache.collect_garbage(workspace, dry_run=True)
+    (done,) = cache.collect_garbage(workspace)
+    assert (dry.removed, dry.arrays, done.removed, done.arrays) == (1, 4, 1, 3)
+
+
+def test_repair_removes_damaged_arrays_alone(photos: Path, fill: Any, workspace: Workspace) -> None:
+    path = fill(photos).cache_path
+    with BottleneckStore(path) as store:
+        digest = next(store.digests())
+        store.arrays.put([(digest, 0), (digest, 1)], ArrayBatch(np.ones((2, 9), np.float16)))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE arrays SET data = zeroblob(18) WHERE view = 1")
+    (check,) = cache.verify_caches(workspace, repair=True)
+    assert (check.removed, check.bottlenecks, check.arrays, check.unrepaired) == (1, 36, 1, False)
+    assert check.to_dict()["damaged"][0]["view"] == 1
+    (check,) = cache.verify_caches(workspace)
+    assert check.damaged == []
+
+
+def test_an_export_of_arrays_alone_is_refused(
+    photos: Path, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = fill(photos).cache_path
+    with BottleneckStore(path) as store:
+        digests = list(store.digests())
+        store.remove(digests)
+        store.arrays.put([(digests[0], 0)], ArrayBatch(np.ones((1, 9), np.float16)))
+    with pytest.raises(CacheError, match="holds arrays alone"):
+        cache.export_cache(workspace, tmp_path / "out.npz")

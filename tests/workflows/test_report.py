@@ -27,6 +27,7 @@ from retrain_cli.reports import pdf
 from retrain_cli.reports.html import render_html
 from retrain_cli.reports.markdown import render_markdown
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run import RunContents, RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.report import ReportRequest, make_report, write_report
@@ -352,9 +353,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     with BottleneckStore(workspace.cache_dir / f"{spec.slug()}.sqlite", spec.identity()) as store:
         store.put([digest.tobytes() for digest in digests], bottlenecks)
     info = RunInfo(
-        CONFIG,
-        spec.to_dict(),
-        {"image_dir": str(workspace.root / "photos"), "source_classes": "none"},
+        Provenance(workspace.root / "photos", spec, CONFIG),
         spec.fingerprint(),
         {},
         100,

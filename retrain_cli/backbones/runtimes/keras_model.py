@@ -38,9 +38,12 @@ class KerasModelBackbone:
         width: length of a bottleneck.
         input_size: (height, width) in pixels.
         device: such as "cpu:0", or "gpu:0-3" where JAX shares a batch among four.
+        any_batch_size: no: a graph is compiled for each.
         batches_at_once: calls that may run side by side; on JAX one travels to the device while
             another is computed.
     """
+
+    any_batch_size = False
 
     def __init__(self, model: Any, devices: Sequence[str]) -> None:
         self.model = model

@@ -40,10 +40,12 @@ class OpenvinoBackbone:
         width: length of a bottleneck.
         input_size: (height, width) in pixels.
         device: "cpu:0".
+        any_batch_size: yes.
         batches_at_once: calls that keep every stream busy; one alone leaves all but one of them
             idle while its last request runs.
     """
 
+    any_batch_size = True
     batches_at_once = 2
 
     def __init__(self, kept: KeptModel, precision: Precision) -> None:

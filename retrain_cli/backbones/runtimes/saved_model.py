@@ -31,7 +31,12 @@ class SavedModelBackbone:
         width: length of a bottleneck.
         input_size: (height, width) in pixels.
         device: such as "cpu:0".
+        any_batch_size: no: a graph may be compiled for each.
+        batches_at_once: one, for it is not known what is in it.
     """
+
+    any_batch_size = False
+    batches_at_once = 1
 
     def __init__(self, loaded: Any, spec: BackboneSpec, device: str) -> None:
         function, tensor = _entry_point(loaded, spec)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Described, JsonForm
@@ -38,7 +39,10 @@ def add_class(
     """
     from retrain_cli.workflows.add_class import add_class
 
-    with console.progress("photos") as update:
+    with (
+        interrupts.keeping(lambda: "the photos' bottlenecks are kept, and there is no new run"),
+        console.progress("photos") as update,
+    ):
         summary = add_class(
             request,
             workspace_of(ctx),
@@ -51,6 +55,10 @@ def add_class(
         console.document(summary.to_dict())
     else:
         _show(summary, bool(request.test))
+    if summary.interrupted_by is not None:
+        last = summary.run.history[-1].step if summary.run.history else 0
+        kept = f"run {summary.run.name} keeps the best head of {last:,} steps"
+        raise interrupts.Interruption(summary.interrupted_by, kept)
 
 
 def _show(summary: AddClassSummary, tested: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Described, JsonForm
@@ -14,7 +15,7 @@ from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 
 if TYPE_CHECKING:
-    from retrain_cli.extraction.batcher import ExtractionCounts
+    from retrain_cli.extraction.progress import ExtractionCounts
 
 
 @command
@@ -52,8 +53,14 @@ def bottlenecks(
         with console.progress("reading") as update, quiet_engine():
             view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), form)
         return
-    with console.progress("bottlenecks") as update, quiet_engine():
-        summary = fill_cache(request, workspace, extraction_step(update), on_look=looking(update))
+    seen: list[ExtractionCounts] = []
+    with (
+        interrupts.keeping(lambda: photos_kept(seen)),
+        console.progress("bottlenecks") as update,
+        quiet_engine(),
+    ):
+        on_progress = extraction_step(update, seen)
+        summary = fill_cache(request, workspace, on_progress, on_look=looking(update))
     view.show_summary(summary, form)
 
 
@@ -62,15 +69,28 @@ def looking(update: Callable[[console.Step], None]) -> Callable[[int, int], None
     return lambda done, total: update(console.Step(done, total, "looking at the photos"))
 
 
+def photos_kept(seen: Sequence[ExtractionCounts]) -> str:
+    """What an interrupted extraction keeps; `seen` holds its counts once it has begun."""
+    if not seen:
+        return "no photo was read yet"
+    counts = seen[-1]
+    return (
+        f"{counts.done:,} of {counts.total:,} new photos are done and kept: the same command goes "
+        "on with the others"
+    )
+
+
 def extraction_step(
-    update: Callable[[console.Step], None],
+    update: Callable[[console.Step], None], seen: list[ExtractionCounts] | None = None
 ) -> Callable[[ExtractionCounts], None]:
-    """Progress of an extraction as a step of the progress bar."""
+    """Progress of an extraction as a step of the progress bar; `seen` is given its counts."""
 
     def on_progress(counts: ExtractionCounts) -> None:
         if counts.stage:
             update(console.Step(0, 0, counts.stage))
             return
+        if seen is not None:
+            seen[:] = [counts]
         rate = counts.images_per_second
         bad = f"{len(counts.bad)} bad" if counts.bad else ""
         parts = [f"{rate:.1f} img/s" if rate else "", bad]

@@ -39,7 +39,7 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
             rate = cache.images_per_second
             return [
                 cache.name,
-                f"{cache.bottlenecks:,}",
+                f"{cache.bottlenecks:,}{_arrays(cache.arrays)}",
                 str(cache.width or ""),
                 console.size(cache.bytes),
                 settings_of(cache.identity),
@@ -76,7 +76,8 @@ def verify(
             console.warn(f"{check.name}: {damage.digest or 'the file'}: {damage.reason}")
         if form != "json":
             console.line(
-                f"{check.name}: {check.bottlenecks:,} bottlenecks, {_found(check, repair)}"
+                f"{check.name}: {check.bottlenecks:,} bottlenecks{_arrays(check.arrays)}, "
+                f"{_found(check, repair)}"
             )
     left = [check.name for check in checks if check.unrepaired]
     if left:
@@ -84,6 +85,11 @@ def verify(
             f"every row must be sound, and some are damaged in {', '.join(left)}: `retrain cache "
             "verify --repair` removes damaged rows and saves the sound ones of a damaged file"
         )
+
+
+def _arrays(count: int) -> str:
+    """Told where there are any; most caches have none."""
+    return f" and {count:,} arrays" if count else ""
 
 
 def _found(check: CacheCheck, repair: bool) -> str:
@@ -125,7 +131,10 @@ def gc(
     _note_if_none(checks)
     for check in checks:
         verb = "would be removed" if dry_run else "removed"
-        console.line(f"{check.name}: {check.removed:,} {verb}, {check.bottlenecks:,} in the cache")
+        console.line(
+            f"{check.name}: {check.removed:,} {verb}, {check.bottlenecks:,}"
+            f"{_arrays(check.arrays)} in the cache"
+        )
     for model in models:
         verb = "would be removed" if dry_run else "removed"
         console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
@@ -141,9 +150,13 @@ def merge(
     from retrain_cli.workflows.cache import merge_cache
 
     for check in merge_cache(workspace_of(ctx), source):
-        console.line(f"{check.name}: {check.removed:,} new, {check.bottlenecks:,} in all")
-        if check.damaged:
-            console.warn(f"{check.name}: {len(check.damaged):,} damaged rows were left out")
+        console.line(f"{check.name}: {check.added:,} new, {check.bottlenecks:,} in all")
+        if check.arrays:
+            console.line(
+                f"{check.name}: {check.added_arrays:,} arrays new, {check.arrays:,} in all"
+            )
+        if check.left_out:
+            console.warn(f"{check.name}: {len(check.left_out):,} damaged rows were left out")
 
 
 @app.command()

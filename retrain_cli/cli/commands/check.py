@@ -7,11 +7,17 @@ from typing import Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import at_most_one, workspace_of
 from retrain_cli.cli.options import Described, JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.workflows.check import CheckRequest
+
+_LOOKS_KEPT = (
+    "photos that were looked at are remembered: the same command goes on from there, and judges "
+    "the labels from the beginning"
+)
 
 
 @command
@@ -58,7 +64,7 @@ def check(
     if apply is not None or undo:
         _move(ctx, apply, form)
         return
-    with console.progress("checking") as update:
+    with interrupts.keeping(lambda: _LOOKS_KEPT), console.progress("checking") as update:
         report = check_dataset(
             request,
             workspace,

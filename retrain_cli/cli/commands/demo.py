@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Described
@@ -73,10 +75,17 @@ def _prepare(folder: Path) -> None:
 
 def _run(arguments: tuple[str, ...], workspace: Workspace) -> None:
     """Run the command just as it was shown, in this workspace; leave where it fails."""
-    code = subprocess.call(
-        [sys.executable, "-m", "retrain_cli", *arguments],
-        env={**os.environ, ENVIRONMENT_VARIABLE: str(workspace.root)},
-    )
+    environment = {**os.environ, ENVIRONMENT_VARIABLE: str(workspace.root)}
+    command = [sys.executable, "-m", "retrain_cli", *arguments]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt as stop:
+            # A terminal sends Ctrl-C to both. Either way it keeps what is worth keeping first.
+            if isinstance(stop, interrupts.Interruption) and stop.number != signal.SIGINT:
+                process.terminate()
+            process.wait()
+            raise
     if code:
         raise typer.Exit(code)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
@@ -54,12 +55,16 @@ def label(
     sources = _sources(paths or [], null, stdin_image)
     as_json = form == "json" or not sys.stdout.isatty()
     good = bad = 0
-    with Labeller(request, workspace_of(ctx)) as labeller, quiet_engine():
+    with (
+        interrupts.keeping(lambda: f"{good + bad} file(s) were answered, all of them in full"),
+        Labeller(request, workspace_of(ctx)) as labeller,
+        quiet_engine(),
+    ):
         _tell_rule(labeller.rule)
         for image in labeller.label(sources):
-            good, bad = (good, bad + 1) if image.error else (good + 1, bad)
             (_print_json if as_json else _print_row)(image)
             console.flush()
+            good, bad = (good, bad + 1) if image.error else (good + 1, bad)
     if bad:
         console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
     if not good:
@@ -111,7 +116,7 @@ def _print_row(image: LabelledImage) -> None:
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")
 
 
-def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterator[Source]:
+def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterable[Source]:
     if stdin_image:
         if paths:
             raise ConfigError("--stdin-image takes its image from standard input, not from a path")

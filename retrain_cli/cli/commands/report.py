@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Described, JsonForm
@@ -16,6 +17,8 @@ from retrain_cli.workflows.report import ReportRequest
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.report import ReportFiles
+
+_NOT_WRITTEN = "the report is not finished, and a file of it is there whole or not at all"
 
 
 @command
@@ -47,7 +50,7 @@ def report(
     if request.html is request.markdown is request.pdf is None:
         page = Path(f"report-{_name_of(ctx, request.run)}.html")
         request = replace(request, html=page)
-    with console.progress("report") as update:
+    with interrupts.keeping(lambda: _NOT_WRITTEN), console.progress("report") as update:
         done = write_report(request, workspace, lambda doing: update(console.Step(0, 1, doing)))
     _show(done, form)
 

@@ -46,7 +46,8 @@ def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     if form == "json":
         console.document(summary)
         return
-    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(summary)]
+    known = {**summary, "dataset": chosen.info.provenance.described()}
+    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(known)]
     console.table(console.Table((f"run {chosen.name}", ""), rows))
 
 
@@ -95,7 +96,7 @@ def _row(run: Run) -> list[str]:
         run.name,
         percent(top1),
         str(len(run.labels)),
-        str(info.dataset.get("backbone", "")),
+        info.backbone.label(),
         config.optimizer,
         str(info.best_step),
         info.created.replace("T", " ")[:16],

@@ -1,146 +1,85 @@
-"""`retrain study NAME`: one function for each study, of its own options alone.
+"""`retrain study NAME`: a command for each file of `studies/protocols`, with its own options.
 
-`_study` adds the options that all studies have, runs the study and shows its result.
+`conduct` has the options that all studies have, runs the study and shows its result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperGroup
 
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.options import SIZES, OwnTop
-from retrain_cli.cli.signatures import Fields, chained
+from retrain_cli.cli.signatures import SomeFields, chained
 from retrain_cli.cli.study_options import conduct
-from retrain_cli.studies.protocols.cost import CostStudy
-from retrain_cli.studies.protocols.difficulty import DifficultyStudy
-from retrain_cli.studies.protocols.examples import ExamplesStudy
-from retrain_cli.studies.protocols.few_shot import FewShotStudy
-from retrain_cli.studies.protocols.histogram import HistogramStudy
-from retrain_cli.studies.protocols.int_ext import IntExtStudy
-from retrain_cli.studies.protocols.stock import StockStudy
-from retrain_cli.studies.protocols.tuning_guide import TuningGuideStudy
-from retrain_cli.studies.study import Study
+
+if TYPE_CHECKING:
+    from retrain_cli.studies.study import Study
+
+
+class StudyGroup(TyperGroup):
+    """`retrain study`; its sub-commands are made when they are first asked for."""
+
+    _made: dict[str, Any]
+
+    @property
+    def commands(self) -> Any:
+        """The command of each study, by its name."""
+        if not self._made:
+            self._made = study_commands()
+        return self._made
+
+    @commands.setter
+    def commands(self, empty: Any) -> None:  # the base class has none yet when it is made
+        self._made = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the catalogue."""
+        return list(self.commands)
+
 
 app = typer.Typer(
+    cls=StudyGroup,
     help="Run the paper's experiments on your own photos: how effective is transfer learning here?",
     no_args_is_help=True,
 )
 
 
-def _study(name: str) -> Callable[[Callable[..., Study]], Callable[..., Study]]:
-    """Make a command of a function that makes a study of its options."""
-
-    def register(make: Callable[..., Study]) -> Callable[..., Study]:
-        app.command(name)(chained(make, conduct))
-        return make
-
-    return register
+@app.callback()
+def _only_a_group() -> None:
+    """Typer takes an application without any command for a mistake."""
 
 
-@_study("int-ext")
-def int_ext(
-    study: Annotated[
-        IntExtStudy,
-        Fields(
-            classes="Classes of each classifier (default: 100 as in the paper, or as many as the "
-            "photos allow).",
-            mixes="How many mixes, from all EXT to all INT in equal steps.",
-        ),
-    ],
-) -> Study:
-    """Accuracy of classifiers of known (INT) and new (EXT) classes in several mixes (Figs. 6, 7).
+def study_commands() -> dict[str, Any]:
+    """A command for each study of the catalogue, by its name."""
+    from retrain_cli.studies.catalogue import find_studies
 
-    Each repeat draws other target classes at random. Mixes that the photos do not allow are
-    named and left out.
-    """
-    return study
+    made = typer.Typer()
+    made.callback()(_only_a_group)
+    studies = find_studies()
+    for name, study in studies.items():
+        made.command(name)(chained(_maker(study), conduct))
+    commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
+    return {name: commands[name] for name in studies}
 
 
-@_study("examples")
-def examples(
-    study: Annotated[
-        ExamplesStudy,
-        Fields(target="The top-1 accuracy that is wanted; says what it would take."),
-    ],
-) -> Study:
-    """Accuracy against the number of training images per class (Fig. 8).
+def _maker(study: type[Study]) -> Callable[..., Study]:
+    """A function of the study's options that makes it; Typer reads options from its signature."""
+    from retrain_cli.studies.catalogue import help_of, options_of
+    from retrain_cli.workflows.study import make_study
 
-    A power law fitted to the curve tells how many more photos a wanted accuracy would take, overall
-    and for each class. The fit is checked: made on the smaller sizes, it predicts the largest.
-    """
-    return study
+    options = SomeFields(study, [one.name for one in options_of(study)])
 
+    def make(ctx: typer.Context, **values: Any) -> Study:
+        return make_study(study, workspace_of(ctx), **options.make(values))
 
-@_study("histogram")
-def histogram(study: Annotated[HistogramStudy, Fields()]) -> Study:
-    """Histograms of per-class accuracy for several numbers of training images (Fig. 9)."""
-    return study
-
-
-@_study("difficulty")
-def difficulty(
-    study: Annotated[
-        DifficultyStudy,
-        Fields(
-            few="The size that counts as few (default: the smallest).",
-            easy="Easy: at least this share of its best accuracy with few images.",
-            difficult="Difficult: less than this share.",
-        ),
-    ],
-) -> Study:
-    """Classes that are easy, moderate or difficult to learn from few images (Fig. 10)."""
-    return study
-
-
-@_study("cost")
-def cost(
-    ctx: typer.Context,
-    epochs: Annotated[
-        int, typer.Option(help="Epochs that training from scratch on your photos would take.")
-    ] = CostStudy.epochs,
-) -> Study:
-    """Time, energy, memory and disk of re-training, against training from scratch.
-
-    Re-training is measured; what training from scratch would cost is an estimate, with its source.
-    """
-    from retrain_cli.workflows.study import cost_facts
-
-    return CostStudy(cost_facts(workspace_of(ctx)), epochs)
-
-
-@_study("tuning-guide")
-def tuning_guide() -> Study:
-    """Accuracy and time by batch size, learning rate, steps and optimiser; recommends one setting.
-
-    One setting is varied at a time around the protocol that the options below name.
-    """
-    return TuningGuideStudy()
-
-
-@_study("few-shot")
-def few_shot(
-    study: Annotated[
-        FewShotStudy,
-        Fields(
-            left_out="Classes to leave out, one at a time.",
-            sizes=replace(SIZES, help="From how many photos they are added again."),
-            retrain="Also train all classes again each time; takes long.",
-        ),
-    ],
-) -> Study:
-    """A class left out, then added from a few photos: its rank, and the others' cost (Fig. 11)."""
-    return study
-
-
-@_study("stock")
-def stock(ctx: typer.Context, top: OwnTop) -> Study:
-    """The backbone's own classifier against the new head, on classes that it already knew (INT)."""
-    from retrain_cli.workflows.shared.kept_sources import load_stock_classes
-    from retrain_cli.workflows.shared.last_used import LastUsed
-
-    known = load_stock_classes(LastUsed.load(workspace_of(ctx)), top)
-    return StockStudy(known.head, known.source)
+    make.__name__, make.__doc__ = study.name, help_of(study)
+    parameters = options.parameters()
+    make.__annotations__ = {"ctx": typer.Context} | {one.name: one.annotation for one in parameters}
+    make.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter("ctx", Parameter.KEYWORD_ONLY), *parameters]
+    )
+    return make

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import JsonForm
@@ -17,8 +18,10 @@ from retrain_cli.workflows.train import TrainRequest
 if TYPE_CHECKING:
     from retrain_cli.evaluation.comparing.fold_figures import FoldFigures, FoldMean
     from retrain_cli.evaluation.intervals import Estimate
+    from retrain_cli.extraction.progress import ExtractionCounts
     from retrain_cli.heads.cross_validation import FoldProgress
     from retrain_cli.heads.history import TrainingProgress
+    from retrain_cli.runs.joined_sources import JoinedSources
     from retrain_cli.workflows.train import TrainingSummary
 
 FOLDS_NOTE = (
@@ -52,36 +55,57 @@ def train(
 ) -> None:
     """Train a new softmax layer on the cached bottlenecks.
 
-    The defaults are those of the study. The head that is best on validation is kept; Ctrl-C keeps
-    the best so far as a finished run.
+    The defaults are those of the study. The head that is best on validation is kept; Ctrl-C ends
+    training early, keeps the best head so far as a run, and exits with 130.
     """
     from retrain_cli.workflows.train import train_run
 
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data)
-    with console.progress("training") as update:
+    with interrupts.keeping(_nothing_trained), console.progress("training") as update:
         summary = train_run(
             request,
             workspace,
             lambda progress: update(_step(progress)),
             lambda progress: update(_fold_step(progress)),
         )
-    if request.cv is not None and summary.folds is None:
-        console.warn("cross-validation was interrupted before two folds were finished: none kept")
     _show(summary, form)
+    if summary.interrupted_by is not None:
+        raise interrupts.Interruption(summary.interrupted_by, _kept(summary, request.config.steps))
+
+
+def _nothing_trained() -> str:
+    return "nothing was trained yet, so there is no new run"
+
+
+def _kept(summary: TrainingSummary, steps: int) -> str:
+    name, last = summary.run.name, summary.last_step
+    if summary.stopped_by == "interrupt":
+        kept = (
+            f"training ended at step {last:,} of {steps:,}, and run {name} keeps the best head of "
+            f"these, that of step {summary.best_step:,}"
+        )
+    else:
+        kept = f"run {name} is kept, trained to the end at step {last:,}"
+    return f"{kept}, without {' and '.join(summary.unfinished)}" if summary.unfinished else kept
 
 
 def _fill_cache(ctx: typer.Context, data: Path) -> None:
-    from retrain_cli.cli.commands.bottlenecks import extraction_step
+    from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace)
-    with console.progress("bottlenecks") as update, quiet_engine():
-        summary = fill_cache(request, workspace, extraction_step(update))
+    seen: list[ExtractionCounts] = []
+    with (
+        interrupts.keeping(lambda: photos_kept(seen)),
+        console.progress("bottlenecks") as update,
+        quiet_engine(),
+    ):
+        summary = fill_cache(request, workspace, extraction_step(update, seen))
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
         f"{len(summary.bad):,} skipped"
@@ -112,10 +136,7 @@ def _show(summary: TrainingSummary, form: console.Form) -> None:
     if form == "json":
         console.document(summary.to_dict())
         return
-    from retrain_cli.workflows.shared.kept_sources import KEPT_KEY
-
     why = {
-        "interrupt": ", interrupted: the best so far is kept",
         "patience": ", stopped by --patience",
         "converged": ", converged",
     }.get(summary.stopped_by, "")
@@ -132,8 +153,9 @@ def _show(summary: TrainingSummary, form: console.Form) -> None:
     if summary.folds is not None:
         console.table(folds_table(summary.folds))
         console.note(FOLDS_NOTE)
-    if KEPT_KEY in summary.run.info.dataset:
-        _show_kept(summary.run.info.dataset[KEPT_KEY])
+    joined = summary.run.info.provenance.joined
+    if joined is not None:
+        _show_kept(joined)
     console.note(
         f"best of {summary.last_step} steps was {summary.best_step}{why}; "
         f"{summary.steps_per_second:,.0f} steps/s; next: retrain eval --top5"
@@ -164,21 +186,24 @@ def _fold_cells(mean: FoldMean | None) -> list[str]:
     return [f"{mean.mean:.1%}", f"{mean.sd:.1%}", interval, *map(percent, mean.folds)]
 
 
-def _show_kept(report: dict[str, Any]) -> None:
+def _show_kept(joined: JoinedSources) -> None:
+    own = _change(joined.own_top1_before, joined.own_top1_after)
     console.line(
-        f"{report['classes_kept']:,} source classes kept, {report['classes_merged']:,} merged with "
-        f"classes of yours; your test photos: top-1 {_change(report, 'own')}"
+        f"{joined.classes_kept:,} source classes kept, {joined.classes_merged:,} merged with "
+        f"classes of yours; your test photos: top-1 {own}"
     )
-    if "source_images" in report:
+    if joined.source_images is not None:
+        source = _change(joined.source_top1_before, joined.source_top1_after)
         console.line(
-            f"{report['source_images']:,} test photos of source classes that the new ones have "
-            f"never seen: top-1 {_change(report, 'source')}"
+            f"{joined.source_images:,} test photos of source classes that the new ones have "
+            f"never seen: top-1 {source}"
         )
 
 
-def _change(report: dict[str, Any], side: str) -> str:
-    before, after = report[f"{side}_top1_before"], report[f"{side}_top1_after"]
-    return f"{before['value']:.1%} alone, {after['value']:.1%} joined" if before else NOT_DEFINED
+def _change(before: Estimate | None, after: Estimate | None) -> str:
+    if before is None or after is None:
+        return NOT_DEFINED
+    return f"{before.value:.1%} alone, {after.value:.1%} joined"
 
 
 def _estimate(estimate: Estimate | None) -> str:

@@ -31,6 +31,7 @@ from retrain_cli.studies.study import (
     StudyResult,
     StudySettings,
     StudyTable,
+    option,
     repeated,
 )
 from retrain_cli.studies.study_data import StudyData
@@ -63,7 +64,9 @@ class CostFacts:
 
 @dataclass(frozen=True)
 class CostStudy(Study):
-    """Time, energy, memory and disk of re-training.
+    """Time, energy, memory and disk of re-training, against training from scratch.
+
+    Re-training is measured; what training from scratch would cost is an estimate, with its source.
 
     Attributes:
         facts: of extraction and backbone.
@@ -75,7 +78,7 @@ class CostStudy(Study):
     most_workers: ClassVar[int | None] = 1
 
     facts: CostFacts
-    epochs: int = 100
+    epochs: int = option(100, "Epochs that training from scratch on your photos would take.")
 
     def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:
         """See `Study.trials`.

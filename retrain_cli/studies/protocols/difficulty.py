@@ -17,7 +17,7 @@ from retrain_cli.errors import ConfigError, setting
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy, size_ticks
 from retrain_cli.studies.means import Mean, mean_of, series_of
-from retrain_cli.studies.study import Groups, StudyResult, StudySettings, StudyTable
+from retrain_cli.studies.study import Groups, StudyResult, StudySettings, StudyTable, option
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial
 
@@ -26,7 +26,7 @@ GROUPS = ("easy", "moderate", "difficult")
 
 @dataclass(frozen=True)
 class DifficultyStudy(LearningCurveStudy):
-    """Classes grouped by how much of their accuracy they have with few images.
+    """Classes that are easy, moderate or difficult to learn from few images (Fig. 10).
 
     Attributes:
         few: number of training images per class that counts as few; the smallest size if None.
@@ -35,10 +35,11 @@ class DifficultyStudy(LearningCurveStudy):
     """
 
     name: ClassVar[str] = "difficulty"
+    figure: ClassVar[float] = 10
 
-    few: int | None = None
-    easy: float = 0.9
-    difficult: float = 0.7
+    few: int | None = option(None, "The size that counts as few (default: the smallest).")
+    easy: float = option(0.9, "Easy: at least this share of its best accuracy with few images.")
+    difficult: float = option(0.7, "Difficult: less than this share.")
 
     def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:
         """See `Study.trials`.

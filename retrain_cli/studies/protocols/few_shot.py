@@ -23,7 +23,14 @@ from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import train_head
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.means import Mean, mean_of, series_of
-from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings, StudyTable
+from retrain_cli.studies.study import (
+    Groups,
+    Study,
+    StudyResult,
+    StudySettings,
+    StudyTable,
+    option,
+)
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
 
@@ -45,7 +52,7 @@ class _Case:
 
 @dataclass(frozen=True)
 class FewShotStudy(Study):
-    """How well a class is found that was added from a few photos, and what it costs the others.
+    """A class left out, then added from a few photos: its rank, and the others' cost (Fig. 11).
 
     Attributes:
         left_out: how many classes are left out, one at a time; drawn at random.
@@ -55,10 +62,13 @@ class FewShotStudy(Study):
 
     name: ClassVar[str] = "few-shot"
     family: ClassVar[str] = "few-shot"
+    figure: ClassVar[float] = 11
 
-    left_out: int = 10
-    sizes: tuple[int, ...] = (1, 3, 5, 10)
-    retrain: bool = False
+    left_out: int = option(10, "Classes to leave out, one at a time.")
+    sizes: tuple[int, ...] = option(
+        (1, 3, 5, 10), "From how many photos they are added again, such as 1,3,5,10."
+    )
+    retrain: bool = option(False, "Also train all classes again each time; takes long.")
 
     def protocol(self) -> dict[str, Any]:
         """See `Study.protocol`."""

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy
+from retrain_cli.studies.learning_curve import SIZES, Curve, LearningCurveStudy
 from retrain_cli.studies.means import Mean, mean_of, series_of
-from retrain_cli.studies.study import Cell, Groups, StudyResult, StudySettings, StudyTable
+from retrain_cli.studies.study import Cell, Groups, StudyResult, StudySettings, StudyTable, option
 from retrain_cli.studies.study_data import StudyData
 
 _FEW_SIZES = (3, 10, 33, 100)
@@ -17,11 +17,12 @@ _FEW_SIZES = (3, 10, 33, 100)
 
 @dataclass(frozen=True)
 class HistogramStudy(LearningCurveStudy):
-    """Histograms of the per-class top-1 accuracy for several numbers of training images."""
+    """Histograms of per-class accuracy for several numbers of training images (Fig. 9)."""
 
     name: ClassVar[str] = "histogram"
+    figure: ClassVar[float] = 9
 
-    sizes: tuple[int, ...] = _FEW_SIZES
+    sizes: tuple[int, ...] = option(_FEW_SIZES, SIZES)
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
         """Classes in each bin, on average over the repeats."""

@@ -25,6 +25,7 @@ from retrain_cli.studies.study import (
     StudyResult,
     StudySettings,
     StudyTable,
+    option,
     results_of,
 )
 from retrain_cli.studies.study_data import StudyData
@@ -55,7 +56,10 @@ class Mix:
 
 @dataclass(frozen=True)
 class IntExtStudy(Study):
-    """Accuracy against the mix of INT and EXT classes.
+    """Accuracy of classifiers of known (INT) and new (EXT) classes in several mixes (Figs. 6, 7).
+
+    Each repeat draws other target classes at random. Mixes that the photos do not allow are
+    named and left out.
 
     Attributes:
         classes: classes of each classifier; None for 100 as in the paper or, where the dataset
@@ -65,9 +69,14 @@ class IntExtStudy(Study):
 
     name: ClassVar[str] = "int-ext"
     family: ClassVar[str] = "int-ext"
+    figure: ClassVar[float] = 6
 
-    classes: int | None = None
-    mixes: int = 11
+    classes: int | None = option(
+        None,
+        "Classes of each classifier (default: 100 as in the paper, or as many as the photos "
+        "allow).",
+    )
+    mixes: int = option(11, "How many mixes, from all EXT to all INT in equal steps.")
 
     def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:
         """See `Study.trials`.

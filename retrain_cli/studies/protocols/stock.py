@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +31,7 @@ from retrain_cli.studies.study import (
     StudyResult,
     StudySettings,
     StudyTable,
+    option,
     repeated,
     results_of,
 )
@@ -42,11 +44,12 @@ _KS = (1, 5)
 
 @dataclass(frozen=True, eq=False)
 class StockStudy(Study):
-    """The new head against the backbone's own, on INT classes.
+    """The backbone's own classifier against the new head, on classes that it already knew (INT).
 
     Attributes:
         stock: the backbone's own head.
         source: the classes that it knows.
+        top: the file that it was read from; None for the backbone's own choice.
     """
 
     name: ClassVar[str] = "stock"
@@ -54,6 +57,11 @@ class StockStudy(Study):
 
     stock: Head
     source: SourceClasses
+    top: Path | None = option(  # noqa: RUF009 - as every option of a study
+        None,
+        "Weights file of the backbone with its own classifier (default: the backbone's weights "
+        "file; for imagenet weights the one that Keras publishes).",
+    )
 
     def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:
         """See `Study.trials`.

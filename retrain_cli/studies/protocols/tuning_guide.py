@@ -77,7 +77,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class TuningGuideStudy(Study):
-    """Accuracy and time of many settings, and the cheapest that loses nothing."""
+    """Accuracy and time by batch size, learning rate, steps and optimiser; recommends one setting.
+
+    One setting is varied at a time around the protocol that the options below name.
+    """
 
     name: ClassVar[str] = "tuning-guide"
     family: ClassVar[str] = "tuning-guide"

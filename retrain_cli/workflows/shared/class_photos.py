@@ -15,7 +15,7 @@ from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_training
 from retrain_cli.runs.run import Run
-from retrain_cli.workflows.shared.photo_vectors import Photo, PhotoReader, PhotoSet, expand
+from retrain_cli.workflows.shared.photo_vectors import GoodPhoto, PhotoReader, PhotoSet, expand
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class ClassPhotos:
     test: PhotoSet
 
     @property
-    def new(self) -> tuple[Photo, ...]:
+    def new(self) -> tuple[GoodPhoto, ...]:
         """Photos of the new class, those that measure it last."""
         return self.made_of.photos + self.test.photos
 

@@ -6,26 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import interrupts
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, load_source_classes
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.evaluation.intervals import share_estimate
+from retrain_cli.evaluation.intervals import Estimate, share_estimate
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.joining import JoinedHeads, join_with_stock
 from retrain_cli.heads.surgery.source_head import load_stock_head, source_columns
 from retrain_cli.heads.training import train_head
+from retrain_cli.runs.joined_sources import JoinedSources
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import TrainingSet
-
-KEPT_KEY = "source_head"
-"""Of `RunInfo.dataset`: how the source classes were joined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +41,12 @@ class KeptSources:
     Attributes:
         head: the user's classes first.
         origins: of all its classes.
-        report: how they were joined and what it costs, as JSON values.
+        report: how they were joined and what it costs.
     """
 
     head: Head
     origins: list[ClassOrigin]
-    report: dict[str, Any]
+    report: JoinedSources
 
 
 def load_stock_classes(used: LastUsed, top: Path | None) -> StockClasses:
@@ -76,11 +74,15 @@ def keep_sources(
 
     Raises:
         DatasetError: there are no validation photos.
+        KeyboardInterrupt: Ctrl-C came before the head of the EXT classes was trained.
     """
     data, columns = training_set.data, source_columns(training_set.origins, stock.source)
 
     def train(part: HeadData) -> Head:
-        return train_head(part, config).head
+        trained = train_head(part, config)
+        if trained.stopped_by == "interrupt":
+            raise interrupts.interruption()
+        return trained.head
 
     joined = join_with_stock(stock.head, head, data, columns, train)
     classes = [stock.source.classes[index] for index in joined.kept.tolist()]
@@ -113,31 +115,31 @@ def _report(
     head: Head,
     training_set: TrainingSet,
     columns: Sequence[NDArray[np.int64]],
-) -> dict[str, Any]:
+) -> JoinedSources:
     rows = np.flatnonzero(training_set.images.split == SPLITS.index("test"))
     rows = rows[training_set.data.labels[rows] >= 0]
     labels, vectors = training_set.data.labels[rows], training_set.data.bottlenecks[rows]
     own = [np.array([index]) for index in range(head.n_classes)]
-    report: dict[str, Any] = {
-        "classes_kept": len(joined.kept),
-        "classes_merged": stock.n_classes - len(joined.kept),
-        "scale": joined.calibration.scale,
-        "offset": joined.calibration.offset,
-        "calibrated_on": "INT and EXT photos" if joined.without_int else "95% stay right",
-        "test_images": len(rows),
-        "own_top1_before": _share(head, vectors, labels, own),
-        "own_top1_after": _share(joined.head, vectors, labels, own),
-    }
+    report = JoinedSources(
+        classes_kept=len(joined.kept),
+        classes_merged=stock.n_classes - len(joined.kept),
+        scale=joined.calibration.scale,
+        offset=joined.calibration.offset,
+        calibrated_on="INT and EXT photos" if joined.without_int else "95% stay right",
+        test_images=len(rows),
+        own_top1_before=_share(head, vectors, labels, own),
+        own_top1_after=_share(joined.head, vectors, labels, own),
+    )
     is_int = np.array([len(found) > 0 for found in columns])[labels]
     if joined.without_int is None or not is_int.any():
         return report
     some, true = vectors[is_int], labels[is_int]
-    return {
-        **report,
-        "source_images": int(is_int.sum()),
-        "source_top1_before": _share(stock, some, true, columns),
-        "source_top1_after": _share(joined.without_int, some, true, columns),
-    }
+    return replace(
+        report,
+        source_images=int(is_int.sum()),
+        source_top1_before=_share(stock, some, true, columns),
+        source_top1_after=_share(joined.without_int, some, true, columns),
+    )
 
 
 def _share(
@@ -145,12 +147,11 @@ def _share(
     vectors: NDArray[np.float32],
     labels: NDArray[np.int32],
     columns: Sequence[NDArray[np.int64]],
-) -> dict[str, float] | None:
+) -> Estimate | None:
     """Share of photos whose best class is one of those that count for their true one."""
     if not len(labels):
         return None
     best = head.top_k(vectors, 1)[0][:, 0].tolist()
     pairs = zip(best, labels.tolist(), strict=True)
     hits = sum(found in columns[label] for found, label in pairs)
-    estimate = share_estimate(hits, len(labels))
-    return estimate.to_dict() if estimate else None
+    return share_estimate(hits, len(labels))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,22 +15,20 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError
-from retrain_cli.extraction.forward import padded_rows, run_padded
-from retrain_cli.images.decode import decode_image
-from retrain_cli.images.examine import Examined, examine_file
-from retrain_cli.parallel import bounded_map, usable_processors
-from retrain_cli.workflows.shared.embedding import images_below
+from retrain_cli.extraction.batcher import Batch
+from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
+from retrain_cli.extraction.writing import CacheSink
+from retrain_cli.images.examine import Examined
+from retrain_cli.workflows.shared.embedding import images_below, problem_of
 from retrain_cli.workspace import Workspace
-
-_BATCH = 32
 
 PhotoListener = Callable[[int, int], None]
 """Is told how many photos are done, and how many there are."""
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A good photo: its absolute path, and the digest of its bytes."""
+class GoodPhoto:
+    """A photo that can be used: its absolute path, and the digest of its bytes."""
 
     path: str
     digest: bytes
@@ -49,7 +44,7 @@ class PhotoSet:
         bad: those that cannot be used, as (path, reason).
     """
 
-    photos: tuple[Photo, ...]
+    photos: tuple[GoodPhoto, ...]
     vectors: NDArray[np.float32]
     bad: tuple[tuple[str, str], ...]
 
@@ -70,21 +65,18 @@ class PhotoReader:
     """Computes and keeps bottlenecks of photos for the backbone of a run.
 
     Args:
-        spec: the backbone, resolved.
-        store: its cache, open to write.
-        backbone: what computes.
-        on_photo: is told of each batch.
+        store: the cache of the backbone, open to write.
+        extractor: of the backbone and this cache.
+        on_photo: is told of each photo.
     """
 
     def __init__(
         self,
-        spec: BackboneSpec,
         store: BottleneckStore,
-        backbone: LazyBackbone,
+        extractor: Extractor,
         on_photo: PhotoListener = lambda done, total: None,
     ) -> None:
-        self._store, self._backbone, self._on_photo = store, backbone, on_photo
-        self._decode = partial(decode_image, size=backbone.input_size, rule=spec.resize)
+        self._store, self._extractor, self._on_photo = store, extractor, on_photo
 
     def known(self, digests: Sequence[bytes]) -> NDArray[np.float32]:
         """The cached vectors of photos, `(n_photos, width) float32`.
@@ -95,48 +87,47 @@ class PhotoReader:
         return self._store.read(digests)
 
     def read(self, files: Sequence[Path]) -> PhotoSet:
-        """Examine the files, compute what is not cached, keep it."""
-        good: dict[bytes, Photo] = {}
+        """Look into the files, compute what is not cached, keep it."""
+        good: dict[bytes, GoodPhoto] = {}
         bad: list[tuple[str, str]] = []
         done = 0
-        for batch in self._batches(files):
-            self._compute([seen for _, seen in batch if seen.pixels is not None])
-            for path, seen in batch:
-                if seen.digest is None or seen.problem is not None:
-                    bad.append((str(path), seen.problem or "not an image"))
-                else:
-                    good.setdefault(seen.digest, Photo(str(path), seen.digest))
-            done += len(batch)
+
+        def on_written(batch: Batch[Path]) -> None:
+            nonlocal done
+            done += len(batch.photos)
+
+        def on_photo(path: Path, seen: Examined) -> None:
+            problem = problem_of(seen)
+            if seen.digest is None or problem is not None:
+                bad.append((str(path), str(problem)))
+            else:
+                good.setdefault(seen.digest, GoodPhoto(str(path), seen.digest))
             self._on_photo(done, len(files))
+
+        sink = CacheSink[Path](self._store)
+        self._extractor.fill(files, str, sink, on_photo, on_written)
+        self._on_photo(done, len(files))
         return PhotoSet(tuple(good.values()), self._store.read(list(good)), tuple(bad))
-
-    def _batches(self, files: Sequence[Path]) -> Iterator[list[tuple[Path, Examined]]]:
-        threads = usable_processors()
-        with ThreadPoolExecutor(threads, "reader") as pool:
-            examined = bounded_map(pool, self._examine, files, 2 * _BATCH)
-            while batch := list(islice(examined, _BATCH)):
-                yield batch
-
-    def _examine(self, path: Path) -> Examined:
-        return examine_file(path, self._decode, self._store.contains)
-
-    def _compute(self, new: Sequence[Examined]) -> None:
-        if not new:
-            return
-        pixels = [seen.pixels for seen in new if seen.pixels is not None]
-        vectors = run_padded(self._backbone, pixels, padded_rows(len(pixels)))
-        self._store.put([seen.digest or b"" for seen in new], vectors)
 
 
 @contextmanager
 def open_reader(
+    command: str,
     spec: BackboneSpec,
     workspace: Workspace,
-    device: str = "auto",
+    settings: ExtractionSettings,
     load: BackboneLoader | None = None,
     on_photo: PhotoListener = lambda done, total: None,
 ) -> Iterator[PhotoReader]:
     """A reader of photos that fills the cache of a backbone, which nobody else fills meanwhile.
+
+    Args:
+        command: who reads; others that have to wait are told this name.
+        spec: the backbone, resolved.
+        workspace: where its cache is.
+        settings: how to extract.
+        load: how to load the backbone; None for the usual way.
+        on_photo: is told of each photo.
 
     Raises:
         CacheError: there is no such cache.
@@ -148,6 +139,6 @@ def open_reader(
             f"this needs the bottlenecks that the run was trained on, and {path} is not there: run "
             f"`retrain bottlenecks` with the backbone {spec.label()} again"
         )
-    backbone = LazyBackbone(spec, device, load or loader_of(workspace))
-    with workspace.lock("add-class"), BottleneckStore(path, spec.identity()) as store:
-        yield PhotoReader(spec, store, backbone, on_photo)
+    backbone = LazyBackbone(spec, settings.device, load or loader_of(workspace))
+    with workspace.lock(command), BottleneckStore(path, spec.identity()) as store:
+        yield PhotoReader(store, extractor_for(spec, backbone, store, settings), on_photo)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from retrain_cli.datasets.file_index import FileRecord
-from retrain_cli.extraction.batcher import ExtractionCounts
-from retrain_cli.extraction.pipeline import ExtractionSettings, Progress
-from retrain_cli.extraction.readers import PendingFile
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.extraction.progress import ExtractionCounts, Progress
+from retrain_cli.extraction.readers import ThreadReaders
+from retrain_cli.extraction.reading import read_ready
+from retrain_cli.extraction.scan import PendingFile, Record
 from retrain_cli.images.decode import Pixels, check_image, load_rgb
-from retrain_cli.images.examine import Examined, examine_file
-from retrain_cli.parallel import bounded_map
+from retrain_cli.images.examine import Examined
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset, open_dataset
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -87,32 +86,34 @@ def _survey(
 ) -> set[bytes]:
     """Digests to compute; `counts.computed` takes the images that have them."""
     to_do: set[bytes] = set()
-    records: list[tuple[str, str, FileRecord]] = []
-    root: Path = opened.used.image_dir
-
-    def examine(file: PendingFile) -> Examined:
-        check = _check_pixels if file.was_bad else _check_header
-        return examine_file(file.path(root), check, opened.is_cached)
-
-    with (
-        ThreadPoolExecutor(settings.threads, "reader") as readers,
-        closing(bounded_map(readers, examine, opened.scan.pending, _LOOK_AHEAD)) as results,
-    ):
-        for file, seen in results:
-            if seen.pixels is None:  # else training would count on a bottleneck that is not there
-                record = FileRecord(file.size, file.mtime_ns, seen.digest, seen.problem)
-                records.append((file.folder, file.name, record))
-            if seen.problem is not None:
-                counts.take_bad(f"{file.folder}/{file.name}", seen.problem, settings.strict)
-            elif seen.pixels is not None and seen.digest is not None:
-                to_do.add(seen.digest)
-                counts.computed += 1
-            elif seen.digest is not None:
-                counts.cached += 1
-            counts.done += 1
-            on_progress(counts)
-    opened.write([], None, records)
+    learnt: list[Record] = []
+    for file, seen in _looked_into(opened, settings):
+        if seen.pixels is None:  # else training would count on a bottleneck that is not there
+            learnt.append(file.learnt(seen))
+        if seen.problem is not None:
+            counts.take_bad(file.relative, seen.problem, settings.strict)
+        elif seen.pixels is not None and seen.digest is not None:
+            to_do.add(seen.digest)
+            counts.computed += 1
+        elif seen.digest is not None:
+            counts.cached += 1
+        counts.done += 1
+        on_progress(counts)
+    opened.index.remember(opened.dataset, learnt)
     return to_do
+
+
+def _looked_into(
+    opened: OpenDataset, settings: ExtractionSettings
+) -> Iterator[tuple[PendingFile, Examined]]:
+    """Every file by its header; then those by their pixels whose header told nothing last time."""
+    for check, was_bad in ((_check_header, False), (_check_pixels, True)):
+        files = [file for file in opened.scan.pending if file.was_bad == was_bad]
+        with (
+            ThreadReaders(check, opened.store, settings.reader_count) as readers,
+            closing(read_ready(readers, files, opened.locate, _LOOK_AHEAD)) as results,
+        ):
+            yield from results
 
 
 _NO_PIXELS: Pixels = np.zeros((0, 0, 3), np.uint8)

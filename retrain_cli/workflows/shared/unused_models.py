@@ -57,7 +57,7 @@ def _digests_in_use(workspace: Workspace) -> set[str | None]:
         with open_to_read(path) as store:
             digests.add(store.identity.get("model"))
     for run in RunStore(workspace.runs_dir).list():
-        digests.add(run.info.backbone.get("model"))
+        digests.add(run.info.backbone.model)
     with suppress(RetrainError):  # nothing was used yet
         digests.add(LastUsed.load(workspace).backbone.model)
     return digests

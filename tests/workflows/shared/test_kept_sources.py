@@ -11,11 +11,12 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.datasets.source_classes import SourceClass
 from retrain_cli.errors import ConfigError, DatasetError, WeightsError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.label import Labeller, LabelRequest, Source
-from retrain_cli.workflows.shared.kept_sources import KEPT_KEY, source_origins
+from retrain_cli.workflows.shared.kept_sources import source_origins
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
@@ -66,10 +67,14 @@ def test_one_head_for_both(test_data: Path, tmp_path: Path, workspace: Workspace
     assert len(run.labels) == 5 + 1000 - 3  # panda stands for two source classes
     assert run.labels[:5] == tuple(sorted(NAMES))
     assert len(set(run.labels)) == len(run.labels)
-    report = run.info.dataset[KEPT_KEY]
-    assert (report["classes_kept"], report["classes_merged"]) == (997, 3)
-    assert report["own_top1_after"]["value"] > 0.7
-    assert report["source_top1_after"]["value"] > 0.5
+    report = run.info.provenance.joined
+    assert report is not None
+    assert (report.classes_kept, report.classes_merged) == (997, 3)
+    assert report.own_top1_after is not None
+    assert report.own_top1_after.value > 0.7
+    assert report.source_top1_after is not None
+    assert report.source_top1_after.value > 0.5
+    assert RunStore(workspace.runs_dir).get("both").info == run.info
 
     result = evaluate(EvalRequest(run="both", ks=(1, 5)), workspace).result
     assert result.top1.overall.value == run.metrics["test"]["top1"]

@@ -1,8 +1,8 @@
-"""The program of a reading process: files in by name, digests, problems and pixels out.
+"""The program of a reader process: photos in, digests, problems and pixels out.
 
-    a pickled `ReadingJob`           ->
+    a pickled `ReaderJob`            ->
                                      <-  True, once it is ready
-    a pickled list of paths          ->
+    a pickled list of locations      ->
                                      <-  a pickled list of `Answer`s, then the pixels of all of
                                          them, one photo after the other
     ...                              ->  until the input ends
@@ -24,14 +24,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from retrain_cli.extraction.heap import keep_freed_memory
+from retrain_cli.extraction.readers import IsCached, Location, examine, is_never_cached
 from retrain_cli.images.budget import OverBudgetError
 from retrain_cli.images.decode import Pixels, refuse_above
-from retrain_cli.images.examine import Decoder, Examined, examine_file
+from retrain_cli.images.examine import Decoder, Examined
 
 
 @dataclass(frozen=True)
-class ReadingJob:
-    """What a reading process has to know.
+class ReaderJob:
+    """What a reader process has to know.
 
     Attributes:
         decode: bytes -> pixels; has to be picklable.
@@ -79,31 +80,27 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
     Raises:
         EOFError: the input has ended, as it does.
     """
-    job: ReadingJob = pickle.load(source)
+    job: ReaderJob = pickle.load(source)
     keep_freed_memory()
     refuse_above(job.most_pixels)
     with ExitStack() as stack:
-        is_cached: Callable[[bytes], bool] = _is_never_cached
+        is_cached: IsCached = is_never_cached
         if job.cache is not None:
             from retrain_cli.cache.store import BottleneckStore
 
             store = stack.enter_context(BottleneckStore(job.cache, read_only=True))
             is_cached = store.contains
-        examine = partial(_examine, decode=job.decode, is_cached=is_cached)
+        look = partial(_look, decode=job.decode, is_cached=is_cached)
         _send(target, True, [])
         while True:
-            _answer(target, examine, pickle.load(source))
-
-
-def _is_never_cached(digest: bytes) -> bool:
-    return False
+            _answer(target, look, pickle.load(source))
 
 
 def _answer(
-    target: BinaryIO, examine: Callable[[str], Examined | None], paths: Iterable[str]
+    target: BinaryIO, look: Callable[[Location], Examined | None], locations: Iterable[Location]
 ) -> None:
     try:
-        found = [examine(path) for path in paths]
+        found = [look(location) for location in locations]
     except Exception:  # a fault of ours, to be told at the other end
         _send(target, traceback.format_exc(), [])
         return
@@ -111,9 +108,9 @@ def _answer(
     _send(target, [_in_brief(seen) for seen in found], pixels)
 
 
-def _examine(path: str, decode: Decoder, is_cached: Callable[[bytes], bool]) -> Examined | None:
+def _look(location: Location, decode: Decoder, is_cached: IsCached) -> Examined | None:
     try:
-        return examine_file(Path(path), decode, is_cached)
+        return examine(location, decode, is_cached)
     except OverBudgetError:
         return None
 

@@ -1,0 +1,397 @@
+"""What a run was made from, how, and after which other runs; it can be told as commands.
+
+A run may start from another one. It keeps all that is known of its parents, oldest first, so that
+it can be made again when they are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from retrain_cli.backbones.spec import BUNDLED, SAVED_MODEL, BackboneSpec
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.flags import flag_of
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.runs.command_lines import arguments, option, options_of
+from retrain_cli.runs.joined_sources import JoinedSources
+
+_LONGEST = 200
+"""Bytes of a run's name that its copy keeps; a folder's name may have 255."""
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """How many images a run knows, in all and by split, and how many it was trained on."""
+
+    images: int | None = None
+    training_images: int | None = None
+    validation_images: int | None = None
+    test_images: int | None = None
+    trained_on: int | None = None
+
+    @classmethod
+    def of(cls, predictions: Predictions, trained_on: int | None) -> ImageCounts:
+        """Those of a run with these predictions."""
+        training, validation, test = (len(predictions.rows(split)) for split in SPLITS)
+        return cls(len(predictions), training, validation, test, trained_on)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How `train` made a run, beside its settings; the names are those of `TrainRequest`.
+
+    Attributes:
+        init_from: name of the run whose head it started from, its parent; None for a new head.
+        cv: number of folds that it was cross-validated with; None for none.
+        keep_source_classes: whether the backbone's own classes were joined to it.
+        top: weights file with the backbone's classifier for that; None for its own.
+        stopped_at: the last step before Ctrl-C; None where it ended by itself.
+    """
+
+    init_from: str | None = None
+    cv: int | None = None
+    keep_source_classes: bool = False
+    top: Path | None = None
+    stopped_at: int | None = None
+
+    @property
+    def parent(self) -> str | None:
+        """Name of the run that it came from."""
+        return self.init_from
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Classes that came by `add-class`: none."""
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON values."""
+        top = None if self.top is None else str(self.top)
+        return {"init_from": self.init_from, "made_by": "train", **asdict(self), "top": top}
+
+    def arguments(self, settings: TrainingConfig, name: str, parent: str | None) -> tuple[str, ...]:
+        """The command that makes the run under a name, from a parent that may have another."""
+        if self.stopped_at is not None:
+            settings = replace(settings, steps=self.stopped_at)
+        how = replace(self, init_from=parent)
+        said = (*options_of(settings), *options_of(how, leave_out=("stopped_at",)))
+        return ("train", *said, *option("--name", name))
+
+    @property
+    def purpose(self) -> str:
+        """What the command is for."""
+        return "train the head"
+
+
+@dataclass(frozen=True)
+class Grown:
+    """How `add-class` made a run; the names are those of `AddClassRequest`.
+
+    Attributes:
+        run: name of the run that it grew from, its parent.
+        class_name: the class that came to it.
+        photos: what the class was made of: files or folders, absolute.
+        test: what measured it: files or folders, absolute.
+        retrain: whether all classes were trained again.
+        before: classes that came to its parents in the same way, oldest first.
+    """
+
+    run: str
+    class_name: str
+    photos: tuple[Path, ...] = ()
+    test: tuple[Path, ...] = ()
+    retrain: bool = False
+    before: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """Name of the run that it came from."""
+        return self.run
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Classes that came by `add-class`, oldest first."""
+        return (*self.before, self.class_name)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "made_by": "add-class",
+            "added": list(self.added),
+            "added_to": self.run,
+            "retrained": self.retrain,
+            "photos": [str(path) for path in self.photos],
+            "test_photos": [str(path) for path in self.test],
+        }
+
+    def arguments(self, settings: TrainingConfig, name: str, parent: str | None) -> tuple[str, ...]:
+        """The command that makes the run under a name, from a parent that may have another."""
+        how = replace(self, run=parent or self.run)
+        said = options_of(how, leave_out=("class_name", "photos", "before"))
+        last = arguments(self.class_name, *map(str, self.photos))
+        return ("add-class", *said, *option("--name", name), *last)
+
+    @property
+    def purpose(self) -> str:
+        """What the command is for."""
+        return f"add the class {self.class_name}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command without `retrain` in front, and what it is for."""
+
+    arguments: tuple[str, ...]
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Remaking:
+    """Commands that make a run again from nothing but photos and weights.
+
+    Attributes:
+        steps: the commands, in order.
+        name: what the new run is called.
+    """
+
+    steps: tuple[Step, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run was made from, and how.
+
+    Attributes:
+        image_dir: the image folder, absolute.
+        backbone: the backbone, settled.
+        training: the training settings.
+        source_classes: imagenet, none, or the path of a file.
+        int_ext: file that overrides INT and EXT, or None.
+        group: near-duplicates where these were split groups, else None.
+        made: by which command.
+        parents: the runs that it came from, oldest first, its own parent last.
+        counts: how many images there were.
+        joined: how the source classes were joined; None where they were not.
+        complete: whether everything was noted when it was made; not so by older versions.
+    """
+
+    image_dir: Path
+    backbone: BackboneSpec
+    training: TrainingConfig
+    source_classes: str = "none"
+    int_ext: Path | None = None
+    group: str | None = None
+    made: Trained | Grown = field(default_factory=Trained)
+    parents: tuple[Parent, ...] = ()
+    counts: ImageCounts = field(default_factory=ImageCounts)
+    joined: JoinedSources | None = None
+    complete: bool = True
+
+    @property
+    def known_source_classes(self) -> str:
+        """The source classes as this installation knows them: a bundled file may lie elsewhere."""
+        usual = self.backbone.default_source_classes()
+        bundled = self.backbone.weights == BUNDLED
+        if bundled and Path(self.source_classes).parts[-3:] == Path(usual).parts[-3:]:
+            return usual
+        return self.source_classes
+
+    def uninterrupted(self) -> Provenance:
+        """The same had its training come to its end: where it lends settings, and no head."""
+        if isinstance(self.made, Grown):
+            return self
+        return replace(self, made=replace(self.made, stopped_at=None))
+
+    def line(self, name: str, *, calibrated: bool) -> tuple[Parent, ...]:
+        """The run under its name after its parents: the parents of a run that comes from it."""
+        return (*self.parents, Parent(name, replace(self, parents=()), calibrated))
+
+    def commands(self, name: str, *, calibrated: bool, taken: Collection[str] = ()) -> Remaking:
+        """The commands that make the run and its parents again, each under a new name.
+
+        Args:
+            name: the run's name.
+            calibrated: whether it was calibrated afterwards.
+            taken: names that no new run may have.
+        """
+        steps: list[Step] = []
+        prepared: Step | None = None
+        used = {*taken}
+        parent: str | None = None
+        for one in self.line(name, calibrated=calibrated):
+            bottlenecks = one.provenance.bottlenecks_step()
+            if bottlenecks != prepared:
+                steps.append(bottlenecks)
+                prepared = bottlenecks
+            new = _new_name(one.name, used)
+            used.add(new)
+            steps.append(one.provenance._making_step(new, parent))
+            if one.calibrated:
+                again = ("eval", *option("--run", new), "--calibrate")
+                steps.append(Step(again, "calibrate its scores"))
+            parent = new
+        return Remaking(tuple(steps), new)
+
+    def bottlenecks_step(self) -> Step:
+        """The command that computes what the run was trained on."""
+        spec, source = self.backbone, self.known_source_classes
+        settled = {"model"}  # by the command itself
+        if spec.weights in (BUNDLED, SAVED_MODEL):
+            settled.add("weights")
+        own = source == spec.default_source_classes()
+        said = (
+            *option(flag_of("name", BackboneSpec), spec.name),
+            *options_of(spec, leave_out=("name", *settled)),
+            *option(flag_of("source_classes"), None if own else source),
+            *option(flag_of("int_ext"), self.int_ext),
+            *option(flag_of("group"), self.group),
+        )
+        purpose = "compute the bottlenecks"
+        if not self.complete:
+            purpose += " (an older version made this run, and did not note --group and --int-ext)"
+        return Step(("bottlenecks", *arguments(str(self.image_dir)), *said), purpose)
+
+    def _making_step(self, name: str, parent: str | None) -> Step:
+        made, purpose = self.made, self.made.purpose
+        if made.parent is None:
+            return Step(made.arguments(self.training, name, None), purpose)
+        if parent is None:
+            purpose += f" (the run {made.parent} that it came from is not known any more)"
+        return Step(made.arguments(self.training, name, parent or made.parent), purpose)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but settings, backbone and counts as JSON values; parents by their names."""
+        facts = {
+            "image_dir": str(self.image_dir),
+            "backbone": self.backbone.label(),
+            "source_classes": self.source_classes,
+            "int_ext": None if self.int_ext is None else str(self.int_ext),
+            "group": self.group,
+            **self.made.facts(),
+        }
+        if self.joined is not None:
+            facts["source_head"] = self.joined.to_dict()
+        if self.parents:
+            facts["parents"] = [parent.name for parent in self.parents]
+        return facts
+
+    def described(self) -> dict[str, Any]:
+        """The facts and the counts, for people."""
+        return {**self.facts(), **asdict(self.counts)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values without settings and backbone: the `dataset` of a run's `config.json`."""
+        values = self.described()
+        if self.parents:
+            values["parents"] = [parent.to_dict() for parent in self.parents]
+        if not self.complete:
+            values["complete"] = False
+        return values
+
+    @classmethod
+    def from_dict(
+        cls, facts: Mapping[str, Any], backbone: BackboneSpec, training: TrainingConfig
+    ) -> Provenance:
+        """The inverse of `to_dict`; what older versions wrote is read, too.
+
+        Raises:
+            TypeError, KeyError, ValueError: something is missing or of the wrong kind.
+        """
+        facts = as_record(facts)
+        joined = facts.get("source_head")
+        return cls(
+            Path(facts["image_dir"]),
+            backbone,
+            training,
+            str(facts.get("source_classes", "none")),
+            _path(facts.get("int_ext")),
+            facts.get("group"),
+            _made(facts),
+            tuple(map(Parent.from_dict, facts.get("parents", ()))),
+            ImageCounts(**{one.name: facts.get(one.name) for one in fields(ImageCounts)}),
+            None if joined is None else JoinedSources.from_dict(as_record(joined)),
+            complete=bool(facts.get("complete", "made_by" in facts)),
+        )
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A run that another one came from, as it was then.
+
+    Attributes:
+        name: its name.
+        provenance: what it was made from, without its own parents.
+        calibrated: whether it was calibrated, where that changed the other run.
+    """
+
+    name: str
+    provenance: Provenance
+    calibrated: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "name": self.name,
+            "calibrated": self.calibrated,
+            "training": self.provenance.training.to_dict(),
+            "backbone": self.provenance.backbone.to_dict(),
+            "dataset": self.provenance.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Parent:
+        """The inverse of `to_dict`; raises as `Provenance.from_dict`."""
+        values = as_record(values)
+        training = TrainingConfig.from_dict(as_record(values["training"]))
+        backbone = BackboneSpec.from_dict(as_record(values["backbone"]))
+        provenance = Provenance.from_dict(values["dataset"], backbone, training)
+        return cls(str(values["name"]), provenance, bool(values["calibrated"]))
+
+
+def _made(facts: Mapping[str, Any]) -> Trained | Grown:
+    if facts.get("added_to") is None:
+        return Trained(
+            facts.get("init_from"),
+            facts.get("cv"),
+            bool(facts.get("keep_source_classes", "source_head" in facts)),
+            _path(facts.get("top")),
+            facts.get("stopped_at"),
+        )
+    *before, class_name = _texts(facts["added"])
+    return Grown(
+        str(facts["added_to"]),
+        class_name,
+        tuple(map(Path, _texts(facts.get("photos", [])))),
+        tuple(map(Path, _texts(facts.get("test_photos", [])))),
+        bool(facts["retrained"]),
+        tuple(before),
+    )
+
+
+def _new_name(name: str, taken: Collection[str]) -> str:
+    """`NAME-again`, with a number where that is taken; short enough for the name of a folder."""
+    short = name.encode()[:_LONGEST].decode(errors="ignore").rstrip()
+    numbers = ("", *(f"-{number}" for number in range(2, len(taken) + 3)))
+    return next(new for number in numbers if (new := f"{short}-again{number}") not in taken)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def as_record(value: Any) -> Mapping[str, Any]:
+    """A JSON object; raises TypeError for any other value."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a record was expected, not {value!r}")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"a list of names was expected, not {value!r}")
+    return value
