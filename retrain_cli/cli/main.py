@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -119,14 +120,18 @@ def _leave_interrupted(stop: KeyboardInterrupt) -> None:
     _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
 
 
+# In the words of Click and of the versions of Typer that do without it.
+_NOT_A_CHOICE = re.compile(r"(?P<value>'.*'|\".*\") is not one of (?P<choices>.+?)\.?$")
+
+
 def _not_a_choice(error: Any) -> str | None:
     """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
+    found = _NOT_A_CHOICE.search(error.message)
     option: Any = getattr(error, "param", None)
-    choices = getattr(getattr(option, "type", None), "choices", None)
-    if not choices:
+    if option is None or not found:
         return None
-    value = str(error.message).partition(" is not one of ")[0]
-    return f"{option.opts[0]} takes one of {', '.join(map(str, choices))}, not {value}"
+    choices = found["choices"].replace("'", "")
+    return f"{option.opts[0]} takes one of {choices}, not {found['value']}"
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
