@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from retrain_cli import __version__, interrupts
 from retrain_cli.cli import console
@@ -37,29 +37,80 @@ _MAIN, _JUDGE, _PHOTOS, _KEEP = (
     "Photos and classes",
     "Looking after things",
 )
-COMMANDS: dict[str, tuple[str, str]] = {
-    "bottlenecks": (_MAIN, "bottlenecks:bottlenecks"),
-    "train": (_MAIN, "train:train"),
-    "eval": (_MAIN, "eval:evaluate"),
-    "label": (_MAIN, "label:label"),
-    "report": (_JUDGE, "report:report"),
-    "compare": (_JUDGE, "compare:compare"),
-    "study": (_JUDGE, "study:app"),
-    "check": (_PHOTOS, "check:check"),
-    "similar": (_PHOTOS, "similar:similar"),
-    "classes": (_PHOTOS, "classes:classes"),
-    "add-class": (_PHOTOS, "add_class:add_class"),
-    "runs": (_KEEP, "runs:app"),
-    "cache": (_KEEP, "cache:app"),
-    "doctor": (_KEEP, "doctor:doctor"),
-    "demo": (_KEEP, "demo:demo"),
+
+
+class Entry(NamedTuple):
+    """A command in the list of commands.
+
+    Attributes:
+        panel: under which title `retrain --help` has it.
+        place: the file in `cli/commands` and the name in it: a function, or a Typer of its own.
+        summary: the first sentence of its help, so that the list needs no import.
+    """
+
+    panel: str
+    place: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "bottlenecks": Entry(
+        _MAIN, "bottlenecks:bottlenecks", "Compute and cache the bottleneck of every photo."
+    ),
+    "train": Entry(_MAIN, "train:train", "Train a new softmax layer on the cached bottlenecks."),
+    "eval": Entry(_MAIN, "eval:evaluate", "Show how good a run is, overall and for each class."),
+    "label": Entry(
+        _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
+    ),
+    "report": Entry(
+        _JUDGE,
+        "report:report",
+        "Put everything about a run into one HTML page that needs nothing else.",
+    ),
+    "compare": Entry(
+        _JUDGE, "compare:compare", "Compare runs on the photos that they were both tested on."
+    ),
+    "study": Entry(
+        _JUDGE,
+        "study:app",
+        "Run the paper's experiments on your own photos: how effective is transfer learning here?",
+    ),
+    "check": Entry(
+        _PHOTOS, "check:check", "Look for bad photos, duplicates, label errors and small classes."
+    ),
+    "similar": Entry(
+        _PHOTOS, "similar:similar", "Find the training photos that are most like an image."
+    ),
+    "classes": Entry(
+        _PHOTOS,
+        "classes:classes",
+        "List the classes of the dataset last used: INT or EXT, and why.",
+    ),
+    "add-class": Entry(
+        _PHOTOS,
+        "add_class:add_class",
+        "Add a new class to a trained run, from as few as one photo.",
+    ),
+    "runs": Entry(_KEEP, "runs:app", "List, show and remove trained runs."),
+    "cache": Entry(_KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."),
+    "doctor": Entry(
+        _KEEP,
+        "doctor:doctor",
+        "Show versions, engine, GPU and folders; what is missing, and how to get it.",
+    ),
+    "demo": Entry(
+        _KEEP,
+        "demo:demo",
+        "Walk through the main job on drawn sample photos, with nothing to download.",
+    ),
 }
-"""Name of each command, in the order in which people meet them: where the help shows it, and the
-file and the name in `cli/commands` that it is; it is imported when it is used."""
+"""By name, in the order in which people meet them; a command is imported when it is used."""
 
 
 class RetrainGroup(TyperGroup):
     """The root command; every sub-command runs inside `exit_codes`."""
+
+    _only_listed = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which people meet them."""
@@ -67,9 +118,21 @@ class RetrainGroup(TyperGroup):
 
     def get_command(self, ctx: Any, name: str) -> Any:
         """The command, imported now: no other command's request is needed for it."""
-        if name in COMMANDS and name not in self.commands:
+        if name not in COMMANDS:
+            return None
+        if self._only_listed:
+            return _outline(name)
+        if name not in self.commands:
             self.commands[name] = _load(name)
-        return super().get_command(ctx, name)
+        return self.commands[name]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, of which none is imported for it."""
+        self._only_listed = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._only_listed = False
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
@@ -77,16 +140,23 @@ class RetrainGroup(TyperGroup):
             return super().invoke(ctx)
 
 
+def _outline(name: str) -> Any:
+    entry = COMMANDS[name]
+    outline: Any = TyperCommand(name, help=entry.summary)
+    outline.rich_help_panel = entry.panel
+    return outline
+
+
 def _load(name: str) -> Any:
-    panel, place = COMMANDS[name]
-    file, _, attribute = place.partition(":")
+    entry = COMMANDS[name]
+    file, _, attribute = entry.place.partition(":")
     found = getattr(import_module(f"retrain_cli.cli.commands.{file}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
         alone.command(name=name)(found)
         found = alone
     loaded: Any = typer.main.get_command(found)
-    loaded.name, loaded.rich_help_panel = name, panel
+    loaded.name, loaded.rich_help_panel = name, entry.panel
     return loaded
 
 

@@ -295,4 +295,11 @@ def test_commands_are_imported_when_they_are_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['retrain_cli.cli.commands.doctor']"
-    assert len(COMMANDS) == len(set(COMMANDS))
+
+
+def test_the_list_of_commands_says_what_they_say_themselves() -> None:
+    root: Any = typer.main.get_command(app)
+    for name, entry in COMMANDS.items():
+        assert root.get_command(None, name).get_short_help_str(limit=1000) == entry.summary
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    assert all(entry.summary in shown and entry.panel in shown for entry in COMMANDS.values())
