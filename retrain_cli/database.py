@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from retrain_cli.errors import CacheError, DamagedFileError
+from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 SCHEMA_VERSION = 1
 """Of a new file; one with a higher version than is known was made by a newer program."""
@@ -44,7 +44,7 @@ def connect(
                 raise CacheError(
                     f"{path} was made by a newer version of retrain (format {version}; this one "
                     f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
-                    "choose another workspace with --workspace FOLDER"
+                    f"choose another workspace with {setting('workspace', 'FOLDER')}"
                 )
             if version == 0 and not read_only:
                 _create(connection, schema)
@@ -97,7 +97,10 @@ def _explain(error: sqlite3.DatabaseError) -> str:
             "are kept: free some space and run again"
         )
     if "readonly" in text or "unable to open" in text:
-        return "it cannot be opened for writing: check its permissions or use --workspace FOLDER"
+        return (
+            "it cannot be opened for writing: check its permissions or use "
+            f"{setting('workspace', 'FOLDER')}"
+        )
     if "locked" in text:
         return "another command is writing to it: wait for it and run again"
     return (

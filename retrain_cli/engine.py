@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of
+from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 
@@ -126,8 +126,8 @@ def load_openvino() -> ModuleType:
             return import_module("openvino")
     except ImportError as error:
         raise ConfigError(
-            f"--runtime openvino needs OpenVINO, whose import failed ({error}): "
-            "pip install openvino, or go on with --runtime keras"
+            f"{setting('runtime', 'openvino')} needs OpenVINO, whose import failed ({error}): "
+            f"pip install openvino, or go on with {setting('runtime', 'keras')}"
         ) from error
 
 
@@ -143,7 +143,7 @@ def check_device(wanted: str) -> str:
         ConfigError: not one of these forms.
     """
     if not _DEVICE.fullmatch(wanted):
-        raise ConfigError(f"--device takes auto, cpu, gpu or gpu:N, not {wanted!r}")
+        raise ConfigError(f"{setting('device')} takes auto, cpu, gpu or gpu:N, not {wanted!r}")
     return wanted
 
 
@@ -163,7 +163,7 @@ def choose_device(wanted: str = "auto") -> str:
     if int(number or 0) >= len(gpus):
         seen = f"{len(gpus)} GPU(s)" if gpus else "no GPU"
         raise DeviceError(
-            f"--device {wanted} needs a GPU that the engine sees; it sees {seen}: "
+            f"{setting('device', wanted)} needs a GPU that the engine sees; it sees {seen}: "
             "`retrain doctor` says what is missing, `--device cpu` goes on without"
         )
     return f"gpu:{number or 0}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 _NAMES: dict[str, str] = {
     "BackboneSpec.name": "--backbone",
     "EvalRequest.ks": "--top-k",
+    "FewShotStudy.left_out": "--classes",
     "ReportRequest.html": "--output",
     "ReportRequest.markdown": "--md",
     "ReportRequest.map_method": "--map",

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.errors import WorkspaceError
+from retrain_cli.errors import WorkspaceError, setting
 
 DEFAULT_FOLDER = ".retrain"
 ENVIRONMENT_VARIABLE = "RETRAIN_WORKSPACE"
@@ -92,7 +92,8 @@ class Workspace:
         except OSError as error:
             raise WorkspaceError(
                 f"the workspace must be a folder that can be written; {self.root} is not "
-                f"({error.strerror or error}): choose another one with --workspace FOLDER"
+                f"({error.strerror or error}): choose another one with "
+                f"{setting('workspace', 'FOLDER')}"
             ) from error
 
     @contextmanager
@@ -112,7 +113,7 @@ class Workspace:
             owner = _read_text(held_by) or "another command"
             raise WorkspaceError(
                 f"one command at a time can fill a workspace; {owner} is at work in {self.root}: "
-                "wait for it, or choose another one with --workspace FOLDER"
+                f"wait for it, or choose another one with {setting('workspace', 'FOLDER')}"
             ) from error
         try:
             with suppress(OSError):  # the name is a courtesy; the lock does the work

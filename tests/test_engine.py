@@ -33,7 +33,7 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("wanted", ["", "tpu", "gpu:", "gpu:x", "cpu:1", "auto:0", "gpu:0 "])
 def test_other_devices_are_refused_without_an_engine(wanted: str) -> None:
-    with pytest.raises(ConfigError, match="--device takes auto"):
+    with pytest.raises(ConfigError, match="device takes auto"):
         engine.check_device(wanted)
 
 

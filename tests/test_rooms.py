@@ -14,6 +14,7 @@ from helpers import PROJECT
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
     {"errors", "flags", "interrupts", "parallel"},
+    {"checks"},
     {"engine", "workspace", "database"},
     {"images", "samples"},
     {"backbones"},

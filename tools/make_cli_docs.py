@@ -52,7 +52,7 @@ def sections(command: Any, path: str) -> Iterator[str]:
     """
     yield section(command, path)
     for name in command.list_commands(None) if hasattr(command, "commands") else ():
-        yield from sections(command.commands[name], f"{path} {name}")
+        yield from sections(command.get_command(None, name), f"{path} {name}")
 
 
 def section(command: Any, path: str) -> str:
@@ -86,9 +86,15 @@ def argument_name(argument: Any) -> str:
 def option_row(option: Any) -> str:
     """One line of the table of options."""
     names = ", ".join(f"`{name}`" for name in option.opts)
-    default = "" if option.default in (None, False) else f"`{option.default}`"
+    shown = ",".join(map(str, option.default)) if is_list(option.default) else option.default
+    default = "" if option.default is None or option.default is False else f"`{shown}`"
     text = (option.help or "").replace("|", "\\|")
     return f"| {names} | {default} | {text} |\n"
+
+
+def is_list(value: Any) -> bool:
+    """Whether a default is several values."""
+    return isinstance(value, tuple | list)
 
 
 def main() -> int:

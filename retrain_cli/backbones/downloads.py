@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retrain_cli.backbones.table import PublishedWeights
 from retrain_cli.engine import load_keras, quiet_engine
-from retrain_cli.errors import WeightsError, reason_of
+from retrain_cli.errors import WeightsError, reason_of, setting
 
 
 def keras_models_folder() -> Path:
@@ -38,8 +38,9 @@ def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
         reason = getattr(error.__context__, "reason", None) or reason_of(error)
         raise WeightsError(
             f"the ImageNet weights of {backbone} cannot be had ({reason}): download "
-            f"{published.url} elsewhere and give it as --weights {published.file_name} or put it "
-            f"into {keras_models_folder()}, or go on offline with --backbone mini"
+            f"{published.url} elsewhere and give it as {setting('weights', published.file_name)} "
+            f"or put it into {keras_models_folder()}, or go on offline with "
+            f"{setting('BackboneSpec.name', 'mini')}"
         ) from error
     return Path(path)
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from retrain_cli.engine import load_tensorflow, quiet_engine
-from retrain_cli.errors import ConfigError, WeightsError, reason_of
+from retrain_cli.errors import ConfigError, WeightsError, reason_of, setting
 
 HUB_PREFIX = "hub:"
 
@@ -31,8 +31,8 @@ def find_saved_model(handle_or_folder: str) -> Path:
     if not (folder / "saved_model.pb").is_file():
         what = "no saved_model.pb in it" if folder.is_dir() else "no such folder"
         raise WeightsError(
-            f"--backbone hub: takes a TensorFlow Hub address (https://...) or the folder of a TF2 "
-            f"SavedModel; {folder}: {what}"
+            f"{setting('BackboneSpec.name', 'hub:')} takes a TensorFlow Hub address (https://...) "
+            f"or the folder of a TF2 SavedModel; {folder}: {what}"
         )
     return folder
 
@@ -55,7 +55,8 @@ def _resolve_handle(handle: str) -> Path:
         raise WeightsError(
             f"{HUB_PREFIX}{handle} cannot be fetched ({reason_of(error)}); TensorFlow Hub caches "
             f"in {hub_cache_folder()} ($TFHUB_CACHE_DIR): retry online, or download the model "
-            f"elsewhere and give its SavedModel folder as --backbone {HUB_PREFIX}FOLDER"
+            "elsewhere and give its SavedModel folder as "
+            f"{setting('BackboneSpec.name', HUB_PREFIX + 'FOLDER')}"
         ) from error
 
 

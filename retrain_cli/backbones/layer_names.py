@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from retrain_cli.errors import BackboneError
+from retrain_cli.errors import BackboneError, setting
 
 _NUMBERED = re.compile(r"(.+?)(?:_(\d+))?")
 
@@ -64,6 +64,6 @@ def find_layer(base: Any, name: str) -> Any:
     near = difflib.get_close_matches(name, names, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"it ends with {', '.join(names[-4:])}"
     raise BackboneError(
-        f"--layer takes the name of one of the backbone's {len(names)} layers, not {name!r}: "
-        f"{hint} (numbers as in `model.summary()` of a fresh process)"
+        f"{setting('layer')} takes the name of one of the backbone's {len(names)} layers, not "
+        f"{name!r}: {hint} (numbers as in `model.summary()` of a fresh process)"
     )

@@ -10,7 +10,7 @@ from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.engine import choose_device, gpu_capability, has_openvino, may_have_gpu
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 
 _BFLOAT16_FROM = (8, 0)
 _FLOAT16_FROM = (7, 0)
@@ -87,6 +87,7 @@ def check_on_processor(spec: BackboneSpec, device: str) -> None:
     """
     if device not in ("auto", "cpu"):
         raise ConfigError(
-            f"OpenVINO computes {spec.label()} on the processor, so --device {device} cannot be: "
-            "leave --device out, or compute bottlenecks with --runtime keras"
+            f"OpenVINO computes {spec.label()} on the processor, so {setting('device')} {device} "
+            f"cannot be: leave {setting('device')} out, or compute bottlenecks with "
+            f"{setting('runtime', 'keras')}"
         )

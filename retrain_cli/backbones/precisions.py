@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 
 Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Runtime = Literal["auto", "keras", "openvino"]
@@ -33,6 +33,6 @@ def check_pair(precision: Precision, runtime: Runtime) -> None:
     runtimes = _RUNTIMES_OF[precision]
     if runtime not in ("auto", *runtimes):
         raise ConfigError(
-            f"--precision {precision} is computed by --runtime {' or '.join(runtimes)}, "
-            f"not {runtime}: leave --runtime out"
+            f"{setting('precision', precision)} is computed by {setting('runtime')} "
+            f"{' or '.join(runtimes)}, not {runtime}: leave {setting('runtime')} out"
         )

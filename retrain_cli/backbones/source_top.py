@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.spec import IMAGENET, RANDOM, BackboneSpec
 from retrain_cli.backbones.table import PublishedWeights, find_backbone
 from retrain_cli.backbones.weight_files import StoredLayer, open_weights
-from retrain_cli.errors import BackboneError, WeightsError
+from retrain_cli.errors import BackboneError, WeightsError, setting
 
-_FLAG = "--top"
+_TOP = "top"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def _check_bottleneck(spec: BackboneSpec) -> None:
             raise BackboneError(
                 "a backbone's own classifier works on the mean of its last layer, and that of "
                 f"{spec.label()} cannot be used, for {reason}: run `retrain bottlenecks` with a "
-                "pre-trained backbone without --layer and --pooling"
+                f"pre-trained backbone without {setting('layer')} and {setting('pooling')}"
             )
 
 
@@ -111,7 +111,7 @@ def _with_top(spec: BackboneSpec, own: Path) -> Path:
     except WeightsError as error:
         raise WeightsError(
             f"the classifier of {spec.name} cannot be downloaded: get {published.url} elsewhere "
-            f"and give it as {_FLAG} {published.file_name}"
+            f"and give it as {setting(_TOP, published.file_name)}"
         ) from error
 
 
@@ -124,15 +124,15 @@ def _existing(path: Path) -> Path:
     full = path.expanduser().absolute()
     if not full.is_file():
         raise WeightsError(
-            f"{_FLAG} takes a Keras weights file with its classifier, and {str(path)!r} is no "
-            "file: check the path"
+            f"{setting(_TOP)} takes a Keras weights file with its classifier, and {str(path)!r} is "
+            "no file: check the path"
         )
     return full
 
 
 def _read_top(path: Path, n_classes: int) -> tuple[StockTop | None, Counter[bytes]]:
     """The one layer that ends in `n_classes`, if there is one; and digests of all other layers."""
-    with open_weights(path, _FLAG) as stored:
+    with open_weights(path, _TOP) as stored:
         tops = [layer for layer in stored.layers if _ends_in(layer, n_classes)]
         others = Counter(_digest(layer) for layer in stored.layers if layer not in tops)
         if len(tops) != 1:
@@ -170,8 +170,8 @@ def _check_same_network(layers: Counter[bytes], path: Path, own: Path) -> None:
     missing, more = (ours - layers).total(), (layers - ours).total()
     if missing:
         raise WeightsError(
-            f"{_FLAG} takes the network of the backbone's own weights with its classifier, and "
-            f"{missing} of the {ours.total()} layers of {own.name} are not in {path}: give the "
+            f"{setting(_TOP)} takes the network of the backbone's own weights with its classifier, "
+            f"and {missing} of the {ours.total()} layers of {own.name} are not in {path}: give the "
             "file that those weights come from"
         )
     if more:
@@ -185,5 +185,5 @@ def _no_top(path: Path, n_classes: int, spec: BackboneSpec) -> str:
     return (
         f"the backbone's own classifier is needed, and {path} has none for {n_classes} source "
         f"classes on bottlenecks of {spec.name}: give a weights file of the same network with its "
-        f"top as {_FLAG} FILE"
+        f"top as {setting(_TOP, 'FILE')}"
     )

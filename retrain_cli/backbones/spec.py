@@ -12,13 +12,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from retrain_cli.backbones.digests import digest_file, digest_folder
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
-from retrain_cli.errors import BackboneError, ConfigError, WeightsError
+from retrain_cli.checks import check_choices
+from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.images.resizing import ResizeRule
 
@@ -102,7 +103,8 @@ class BackboneSpec:
             BackboneError: an unknown backbone, or options that do not go with it.
             WeightsError: the weights file or the SavedModel folder is not there.
         """
-        _check_choices(self)
+        check_choices(self)
+        check_pair(self.precision, self.runtime)
         return _resolve_hub(self) if self.is_hub else _resolve_keras(self)
 
     def identity(self) -> dict[str, str | int | float | None]:
@@ -219,27 +221,13 @@ def identity_fingerprint(identity: Mapping[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def _check_choices(spec: BackboneSpec) -> None:
-    choices = {
-        "pooling": Pooling,
-        "resize": ResizeRule,
-        "precision": Precision,
-        "runtime": Runtime,
-    }
-    for option, allowed in choices.items():
-        value = getattr(spec, option)
-        if value not in get_args(allowed):
-            raise ConfigError(f"--{option} is one of {', '.join(get_args(allowed))}, not {value!r}")
-    check_pair(spec.precision, spec.runtime)
-
-
 def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
     row = find_backbone(spec.name)
     size = row.input_size if spec.input_size is None else spec.input_size
     if size < row.min_size:
         raise BackboneError(
-            f"--input-size of {row.name} must be at least {row.min_size} px, not {size}: "
-            f"leave it out for the usual {row.input_size}"
+            f"{setting('input_size')} of {row.name} must be at least {row.min_size} px, not "
+            f"{size}: leave it out for the usual {row.input_size}"
         )
     return replace(
         spec,
@@ -259,25 +247,30 @@ def _resolve_weights(weights: str, row: KerasBackbone) -> str:
     if path.is_file():
         return str(path)
     what = "that is a folder" if path.is_dir() else "there is no such file"
-    hint = f" (a SavedModel folder is --backbone {HUB_PREFIX}FOLDER)" if path.is_dir() else ""
+    hint = (
+        f" (a SavedModel folder is {setting('BackboneSpec.name', HUB_PREFIX + 'FOLDER')})"
+        if path.is_dir()
+        else ""
+    )
     raise WeightsError(
-        f"--weights takes imagenet, random or a Keras weights file, not {weights!r}: {what}{hint}"
+        f"{setting('weights')} takes imagenet, random or a Keras weights file, not {weights!r}: "
+        f"{what}{hint}"
     )
 
 
 def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
     refused = {
-        "--alpha": spec.alpha is not None,
-        "--layer": spec.layer is not None,
-        "--weights": spec.weights not in (IMAGENET, SAVED_MODEL),
-        "--precision": spec.precision not in ("auto", "float32"),
-        "--runtime": spec.runtime not in ("auto", "keras"),
+        "alpha": spec.alpha is not None,
+        "layer": spec.layer is not None,
+        "weights": spec.weights not in (IMAGENET, SAVED_MODEL),
+        "precision": spec.precision not in ("auto", "float32"),
+        "runtime": spec.runtime not in ("auto", "keras"),
     }
     for option, given in refused.items():
         if given:
             raise BackboneError(
-                f"a {HUB_PREFIX} backbone is a finished SavedModel, so {option} cannot change it: "
-                f"leave {option} out, or choose a backbone by name"
+                f"a {HUB_PREFIX} backbone is a finished SavedModel, so {setting(option)} cannot "
+                f"change it: leave {setting(option)} out, or choose a backbone by name"
             )
     source = spec.hub_source
     if not is_handle(source):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from retrain_cli.errors import BackboneError
+from retrain_cli.errors import BackboneError, setting
 
 Scaling = Literal["tf", "torch", "caffe", "none"]
 """How 8-bit RGB becomes network input: "tf" is x / 127.5 - 1; "torch" is x / 255, normalised by the
@@ -110,10 +110,11 @@ class KerasBackbone:
                 return variant
         if not self.alphas:
             raise BackboneError(
-                f"{self.name} has one width only, so --alpha {alpha:g} does not apply: leave it out"
+                f"{self.name} has one width only, so {setting('alpha', alpha)} does not apply: "
+                "leave it out"
             )
         choices = ", ".join(f"{value:g}" for value in self.alphas)
-        raise BackboneError(f"--alpha of {self.name} is one of {choices}, not {alpha:g}")
+        raise BackboneError(f"{setting('alpha')} of {self.name} is one of {choices}, not {alpha:g}")
 
     def published_weights(self, alpha: float | None, input_size: int) -> PublishedWeights:
         """The ImageNet weights for this variant; for MobileNets they depend on the input size.
@@ -251,6 +252,6 @@ def find_backbone(name: str) -> KerasBackbone:
         return KERAS_BACKBONES[name]
     near = difflib.get_close_matches(name, KERAS_BACKBONES, n=3) or list(KERAS_BACKBONES)
     raise BackboneError(
-        f"--backbone takes a known name or hub:HANDLE_OR_FOLDER, not {name!r}: "
+        f"{setting('BackboneSpec.name')} takes a known name or hub:HANDLE_OR_FOLDER, not {name!r}: "
         f"did you mean {' or '.join(near[:3])}? `retrain doctor --backbones` lists all"
     )

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import WeightsError, reason_of
+from retrain_cli.errors import WeightsError, reason_of, setting
 
 _IN_ARCHIVE = "model.weights.h5"
 _VARIABLES = "/vars"
@@ -79,12 +79,12 @@ class StoredWeights:
 
 
 @contextmanager
-def open_weights(path: Path, flag: str = "--weights") -> Iterator[StoredWeights]:
+def open_weights(path: Path, named_by: str = "weights") -> Iterator[StoredWeights]:
     """Open a weights file of any of the three formats; its arrays can be read within the block.
 
     Args:
         path: the file.
-        flag: the option that named it, for messages.
+        named_by: the setting that named it, for messages.
 
     Raises:
         WeightsError: it is none of them, damaged, or refers to other files.
@@ -97,8 +97,8 @@ def open_weights(path: Path, flag: str = "--weights") -> Iterator[StoredWeights]
             yield _read_layout(file)
     except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"{flag} takes an intact Keras file (.weights.h5, .keras or legacy .h5), and {path} "
-            f"is none ({reason_of(error)}): save or download it again"
+            f"{setting(named_by)} takes an intact Keras file (.weights.h5, .keras or legacy .h5), "
+            f"and {path} is none ({reason_of(error)}): save or download it again"
         ) from error
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from retrain_cli.backbones.layer_names import canonical_names, kind_of
 from retrain_cli.backbones.weight_files import StoredLayer, StoredWeights, open_weights
-from retrain_cli.errors import WeightsError
+from retrain_cli.errors import WeightsError, setting
 
 MAX_HEAD_ARRAYS = 16
 """A file may hold a classifier besides the backbone: at most this many arrays. With `--layer` it
@@ -70,9 +70,10 @@ def load_weights_file(
             nearest = max(matches, key=lambda match: len(match.pairs))
             wanted = sum(len(slot.variables) for slot in _slots(models[0], stored.legacy))
             raise WeightsError(
-                f"--weights must fit {backbone}, and {path} does not: {nearest.problem}; it holds "
-                f"{stored.array_count} arrays, the backbone {wanted}: give the file of this "
-                "architecture, or the --backbone, --alpha and --layer that it was saved from"
+                f"{setting('weights')} must fit {backbone}, and {path} does not: "
+                f"{nearest.problem}; it holds {stored.array_count} arrays, the backbone {wanted}: "
+                f"give the file of this architecture, or the {setting('BackboneSpec.name')}, "
+                f"{setting('alpha')} and {setting('layer')} that it was saved from"
             )
         _assign(fitting)
 

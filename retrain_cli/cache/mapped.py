@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import WorkspaceError
+from retrain_cli.errors import WorkspaceError, setting
 
 _TYPE = np.dtype(np.float32)
 
@@ -63,4 +63,4 @@ def _refusal(folder: Path, size: int, error: OSError) -> str:
     )
     if error.errno == errno.ENOMEM:
         return f"{what}: raise the limit of address space (`ulimit -v`)"
-    return f"{what}: free some space, or train on fewer images with --examples-per-class"
+    return f"{what}: free some space, or train on fewer images with {setting('examples_per_class')}"

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.database import connect, translated_errors
-from retrain_cli.errors import CacheError, DamagedFileError
+from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -155,7 +155,7 @@ class BottleneckStore:
         if not np.isfinite(vectors).all():
             raise CacheError(
                 "bottlenecks must be finite numbers and some are not: check the weights file, or "
-                "use --precision float32"
+                f"use {setting('precision', 'float32')}"
             )
         if self.width is None:
             self.set_meta("width", str(vectors.shape[1]))

@@ -18,13 +18,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Form = Literal["text", "csv", "json"]
+"""How a result is printed: for people, or for programs."""
 
 _LEAST_WIDTH = 10
 """Columns of text on a narrow terminal are broken over lines, but no narrower than this."""
@@ -319,7 +322,7 @@ def csv_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     line(text.getvalue(), end="")
 
 
-def rows_for_programs(content: Table, form: str) -> None:
+def rows_for_programs(content: Table, form: Form) -> None:
     """A list that other programs read: CSV, a table on a terminal, bare tabs in a pipe."""
     if form == "csv":
         csv_table(content.columns, content.rows)

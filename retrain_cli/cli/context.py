@@ -6,7 +6,7 @@ import re
 
 import typer
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.runs.command_lines import split_commas
 from retrain_cli.workspace import Workspace
 
@@ -20,26 +20,26 @@ def workspace_of(ctx: typer.Context) -> Workspace:
     return workspace
 
 
-def comma_separated(text: str | None) -> tuple[str, ...] | None:
-    r"""`a,b,c` as a tuple, with `\,` for a comma in a name; None stays None."""
-    return None if text is None else split_commas(text)
+def comma_separated(text: str) -> tuple[str, ...]:
+    r"""`a,b,c` as a tuple, with `\,` for a comma in a name."""
+    return split_commas(text)
 
 
-def byte_count(text: str | None, flag: str) -> int | None:
-    """`500M`, `2G` or `1.5 GB` as a number of bytes, in steps of 1024; None stays None.
+def byte_count(text: str) -> int:
+    """`500M`, `2G` or `1.5 GB` as a number of bytes, in steps of 1024.
 
     Raises:
         ConfigError: it is none of these.
     """
-    if text is None:
-        return None
     match = _BYTES.fullmatch(text.strip())
     if match is None:
-        raise ConfigError(f"{flag} takes an amount of memory such as 500M or 2G, not {text!r}")
+        raise ConfigError(
+            f"{setting('memory_limit')} takes an amount of memory such as 500M or 2G, not {text!r}"
+        )
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
-def numbers(text: str, flag: str) -> tuple[int, ...]:
+def numbers(text: str, field: str) -> tuple[int, ...]:
     """`3,5` as numbers.
 
     Raises:
@@ -48,7 +48,9 @@ def numbers(text: str, flag: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise ConfigError(f"{flag} takes whole numbers such as 3,5, not {text!r}") from error
+        raise ConfigError(
+            f"{setting(field)} takes whole numbers such as 3,5, not {text!r}"
+        ) from error
 
 
 def at_most_one(flags: dict[str, bool]) -> None:

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+import typer.main
+from typer.core import TyperCommand, TyperGroup
 
 from retrain_cli import __version__, interrupts
 from retrain_cli.cli import console
-from retrain_cli.cli.commands import cache, runs, study
-from retrain_cli.cli.commands.add_class import add_class
-from retrain_cli.cli.commands.bottlenecks import bottlenecks
-from retrain_cli.cli.commands.check import check
-from retrain_cli.cli.commands.classes import classes
-from retrain_cli.cli.commands.compare import compare
-from retrain_cli.cli.commands.demo import demo
-from retrain_cli.cli.commands.doctor import doctor
-from retrain_cli.cli.commands.eval import evaluate
-from retrain_cli.cli.commands.label import label
-from retrain_cli.cli.commands.report import report
-from retrain_cli.cli.commands.similar import similar
-from retrain_cli.cli.commands.train import train
-from retrain_cli.errors import RetrainError
+from retrain_cli.cli.signatures import command
+from retrain_cli.errors import ConfigError, RetrainError
+from retrain_cli.flags import flag_of
 from retrain_cli.workspace import Workspace
 
 # Typer carries a copy of Click inside or depends on it, by version; this is the class either way.
@@ -39,17 +31,133 @@ EXIT_BROKEN_PIPE = 141
 """As the shell reports a program that ended with SIGPIPE."""
 
 
+_MAIN, _JUDGE, _PHOTOS, _KEEP = (
+    "The main job",
+    "How good is it",
+    "Photos and classes",
+    "Looking after things",
+)
+
+
+class Entry(NamedTuple):
+    """A command in the list of commands.
+
+    Attributes:
+        panel: under which title `retrain --help` has it.
+        place: the file in `cli/commands` and the name in it: a function, or a Typer of its own.
+        summary: the first sentence of its help, so that the list needs no import.
+    """
+
+    panel: str
+    place: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "bottlenecks": Entry(
+        _MAIN, "bottlenecks:bottlenecks", "Compute and cache the bottleneck of every photo."
+    ),
+    "train": Entry(_MAIN, "train:train", "Train a new softmax layer on the cached bottlenecks."),
+    "eval": Entry(_MAIN, "eval:evaluate", "Show how good a run is, overall and for each class."),
+    "label": Entry(
+        _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
+    ),
+    "report": Entry(
+        _JUDGE,
+        "report:report",
+        "Put everything about a run into one HTML page that needs nothing else.",
+    ),
+    "compare": Entry(
+        _JUDGE, "compare:compare", "Compare runs on the photos that they were both tested on."
+    ),
+    "study": Entry(
+        _JUDGE,
+        "study:app",
+        "Run the paper's experiments on your own photos: how effective is transfer learning here?",
+    ),
+    "check": Entry(
+        _PHOTOS, "check:check", "Look for bad photos, duplicates, label errors and small classes."
+    ),
+    "similar": Entry(
+        _PHOTOS, "similar:similar", "Find the training photos that are most like an image."
+    ),
+    "classes": Entry(
+        _PHOTOS,
+        "classes:classes",
+        "List the classes of the dataset last used: INT or EXT, and why.",
+    ),
+    "add-class": Entry(
+        _PHOTOS,
+        "add_class:add_class",
+        "Add a new class to a trained run, from as few as one photo.",
+    ),
+    "runs": Entry(_KEEP, "runs:app", "List, show and remove trained runs."),
+    "cache": Entry(_KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."),
+    "doctor": Entry(
+        _KEEP,
+        "doctor:doctor",
+        "Show versions, engine, GPU and folders; what is missing, and how to get it.",
+    ),
+    "demo": Entry(
+        _KEEP,
+        "demo:demo",
+        "Walk through the main job on drawn sample photos, with nothing to download.",
+    ),
+}
+"""By name, in the order in which people meet them; a command is imported when it is used."""
+
+
 class RetrainGroup(TyperGroup):
     """The root command; every sub-command runs inside `exit_codes`."""
 
+    _only_listed = False
+
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order of `COMMANDS`: that in which people meet them."""
-        return [name for name, *_ in COMMANDS]
+        """In the order in which people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """The command, imported now: no other command's request is needed for it."""
+        if name not in COMMANDS:
+            return None
+        if self._only_listed:
+            return _outline(name)
+        if name not in self.commands:
+            self.commands[name] = _load(name)
+        return self.commands[name]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, of which none is imported for it."""
+        self._only_listed = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._only_listed = False
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
         with exit_codes():
             return super().invoke(ctx)
+
+
+def _outline(name: str) -> Any:
+    entry = COMMANDS[name]
+    outline: Any = TyperCommand(name, help=entry.summary)
+    outline.rich_help_panel = entry.panel
+    return outline
+
+
+def _load(name: str) -> Any:
+    entry = COMMANDS[name]
+    file, _, attribute = entry.place.partition(":")
+    found = getattr(import_module(f"retrain_cli.cli.commands.{file}"), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name=name)(found)
+        found = alone
+    loaded: Any = typer.main.get_command(found)
+    loaded.name, loaded.rich_help_panel = name, entry.panel
+    return loaded
 
 
 @contextmanager
@@ -58,10 +166,13 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
         console.flush()
-    except _UsageError:
-        raise  # Typer shows the usage, and exits with 2
+    except _UsageError as error:
+        said = _not_a_choice(error)
+        if said is None:
+            raise  # Typer shows the usage, and exits with 2
+        _leave(error, said, ConfigError.exit_code)
     except RetrainError as error:
-        _leave(error, str(error), error.exit_code)
+        _leave(error, error.worded(flag_of), error.exit_code)
     except KeyboardInterrupt as stop:
         _leave_interrupted(stop)
     except BrokenPipeError:  # the next program of the pipe has had enough
@@ -77,6 +188,20 @@ def _leave_interrupted(stop: KeyboardInterrupt) -> None:
     who = "" if request.number == signal.SIGINT else f" by {signal.Signals(request.number).name}"
     kept = request.kept or "everything that was finished is kept"
     _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
+
+
+# In the words of Click and of the versions of Typer that do without it.
+_NOT_A_CHOICE = re.compile(r"(?P<value>'.*'|\".*\") is not one of (?P<choices>.+?)\.?$")
+
+
+def _not_a_choice(error: Any) -> str | None:
+    """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
+    found = _NOT_A_CHOICE.search(error.message)
+    option: Any = getattr(error, "param", None)
+    if option is None or not found:
+        return None
+    choices = found["choices"].replace("'", "")
+    return f"{option.opts[0]} takes one of {choices}, not {found['value']}"
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
@@ -105,6 +230,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@command
 def root(
     ctx: typer.Context,
     workspace: Annotated[
@@ -114,19 +240,19 @@ def root(
             "(default: $RETRAIN_WORKSPACE, else .retrain in this folder).",
             show_default=False,
         ),
-    ] = None,
+    ],
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing but results, warnings and errors.")
-    ] = False,
+    ],
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the engines' own messages and tracebacks.")
-    ] = False,
+    ],
     version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
-    ] = False,
+    ],
 ) -> None:
     """Turn a folder of photos into a trained, measured image classifier.
 
@@ -139,44 +265,6 @@ def root(
     console.configure(quiet=quiet, verbose=verbose)
     set_verbose(verbose)
     ctx.obj = Workspace.locate(workspace)
-
-
-_MAIN, _JUDGE, _PHOTOS, _KEEP = (
-    "The main job",
-    "How good is it",
-    "Photos and classes",
-    "Looking after things",
-)
-COMMANDS: tuple[tuple[str, str, Callable[..., None] | typer.Typer], ...] = (
-    ("bottlenecks", _MAIN, bottlenecks),
-    ("train", _MAIN, train),
-    ("eval", _MAIN, evaluate),
-    ("label", _MAIN, label),
-    ("report", _JUDGE, report),
-    ("compare", _JUDGE, compare),
-    ("study", _JUDGE, study.app),
-    ("check", _PHOTOS, check),
-    ("similar", _PHOTOS, similar),
-    ("classes", _PHOTOS, classes),
-    ("add-class", _PHOTOS, add_class),
-    ("runs", _KEEP, runs.app),
-    ("cache", _KEEP, cache.app),
-    ("doctor", _KEEP, doctor),
-    ("demo", _KEEP, demo),
-)
-"""Name, group in `retrain --help`, and function; one with sub-commands is a Typer of its own."""
-
-
-def register(name: str, group: str, command: Callable[..., None] | typer.Typer) -> None:
-    """Give `retrain` a command."""
-    if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, rich_help_panel=group)
-    else:
-        app.command(name, rich_help_panel=group)(command)
-
-
-for _entry in COMMANDS:
-    register(*_entry)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})

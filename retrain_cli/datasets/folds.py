@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import SplitItem, find_components
-from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.errors import ConfigError, DatasetError, setting
 
 NEVER = -1  # never held out: always trained on, or given as test
 
@@ -41,7 +41,9 @@ def assign_folds(items: Sequence[SplitItem], n_folds: int) -> NDArray[np.int32]:
         DatasetError: a fold would be empty.
     """
     if n_folds < 2:
-        raise ConfigError(f"--cv needs at least 2 folds, not {n_folds}: 5 and 10 are common")
+        raise ConfigError(
+            f"{setting('cv')} needs at least 2 folds, not {n_folds}: 5 and 10 are common"
+        )
     rows = np.array([row for row, item in enumerate(items) if item.given != "test"], np.int64)
     folds = np.full(len(items), NEVER, np.int32)
     if len(rows):
@@ -49,8 +51,8 @@ def assign_folds(items: Sequence[SplitItem], n_folds: int) -> NDArray[np.int32]:
     filled = len(np.unique(folds[folds != NEVER]))
     if filled < n_folds:
         raise DatasetError(
-            f"each of --cv {n_folds} folds needs photos, but those that can be held out fill only "
-            f"{filled}: use fewer folds or add photos"
+            f"each of {setting('cv', n_folds)} folds needs photos, but those that can be held out "
+            f"fill only {filled}: use fewer folds or add photos"
         )
     return folds
 

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from retrain_cli.datasets.moves import MoveScript
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.workspace import write_atomically, writing_to
 
 Told = Callable[[int, int], None]
@@ -125,8 +125,8 @@ def undo(journal: Journal, on_progress: Told = lambda done, total: None) -> None
             _check_source(Path(move.source), move.digest)
             if os.path.lexists(move.target):
                 raise DatasetError(
-                    f"--undo puts each photo back, but the place of {move.target} is taken: "
-                    "move what is there away"
+                    f"{setting('undo')} puts each photo back, but the place of {move.target} is "
+                    "taken: move what is there away"
                 )
     replace(journal, finished=False).save()
     _carry_out(back, on_progress)
@@ -189,12 +189,12 @@ def _check_source(path: Path, digest: str) -> None:
     if not path.is_file():
         raise DatasetError(
             f"every photo of the moves must be where it was; {path} is gone: run `retrain "
-            "bottlenecks` and `retrain check --script FILE` again"
+            f"bottlenecks` and `retrain check --script FILE` again"
         )
     if _digest(path) != digest:
         raise DatasetError(
             f"every photo of the moves must be as it was; {path} has changed: run `retrain "
-            "bottlenecks` and `retrain check --script FILE` again"
+            f"bottlenecks` and `retrain check --script FILE` again"
         )
 
 

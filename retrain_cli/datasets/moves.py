@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
 
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.workspace import write_atomically
 
 _HEADER = """\
@@ -71,7 +71,7 @@ def read_script(path: Path) -> MoveScript:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"--apply takes a script of moves; {path} cannot be read ({error}): "
+            f"{setting('apply')} takes a script of moves; {path} cannot be read ({error}): "
             "`retrain check --script FILE` writes one"
         ) from error
     folders: dict[str, Path] = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, normalise_name
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 
 Origin = Literal["INT", "EXT"]
 
@@ -148,7 +148,7 @@ def _rule(
         return ClassOrigin(ruling.class_name, "INT", matched.wnids, matched.matched)
     if source is None:
         said = f"says {ruling.verdict!r}, but the backbone's source classes are not known"
-        _refuse(path, ruling.line, f"{said}: write int or ext, or give --source-classes")
+        _refuse(path, ruling.line, f"{said}: write int or ext, or give {setting('source_classes')}")
     found = source.by_wnid.get(ruling.verdict.lower())
     if found is None:
         said = f"says {ruling.verdict!r} for {ruling.class_name!r}"
@@ -163,7 +163,7 @@ def _read_rulings(path: Path, class_names: Mapping[str, ClassOrigin]) -> Iterato
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(
-            f"--int-ext takes a UTF-8 CSV file of class,int|ext or class,wnid; received "
+            f"{setting('int_ext')} takes a UTF-8 CSV file of class,int|ext or class,wnid; received "
             f"{str(path)!r} ({reason}): check the path and the encoding"
         ) from error
     most = 2
@@ -192,4 +192,6 @@ def _is_header(cells: Sequence[str], class_names: Mapping[str, ClassOrigin]) -> 
 
 def _refuse(path: Path, line: int, what: str) -> NoReturn:
     """Raise the error for one line of an override file."""
-    raise DatasetError(f"each line of an --int-ext file rules one class; {path} line {line} {what}")
+    raise DatasetError(
+        f"each line of an {setting('int_ext')} file rules one class; {path} line {line} {what}"
+    )

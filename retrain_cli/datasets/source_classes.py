@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 
 TABLE_HEADER: Final = ("index", "wnid", "synonyms")
 SYNONYM_SEPARATOR = "; "
@@ -113,8 +113,8 @@ def _load_file(path: Path) -> SourceClasses:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(
-            f"--source-classes takes imagenet, none or a UTF-8 text file; received {str(path)!r} "
-            f"({reason}): give one of these"
+            f"{setting('source_classes')} takes imagenet, none or a UTF-8 text file; received "
+            f"{str(path)!r} ({reason}): give one of these"
         ) from error
 
 

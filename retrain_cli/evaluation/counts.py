@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import Split
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.predictions import Predictions
 
 MOST_CLASSES_OF_A_MATRIX = 5_000
@@ -72,7 +72,9 @@ class EvalCounts:
         """
         wanted = tuple(sorted({1, *ks}))
         if wanted[0] < 1:
-            raise ConfigError(f"--top-k takes numbers of at least 1, not {wanted[0]}")
+            raise ConfigError(
+                f"{setting('EvalRequest.ks')} takes numbers of at least 1, not {wanted[0]}"
+            )
         hits = [np.bincount(labels[ranks <= k], minlength=n_classes) for k in wanted]
         keys, counts = np.unique(_pair_key(labels, predicted, n_classes), return_counts=True)
         return cls(
@@ -115,7 +117,7 @@ class EvalCounts:
         if self.n_classes > MOST_CLASSES_OF_A_MATRIX:
             raise ConfigError(
                 f"a confusion matrix has at most {MOST_CLASSES_OF_A_MATRIX:,} classes, not "
-                f"{self.n_classes:,}: --confused lists the pairs that occur"
+                f"{self.n_classes:,}: {setting('confused')} lists the pairs that occur"
             )
         matrix = np.zeros((self.n_classes, self.n_classes), np.int64)
         matrix[self.pairs[:, 0], self.pairs[:, 1]] = self.pair_counts

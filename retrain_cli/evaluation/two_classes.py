@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, share_estimate
 
@@ -77,8 +77,8 @@ def two_class_table(
     if positive is not None and (len(class_names) != 2 or positive not in class_names):
         few = ", ".join(class_names[:3]) + ("..." if len(class_names) > 3 else "")
         raise ConfigError(
-            f"--positive takes one of the classes of a run with two, not {positive!r} of "
-            f"{len(class_names)} ({few})"
+            f"{setting('positive')} takes one of the classes of a run with two, not {positive!r} "
+            f"of {len(class_names)} ({few})"
         )
     if len(class_names) != 2:
         return None

@@ -18,13 +18,13 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from retrain_cli.backbones.loader import LazyBackbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.checks import check_choices, check_least
 from retrain_cli.engine import check_device
-from retrain_cli.errors import ConfigError
 from retrain_cli.extraction.batcher import Batch, Batcher
 from retrain_cli.extraction.forward import Forward
 from retrain_cli.extraction.heap import keep_freed_memory
@@ -68,13 +68,8 @@ class ExtractionSettings:
     readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ConfigError(f"--batch-size must be at least 1, not {self.batch_size}")
-        if self.workers is not None and self.workers < 1:
-            raise ConfigError(f"--workers must be at least 1, not {self.workers}")
-        if self.readers not in get_args(ReaderKind):
-            kinds = ", ".join(get_args(ReaderKind))
-            raise ConfigError(f"--readers takes one of {kinds}, not {self.readers!r}")
+        check_least(self, 1, "batch_size", "workers")
+        check_choices(self)
         check_device(self.device)
 
     @property

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.errors import RetrainError
+from retrain_cli.errors import RetrainError, setting
 from retrain_cli.extraction.reader_process import Answer, ReaderJob
 from retrain_cli.extraction.readers import Location, examine, is_never_cached
 from retrain_cli.images.decode import MAX_PIXELS
@@ -232,7 +232,7 @@ class ReaderProcess:
 
 
 _NO_START = "photos are read by processes of their own, and one does not start"
-_REMEDY = "--readers threads goes on without them"
+_REMEDY = f"{setting('readers', 'threads')} goes on without them"
 
 
 def _enlarge(pipe: Any) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from retrain_cli.errors import ImageError
+from retrain_cli.errors import ImageError, setting
 
 
 @dataclass
@@ -44,7 +44,7 @@ class ExtractionCounts:
         """Count a file that is skipped; with `strict` that is an ImageError."""
         self.bad.append((path, problem))
         if strict:
-            raise ImageError(f"{path}: {problem}; without --strict it is skipped")
+            raise ImageError(f"{path}: {problem}; without {setting('strict')} it is skipped")
 
     def take_written(self, files: int, usable: int, computed: int) -> None:
         """Count a batch that is written.

@@ -161,7 +161,8 @@ def _going_on(spec: BackboneSpec, cached: _Cached, device: str) -> str:
         wanted = f"--precision {best.precision} --runtime {best.runtime}"
     return (
         f"going on in {held.precision} with {held.runtime}, for that cache holds "
-        f"{cached.share:.0%} of these photos; {wanted} computes all of them anew"
+        f"{cached.share:.0%} of these photos; `retrain bottlenecks {wanted}` "
+        f"computes all of them anew"
     )
 
 

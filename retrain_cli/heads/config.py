@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.checks import check_choices, check_least, check_positive
+from retrain_cli.errors import ConfigError, setting
 
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs"]
 Sampling = Literal["balanced", "shuffled"]
@@ -64,42 +65,37 @@ class TrainingConfig:
         Raises:
             ConfigError: a setting, or two together, cannot work; the first that is found.
         """
-        for complaint in self._complaints():
-            raise ConfigError(complaint)
+        check_choices(self)
+        check_least(self, 1, "steps", "batch_size", "eval_every", "examples_per_class", "patience")
+        check_least(self, 0, "seed")
+        if self.batch_size > MOST_BATCH:
+            raise ConfigError(
+                f"{setting('batch_size')} must be at most {MOST_BATCH}, not {self.batch_size}: "
+                f"{setting('optimizer', 'lbfgs')} takes all images at once"
+            )
+        check_positive(self, "learning_rate", "epsilon")
+        if not (math.isfinite(self.l2) and self.l2 >= 0):
+            raise ConfigError(f"{setting('l2')} must be a number of at least 0, not {self.l2}")
+        self._check_percentages()
+        if self.classes is not None and len(set(self.classes)) < 2:
+            raise ConfigError(
+                f"{setting('classes')} needs at least two different classes, "
+                f"not {len(set(self.classes))}"
+            )
         return self
 
-    def _complaints(self) -> Iterator[str]:
-        yield from _not_one_of("--optimizer", self.optimizer, OPTIMIZERS)
-        yield from _not_one_of("--sampling", self.sampling, SAMPLINGS)
-        for name in ("steps", "batch_size", "eval_every", "examples_per_class", "patience"):
-            yield from _not_at_least(name, getattr(self, name), 1)
-        yield from _not_at_least("seed", self.seed, 0)
-        if self.batch_size > MOST_BATCH:
-            yield (
-                f"--batch-size must be at most {MOST_BATCH}, not {self.batch_size}: "
-                "--optimizer lbfgs takes all images at once"
-            )
-        for name in ("learning_rate", "epsilon"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                yield f"{_flag(name)} must be a number above 0, not {value}"
-        if not (math.isfinite(self.l2) and self.l2 >= 0):
-            yield f"--l2 must be a number of at least 0, not {self.l2}"
-        yield from self._percentage_complaints()
-        if self.classes is not None and len(set(self.classes)) < 2:
-            yield f"--classes needs at least two different classes, not {len(set(self.classes))}"
-
-    def _percentage_complaints(self) -> Iterator[str]:
-        held_out = 0.0
-        for name in ("testing_percentage", "validation_percentage"):
-            value = getattr(self, name)
-            held_out += value
+    def _check_percentages(self) -> None:
+        fields = ("testing_percentage", "validation_percentage")
+        values = [getattr(self, field) for field in fields]
+        for field, value in zip(fields, values, strict=True):
             if not 0 <= value < 100:
-                yield f"{_flag(name)} must be at least 0 and below 100, not {value:g}"
-        if held_out >= 100:
-            yield (
-                "--testing-percentage and --validation-percentage must leave images to train on, "
-                f"but add up to {held_out:g}: lower one of them"
+                raise ConfigError(
+                    f"{setting(field)} must be at least 0 and below 100, not {value:g}"
+                )
+        if sum(values) >= 100:
+            raise ConfigError(
+                f"{' and '.join(map(setting, fields))} must leave images to train on, "
+                f"but add up to {sum(values):g}: lower one of them"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,20 +124,6 @@ class TrainingConfig:
             raise ConfigError(f"a training setting is of the wrong kind ({error})") from error
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
 def _close(name: str, known: set[str]) -> str:
     matches = difflib.get_close_matches(name, sorted(known), n=1)
     return f", did you mean {matches[0]!r}?" if matches else ""
-
-
-def _not_one_of(flag: str, value: str, allowed: tuple[str, ...]) -> Iterator[str]:
-    if value not in allowed:
-        yield f"{flag} takes one of {', '.join(allowed)}, not {value!r}"
-
-
-def _not_at_least(name: str, value: int | None, least: int) -> Iterator[str]:
-    if value is not None and value < least:
-        yield f"{_flag(name)} must be at least {least}, not {value}"

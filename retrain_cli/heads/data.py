@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,5 +55,6 @@ class HeadData:
             more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
             raise DatasetError(
                 "each class needs at least one image to train on, but there is none of "
-                f"{', '.join(empty[:3])}{more}: add photos, or leave the class out with --classes"
+                f"{', '.join(empty[:3])}{more}: add photos, or leave the class out with "
+                f"{setting('classes')}"
             )

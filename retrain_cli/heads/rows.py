@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.cache.mapped import ALIGNMENT, aligned_matrix
 from retrain_cli.engine import list_gpus, load_keras, load_tensorflow
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.memory import fits
 from retrain_cli.parallel import bounded_map
@@ -187,6 +187,6 @@ def check_finite(vectors: NDArray[np.float32]) -> None:
     for start in range(0, len(vectors), _READ_ROWS):
         if not np.isfinite(vectors[start : start + _READ_ROWS]).all():
             raise RunError(
-                "bottlenecks must be finite numbers, but the cache holds NaN or infinity: "
-                "compute them with --precision float32, or see `retrain cache verify`"
+                "bottlenecks must be finite numbers, but the cache holds NaN or infinity: compute "
+                f"them with {setting('precision', 'float32')}, or see `retrain cache verify`"
             )

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import Sampling
 
 
@@ -124,11 +124,14 @@ def select_classes(
         if name not in class_names:
             close = difflib.get_close_matches(name, class_names) or list(class_names[:3])
             raise ConfigError(
-                f"--classes takes names of classes; {name!r} is none, but {', '.join(close)} is"
+                f"{setting('classes')} takes names of classes; {name!r} is none, but "
+                f"{', '.join(close)} is"
             )
     kept = tuple(name for name in class_names if name in set(wanted))
     if len(kept) < 2:
-        raise ConfigError(f"--classes needs at least two different classes, not {len(kept)}")
+        raise ConfigError(
+            f"{setting('classes')} needs at least two different classes, not {len(kept)}"
+        )
     position = {name: index for index, name in enumerate(kept)}
     new_index = np.array([position.get(name, -1) for name in class_names], np.int32)
     return new_index[labels], kept

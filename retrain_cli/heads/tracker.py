@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import (
@@ -83,7 +83,7 @@ class Tracker:
         if not math.isfinite(row.loss):
             raise ConfigError(
                 f"training must stay finite, but at step {row.step} the loss is {row.loss}: "
-                f"lower --learning-rate, which is {self._config.learning_rate:g}"
+                f"lower {setting('learning_rate')}, which is {self._config.learning_rate:g}"
             )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import interrupts
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -97,7 +97,8 @@ def _start(data: HeadData, config: TrainingConfig, initial: Head | None) -> Head
     if initial.width != data.width:
         raise RunError(
             f"a head can be continued only on bottlenecks of its own width, {initial.width}, but "
-            f"these are {data.width} wide: use the backbone of that run, or leave out --init-from"
+            f"these are {data.width} wide: use the backbone of that run, or leave out "
+            f"{setting('init_from')}"
         )
     return initial.extended_to(data.class_names)
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from retrain_cli.errors import ReportError
+from retrain_cli.errors import ReportError, setting
 from retrain_cli.reports.content import Report
 from retrain_cli.reports.html import write_html
 from retrain_cli.workspace import replacing
@@ -60,8 +60,9 @@ def find_browser() -> str:
         if found:
             return found
     raise ReportError(
-        f"--pdf needs Chromium, Chrome or Edge, and {wanted or 'none of them'} was not found: "
-        f"install one, set {ENVIRONMENT_VARIABLE} to its path, or print the HTML page yourself"
+        f"{setting('pdf')} needs Chromium, Chrome or Edge, and {wanted or 'none of them'} was not "
+        f"found: install one, set {ENVIRONMENT_VARIABLE} to its path, or print the HTML page "
+        "yourself"
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ConfigError, MissingExtraError
+from retrain_cli.errors import MissingExtraError
 
 MapMethod = Literal["pca", "tsne", "none"]
 
@@ -27,18 +27,6 @@ class Projection:
 
     points: NDArray[np.float64]
     method: str
-
-
-def check_map_method(name: str) -> MapMethod:
-    """The method of this name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    for method in get_args(MapMethod):
-        if method == name:
-            return method  # type: ignore[no-any-return]
-    raise ConfigError(f"--map is one of {', '.join(get_args(MapMethod))}, not {name!r}")
 
 
 def project(bottlenecks: NDArray[np.float32], method: MapMethod, seed: int = 0) -> Projection:

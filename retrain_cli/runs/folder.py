@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.workspace import writing_to
 
 _DRAFT, _REMOVED = ".draft-", ".removed-"
@@ -77,7 +77,7 @@ class RunFolder:
                     raise
         raise RunError(
             f"a run's name must be new, but {self.name!r} was taken while this one was trained: "
-            "choose another --name"
+            f"choose another {setting('name')}"
         )
 
 

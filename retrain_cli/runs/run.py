@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
@@ -295,7 +295,7 @@ class RunStore:
         if name is not None and (self.root / check_name(name)).exists():
             raise RunError(
                 f"a run's name must be new, but {name!r} is taken: "
-                f"choose another --name, or `retrain runs rm {name}` first"
+                f"choose another {setting('name')}, or `retrain runs rm {name}` first"
             )
         with RunFolder.reserve(self.root, name) as folder:
             yield RunWriter(folder)

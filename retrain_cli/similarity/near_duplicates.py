@@ -8,7 +8,7 @@ strangers for twins: a hash any two motorbikes before a white wall, a bottleneck
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,10 @@ MOST_BITS: Final = 18
 size, JPEG quality 30, cropped by 3 to 6% a side, brighter): 94 to 99% of the versions are found,
 with Inception v3 as with MobileNetV2. See docs/check.md."""
 
-GROUPING: Final = "near-duplicates"
-"""What `--group` calls it."""
+Grouping = Literal["near-duplicates"]
+"""What may be kept together in one split."""
+
+GROUPING: Final[Grouping] = "near-duplicates"
 
 
 def near_duplicates(

@@ -8,6 +8,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, NamedTuple, get_type_hints
 
+from retrain_cli.flags import flag_of
 from retrain_cli.studies import protocols
 from retrain_cli.studies.study import Study
 
@@ -53,7 +54,7 @@ def options_of(study: type[Study]) -> list[StudyOption]:
             kinds[one.name],
             one.default,
             one.metadata["meaning"],
-            one.metadata["flag"] or "--" + one.name.replace("_", "-"),
+            flag_of(one.name, study),
         )
         for one in fields(study)  # type: ignore[arg-type]  # every study is a dataclass
         if "meaning" in one.metadata

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.studies.study import (
     Groups,
@@ -99,8 +99,8 @@ class LearningCurveStudy(Study):
         """
         if not len(data.rows("test")):
             raise DatasetError(
-                "a study needs test images and there are none: raise --testing-percentage, or "
-                "put photos into the test folder"
+                "a study needs test images and there are none: raise "
+                f"{setting('testing_percentage')}, or put photos into the test folder"
             )
         return [
             trial
@@ -115,7 +115,7 @@ class LearningCurveStudy(Study):
             ConfigError: a size below 1.
         """
         if min(self.sizes, default=1) < 1:
-            raise ConfigError(f"--sizes must be at least 1, not {min(self.sizes)}")
+            raise ConfigError(f"{setting('sizes')} must be at least 1, not {min(self.sizes)}")
         available = data.n_training()
         smaller = [size for size in sorted(set(self.sizes)) if size < available.max()]
         counts = [*(np.minimum(available, size) for size in smaller), available]

@@ -19,7 +19,7 @@ from typing import Any
 
 from retrain_cli import interrupts
 from retrain_cli.engine import load_keras
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.history import TrainingProgress
 from retrain_cli.heads.memory import available_memory
 from retrain_cli.studies.journal import TrialJournal
@@ -80,7 +80,7 @@ def run_trials(
         ConfigError: fewer than one worker.
     """
     if workers is not None and workers < 1:
-        raise ConfigError(f"--workers must be at least 1, not {workers}")
+        raise ConfigError(f"{setting('workers')} must be at least 1, not {workers}")
     distinct = {trial.key: trial for trial in trials}
     pending = [trial for key, trial in distinct.items() if key not in journal.records]
     kept = len(distinct) - len(pending)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.checks import check_least
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.reports.charts import Chart
@@ -81,15 +81,14 @@ def _rows(table: StudyTable) -> list[dict[str, Any]]:
     ]
 
 
-def option(default: Any, meaning: str, *, flag: str | None = None) -> Any:
+def option(default: Any, meaning: str) -> Any:
     """A field of a study that `retrain study NAME` has an option for.
 
     Args:
         default: its value where the option is not given; also of `rt.NameStudy()`.
         meaning: the option's help, one or two sentences.
-        flag: the option, such as `--classes`; None for the field's name with dashes.
     """
-    return field(default=default, metadata={"meaning": meaning, "flag": flag})
+    return field(default=default, metadata={"meaning": meaning})
 
 
 class Study(ABC):
@@ -169,8 +168,7 @@ class StudySettings:
         Raises:
             ConfigError: a setting cannot work.
         """
-        if self.repeats < 1:
-            raise ConfigError(f"--repeats must be at least 1, not {self.repeats}")
+        check_least(self, 1, "repeats")
         self.training.validate()
         return self
 

@@ -13,7 +13,7 @@ from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.datasets.folders import check_class_names
 from retrain_cli.datasets.origins import match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.comparing.added_class import KnownCost, NewClassFigures
 from retrain_cli.evaluation.predictions import Predictions, predict
 from retrain_cli.extraction.pipeline import ExtractionSettings
@@ -159,8 +159,8 @@ def _check_name(run: Run, request: AddClassRequest) -> None:
     check_class_names((*run.labels, request.class_name))
     if request.retrain and len(np.unique(run.predictions.images.labels)) < len(run.labels):
         raise ConfigError(
-            f"--retrain needs photos of every class, and run {run.name} keeps source classes that "
-            "it has none of: leave out --retrain"
+            f"{setting('retrain')} needs photos of every class, and run {run.name} keeps source "
+            f"classes that it has none of: leave out {setting('retrain')}"
         )
 
 

@@ -14,6 +14,7 @@ from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.checks import check_choices
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import (
@@ -32,8 +33,9 @@ from retrain_cli.extraction.progress import ExtractionCounts, Progress
 from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.examine import Examined
+from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
-from retrain_cli.workflows.shared.grouping import GroupCounts, check_grouping, group_photos
+from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -60,7 +62,7 @@ class BottleneckRequest:
     settings: ExtractionSettings = field(default_factory=ExtractionSettings)
     validation_percentage: float = 10.0
     testing_percentage: float = 10.0
-    group: str | None = None
+    group: Grouping | None = None
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -70,7 +72,7 @@ class BottleneckRequest:
         Raises:
             RetrainError: an unknown backbone, missing weights, a wrong override file.
         """
-        check_grouping(self.group)
+        check_choices(self)
         spec = self.backbone.resolve()
         source = self.source_classes or spec.default_source_classes()
         if source not in ("imagenet", "none"):
@@ -319,8 +321,9 @@ def faster_next_time(summary: BottleneckSummary) -> str:
         return NO_OPENVINO
     install = "" if find_spec("nncf") else " (pip install 'retrain-cli[fast-cpu]' first)"
     return (
-        f"--precision int8 computes new bottlenecks about {_times(spec.precision)} as fast on a "
-        f"processor, calibrated on your photos{install}; it is a cache of its own"
+        "`retrain bottlenecks --precision int8` computes new bottlenecks about "
+        f"{_times(spec.precision)} as fast on a processor, calibrated on your photos{install}; it "
+        "is a cache of its own"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import SPLITS, Split
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.heads.validation import MOST_IMAGES
 from retrain_cli.runs.calibration import Calibration, all_normalisers, fit_temperature
@@ -84,12 +84,13 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
 def _no_temperature(run: Run, rows: NDArray[np.int64]) -> RunError:
     if (run.trained_predictions.rank[rows] == 1).all():
         return RunError(
-            f"--calibrate learns from mistakes, and run {run.name} is right on all {len(rows)} "
-            "validation images: train with a higher --validation-percentage"
+            f"{setting('calibrate')} learns from mistakes, and run {run.name} is right on all "
+            f"{len(rows)} validation images: train with a higher {setting('validation_percentage')}"
         )
     return RunError(
-        f"--calibrate needs answers that are better than chance, and those of run {run.name} on "
-        f"its {len(rows)} validation images are not: train it longer, or on other photos"
+        f"{setting('calibrate')} needs answers that are better than chance, and those of run "
+        f"{run.name} on its {len(rows)} validation images are not: train it longer, or on other "
+        "photos"
     )
 
 
@@ -97,8 +98,8 @@ def _validation_rows(run: Run) -> NDArray[np.int64]:
     rows = run.trained_predictions.rows("validation")
     if not len(rows):
         raise RunError(
-            f"--calibrate fits scores to validation images, and run {run.name} has none: train "
-            "with a --validation-percentage above 0"
+            f"{setting('calibrate')} fits scores to validation images, and run {run.name} has "
+            f"none: train with a {setting('validation_percentage')} above 0"
         )
     if len(rows) > MOST_IMAGES:
         generator = np.random.default_rng(run.config.seed)

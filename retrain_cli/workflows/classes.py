@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.cache.store import open_to_read
+from retrain_cli.checks import check_share
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import PROPOSED_SHARE, ClassOrigin
 from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
-from retrain_cli.errors import ConfigError
 from retrain_cli.heads.surgery.source_head import load_stock_head
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, replacing
@@ -38,8 +38,7 @@ class SuggestRequest:
     least_share: float = PROPOSED_SHARE
 
     def __post_init__(self) -> None:
-        if not 0 < self.least_share <= 1:
-            raise ConfigError(f"--least-share must be above 0 and at most 1: {self.least_share:g}")
+        check_share(self, "least_share", with_1=True)
 
 
 @dataclass(frozen=True)

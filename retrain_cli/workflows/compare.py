@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import ConfigError, RunError
+from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.comparing.comparison import (
     ClassChange,
     CommonImages,
@@ -123,7 +123,7 @@ def _common_images(first: Photos, second: Photos) -> CommonImages:
         raise RunError(
             f"a comparison needs photos that are in the {_TEST} split of both runs, and "
             f"{first.run.name} and {second.run.name} have none in common: train both on the same "
-            "photos and with a --testing-percentage above 0"
+            f"photos and with a {setting('testing_percentage')} above 0"
         )
     return CommonImages(
         first.run.predictions,

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.predictions import Predictions
@@ -106,7 +106,7 @@ def saved_predictions(run: Run) -> Predictions:
     path = run.folder / FILE_NAME
     if not path.is_file():
         raise RunError(
-            f"--split cv needs a cross-validated run, and {run.name} is none: "
+            f"{setting('split', 'cv')} needs a cross-validated run, and {run.name} is none: "
             "train one with `retrain train --cv 5`"
         )
     return Predictions.load(path)

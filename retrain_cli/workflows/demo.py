@@ -16,6 +16,17 @@ _NEW_SEED = SEED + 1
 
 
 @dataclass(frozen=True)
+class DemoRequest:
+    """What the demo works on.
+
+    Attributes:
+        folder: where the sample photos are, or will be drawn.
+    """
+
+    folder: Path = Path("sample_images")
+
+
+@dataclass(frozen=True)
 class DemoStep:
     """One command, as the user would type it, and what it is for."""
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from retrain_cli.checks import check_choices, not_one_of
 from retrain_cli.datasets.splits import SPLITS, Split
-from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError
+from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError, setting
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.curves.class_curves import Curves, curves_of
 from retrain_cli.evaluation.curves.coverage import CoverageCurve, coverage_curve
@@ -29,8 +30,11 @@ from retrain_cli.workflows.cross_validate import saved_predictions
 from retrain_cli.workflows.shared.run_scores import scores_of
 from retrain_cli.workspace import Workspace
 
-ALL_SPLITS = "all"
-OUT_OF_FOLD = "cv"
+Evaluated = Literal["training", "validation", "test", "all", "cv"]
+"""The images that are evaluated: a split, all, or those of a cross-validation."""
+
+Chart = Literal["histogram", "roc", "pr", "reliability", "confusion"]
+CHARTS: tuple[Chart, ...] = get_args(Chart)
 
 
 @dataclass(frozen=True)
@@ -45,24 +49,30 @@ class EvalRequest:
     """
 
     run: str | None = None
-    split: str = "test"
+    split: Evaluated = "test"
     ks: tuple[int, ...] = (1,)
     positive: str | None = None
 
+    def __post_init__(self) -> None:
+        check_choices(self)
+
     @property
     def chosen(self) -> Split | None:
-        """The split, None for all of them and for those of a cross-validation.
+        """The split, None for all of them and for those of a cross-validation."""
+        return next((split for split in SPLITS if split == self.split), None)
 
-        Raises:
-            ConfigError: there is no such split.
-        """
-        for split in SPLITS:
-            if split == self.split:
-                return split
-        if self.split in (ALL_SPLITS, OUT_OF_FOLD):
-            return None
-        choices = ", ".join((*SPLITS, ALL_SPLITS, OUT_OF_FOLD))
-        raise ConfigError(f"--split is one of {choices}, not {self.split!r}")
+
+@dataclass(frozen=True)
+class ChartRequest:
+    """A picture of an evaluation.
+
+    Attributes:
+        plot: the file to write, .png, .svg or .pdf; None for none.
+        chart: what is shown.
+    """
+
+    plot: Path | None = None
+    chart: Chart = "histogram"
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +132,10 @@ class Evaluation:
         """The scores of all classes, saved with the run or computed anew."""
         rows = self.predictions.rows(self.request.chosen)
         scores = saved_scores(self.predictions, rows)
-        if scores is None and self.request.split == OUT_OF_FOLD:
+        if scores is None and self.request.split == "cv":
             raise RunError(
                 "the heads of a cross-validation are not kept, and the scores of all classes only "
-                "up to 100 classes: for curves choose another --split"
+                f"up to 100 classes: for curves choose another {setting('split')}"
             )
         return scores or scores_of(self.run, rows, self.workspace)
 
@@ -137,7 +147,7 @@ class Evaluation:
         """Everything as JSON values; null where not defined, with a reason for missing curves."""
         document = {"run": self.run.name, **self.result.to_dict()}
         # The temperature is the run's own; the heads of the folds know nothing of it.
-        calibration = None if self.request.split == OUT_OF_FOLD else self.run.calibration
+        calibration = None if self.request.split == "cv" else self.run.calibration
         document["calibration"] = calibration and calibration.to_dict()
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
         curves = self.curves_or_reason
@@ -172,7 +182,7 @@ def predictions_of(run: Run, request: EvalRequest) -> Predictions:
     Raises:
         RunError: the run was not cross-validated, or its files are damaged.
     """
-    return saved_predictions(run) if request.split == OUT_OF_FOLD else run.predictions
+    return saved_predictions(run) if request.split == "cv" else run.predictions
 
 
 def _areas(curve: RankCounts) -> dict[str, Any]:
@@ -203,7 +213,8 @@ def evaluate(
     if not counts.n_images.sum():
         raise RunError(
             f"an evaluation needs images, and run {run.name} has none in its {request.split} "
-            "split: choose another one with --split, or train with a higher percentage for it"
+            f"split: choose another one with {setting('split')}, or train with a higher percentage "
+            "for it"
         )
     reliability = Reliability.from_predictions(predictions, chosen)
     result = EvalResult.from_counts(counts, run.origins, request.split, reliability)
@@ -214,17 +225,16 @@ def evaluate(
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CHARTS: dict[str, Callable[[Evaluation], Figure]] = {
+_CHARTS: dict[Chart, Callable[[Evaluation], Figure]] = {
     "histogram": lambda evaluation: draw_histogram(evaluation.result),
     "roc": lambda evaluation: draw_roc(evaluation.result, evaluation.curves),
     "pr": lambda evaluation: draw_precision_recall(evaluation.result, evaluation.curves),
     "reliability": lambda evaluation: draw_reliability(evaluation.result, _reliability(evaluation)),
     "confusion": lambda evaluation: draw_confusion(evaluation.result),
 }
-CHARTS = tuple(_CHARTS)
 
 
-def plot_chart(evaluation: Evaluation, chart: str, path: Path) -> None:
+def plot_chart(evaluation: Evaluation, chart: Chart, path: Path) -> None:
     """Write a picture of an evaluation.
 
     Args:
@@ -237,7 +247,7 @@ def plot_chart(evaluation: Evaluation, chart: str, path: Path) -> None:
         RetrainError: the scores for it are not to be had, or the file cannot be written.
     """
     if chart not in _CHARTS:
-        raise ConfigError(f"--chart takes one of {', '.join(CHARTS)}, not {chart!r}")
+        raise ConfigError(not_one_of(setting("chart"), CHARTS, chart))
     save_figure(lambda: _CHARTS[chart](evaluation), path)
 
 

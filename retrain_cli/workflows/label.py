@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.errors import ConfigError, RunError
+from retrain_cli.checks import check_least, check_share
+from retrain_cli.errors import RunError
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
@@ -51,12 +52,9 @@ class LabelRequest:
     readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
-        if self.top_k < 1:
-            raise ConfigError(f"--top-k must be at least 1, not {self.top_k}")
-        if not 0 < self.max_error < 1:
-            raise ConfigError(f"--max-error must be between 0 and 1, not {self.max_error:g}")
-        if not 0 <= self.threshold <= 1:
-            raise ConfigError(f"--threshold must be from 0 to 1, not {self.threshold:g}")
+        check_least(self, 1, "top_k")
+        check_share(self, "max_error")
+        check_share(self, "threshold", with_0=True, with_1=True)
         _ = self.settings  # it checks the rest
 
     @property

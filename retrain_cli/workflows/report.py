@@ -9,9 +9,10 @@ from pathlib import Path
 
 from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.cache.store import BottleneckStore, open_to_read
+from retrain_cli.checks import check_choices, check_suffix
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.errors import CacheError, ConfigError, RetrainError
+from retrain_cli.errors import CacheError, ConfigError, RetrainError, setting
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
 from retrain_cli.reports.content import Command, Mistake, PhotoMap, Report
 from retrain_cli.reports.curve_lines import curve_section
@@ -19,11 +20,11 @@ from retrain_cli.reports.data_problems import find_problems
 from retrain_cli.reports.html import write_html
 from retrain_cli.reports.markdown import write_markdown
 from retrain_cli.reports.pdf import find_browser, write_pdf
-from retrain_cli.reports.projection import MapMethod, check_map_method
+from retrain_cli.reports.projection import MapMethod
 from retrain_cli.runs.command_lines import options_of
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.cross_validate import saved_figures
-from retrain_cli.workflows.evaluate import EvalRequest, Evaluation, evaluate
+from retrain_cli.workflows.evaluate import EvalRequest, Evaluated, Evaluation, evaluate
 from retrain_cli.workflows.shared.report_photos import Album, Tick, map_photos, worst_mistakes
 from retrain_cli.workflows.shared.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workspace import Workspace
@@ -46,22 +47,22 @@ class ReportRequest:
     """
 
     run: str | None = None
-    split: str = "test"
+    split: Evaluated = "test"
     html: Path | None = None
     markdown: Path | None = None
     pdf: Path | None = None
-    map_method: str = "pca"
+    map_method: MapMethod = "pca"
     mistakes: int = 24
 
-    def check(self) -> MapMethod:
-        """The method of the map.
-
-        Raises:
-            ConfigError: a number of mistakes or a method that cannot work.
-        """
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_suffix(self, "html", ".html", ".htm")
+        check_suffix(self, "markdown", ".md")
+        check_suffix(self, "pdf", ".pdf")
         if not 0 <= self.mistakes <= MOST_MISTAKES:
-            raise ConfigError(f"--mistakes must be from 0 to {MOST_MISTAKES}, not {self.mistakes}")
-        return check_map_method(self.map_method)
+            raise ConfigError(
+                f"{setting('mistakes')} must be from 0 to {MOST_MISTAKES}, not {self.mistakes}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +118,10 @@ def make_report(
         ConfigError: a split, method or number that does not exist.
         MissingExtraError: t-SNE without scikit-learn.
     """
-    method = request.check()
     tick("figures")
     evaluation = evaluate(EvalRequest(request.run, request.split, (1, 5)), workspace)
     with ExitStack() as stack:
-        return _Gathering(request, evaluation, workspace, stack, tick).report(method)
+        return _Gathering(request, evaluation, workspace, stack, tick).report(request.map_method)
 
 
 class _Gathering:
@@ -222,7 +222,7 @@ class _Gathering:
 
     def _map(self, album: Album, method: MapMethod) -> PhotoMap | None:
         if method == "none":
-            self._missing["map"] = "it was left out with --map none"
+            self._missing["map"] = "it was left out, as was asked for"
             return None
         if self._store is None:
             return None

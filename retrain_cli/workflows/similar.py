@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.cache.store import open_to_read
+from retrain_cli.checks import check_choices, check_least
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.config import TrainingConfig
@@ -29,13 +29,14 @@ from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
 
 Search = Literal["auto", "exact", "index"]
+Among = Literal["training", "validation", "test", "all"]
+"""The photos that are searched: those of a split, or all."""
 
 MOST_EXACT: Final = 1_000_000
 """Photos up to which `auto` compares with each one."""
 
 _MOST_IN_MEMORY = 2 * 2**30  # bytes of vectors; more are read anew for each batch of images
 _ROWS_AT_A_TIME = 20_000
-_ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class SimilarRequest:
 
     Attributes:
         k: photos an image.
-        split: training, validation, test or all.
+        split: among which photos.
         search: exact, index (approximate), or auto: exact up to a million photos.
         batch_size: images a forward pass at most.
         workers: number of readers, who read and decode; None: one a processor.
@@ -54,22 +55,16 @@ class SimilarRequest:
     """
 
     k: int = 5
-    split: str = "training"
-    search: str = "auto"
+    split: Among = "training"
+    search: Search = "auto"
     batch_size: int = 32
     workers: int | None = None
     device: str = "auto"
     readers: ReaderKind = "auto"
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ConfigError(f"-k must be at least 1, not {self.k}")
-        for flag, value, allowed in (
-            ("--split", self.split, (*SPLITS, _ALL)),
-            ("--search", self.search, get_args(Search)),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"{flag} is one of {', '.join(allowed)}, not {value!r}")
+        check_least(self, 1, "k")
+        check_choices(self)
         _ = self.settings  # it checks the rest
 
     @property
@@ -184,11 +179,11 @@ class SimilarSearch:
         return tuple(photo for photo in photos if photo.path != own)[: self._request.k]
 
 
-def _photos(workspace: Workspace, used: LastUsed, split: str) -> Dataset:
+def _photos(workspace: Workspace, used: LastUsed, split: Among) -> Dataset:
     """The photos of a split, by the percentages of the latest run on this dataset, if any."""
     with FileIndex(workspace.index_path) as index:
         dataset = load_dataset(index, used.image_dir)
-    if split != _ALL:
+    if split != "all":
         dataset = with_groups(dataset, used.group, workspace)
         config = _last_config(workspace, used)
         splits = dataset.splits(config.validation_percentage, config.testing_percentage)
@@ -197,7 +192,7 @@ def _photos(workspace: Workspace, used: LastUsed, split: str) -> Dataset:
     if not len(dataset):
         raise DatasetError(
             f"a search needs photos, and the {split} split of {used.image_dir} has none: choose "
-            "another one with --split"
+            f"another one with {setting('split')}"
         )
     return dataset
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli import interrupts
-from retrain_cli.errors import RunError, WorkspaceError
+from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
@@ -66,6 +66,14 @@ class TrainRequest:
     cv: int | None = None
     keep_source_classes: bool = False
     top: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.config.validate()
+        if self.top is not None and not self.keep_source_classes:
+            raise ConfigError(
+                f"{setting('top')} goes with {setting('keep_source_classes', True)}: add that, or "
+                f"leave {setting('top')} out"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,8 +262,8 @@ def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:
     fingerprint = training_set.used.fingerprint
     if run.info.cache != fingerprint:
         raise RunError(
-            f"--init-from needs a run of the same backbone, and {run.name} was trained on "
-            f"{run.info.backbone.label()}: choose another run, or run "
+            f"{setting('init_from')} needs a run of the same backbone, and {run.name} was trained "
+            f"on {run.info.backbone.label()}: choose another run, or run "
             "`retrain bottlenecks` with that backbone"
         )
     return run.trained_head.extended_to(training_set.data.class_names)

@@ -80,7 +80,7 @@ def test_a_processor_without_openvino_is_told_how_to_be_faster(
 
 
 def test_openvino_on_a_gpu_is_refused_before_anything_is_converted(on: Any) -> None:
-    with pytest.raises(ConfigError, match="--device gpu cannot be"):
+    with pytest.raises(ConfigError, match="device='gpu' cannot be"):
         on(Machine(gpu=(9, 0)), replace(SPEC, runtime="openvino"), "gpu")
 
 

@@ -59,7 +59,7 @@ def test_the_last_layer_is_found(tmp_path: Path, shape: tuple[int, ...]) -> None
 
 def test_a_file_without_a_classifier_says_what_is_needed(tmp_path: Path) -> None:
     bare = save(tmp_path / "bare.weights.h5", network())
-    with pytest.raises(WeightsError, match="same network with its top as --top FILE"):
+    with pytest.raises(WeightsError, match="same network with its top as top='FILE'"):
         load_stock_top(spec_of(bare), N_CLASSES)
     odd = save(tmp_path / "odd.weights.h5", network() | classifier(WIDTH, N_CLASSES + 1))
     with pytest.raises(WeightsError, match="none for 7 source classes"):
@@ -70,7 +70,7 @@ def test_a_file_without_a_classifier_says_what_is_needed(tmp_path: Path) -> None
     with pytest.raises(WeightsError, match="is no file"):
         load_stock_top(spec_of(bare), N_CLASSES, tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(WeightsError, match=r"^--top takes an intact Keras file"):
+    with pytest.raises(WeightsError, match=r"^top takes an intact Keras file"):
         load_stock_top(spec_of(bare), N_CLASSES, tmp_path / "text.h5")
 
 

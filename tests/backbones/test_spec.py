@@ -33,10 +33,10 @@ def test_defaults_are_filled_in_once() -> None:
         (BackboneSpec(weights="/"), WeightsError, "that is a folder"),
         (BackboneSpec("hub:no/such"), WeightsError, "no such folder"),
         (BackboneSpec("hub:/"), WeightsError, "no saved_model.pb"),
-        (BackboneSpec("hub:x", layer="mixed8"), BackboneError, "leave --layer out"),
-        (BackboneSpec("hub:x", alpha=1.0), BackboneError, "leave --alpha out"),
-        (BackboneSpec("hub:x", weights="random"), BackboneError, "leave --weights out"),
-        (BackboneSpec("hub:x", precision="float16"), BackboneError, "leave --precision out"),
+        (BackboneSpec("hub:x", layer="mixed8"), BackboneError, "leave layer out"),
+        (BackboneSpec("hub:x", alpha=1.0), BackboneError, "leave alpha out"),
+        (BackboneSpec("hub:x", weights="random"), BackboneError, "leave weights out"),
+        (BackboneSpec("hub:x", precision="float16"), BackboneError, "leave precision out"),
         (BackboneSpec(pooling="mean"), ConfigError, "avg, max, not 'mean'"),  # type: ignore[arg-type]
     ],
 )

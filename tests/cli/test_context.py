@@ -18,14 +18,13 @@ from retrain_cli.errors import ConfigError
         ("1.5 GB", 3 * 2**29),
         ("1gib", 2**30),
         ("3 kB", 3072),
-        (None, None),
     ],
 )
-def test_amounts_of_memory(text: str | None, expected: int | None) -> None:
-    assert byte_count(text, "--memory-limit") == expected
+def test_amounts_of_memory(text: str, expected: int) -> None:
+    assert byte_count(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "lots", "-1", "2X", "1e9", "G", "1.G"])
 def test_anything_else_is_wrong_usage(text: str) -> None:
-    with pytest.raises(ConfigError, match="--memory-limit takes an amount of memory such as 500M"):
-        byte_count(text, "--memory-limit")
+    with pytest.raises(ConfigError, match="memory_limit takes an amount of memory such as 500M"):
+        byte_count(text)

@@ -119,7 +119,7 @@ def test_an_id_without_source_classes(tmp_path: Path) -> None:
 
 
 def test_a_missing_override_file(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="--int-ext takes a UTF-8 CSV file"):
+    with pytest.raises(DatasetError, match="int_ext takes a UTF-8 CSV file"):
         match_origins(["cat"], None, tmp_path / "nowhere.csv")
 
 

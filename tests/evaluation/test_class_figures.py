@@ -115,7 +115,7 @@ def test_two_classes() -> None:
     assert (turned.positive, turned.tp, turned.fn, turned.fp, turned.tn) == ("ill", 2, 1, 1, 3)
     assert turned.positive_predictive_value.value == 2 / 3
     assert turned.negative_predictive_value.value == 3 / 4
-    with pytest.raises(ConfigError, match="--positive"):
+    with pytest.raises(ConfigError, match="positive"):
         two_class_table(counts, ("ill", "well"), "sick")
 
 

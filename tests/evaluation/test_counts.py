@@ -64,7 +64,7 @@ def test_top_1_is_always_counted_and_ks_are_sorted() -> None:
 
 
 def test_a_k_below_1_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--top-k"):
+    with pytest.raises(ConfigError, match=r"EvalRequest\.ks"):
         count(np.eye(N_CLASSES), np.arange(N_CLASSES), (0,))
 
 

@@ -121,7 +121,7 @@ def test_one_that_does_not_start(
     photos: Path, store: BottleneckStore, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
     monkeypatch.setattr(sys, "executable", program)
-    with pytest.raises(ReaderError, match="--readers threads goes on without them"):
+    with pytest.raises(ReaderError, match="readers='threads' goes on without them"):
         read(crew(store), photos)
 
 
@@ -153,5 +153,5 @@ def test_which_kind_reads() -> None:
     assert not ExtractionSettings(workers=1).takes_processes(10**6, 96)
     assert ExtractionSettings(workers=1, readers="processes").takes_processes(1, 299)
     assert not ExtractionSettings(readers="threads").takes_processes(10**6, 96)
-    with pytest.raises(ConfigError, match="--readers takes one of auto, threads, processes"):
+    with pytest.raises(ConfigError, match="readers takes one of auto, threads, processes"):
         ExtractionSettings(readers="forks")

@@ -66,7 +66,7 @@ def test_a_cache_with_most_of_the_photos_decides_and_that_is_told(
     choice = settle(OPEN)
     assert choice.backbone == SMALL_SPEC.resolve()
     assert choice.note.startswith("going on in float32 with keras, for that cache holds 75% of")
-    assert "--precision float32 --runtime openvino computes all" in choice.note
+    assert "--precision float32 --runtime openvino` computes all" in choice.note
 
 
 def test_a_cache_with_few_of_the_photos_does_not(photos: Path, fill: Any, settle: Any) -> None:
@@ -107,7 +107,7 @@ def test_a_full_cache_in_a_precision_that_may_lose_is_told(
     assert choice.backbone == LOW.resolve()
     assert choice.note == (
         "going on in bfloat16 with keras, for that cache holds 100% of these photos; "
-        "--precision float32 computes all of them anew"
+        "`retrain bottlenecks --precision float32` computes all of them anew"
     )
     assert settle(LOW).note == ""
 

@@ -34,29 +34,29 @@ def test_settings_survive_json(config: TrainingConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "flag"),
+    ("changes", "field"),
     [
-        ({"steps": 0}, "--steps"),
-        ({"optimizer": "adagrad"}, "--optimizer"),
-        ({"sampling": "random"}, "--sampling"),
-        ({"learning_rate": 0.0}, "--learning-rate"),
-        ({"learning_rate": float("nan")}, "--learning-rate"),
-        ({"epsilon": -1.0}, "--epsilon"),
-        ({"batch_size": 0}, "--batch-size"),
-        ({"batch_size": 10**9}, "--batch-size must be at most 100000"),
-        ({"l2": -0.1}, "--l2"),
-        ({"eval_every": 0}, "--eval-every"),
-        ({"patience": 0}, "--patience"),
-        ({"examples_per_class": 0}, "--examples-per-class"),
-        ({"seed": -1}, "--seed"),
-        ({"testing_percentage": 100}, "--testing-percentage"),
-        ({"validation_percentage": -1}, "--validation-percentage"),
+        ({"steps": 0}, "steps"),
+        ({"optimizer": "adagrad"}, "optimizer"),
+        ({"sampling": "random"}, "sampling"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"epsilon": -1.0}, "epsilon"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 10**9}, "batch_size must be at most 100000"),
+        ({"l2": -0.1}, "l2"),
+        ({"eval_every": 0}, "eval_every"),
+        ({"patience": 0}, "patience"),
+        ({"examples_per_class": 0}, "examples_per_class"),
+        ({"seed": -1}, "seed"),
+        ({"testing_percentage": 100}, "testing_percentage"),
+        ({"validation_percentage": -1}, "validation_percentage"),
         ({"testing_percentage": 50, "validation_percentage": 50}, "add up to 100"),
-        ({"classes": ("cat", "cat")}, "--classes"),
+        ({"classes": ("cat", "cat")}, "classes"),
     ],
 )
-def test_what_cannot_work_is_refused_by_its_flag(changes: dict[str, object], flag: str) -> None:
-    with pytest.raises(ConfigError, match=flag) as caught:
+def test_what_cannot_work_is_refused_by_its_field(changes: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigError, match=field) as caught:
         TrainingConfig(**changes).validate()  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 

@@ -109,5 +109,5 @@ def test_known_classes_keep_their_weights_and_new_ones_start_neutral() -> None:
 
 
 def test_a_head_that_knows_none_of_the_classes_is_refused() -> None:
-    with pytest.raises(RunError, match="--init-from"):
+    with pytest.raises(RunError, match="init_from"):
         make_head().extended_to(("x", "y"))

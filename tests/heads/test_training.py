@@ -275,7 +275,7 @@ def test_a_head_of_another_width_cannot_be_continued() -> None:
 def test_divergence_names_the_learning_rate() -> None:
     data = make_data()
     config = replace(QUICK, optimizer="sgd", learning_rate=1e38)
-    with pytest.raises(ConfigError, match="lower --learning-rate"):
+    with pytest.raises(ConfigError, match="lower learning_rate"):
         train_head(data, config)
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from retrain_cli.errors import ConfigError, MissingExtraError
-from retrain_cli.reports.projection import check_map_method, principal_components, project
+from retrain_cli.errors import MissingExtraError
+from retrain_cli.reports.projection import principal_components, project
 
 
 @given(st.integers(3, 40), st.integers(2, 20), st.integers(0, 10**6))
@@ -52,8 +52,3 @@ def test_tsne_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'retrain-cli\[map\]'"):
         project(np.ones((5, 4), np.float32), "tsne")
-
-
-def test_a_method_that_does_not_exist() -> None:
-    with pytest.raises(ConfigError, match="pca, tsne, none, not 'umap'"):
-        check_map_method("umap")

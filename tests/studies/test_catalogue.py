@@ -29,7 +29,7 @@ class ToyStudy(Study):
     """Something that nobody has looked at.
 
     Attributes:
-        wheels: how many.
+        wheel_count: how many.
         sizes: which.
     """
 
@@ -37,11 +37,11 @@ class ToyStudy(Study):
     family: ClassVar[str] = "toy"
     figure: ClassVar[float] = 7
 
-    wheels: int = option(4, "How many wheels.", flag="--wheel-count")
+    wheel_count: int = option(4, "How many wheels.")
     sizes: tuple[int, ...] = option((1, 2), "Which sizes.")
 
     def trials(self, data, settings):
-        raise ConfigError(f"a toy of {self.wheels} wheels and sizes {self.sizes}")
+        raise ConfigError(f"a toy of {self.wheel_count} wheels and sizes {self.sizes}")
 
     def result(self, data, settings, groups):
         raise NotImplementedError
@@ -85,10 +85,14 @@ def test_a_file_is_a_command_with_its_options() -> None:
 
 @pytest.mark.usefixtures("toy")
 def test_options_reach_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from retrain_cli.cli import study_options
+    from retrain_cli.cli.commands import study as command
 
     made: list[object] = []
-    monkeypatch.setattr(study_options, "_conduct", lambda study, values: made.append(study))
+
+    def conduct(study: object) -> None:
+        made.append(study)
+
+    monkeypatch.setattr(command, "conduct", conduct)
     app = typer.Typer(cls=StudyGroup)
 
     @app.callback()

@@ -86,13 +86,13 @@ def test_one_size_alone_has_no_fit(make_data: Callable[..., StudyData], conduct:
 
 @pytest.mark.parametrize("target", [0.0, 1.0, 90.0])
 def test_a_target_that_is_no_accuracy(make_data: Callable[..., StudyData], target: float) -> None:
-    with pytest.raises(ConfigError, match="--target must be between 0 and 1"):
+    with pytest.raises(ConfigError, match="target must be between 0 and 1"):
         ExamplesStudy(target=target).trials(make_data(2, 2), SETTINGS)
 
 
 def test_bad_sizes_and_no_test_images(make_data: Callable[..., StudyData]) -> None:
     data = make_data(2, 2)
-    with pytest.raises(ConfigError, match="--sizes must be at least 1"):
+    with pytest.raises(ConfigError, match="sizes must be at least 1"):
         ExamplesStudy((0, 3)).trials(data, SETTINGS)
     untested = replace(data, images=replace(data.images, split=np.minimum(data.images.split, 1)))
     with pytest.raises(DatasetError, match="needs test images"):
@@ -136,7 +136,7 @@ def test_a_class_that_is_hard_to_learn_is_difficult(
 
 def test_bounds_that_cannot_work(make_data: Callable[..., StudyData]) -> None:
     data = make_data(2, 2)
-    with pytest.raises(ConfigError, match="--difficult and --easy"):
+    with pytest.raises(ConfigError, match="difficult and easy"):
         DifficultyStudy(easy=0.5, difficult=0.7).trials(data, SETTINGS)
     with pytest.raises(ConfigError, match=r"one of the sizes \(3, 5, 10\), not 4"):
         DifficultyStudy(few=4).trials(data, SETTINGS)

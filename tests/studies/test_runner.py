@@ -94,5 +94,5 @@ def test_an_error_ends_the_study_and_keeps_the_rest(journal: Any) -> None:
 
 def test_no_workers(journal: Any) -> None:
     assert default_workers() >= 1
-    with pytest.raises(ConfigError, match="--workers must be at least 1"):
+    with pytest.raises(ConfigError, match="workers must be at least 1"):
         run(journal, lambda trial, context: {}, workers=0)

@@ -140,7 +140,7 @@ def test_what_cannot_be_added(
         grow("wasp", tmp_path / "empty")
     with pytest.raises(DatasetError, match=r"none: .*missing\.jpg: cannot be read"):
         grow("wasp", tmp_path / "missing.jpg")
-    with pytest.raises(DatasetError, match="--test needs a photo that can be read"):
+    with pytest.raises(DatasetError, match="test needs a photo that can be read"):
         grow("wasp", *some, test=(tmp_path / "missing.jpg",))
     with pytest.raises(DatasetError, match=r"is its photo ant/0003\.png of ant"):
         grow("wasp", photos / "ant" / "0003.png")

@@ -126,7 +126,7 @@ def test_where_few_scores_are_saved_head_and_cache_give_the_same(
 
 def test_a_run_without_validation_images_is_refused(trained: Any, workspace: Workspace) -> None:
     trained(validation_percentage=0)
-    with pytest.raises(RunError, match="--validation-percentage"):
+    with pytest.raises(RunError, match="validation_percentage"):
         calibrate(None, workspace)
 
 

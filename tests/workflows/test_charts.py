@@ -16,7 +16,14 @@ from retrain_cli.reports.plots.confusion_plot import draw_confusion
 from retrain_cli.reports.plots.curve_plots import draw_precision_recall, draw_roc
 from retrain_cli.reports.plots.plot_files import as_text
 from retrain_cli.reports.plots.reliability_plot import draw_reliability
-from retrain_cli.workflows.evaluate import CHARTS, EvalRequest, Evaluation, evaluate, plot_chart
+from retrain_cli.workflows.evaluate import (
+    CHARTS,
+    Chart,
+    EvalRequest,
+    Evaluation,
+    evaluate,
+    plot_chart,
+)
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
@@ -38,7 +45,7 @@ glyphs = pytest.mark.filterwarnings("ignore:Glyph .* missing:UserWarning")
 
 @glyphs
 @pytest.mark.parametrize("chart", CHARTS)
-def test_every_chart_is_drawn(evaluation: Evaluation, chart: str, tmp_path: Path) -> None:
+def test_every_chart_is_drawn(evaluation: Evaluation, chart: Chart, tmp_path: Path) -> None:
     for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
         path = tmp_path / f"{chart}.{suffix}"
         plot_chart(evaluation, chart, path)
@@ -46,9 +53,9 @@ def test_every_chart_is_drawn(evaluation: Evaluation, chart: str, tmp_path: Path
 
 
 def test_what_cannot_be_drawn_is_refused(evaluation: Evaluation, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--chart takes one of histogram, roc"):
-        plot_chart(evaluation, "pie", tmp_path / "x.png")
-    with pytest.raises(ConfigError, match="--plot"):
+    with pytest.raises(ConfigError, match="chart takes one of histogram, roc"):
+        plot_chart(evaluation, "pie", tmp_path / "x.png")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="plot"):
         plot_chart(evaluation, "roc", tmp_path / "x.gif")
     assert not list(tmp_path.glob("x.*"))
 

@@ -70,7 +70,7 @@ def test_without_suggestion_no_classifier_is_needed(
 def test_errors(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceError, match="retrain bottlenecks"):
         list_class_infos(workspace)
-    with pytest.raises(ConfigError, match="--least-share"):
+    with pytest.raises(ConfigError, match="least_share"):
         SuggestRequest(least_share=0)
 
 

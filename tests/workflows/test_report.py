@@ -323,10 +323,10 @@ def test_pdf_without_a_browser_is_refused_at_once(
 def test_what_cannot_be_reported(made: tuple[Workspace, Path], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run 'second'"):
         make_report(ReportRequest("second"), made[0])
-    with pytest.raises(ConfigError, match="--mistakes must be from 0"):
-        make_report(ReportRequest(mistakes=-1), made[0])
-    with pytest.raises(ConfigError, match="--map is one of"):
-        make_report(ReportRequest(map_method="umap"), made[0])
+    with pytest.raises(ConfigError, match="mistakes must be from 0"):
+        ReportRequest(mistakes=-1)
+    with pytest.raises(ConfigError, match="map_method takes one of"):
+        ReportRequest(map_method="umap")  # type: ignore[arg-type]
     workspace, _ = copied(made, tmp_path)
     config = replace(CONFIG, testing_percentage=0.0)
     train_run(TrainRequest(config, name="untested"), workspace)

@@ -105,7 +105,7 @@ def test_requests_that_cannot_work(wrong: Any) -> None:
 
 def test_an_empty_split(tmp_path: Path, fill: Any, workspace: Workspace) -> None:
     fill(make_photos(tmp_path / "few", {"ant": 1, "bee": 1}))
-    with pytest.raises(DatasetError, match="--split"):
+    with pytest.raises(DatasetError, match="split"):
         SimilarSearch(SimilarRequest(split="validation"), workspace)
 
 
@@ -149,14 +149,14 @@ def test_photos_of_no_class_are_rejected_and_known_ones_named(
 
 
 def test_a_rate_that_cannot_be_reached(labelled: Any) -> None:
-    with pytest.raises(RunError, match="--max-error"):
+    with pytest.raises(RunError, match="max_error"):
         labelled([], max_error=0.001)
-    with pytest.raises(ConfigError, match="--max-error"):
+    with pytest.raises(ConfigError, match="max_error"):
         LabelRequest(max_error=0.0)
 
 
 def test_a_run_without_validation_images(photos: Path, fill: Any, workspace: Workspace) -> None:
     fill(photos)
     train_run(TrainRequest(TrainingConfig(steps=50, validation_percentage=0)), workspace)
-    with pytest.raises(RunError, match="--validation-percentage"):
+    with pytest.raises(RunError, match="validation_percentage"):
         Labeller(LabelRequest(reject=True), workspace)

@@ -150,5 +150,5 @@ def test_without_bottlenecks_or_repeats(photos: Path, fill: Any, workspace: Work
     with pytest.raises(WorkspaceError, match="run `retrain bottlenecks IMAGE_DIR` first"):
         run_study(ExamplesStudy(), workspace)
     fill(photos)
-    with pytest.raises(ConfigError, match="--repeats must be at least 1"):
+    with pytest.raises(ConfigError, match="repeats must be at least 1"):
         run_study(ExamplesStudy(), workspace, StudySettings(0))

@@ -14,7 +14,7 @@ from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, converted
 from retrain_cli.backbones.runtimes.keras_model import KerasModelBackbone, build_keras_backbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import load_keras, load_openvino, load_tensorflow, quiet_engine
-from retrain_cli.errors import BackboneError, reason_of
+from retrain_cli.errors import BackboneError, reason_of, setting
 
 LEAST_COSINE = 0.9999
 """Between a float32 vector of the converted network and the original's; measured: 0.9999999."""
@@ -52,8 +52,8 @@ def convert_backbone(spec: BackboneSpec, models: Path) -> KeptModel:
 
 def _message(spec: BackboneSpec, reason: str) -> str:
     return (
-        f"--runtime openvino needs a network that OpenVINO can run, and {spec.name} is none "
-        f"({reason}): choose --runtime keras"
+        f"{setting('runtime', 'openvino')} needs a network that OpenVINO can run, and {spec.name} "
+        f"is none ({reason}): choose {setting('runtime', 'keras')}"
     )
 
 

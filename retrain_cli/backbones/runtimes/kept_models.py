@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.errors import WeightsError, WorkspaceError
+from retrain_cli.errors import WeightsError, WorkspaceError, setting
 
 XML, BIN = "model.xml", "model.bin"
 _DIGEST_BYTES = 8
@@ -84,7 +84,8 @@ def keep_model(models: Path, spec: BackboneSpec, write: Callable[[Path], None]) 
     except OSError as error:
         raise WorkspaceError(
             f"converted networks are kept in {models}, which cannot be written "
-            f"({error.strerror or error}): choose another workspace with --workspace FOLDER"
+            f"({error.strerror or error}): choose another workspace with "
+            f"{setting('workspace', 'FOLDER')}"
         ) from error
     try:
         write(draft)

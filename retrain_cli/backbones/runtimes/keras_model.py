@@ -20,7 +20,7 @@ from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSp
 from retrain_cli.backbones.table import KerasBackbone, Scaling, find_backbone
 from retrain_cli.backbones.weights import load_weights_file, set_random_weights
 from retrain_cli.engine import load_keras, quiet_engine
-from retrain_cli.errors import BackboneError, ConfigError
+from retrain_cli.errors import BackboneError, ConfigError, setting
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of 0..1
 _IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
@@ -157,8 +157,9 @@ def _pool(ops: Any, features: Any, spec: BackboneSpec) -> Any:
         return features
     if rank != 4:
         raise BackboneError(
-            f"--layer takes a layer with a feature map or a vector, and {spec.layer} gives arrays "
-            f"of shape {tuple(features.shape)}: choose another, such as the end of a block"
+            f"{setting('layer')} takes a layer with a feature map or a vector, and {spec.layer} "
+            f"gives arrays of shape {tuple(features.shape)}: choose another, such as the end of a "
+            "block"
         )
     reduce = ops.max if spec.pooling == "max" else ops.mean
     return reduce(features, axis=(1, 2))

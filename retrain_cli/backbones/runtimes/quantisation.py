@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, keep_model
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import load_openvino, quiet_engine
-from retrain_cli.errors import DatasetError, MissingExtraError
+from retrain_cli.errors import DatasetError, MissingExtraError, setting
 
 LEAST_PHOTOS = 10
 Images = Sequence[NDArray[np.uint8]]
@@ -29,7 +29,7 @@ def check_installed() -> None:
         MissingExtraError: it is.
     """
     if find_spec("nncf") is None:
-        raise MissingExtraError("8-bit networks (--precision int8)", "fast-cpu")
+        raise MissingExtraError(f"8-bit networks ({setting('precision', 'int8')})", "fast-cpu")
 
 
 def quantise(
@@ -51,8 +51,8 @@ def quantise(
     shown = images()
     if len(shown) < LEAST_PHOTOS:
         raise DatasetError(
-            f"--precision int8 is calibrated on at least {LEAST_PHOTOS} photos of yours, and "
-            f"{len(shown)} can be read: add some, or choose another precision"
+            f"{setting('precision', 'int8')} is calibrated on at least {LEAST_PHOTOS} photos of "
+            f"yours, and {len(shown)} can be read: add some, or choose another precision"
         )
 
     def write(folder: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.hub import find_saved_model
 from retrain_cli.backbones.spec import BackboneSpec, Pooling
 from retrain_cli.engine import load_tensorflow, quiet_engine
-from retrain_cli.errors import BackboneError, WeightsError, reason_of
+from retrain_cli.errors import BackboneError, WeightsError, reason_of, setting
 
 DEFAULT_INPUT_SIZE = 224
 """Side in pixels where neither the model nor the user says one."""
@@ -70,8 +70,8 @@ def _load(tensorflow: Any, folder: Path) -> Any:
         return tensorflow.saved_model.load(str(folder))
     except Exception as error:  # a damaged model raises anything from OSError to DecodeError
         raise WeightsError(
-            f"--backbone hub: takes an intact TF2 SavedModel, and {folder} cannot be read "
-            f"({reason_of(error)}): export or download it again"
+            f"{setting('BackboneSpec.name')} hub: takes an intact TF2 SavedModel, and {folder} "
+            f"cannot be read ({reason_of(error)}): export or download it again"
         ) from error
 
 
@@ -112,8 +112,8 @@ def _input_size(tensor: Any, spec: BackboneSpec) -> tuple[int, int]:
     size = (shape[1] or wanted, shape[2] or wanted)
     if spec.input_size is not None and size != (spec.input_size, spec.input_size):
         raise BackboneError(
-            f"{spec.name} takes images of {size[0]} x {size[1]} px only, not --input-size "
-            f"{spec.input_size}: leave --input-size out"
+            f"{spec.name} takes images of {size[0]} x {size[1]} px only, not "
+            f"{setting('input_size', spec.input_size)}: leave {setting('input_size')} out"
         )
     return size
 
@@ -153,7 +153,7 @@ def _probe_width(backbone: SavedModelBackbone, spec: BackboneSpec) -> int:
         raise BackboneError(
             f"{spec.name} must turn RGB images of {backbone.input_size[0]} x "
             f"{backbone.input_size[1]} px into vectors, and fails on one ({reason_of(error)}): "
-            "check --input-size, or export the model without other inputs"
+            f"check {setting('input_size')}, or export the model without other inputs"
         ) from error
     if vectors.ndim != 2:
         raise BackboneError(

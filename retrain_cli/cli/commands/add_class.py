@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,64 +9,36 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import Described, JsonForm
+from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.workflows.add_class import AddClassRequest
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.add_class import AddClassSummary
 
 
+@command
 def add_class(
     ctx: typer.Context,
-    class_name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new class.")],
-    photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO...", help="Its photos: files or folders.")
-    ],
-    test: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Photo or folder that measures the new class; may be given several times "
+    request: Annotated[
+        AddClassRequest,
+        Fields(
+            class_name=Described("Name of the new class.", metavar="NAME", is_argument=True),
+            photos=Described("Its photos: files or folders.", metavar="PHOTO...", is_argument=True),
+            test="Photo or folder that measures the new class; may be given several times "
             "(default: each PHOTO is left out in turn).",
-            show_default=False,
+            retrain="Train all classes again, with the settings of the run.",
         ),
-    ] = None,
-    run: Annotated[str | None, typer.Option(help="Run to add to (default: the latest).")] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the new run (default: the time).")
-    ] = None,
-    retrain: Annotated[
-        bool,
-        typer.Option("--retrain", help="Train all classes again, with the settings of the run."),
-    ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
-    ] = None,
-    readers: Annotated[
-        str,
-        typer.Option(
-            help="What they are: threads, processes, or auto: processes where photos are many and "
-            "the network's input is small, or processors are many."
-        ),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """Add a new class to a trained run, from as few as one photo.
 
     The result is a run of its own; the old one stays. Known classes keep their weights, and only
     the column of the new class is made, from the photos' bottlenecks. The photos may lie anywhere.
     """
-    from retrain_cli.workflows.add_class import AddClassRequest, add_class
+    from retrain_cli.workflows.add_class import add_class
 
-    request = AddClassRequest(
-        class_name,
-        tuple(photos),
-        tuple(test or ()),
-        run,
-        name,
-        retrain,
-        device,
-        workers,
-        readers,  # type: ignore[arg-type]  # it checks the choices
-    )
     with (
         interrupts.keeping(lambda: "the photos' bottlenecks are kept, and there is no new run"),
         console.progress("photos") as update,
@@ -80,10 +51,10 @@ def add_class(
         )
     for path, reason in summary.bad:
         console.warn(f"skipped {path}: {reason}")
-    if json:
+    if form == "json":
         console.document(summary.to_dict())
     else:
-        _show(summary, bool(test))
+        _show(summary, bool(request.test))
     if summary.interrupted_by is not None:
         last = summary.run.history[-1].step if summary.run.history else 0
         kept = f"run {summary.run.name} keeps the best head of {last:,} steps"

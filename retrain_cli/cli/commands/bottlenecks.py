@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,135 +10,48 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import Described, JsonForm
+from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.workflows.bottlenecks import BottleneckRequest
 
 if TYPE_CHECKING:
     from retrain_cli.extraction.progress import ExtractionCounts
 
 
+@command
 def bottlenecks(
     ctx: typer.Context,
-    image_dir: Annotated[Path, typer.Argument(help="Folder with a sub-folder of photos a class.")],
-    backbone: Annotated[
-        str,
-        typer.Option(
-            help="Pre-trained network: a name (`retrain doctor --backbones` lists them), or "
-            "hub:HANDLE_OR_FOLDER for a TensorFlow Hub feature vector or a SavedModel folder.",
+    request: Annotated[
+        BottleneckRequest,
+        Fields(
+            without=("model", "validation_percentage", "testing_percentage"),
+            image_dir=Described("Folder with a sub-folder of photos a class.", is_argument=True),
+            source_classes="Classes that the backbone was trained on, for INT/EXT: imagenet, none "
+            "or a FILE (default: the backbone's own).",
+            int_ext="CSV that overrides INT/EXT: class,int|ext or class,wnid.",
+            group="Keep almost equal photos together in one split, from here on.",
+            strict="Stop at the first bad image instead of skipping it.",
         ),
-    ] = "inception_v3",
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="imagenet, random, or a FILE: .weights.h5, legacy no-top .h5, or .keras."
-        ),
-    ] = "imagenet",
-    layer: Annotated[
-        str | None,
-        typer.Option(help="Take the bottleneck at this earlier layer, such as mixed8."),
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="Width multiplier of mobilenet and mobilenet_v2.")
-    ] = None,
-    pooling: Annotated[
-        str, typer.Option(help="How a feature map becomes one vector: avg or max.")
-    ] = "avg",
-    input_size: Annotated[
-        int | None, typer.Option(help="Side in pixels (default: the backbone's own).")
-    ] = None,
-    resize: Annotated[
-        str, typer.Option(help="How a photo becomes a square: squash, crop or letterbox.")
-    ] = "squash",
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="What the network computes in: float32, bfloat16, float16 (GPU), int8 (processor; "
-            "calibrated on your photos), or auto: the fastest that loses nothing here, unless a "
-            "cache in another one holds most of the photos."
-        ),
-    ] = "auto",
-    runtime: Annotated[
-        str,
-        typer.Option(
-            help="What runs the network: keras (any GPU or processor), openvino (processor) or "
-            "auto."
-        ),
-    ] = "auto",
-    source_classes: Annotated[
-        str | None,
-        typer.Option(
-            help="Classes that the backbone was trained on, for INT/EXT: imagenet, none or a FILE "
-            "(default: the backbone's own).",
-        ),
-    ] = None,
-    int_ext: Annotated[
-        Path | None,
-        typer.Option(help="CSV that overrides INT/EXT: class,int|ext or class,wnid."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="near-duplicates: keep almost equal photos together in one split, from here on.",
-        ),
-    ] = None,
+    ],
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be done, and compute nothing.")
-    ] = False,
-    batch_size: Annotated[int, typer.Option(help="Images a forward pass.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
-    ] = None,
-    readers: Annotated[
-        str,
-        typer.Option(
-            help="What they are: threads, processes, or auto: processes where photos are many and "
-            "the network's input is small, or processors are many."
-        ),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at the first bad image instead of skipping it.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """Compute and cache the bottleneck of every photo.
 
     Only what is not in the cache is computed, so this can be stopped and started at will. A photo
     that was renamed, moved or copied is known by its content.
     """
-    from retrain_cli.backbones.spec import BackboneSpec
     from retrain_cli.cli.views import bottlenecks as view
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.extraction.pipeline import ExtractionSettings
-    from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+    from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.shared.plan import plan_bottlenecks
 
-    request = BottleneckRequest(
-        image_dir,
-        BackboneSpec(
-            name=backbone,
-            alpha=alpha,
-            layer=layer,
-            pooling=pooling,  # type: ignore[arg-type]  # resolve() checks the choices
-            weights=weights,
-            input_size=input_size,
-            resize=resize,  # type: ignore[arg-type]
-            precision=precision,  # type: ignore[arg-type]
-            runtime=runtime,  # type: ignore[arg-type]
-        ),
-        source_classes,
-        int_ext,
-        ExtractionSettings(
-            batch_size,
-            workers,
-            device,
-            strict,
-            readers,  # type: ignore[arg-type]  # it checks the choices
-        ),
-        group=group,
-    )
     workspace = workspace_of(ctx)
     if plan:
         with console.progress("reading") as update, quiet_engine():
-            view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), json)
+            view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), form)
         return
     seen: list[ExtractionCounts] = []
     with (
@@ -149,7 +61,7 @@ def bottlenecks(
     ):
         on_progress = extraction_step(update, seen)
         summary = fill_cache(request, workspace, on_progress, on_look=looking(update))
-    view.show_summary(summary, json)
+    view.show_summary(summary, form)
 
 
 def looking(update: Callable[[console.Step], None]) -> Callable[[int, int], None]:

@@ -10,6 +10,8 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.signatures import command
 from retrain_cli.errors import CacheError
 
 if TYPE_CHECKING:
@@ -17,17 +19,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
 
 @app.command()
-def info(ctx: typer.Context, json: _Json = False) -> None:
+@command
+def info(ctx: typer.Context, form: JsonForm) -> None:
     """Show sizes and counts for each backbone."""
     from retrain_cli.backbones.spec import settings_of
     from retrain_cli.workflows.cache import CacheInfo, list_caches
 
     caches = list_caches(workspace_of(ctx))
-    if json:
+    if form == "json":
         console.document([{**vars(cache), "path": str(cache.path)} for cache in caches])
     elif not caches:
         _note_if_none(caches)
@@ -51,28 +52,29 @@ def info(ctx: typer.Context, json: _Json = False) -> None:
 
 
 @app.command()
+@command
 def verify(
     ctx: typer.Context,
     cache: Annotated[
         str | None, typer.Argument(help="Name of one cache, or how it begins (default: all).")
-    ] = None,
+    ],
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Remove damaged rows, save what is sound in a damaged file."),
-    ] = False,
-    json: _Json = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """Check every cached bottleneck; exits with 3 where one is damaged."""
     from retrain_cli.workflows.cache import verify_caches
 
     checks = verify_caches(workspace_of(ctx), cache, repair=repair)
-    if json:
+    if form == "json":
         console.document([check.to_dict() for check in checks])
     _note_if_none(checks)
     for check in checks:
         for damage in check.damaged:
             console.warn(f"{check.name}: {damage.digest or 'the file'}: {damage.reason}")
-        if not json:
+        if form != "json":
             console.line(
                 f"{check.name}: {check.bottlenecks:,} bottlenecks{_arrays(check.arrays)}, "
                 f"{_found(check, repair)}"
@@ -103,12 +105,13 @@ def _found(check: CacheCheck, repair: bool) -> str:
 
 
 @app.command()
+@command
 def gc(
     ctx: typer.Context,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
-    ] = False,
-    json: _Json = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """Remove bottlenecks of photos that no known image folder holds any more.
 
@@ -121,7 +124,7 @@ def gc(
     workspace = workspace_of(ctx)
     checks = collect_garbage(workspace, dry_run=dry_run)
     models = remove_unused_models(workspace, dry_run=dry_run)
-    if json:
+    if form == "json":
         networks = [{"name": model.name, "bytes": model.bytes} for model in models]
         console.document({"caches": [check.to_dict() for check in checks], "networks": networks})
         return
@@ -138,6 +141,7 @@ def gc(
 
 
 @app.command()
+@command
 def merge(
     ctx: typer.Context,
     source: Annotated[Path, typer.Argument(help="Another workspace, or one of its cache files.")],
@@ -156,6 +160,7 @@ def merge(
 
 
 @app.command()
+@command
 def export(
     ctx: typer.Context,
     target: Annotated[Path, typer.Argument(help="File to write: .parquet, .npz or .csv.")],

@@ -9,8 +9,10 @@ import typer
 
 from retrain_cli import interrupts
 from retrain_cli.cli import console
-from retrain_cli.cli.context import workspace_of
-from retrain_cli.errors import ConfigError
+from retrain_cli.cli.context import at_most_one, workspace_of
+from retrain_cli.cli.options import Described, JsonForm
+from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.workflows.check import CheckRequest
 
 _LOOKS_KEPT = (
     "photos that were looked at are remembered: the same command goes on from there, and judges "
@@ -18,36 +20,35 @@ _LOOKS_KEPT = (
 )
 
 
+@command
 def check(
     ctx: typer.Context,
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            help="Run whose training settings judge the labels (default: 1,000 default steps)."
+    request: Annotated[
+        CheckRequest,
+        Fields(
+            run=Described(
+                "Run whose training settings judge the labels (default: 1,000 default steps).",
+                is_argument=True,
+            ),
+            labels="Whether to look for label errors, which trains a head for each fold.",
+            folds="Folds of the cross-validation behind that.",
         ),
-    ] = None,
-    labels: Annotated[
-        bool,
-        typer.Option(help="Whether to look for label errors, which trains a head for each fold."),
-    ] = True,
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation behind that.")] = 5,
+    ],
     script: Annotated[
         Path | None, typer.Option(help="Write suggested moves to this file, to be read and edited.")
-    ] = None,
+    ],
     quarantine: Annotated[
         Path | None,
         typer.Option(
             help="Folder for photos that fit no class (default: beside the image folder, its name "
             "with -quarantine)."
         ),
-    ] = None,
+    ],
     apply: Annotated[
         Path | None, typer.Option(help="Do the moves of this script, all or none; deletes nothing.")
-    ] = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take back the moves of the last --apply.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    undo: Annotated[bool, typer.Option("--undo", help="Take back the moves of the last --apply.")],
+    form: JsonForm,
 ) -> None:
     """Look for bad photos, duplicates, label errors and small classes.
 
@@ -55,31 +56,30 @@ def check(
     remembered. Label errors are found by confident learning on cross-validated predictions.
     """
     from retrain_cli.cli.views import check as view
-    from retrain_cli.workflows.check import CheckRequest, check_dataset, default_quarantine
+    from retrain_cli.workflows.check import check_dataset, default_quarantine
     from retrain_cli.workflows.shared.suggestions import make_script
 
     workspace = workspace_of(ctx)
-    if (apply is not None) + undo + (script is not None) > 1:
-        raise ConfigError("choose one of --script, --apply and --undo")
+    at_most_one({"--script": script is not None, "--apply": apply is not None, "--undo": undo})
     if apply is not None or undo:
-        _move(ctx, apply, json)
+        _move(ctx, apply, form)
         return
     with interrupts.keeping(lambda: _LOOKS_KEPT), console.progress("checking") as update:
         report = check_dataset(
-            CheckRequest(run, folds, labels),
+            request,
             workspace,
             lambda stage, done, total: update(console.Step(done, total, stage)),
         )
     folder = quarantine or default_quarantine(report.dataset.root)
     moves = make_script(report, folder)
-    view.show_report(report, moves, json)
+    view.show_report(report, moves, form)
     if script is not None:
         view.save_script(moves, script)
     else:
         view.offer_script(moves)
 
 
-def _move(ctx: typer.Context, script: Path | None, json: bool) -> None:
+def _move(ctx: typer.Context, script: Path | None, form: console.Form) -> None:
     from retrain_cli.cli.views import check as view
     from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
 
@@ -93,4 +93,4 @@ def _move(ctx: typer.Context, script: Path | None, json: bool) -> None:
             journal = apply_script(script, workspace, listen)
         else:
             journal = undo_last(workspace, listen)
-    view.show_moves(journal, json, undone=script is None)
+    view.show_moves(journal, form, undone=script is None)

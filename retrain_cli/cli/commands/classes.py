@@ -9,8 +9,10 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.datasets.origins import PROPOSED_SHARE
+from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.errors import ConfigError
+from retrain_cli.workflows.classes import SuggestRequest
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.classes import ClassInfo
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _NOT_KNOWN = "n/a"
 
 
+@command
 def classes(
     ctx: typer.Context,
     suggest: Annotated[
@@ -25,21 +28,15 @@ def classes(
         typer.Option(
             "--suggest", help="Show what the backbone's own classifier sees in each class's photos."
         ),
-    ] = False,
-    top: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights file of the backbone with its own classifier (default: the backbone's "
-            "weights file; for imagenet weights the one that Keras publishes)."
-        ),
-    ] = None,
-    least_share: Annotated[
-        float, typer.Option(help="Propose a source class that is seen in this share of photos.")
-    ] = PROPOSED_SHARE,
+    ],
+    request: Annotated[
+        SuggestRequest,
+        Fields(least_share="Propose a source class that is seen in this share of photos."),
+    ],
     write: Annotated[
         Path | None, typer.Option(help="Write the proposals as a file for --int-ext.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """List the classes of the dataset last used: INT or EXT, and why.
 
@@ -47,13 +44,12 @@ def classes(
     proposal is what the backbone takes them for, not what they are: a kangaroo is seen as a
     wallaby. Keep the lines that are true.
     """
-    from retrain_cli.workflows.classes import SuggestRequest, list_class_infos, write_override
+    from retrain_cli.workflows.classes import list_class_infos, write_override
 
-    if not suggest and (top is not None or write is not None):
+    if not suggest and (request.top is not None or write is not None):
         raise ConfigError("--top and --write go with --suggest: add --suggest")
-    request = SuggestRequest(top, least_share) if suggest else None
-    infos = list_class_infos(workspace_of(ctx), request)
-    if json:
+    infos = list_class_infos(workspace_of(ctx), request if suggest else None)
+    if form == "json":
         console.document([info.to_dict() for info in infos])
     else:
         console.table(_table(infos, suggest))

@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
-from retrain_cli.cli.context import at_most_one, workspace_of
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import TableForm
+from retrain_cli.cli.signatures import command
 
 
+@command
 def compare(
     ctx: typer.Context,
     runs: Annotated[
@@ -21,9 +24,8 @@ def compare(
             help="Print the photos that exactly one run gets right instead: change, path, true, "
             "answer of either run; tab-separated in a pipe.",
         ),
-    ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the figures as CSV.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    form: TableForm,
 ) -> None:
     """Compare runs on the photos that they were both tested on.
 
@@ -34,7 +36,5 @@ def compare(
     from retrain_cli.cli.views import compare as view
     from retrain_cli.workflows.compare import compare_runs
 
-    at_most_one({"--csv": csv, "--json": json})
-    form = "json" if json else "csv" if csv else "text"
     comparisons = compare_runs(runs, workspace_of(ctx))
     (view.show_flips if flips else view.show_comparisons)(comparisons, form)

@@ -15,6 +15,9 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import Described
+from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.workflows.demo import DemoRequest
 from retrain_cli.workspace import ENVIRONMENT_VARIABLE, Workspace
 
 NEXT_STEPS = """
@@ -27,19 +30,23 @@ NEXT_STEPS = """
 """
 
 
+@command
 def demo(
     ctx: typer.Context,
-    folder: Annotated[
-        Path, typer.Argument(help="Where the sample photos are, or will be drawn.")
-    ] = Path("sample_images"),
+    request: Annotated[
+        DemoRequest,
+        Fields(
+            folder=Described("Where the sample photos are, or will be drawn.", is_argument=True)
+        ),
+    ],
 ) -> None:
     """Walk through the main job on drawn sample photos, with nothing to download."""
     from retrain_cli.workflows.demo import demo_steps, draw_new_photos
 
     workspace = workspace_of(ctx)
-    _prepare(folder)
+    _prepare(request.folder)
     new_photos = [_short(path) for path in draw_new_photos(workspace)]
-    for step in demo_steps(folder, new_photos):
+    for step in demo_steps(request.folder, new_photos):
         command = shlex.join(("retrain", *step.arguments))
         console.styled(f"\n[dim]{step.purpose}[/]\n[bold green]$ {command}[/]")
         console.flush()

@@ -8,6 +8,8 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.signatures import command
 
 _MARKS = {
     "ok": ("ok", "green"),
@@ -18,23 +20,22 @@ _MARKS = {
 _INDENT = 10
 
 
+@command
 def doctor(
     ctx: typer.Context,
-    backbones: Annotated[
-        bool, typer.Option("--backbones", help="List the backbones instead.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    backbones: Annotated[bool, typer.Option("--backbones", help="List the backbones instead.")],
+    form: JsonForm,
 ) -> None:
     """Show versions, engine, GPU and folders; what is missing, and how to get it."""
     if backbones:
-        _list_backbones(json)
+        _list_backbones(form)
         return
     from rich.markup import escape
 
     from retrain_cli.workflows.doctor import examine
 
     findings = examine(workspace_of(ctx))
-    if json:
+    if form == "json":
         console.document([vars(finding) for finding in findings])
         return
     for finding in findings:
@@ -46,7 +47,7 @@ def doctor(
             console.styled(f"{'':<{_INDENT}}[dim]{escape(finding.remedy)}[/]")
 
 
-def _list_backbones(json: bool) -> None:
+def _list_backbones(form: console.Form) -> None:
     from retrain_cli.backbones.table import KERAS_BACKBONES
 
     rows = [
@@ -54,7 +55,7 @@ def _list_backbones(json: bool) -> None:
         for row in KERAS_BACKBONES.values()
     ]
     columns = ("backbone", "input px", "width")
-    if json:
+    if form == "json":
         console.document([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         console.table(console.Table(columns, rows, right=(1, 2)))

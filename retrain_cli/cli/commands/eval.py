@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import at_most_one, numbers, workspace_of
+from retrain_cli.cli.options import TableForm
+from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.errors import ConfigError
+from retrain_cli.workflows.evaluate import ChartRequest, EvalRequest
 
 
+@command
 def evaluate(
     ctx: typer.Context,
-    run: Annotated[str | None, typer.Option(help="Run to evaluate (default: the latest).")] = None,
-    split: Annotated[
-        str,
-        typer.Option(
-            help="training, validation, test, all; cv for each image of `train --cv`, judged by a "
-            "head that never saw it."
+    request: Annotated[
+        EvalRequest,
+        Fields(
+            without=("ks",),
+            split="Which photos; cv: each image of `train --cv`, judged by a head that never saw "
+            "it.",
+            positive="With two classes: the positive one (default: the second by name).",
         ),
-    ] = "test",
-    top5: Annotated[bool, typer.Option("--top5", help="Also top-5.")] = False,
-    top_k: Annotated[str | None, typer.Option(help="Also top-k for these k, such as 3,5.")] = None,
+    ],
+    top5: Annotated[bool, typer.Option("--top5", help="Also top-5.")],
+    top_k: Annotated[
+        str | None,
+        typer.Option("--top-k", "-k", help="Also top-k for these k, such as 3,5."),
+    ],
     confusion: Annotated[
         bool, typer.Option("--confusion", help="Print the confusion matrix instead.")
-    ] = False,
+    ],
     misclassified: Annotated[
         bool,
         typer.Option(
@@ -34,20 +42,16 @@ def evaluate(
             help="Print the mistakes instead: path, true, predicted, score; tab-separated in a "
             "pipe.",
         ),
-    ] = False,
+    ],
     confused: Annotated[
         bool, typer.Option("--confused", help="Print the most confused pairs of classes instead.")
-    ] = False,
+    ],
     coverage: Annotated[
         bool,
         typer.Option(
             "--coverage", help="Print instead how accurate the surest answers are, by their share."
         ),
-    ] = False,
-    positive: Annotated[
-        str | None,
-        typer.Option(help="With two classes: the positive one (default: the second by name)."),
-    ] = None,
+    ],
     calibrate: Annotated[
         bool | None,
         typer.Option(
@@ -56,18 +60,15 @@ def evaluate(
             "label and eval use it from then on; --no-calibrate undoes it.",
             show_default=False,
         ),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write a picture to this .png, .svg or .pdf file.")
-    ] = None,
-    chart: Annotated[
-        str, typer.Option(help="Which picture: histogram, roc, pr, reliability or confusion.")
-    ] = "histogram",
+    ],
+    picture: Annotated[
+        ChartRequest,
+        Fields(plot="Write a picture to this .png, .svg or .pdf file.", chart="Which picture."),
+    ],
     assert_top1: Annotated[
         float | None, typer.Option(help="Exit with 4 where top-1 is below this, such as 0.9.")
-    ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    form: TableForm,
 ) -> None:
     """Show how good a run is, overall and for each class.
 
@@ -78,9 +79,8 @@ def evaluate(
     from retrain_cli.cli.views import eval as view
     from retrain_cli.cli.views import eval_lists as lists
     from retrain_cli.cli.views.eval import show_coverage
-    from retrain_cli.workflows.evaluate import EvalRequest, evaluate
+    from retrain_cli.workflows.evaluate import evaluate, plot_chart
 
-    form = _form(csv, json)
     instead = {
         "--confusion": confusion,
         "--misclassified": misclassified,
@@ -91,19 +91,17 @@ def evaluate(
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
     if calibrate is not None:
-        _calibrate(ctx, run, calibrate, form)
+        _calibrate(ctx, request.run, calibrate, form)
         return
-    ks = ((5,) if top5 else ()) + (numbers(top_k, "--top-k") if top_k else ())
-    request = EvalRequest(run, split, (1, *ks), positive)
+    also = ((5,) if top5 else ()) + (numbers(top_k, "EvalRequest.ks") if top_k else ())
+    request = replace(request, ks=(*request.ks, *also))
     with console.progress("scores") as update:
         evaluation = evaluate(
             request, workspace_of(ctx), lambda done, total: update(console.Step(done, total))
         )
-        if plot is not None:
-            from retrain_cli.workflows.evaluate import plot_chart
-
-            plot_chart(evaluation, chart, plot)
-            console.note(f"wrote {plot}")
+        if picture.plot is not None:
+            plot_chart(evaluation, picture.chart, picture.plot)
+            console.note(f"wrote {picture.plot}")
         if not any(instead.values()):
             view.prepare(evaluation, form)
     if coverage:
@@ -120,7 +118,7 @@ def evaluate(
         evaluation.assert_top1(assert_top1)
 
 
-def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: str) -> None:
+def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: console.Form) -> None:
     from retrain_cli.cli.views.eval import show_calibration
     from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 
@@ -129,8 +127,3 @@ def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: str) -> 
     else:
         undone = remove_calibration(run, workspace_of(ctx))
         console.note(f"the scores of run {undone.name} are as trained again")
-
-
-def _form(csv: bool, json: bool) -> str:
-    at_most_one({"--csv": csv, "--json": json})
-    return "json" if json else "csv" if csv else "text"

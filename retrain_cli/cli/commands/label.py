@@ -11,9 +11,12 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
+from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import images_of_stdin, named_sources
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.reports.text import printable
+from retrain_cli.workflows.label import LabelRequest
 
 if TYPE_CHECKING:
     from retrain_cli.evaluation.curves.rejection import RejectionRule
@@ -21,49 +24,24 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.shared.embedding import Source
 
 
+@command
 def label(
     ctx: typer.Context,
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(help="Images, folders, or - for a list of paths on standard input."),
-    ] = None,
-    run: Annotated[
-        str | None, typer.Option(help="Run to label with (default: the latest).")
-    ] = None,
-    top_k: Annotated[int, typer.Option(help="Labels an image.")] = 5,
-    threshold: Annotated[float, typer.Option(help="Leave out labels with a lower score.")] = 0.0,
-    reject: Annotated[
-        bool,
-        typer.Option(
-            "--reject", help="Leave photos unnamed that are none of the classes, or unsure."
+    paths: ImagePaths,
+    request: Annotated[
+        LabelRequest,
+        Fields(
+            threshold="Leave out labels with a lower score.",
+            reject="Leave photos unnamed that are none of the classes, or unsure.",
+            max_error="With --reject: the share of the named that may be wrong.",
         ),
-    ] = False,
-    max_error: Annotated[
-        float, typer.Option(help="With --reject: the share of the named that may be wrong.")
-    ] = 0.05,
-    null: Annotated[
-        bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")
-    ] = False,
+    ],
+    null: NullSeparated,
     stdin_image: Annotated[
         bool,
         typer.Option("--stdin-image", help="Standard input is itself an image, or several."),
-    ] = False,
-    batch_size: Annotated[int, typer.Option(help="Images a forward pass at most.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
-    ] = None,
-    readers: Annotated[
-        str,
-        typer.Option(
-            help="What they are: threads, processes, or auto: processes where photos are many and "
-            "the network's input is small, or processors are many."
-        ),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="A JSON line an image, on a terminal too; usual in a pipe."),
-    ] = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """Label new images with a trained run, in input order, as they come.
 
@@ -72,21 +50,10 @@ def label(
     {"path": ..., "labels": [], "error": ...} in its place.
     """
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.label import Labeller, LabelRequest
+    from retrain_cli.workflows.label import Labeller
 
     sources = _sources(paths or [], null, stdin_image)
-    request = LabelRequest(
-        run,
-        top_k,
-        threshold,
-        batch_size,
-        workers,
-        device,
-        reject,
-        max_error,
-        readers,  # type: ignore[arg-type]  # it checks the choices
-    )
-    as_json = json or not sys.stdout.isatty()
+    as_json = form == "json" or not sys.stdout.isatty()
     good = bad = 0
     with (
         interrupts.keeping(lambda: f"{good + bad} file(s) were answered, all of them in full"),

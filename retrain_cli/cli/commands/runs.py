@@ -8,7 +8,10 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import JsonForm, RunArgument
+from retrain_cli.cli.signatures import command
 from retrain_cli.errors import RetrainError
+from retrain_cli.flags import flag_of
 from retrain_cli.reports.text import percent
 
 if TYPE_CHECKING:
@@ -16,17 +19,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show and remove trained runs.", invoke_without_command=True)
 
-_OptionalRun = Annotated[str | None, typer.Argument(help="Name of the run (default: the latest).")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
 
 @app.callback()
-def list_runs(ctx: typer.Context, json: _Json = False) -> None:
+@command
+def list_runs(ctx: typer.Context, form: JsonForm) -> None:
     """List the runs of the workspace, newest first."""
     if ctx.invoked_subcommand is not None:
         return
     runs = [run for run in _store(ctx).list() if _is_readable(run)]
-    if json:
+    if form == "json":
         console.document([_summary(run) for run in runs])
     elif not runs:
         console.note("no runs yet: `retrain train` makes one")
@@ -37,11 +38,12 @@ def list_runs(ctx: typer.Context, json: _Json = False) -> None:
 
 
 @app.command()
-def show(ctx: typer.Context, run: _OptionalRun = None, json: _Json = False) -> None:
+@command
+def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     """Show how a run was trained and what came of it."""
     chosen = _store(ctx).get(run)
     summary = _summary(chosen)
-    if json:
+    if form == "json":
         console.document(summary)
         return
     known = {**summary, "dataset": chosen.info.provenance.described()}
@@ -50,6 +52,7 @@ def show(ctx: typer.Context, run: _OptionalRun = None, json: _Json = False) -> N
 
 
 @app.command()
+@command
 def rm(
     ctx: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Names of the runs.")],
@@ -64,7 +67,8 @@ def rm(
 
 
 @app.command()
-def path(ctx: typer.Context, run: _OptionalRun = None) -> None:
+@command
+def path(ctx: typer.Context, run: RunArgument) -> None:
     """Print the folder of a run, for other programs."""
     console.line(str(_store(ctx).path(run)))
 
@@ -80,7 +84,7 @@ def _is_readable(run: Run) -> bool:
     try:
         _row(run)
     except RetrainError as error:
-        console.warn(str(error))
+        console.warn(error.worded(flag_of))
         return False
     return True
 

@@ -9,71 +9,47 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
+from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import named_sources
 from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.workflows.similar import SimilarRequest
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.similar import SimilarImages
 
 
+@command
 def similar(
     ctx: typer.Context,
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(help="Images, folders, or - for a list of paths on standard input."),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="Photos an image.")] = 5,
-    split: Annotated[
-        str, typer.Option(help="Among which photos: training, validation, test or all.")
-    ] = "training",
-    search: Annotated[
-        str,
-        typer.Option(
-            help="exact, index (approximate; an extra), or auto: exact up to a million photos."
+    paths: ImagePaths,
+    request: Annotated[
+        SimilarRequest,
+        Fields(
+            split="Among which photos.",
+            search="exact compares with each photo, index with few (an extra); auto is exact up to "
+            "a million photos.",
         ),
-    ] = "auto",
-    null: Annotated[
-        bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")
-    ] = False,
-    batch_size: Annotated[int, typer.Option(help="Images a forward pass at most.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(help="Readers, who read and decode (default: one a processor).")
-    ] = None,
-    readers: Annotated[
-        str,
-        typer.Option(
-            help="What they are: threads, processes, or auto: processes where photos are many and "
-            "the network's input is small, or processors are many."
-        ),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, gpu or gpu:N.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="A JSON line an image.")] = False,
+    ],
+    null: NullSeparated,
+    form: JsonForm,
 ) -> None:
     """Find the training photos that are most like an image.
 
     By the cosine of the bottlenecks. In a pipe it prints path, class and similarity, separated by
     tabs, nearest first; for several images the image comes before them.
     """
-    from retrain_cli.workflows.similar import SimilarRequest, SimilarSearch
+    from retrain_cli.workflows.similar import SimilarSearch
 
     if not paths:
         raise ConfigError("similar needs images: paths, folders, or - for a list on standard input")
-    request = SimilarRequest(
-        k,
-        split,
-        search,
-        batch_size,
-        workers,
-        device,
-        readers,  # type: ignore[arg-type]  # it checks the choices
-    )
     sources = named_sources(paths, b"\0" if null else b"\n")
     several = len(paths) > 1 or paths == ["-"]
     good = bad = 0
     with SimilarSearch(request, workspace_of(ctx)) as photos:
         for image in photos.search(sources):
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
-            if json:
+            if form == "json":
                 _print_json(image)
             elif image.error:
                 console.warn(f"{image.path}: {image.error}")

@@ -1,25 +1,23 @@
 """`retrain study NAME`: a command for each file of `studies/protocols`, with its own options.
 
-`with_common_options` adds the options that all studies have, runs the study and shows its result.
+`conduct` has the options that all studies have, runs the study and shows its result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
-from retrain_cli.cli.context import numbers, workspace_of
-from retrain_cli.cli.study_options import with_common_options
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.signatures import SomeFields, chained
+from retrain_cli.cli.study_options import conduct
 
 if TYPE_CHECKING:
-    from retrain_cli.studies.catalogue import StudyOption
     from retrain_cli.studies.study import Study
-
-_SIZES = tuple[int, ...]
 
 
 class StudyGroup(TyperGroup):
@@ -63,7 +61,7 @@ def study_commands() -> dict[str, Any]:
     made.callback()(_only_a_group)
     studies = find_studies()
     for name, study in studies.items():
-        made.command(name)(with_common_options(_maker(study)))
+        made.command(name)(chained(_maker(study), conduct))
     commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
     return {name: commands[name] for name in studies}
 
@@ -73,39 +71,15 @@ def _maker(study: type[Study]) -> Callable[..., Study]:
     from retrain_cli.studies.catalogue import help_of, options_of
     from retrain_cli.workflows.study import make_study
 
-    options = options_of(study)
+    options = SomeFields(study, [one.name for one in options_of(study)])
 
     def make(ctx: typer.Context, **values: Any) -> Study:
-        chosen = {one.name: _value(one, values[one.name]) for one in options}
-        return make_study(study, workspace_of(ctx), **chosen)
+        return make_study(study, workspace_of(ctx), **options.make(values))
 
     make.__name__, make.__doc__ = study.name, help_of(study)
-    make.__annotations__ = {"ctx": typer.Context} | {one.name: _typed(one) for one in options}
+    parameters = options.parameters()
+    make.__annotations__ = {"ctx": typer.Context} | {one.name: one.annotation for one in parameters}
     make.__signature__ = Signature(  # type: ignore[attr-defined]
-        [
-            Parameter("ctx", Parameter.KEYWORD_ONLY),
-            *(
-                Parameter(one.name, Parameter.KEYWORD_ONLY, default=_shown_default(one))
-                for one in options
-            ),
-        ]
+        [Parameter("ctx", Parameter.KEYWORD_ONLY), *parameters]
     )
     return make
-
-
-def _typed(option: StudyOption) -> Any:
-    """The type of an option, as Typer wants it; sizes are text such as 3,5,10."""
-    is_sizes = option.kind == _SIZES
-    kind = str | None if is_sizes else option.kind
-    about = typer.Option(option.flag, help=option.meaning, show_default=not is_sizes)
-    return Annotated[kind, about]
-
-
-def _shown_default(option: StudyOption) -> Any:
-    return None if option.kind == _SIZES else option.default
-
-
-def _value(option: StudyOption, given: Any) -> Any:
-    if option.kind != _SIZES:
-        return given
-    return option.default if given is None else numbers(given, option.flag)

@@ -9,10 +9,11 @@ import typer
 
 from retrain_cli import interrupts
 from retrain_cli.cli import console
-from retrain_cli.cli.context import byte_count, comma_separated, workspace_of
-from retrain_cli.errors import ConfigError
-from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.reports.text import NOT_DEFINED, percent
+from retrain_cli.workflows.train import TrainRequest
 
 if TYPE_CHECKING:
     from retrain_cli.evaluation.comparing.fold_figures import FoldFigures, FoldMean
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from retrain_cli.runs.joined_sources import JoinedSources
     from retrain_cli.workflows.train import TrainingSummary
 
-_DEFAULT = TrainingConfig()
-
 FOLDS_NOTE = (
     "each image was judged by a head that never saw it; the interval is Student's t over the "
     "folds; next: retrain eval --split cv"
 )
 
 
+@command
 def train(
     ctx: typer.Context,
     data: Annotated[
@@ -39,116 +39,30 @@ def train(
             help="Image folder; its bottlenecks are computed first where they are not cached, with "
             "the backbone last used (default: the folder last used).",
         ),
-    ] = None,
-    steps: Annotated[
-        int, typer.Option(help="Optimiser steps, one batch each; for lbfgs the most iterations.")
-    ] = _DEFAULT.steps,
-    optimizer: Annotated[
-        str, typer.Option(help="adam, sgd, rmsprop, adamax, nadam, adamw, or lbfgs (full batch).")
-    ] = _DEFAULT.optimizer,
-    learning_rate: Annotated[float, typer.Option(help="Step size.")] = _DEFAULT.learning_rate,
-    epsilon: Annotated[
-        float, typer.Option(help="Epsilon of the optimisers that have one.")
-    ] = _DEFAULT.epsilon,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = _DEFAULT.batch_size,
-    testing_percentage: Annotated[
-        float, typer.Option(help="Share of the images for test.")
-    ] = _DEFAULT.testing_percentage,
-    validation_percentage: Annotated[
-        float, typer.Option(help="Share of the images for validation.")
-    ] = _DEFAULT.validation_percentage,
-    sampling: Annotated[
-        str, typer.Option(help="balanced (a class first, then one of its images) or shuffled.")
-    ] = _DEFAULT.sampling,
-    l2: Annotated[
-        float, typer.Option("--l2", help="Weight decay: l2 / 2 x the sum of squared weights.")
-    ] = _DEFAULT.l2,
-    examples_per_class: Annotated[
-        int | None, typer.Option(help="Train on at most this many images of each class.")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Train on these classes only, such as ant,bee.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = _DEFAULT.seed,
-    eval_every: Annotated[
-        int, typer.Option(help="Steps between two evaluations.")
-    ] = _DEFAULT.eval_every,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after this many evaluations without improvement.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run (default: the time).")] = None,
-    init_from: Annotated[
-        str | None,
-        typer.Option(help="Start from this run's head; known classes keep their weights."),
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run.")
-    ] = False,
-    cv: Annotated[
-        int | None,
-        typer.Option(
-            help="Cross-validate too, with this many folds: mean, standard deviation and 95% "
+    ],
+    request: Annotated[
+        TrainRequest,
+        Fields(
+            init_from="Start from this run's head; known classes keep their weights.",
+            tensorboard="Write curves for TensorBoard into the run.",
+            cv="Cross-validate too, with this many folds: mean, standard deviation and 95% "
             "interval of the figures. Duplicates and groups never straddle folds; a given test "
-            "folder stays out."
+            "folder stays out.",
+            keep_source_classes="Keep the backbone's own classes beside the new ones, in one head.",
         ),
-    ] = None,
-    keep_source_classes: Annotated[
-        bool,
-        typer.Option(
-            "--keep-source-classes",
-            help="Keep the backbone's own classes beside the new ones, in one head.",
-        ),
-    ] = False,
-    top: Annotated[
-        Path | None,
-        typer.Option(
-            help="Weights file of the backbone with its own classifier, for --keep-source-classes "
-            "(default: the backbone's weights file; for imagenet weights the one that Keras "
-            "publishes)."
-        ),
-    ] = None,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Memory that bottlenecks may take, such as 2G, before they are read from a "
-            "temporary file (default: half of what is available).",
-        ),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ],
+    form: JsonForm,
 ) -> None:
     """Train a new softmax layer on the cached bottlenecks.
 
     The defaults are those of the study. The head that is best on validation is kept; Ctrl-C ends
     training early, keeps the best head so far as a run, and exits with 130.
     """
-    from retrain_cli.workflows.train import TrainRequest, train_run
+    from retrain_cli.workflows.train import train_run
 
-    config = TrainingConfig(
-        steps=steps,
-        optimizer=optimizer,  # type: ignore[arg-type]  # validate() checks the choices
-        learning_rate=learning_rate,
-        epsilon=epsilon,
-        batch_size=batch_size,
-        testing_percentage=testing_percentage,
-        validation_percentage=validation_percentage,
-        sampling=sampling,  # type: ignore[arg-type]
-        l2=l2,
-        examples_per_class=examples_per_class,
-        classes=comma_separated(classes),
-        seed=seed,
-        eval_every=eval_every,
-        patience=patience,
-    ).validate()
-    if top is not None and not keep_source_classes:
-        raise ConfigError("--top goes with --keep-source-classes: add that, or leave --top out")
-    limit = byte_count(memory_limit, "--memory-limit")
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data)
-    request = TrainRequest(
-        config, name, init_from, tensorboard, limit, cv, keep_source_classes, top
-    )
     with interrupts.keeping(_nothing_trained), console.progress("training") as update:
         summary = train_run(
             request,
@@ -156,9 +70,9 @@ def train(
             lambda progress: update(_step(progress)),
             lambda progress: update(_fold_step(progress)),
         )
-    _show(summary, json)
+    _show(summary, form)
     if summary.interrupted_by is not None:
-        raise interrupts.Interruption(summary.interrupted_by, _kept(summary, steps))
+        raise interrupts.Interruption(summary.interrupted_by, _kept(summary, request.config.steps))
 
 
 def _nothing_trained() -> str:
@@ -218,8 +132,8 @@ def _fold_step(progress: FoldProgress) -> console.Step:
     )
 
 
-def _show(summary: TrainingSummary, json: bool) -> None:
-    if json:
+def _show(summary: TrainingSummary, form: console.Form) -> None:
+    if form == "json":
         console.document(summary.to_dict())
         return
     why = {

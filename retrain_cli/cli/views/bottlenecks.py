@@ -14,9 +14,9 @@ _BAD_SHOWN = 10
 """Bad images listed on a terminal; `--json` lists all."""
 
 
-def show_summary(summary: BottleneckSummary, as_json: bool) -> None:
+def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
     """Print the class table and what was done."""
-    if as_json:
+    if form == "json":
         console.document(_summary_dict(summary))
     else:
         console.table(_class_table(summary.classes))
@@ -25,9 +25,9 @@ def show_summary(summary: BottleneckSummary, as_json: bool) -> None:
     _warn(summary)
 
 
-def show_plan(plan: Plan, as_json: bool) -> None:
+def show_plan(plan: Plan, form: console.Form) -> None:
     """Print what would be done."""
-    if as_json:
+    if form == "json":
         console.document(_plan_dict(plan))
     else:
         rows = [

@@ -16,9 +16,9 @@ _SHOWN = 20
 """Rows of each table; `--json` has all."""
 
 
-def show_report(report: CheckReport, script: MoveScript, as_json: bool) -> None:
+def show_report(report: CheckReport, script: MoveScript, form: console.Form) -> None:
     """What was found: a line for each kind, then a table for each kind that was found."""
-    if as_json:
+    if form == "json":
         console.document(_report_dict(report, script))
         return
     console.table(console.Table(("check", "found", ""), _summary(report), right=(1,)))
@@ -80,10 +80,10 @@ def save_script(script: MoveScript, path: Path) -> None:
     )
 
 
-def show_moves(journal: Journal, as_json: bool, *, undone: bool) -> None:
+def show_moves(journal: Journal, form: console.Form, *, undone: bool) -> None:
     """Print what was moved, or moved back."""
     moves = [move.reversed() for move in reversed(journal.moves)] if undone else journal.moves
-    if as_json:
+    if form == "json":
         rows = [{"from": move.source, "to": move.target} for move in moves]
         console.document({"undone": undone, "moves": rows})
     else:

@@ -13,7 +13,7 @@ _MOST_CLASSES = 12
 _NOT_THERE = "-"
 
 
-def show_comparisons(comparisons: Sequence[RunComparison], form: str) -> None:
+def show_comparisons(comparisons: Sequence[RunComparison], form: console.Form) -> None:
     """Each run against the first."""
     if form == "json":
         console.document([comparison.to_dict() for comparison in comparisons])
@@ -24,7 +24,7 @@ def show_comparisons(comparisons: Sequence[RunComparison], form: str) -> None:
             _show(comparison)
 
 
-def show_flips(comparisons: Sequence[RunComparison], form: str) -> None:
+def show_flips(comparisons: Sequence[RunComparison], form: console.Form) -> None:
     """The photos that exactly one run gets right."""
     if form == "json":
         console.document(

@@ -24,13 +24,13 @@ _FEW_SCORES = 10_000_000
 _GAP_TO_MENTION = 0.05
 
 
-def prepare(evaluation: Evaluation, form: str) -> None:
+def prepare(evaluation: Evaluation, form: console.Form) -> None:
     """Compute what takes time, while progress is shown."""
     if form != "text" or evaluation.n_scores <= _FEW_SCORES:
         _ = evaluation.curves_or_reason
 
 
-def show_evaluation(evaluation: Evaluation, form: str) -> None:
+def show_evaluation(evaluation: Evaluation, form: console.Form) -> None:
     """The figures, the per-class table, the histogram."""
     result = evaluation.result
     if form == "json":
@@ -252,7 +252,7 @@ def _bar(first: int, second: int, longest: int) -> str:
 _COLUMNS = ("answered", "images", "score at least", "accuracy", "95% CI")
 
 
-def show_coverage(evaluation: Evaluation, form: str) -> None:
+def show_coverage(evaluation: Evaluation, form: console.Form) -> None:
     """The curve of a run: text, CSV or JSON."""
     curve = evaluation.coverage()
     if form == "json":
@@ -288,7 +288,7 @@ def _csv_line(point: CoveragePoint) -> str:
     return ",".join(f"{part:.6g}" for part in parts)
 
 
-def show_calibration(summary: CalibrationSummary, form: str) -> None:
+def show_calibration(summary: CalibrationSummary, form: console.Form) -> None:
     """Log loss and calibration error before and after, on validation and test."""
     if form == "json":
         console.document(summary.to_dict())
@@ -326,7 +326,7 @@ def _log_loss(reliability: Reliability) -> str:
     return "" if loss is None else f"{loss.value:.4f}"
 
 
-def _error(reliability: Reliability, form: str) -> str:
+def _error(reliability: Reliability, form: console.Form) -> str:
     error = reliability.expected_calibration_error
     if error is None:
         return ""

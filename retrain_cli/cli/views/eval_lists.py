@@ -6,7 +6,7 @@ from retrain_cli.cli import console
 from retrain_cli.workflows.evaluate import Evaluation
 
 
-def show_confusion(evaluation: Evaluation, form: str) -> None:
+def show_confusion(evaluation: Evaluation, form: console.Form) -> None:
     """The confusion matrix: a row for each true class, a column for each predicted one."""
     names = evaluation.result.class_names
     matrix = evaluation.result.confusion().tolist()
@@ -26,7 +26,7 @@ def show_confusion(evaluation: Evaluation, form: str) -> None:
     console.table(console.Table(columns, numbered, right=range(1, len(columns))))
 
 
-def show_misclassified(evaluation: Evaluation, form: str) -> None:
+def show_misclassified(evaluation: Evaluation, form: console.Form) -> None:
     """The mistakes, the surest first; bare tab-separated lines in a pipe."""
     columns = ("path", "true", "predicted", "score")
     mistakes = evaluation.misclassified()
@@ -37,7 +37,7 @@ def show_misclassified(evaluation: Evaluation, form: str) -> None:
     console.rows_for_programs(console.Table(columns, rows, right=(3,)), form)
 
 
-def show_confused(evaluation: Evaluation, form: str) -> None:
+def show_confused(evaluation: Evaluation, form: console.Form) -> None:
     """The pairs of classes that are mistaken, the most frequent first."""
     pairs = evaluation.result.confused_pairs()
     if form == "json":

@@ -11,7 +11,7 @@ from retrain_cli.studies.means import Mean
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
 
 
-def show_study(result: StudyResult, form: str) -> None:
+def show_study(result: StudyResult, form: console.Form) -> None:
     """Print a result as `text`, `csv` (its main table) or `json`."""
     if form == "json":
         console.document(result.to_dict())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.intervals import Estimate, share_estimate
 
 
@@ -65,8 +65,8 @@ def choose_rule(
     n_images = len(scores)
     if not n_images:
         raise RunError(
-            "--reject chooses its thresholds on validation images, and this run has none: train "
-            "with --validation-percentage 10"
+            f"{setting('reject')} chooses its thresholds on validation images, and this run has "
+            f"none: train with {setting('validation_percentage', 10)}"
         )
     most_novelty = np.sort(novelty)[n_images - 1 - math.floor(max_error * n_images)]
     known = novelty <= most_novelty
@@ -76,9 +76,9 @@ def choose_rule(
     last = _last_answered(ranked, wrong, max_error, fewest)
     if last is None:
         raise RunError(
-            f"--max-error {max_error:g} needs {fewest} or more of the {n_images} validation images "
-            "of this run to be answered with no more errors than that, and no threshold does it: "
-            "allow a higher rate, or train on more photos"
+            f"{setting('max_error', max_error)} needs {fewest} or more of the {n_images} "
+            "validation images of this run to be answered with no more errors than that, and no "
+            "threshold does it: allow a higher rate, or train on more photos"
         )
     return RejectionRule(
         float(ranked[last]), float(most_novelty), n_images, last + 1, int(wrong[last])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 
@@ -160,8 +160,8 @@ def join_with_stock(
     """
     if not len(data.validation):
         raise DatasetError(
-            "--keep-source-classes weighs source classes and new ones on validation photos, and "
-            "there are none: raise --validation-percentage"
+            f"{setting('keep_source_classes')} weighs source classes and new ones on validation "
+            f"photos, and there are none: raise {setting('validation_percentage')}"
         )
     merged = np.concatenate([np.empty(0, np.int64), *columns])
     kept = np.setdiff1d(np.arange(stock.n_classes), merged)

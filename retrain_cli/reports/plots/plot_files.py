@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.workspace import replacing
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def check_format(path: Path) -> str:
     """
     suffix = path.suffix.lower().lstrip(".")
     if suffix not in FORMATS:
-        raise ConfigError(f"--plot takes a file ending in .png, .svg or .pdf, not {path.name!r}")
+        raise ConfigError(
+            f"{setting('plot')} takes a file ending in .png, .svg or .pdf, not {path.name!r}"
+        )
     return suffix
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.checks import check_least
 from retrain_cli.reports.charts import Chart, Series
 from retrain_cli.studies.energy import find_meters
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
@@ -86,8 +86,7 @@ class CostStudy(Study):
         Raises:
             ConfigError: fewer than one epoch.
         """
-        if self.epochs < 1:
-            raise ConfigError(f"--epochs must be at least 1, not {self.epochs}")
+        check_least(self, 1, "epochs")
         return repeated(settings, "head")
 
     def perform(self, data: StudyData, trial: Trial, context: TrialContext) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy, size_ticks
 from retrain_cli.studies.means import Mean, mean_of, series_of
@@ -49,13 +49,15 @@ class DifficultyStudy(LearningCurveStudy):
         """
         if not 0 < self.difficult <= self.easy <= 1:
             raise ConfigError(
-                "--difficult and --easy must be above 0, at most 1, and in this order; received "
-                f"{self.difficult:g} and {self.easy:g}"
+                f"{setting('difficult')} and {setting('easy')} must be above 0, at most 1, and in "
+                f"this order; received {self.difficult:g} and {self.easy:g}"
             )
         sizes = self.usable_sizes(data)
         if self.few is not None and self.few not in [size.limit for size in sizes]:
             names = ", ".join(size.name for size in sizes[:-1])
-            raise ConfigError(f"--few must be one of the sizes ({names}), not {self.few}")
+            raise ConfigError(
+                f"{setting('few')} must be one of the sizes ({names}), not {self.few}"
+            )
         return super().trials(data, settings)
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from retrain_cli.errors import ConfigError
+from retrain_cli.checks import check_share
 from retrain_cli.reports.charts import Chart, Series
 from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy, size_ticks
 from retrain_cli.studies.means import Mean, mean_of, series_of
@@ -42,8 +42,7 @@ class ExamplesStudy(LearningCurveStudy):
         Raises:
             ConfigError: the target is no accuracy.
         """
-        if not 0 < self.target < 1:
-            raise ConfigError(f"--target must be between 0 and 1, such as 0.9, not {self.target:g}")
+        check_share(self, "target")
         return super().trials(data, settings)
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:

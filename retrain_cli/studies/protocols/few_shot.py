@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.evaluation.comparing.added_class import KnownCost, NewClassFigures
 from retrain_cli.evaluation.ranking import rank_of
 from retrain_cli.heads.head import Head
@@ -64,9 +64,9 @@ class FewShotStudy(Study):
     family: ClassVar[str] = "few-shot"
     figure: ClassVar[float] = 11
 
-    left_out: int = option(10, "Classes to leave out, one at a time.", flag="--classes")
+    left_out: int = option(10, "Classes to leave out, one at a time.")
     sizes: tuple[int, ...] = option(
-        (1, 3, 5, 10), "From how many photos they are added again (default: 1,3,5,10)."
+        (1, 3, 5, 10), "From how many photos they are added again, such as 1,3,5,10."
     )
     retrain: bool = option(False, "Also train all classes again each time; takes long.")
 
@@ -144,14 +144,17 @@ class FewShotStudy(Study):
 
     def _cases(self, data: StudyData, settings: StudySettings) -> list[_Case]:
         if self.left_out < 1 or not self.sizes or min(self.sizes) < 1:
-            raise ConfigError("study few-shot needs --classes and --sizes of at least 1")
+            raise ConfigError(
+                f"study few-shot needs {setting('FewShotStudy.left_out')} and {setting('sizes')} "
+                "of at least 1"
+            )
         counts = np.bincount(_distinct_labels(data), minlength=len(data.class_names))
         enough = np.flatnonzero(counts > max(self.sizes))
         if len(enough) < self.left_out or len(data.class_names) < 3:
             raise DatasetError(
                 f"study few-shot leaves out {self.left_out} classes of more than "
                 f"{max(self.sizes)} photos, and {len(enough)} of {len(data.class_names)} classes "
-                "have so many: lower --classes or --sizes"
+                f"have so many: lower {setting('FewShotStudy.left_out')} or {setting('sizes')}"
             )
         generator = np.random.default_rng(settings.training.seed)
         chosen = np.sort(generator.choice(enough, self.left_out, replace=False)).tolist()

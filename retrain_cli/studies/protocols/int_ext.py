@@ -13,7 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.checks import check_least
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.reports.charts import Chart
@@ -123,14 +124,13 @@ class _Supply:
     def __init__(self, data: StudyData, study: IntExtStudy) -> None:
         self._int, self._ext = (data.classes_of(origin) for origin in ("INT", "EXT"))
         self._study = study
-        if study.mixes < 2:
-            raise ConfigError(f"--mixes must be at least 2, not {study.mixes}")
-        if study.classes is not None and study.classes < _FEWEST_CLASSES:
-            raise ConfigError(f"--classes must be at least 2, not {study.classes}")
+        check_least(study, 2, "mixes")
+        check_least(study, _FEWEST_CLASSES, "classes")
         if not self._int and not self._ext:
             raise DatasetError(
                 "study int-ext needs to know which classes are INT, and the source classes of "
-                "this backbone are not known: run `retrain bottlenecks` with --source-classes"
+                "this backbone are not known: run `retrain bottlenecks` with "
+                f"{setting('source_classes')}"
             )
 
     @cached_property
@@ -146,8 +146,8 @@ class _Supply:
         if fewest < _FEWEST_CLASSES:
             raise DatasetError(
                 "study int-ext needs at least 2 INT and 2 EXT classes for all mixes, and there "
-                f"are {len(self._int)} and {len(self._ext)}: choose --classes N for the mixes "
-                "that are possible, or correct the origins with --int-ext"
+                f"are {len(self._int)} and {len(self._ext)}: choose {setting('classes')} for the "
+                f"mixes that are possible, or correct the origins with {setting('int_ext')}"
             )
         return fewest
 
@@ -160,8 +160,8 @@ class _Supply:
         mixes = [mix for mix in self._wanted() if self._allows(mix)]
         if not mixes:
             raise DatasetError(
-                f"a classifier of {self.n_classes} classes needs as many in the dataset, and "
-                f"there are {len(self._int)} INT and {len(self._ext)} EXT: lower --classes"
+                f"a classifier of {self.n_classes} classes needs as many in the dataset, and there "
+                f"are {len(self._int)} INT and {len(self._ext)} EXT: lower {setting('classes')}"
             )
         return mixes
 

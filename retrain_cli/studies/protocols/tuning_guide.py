@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.errors import setting as named
 from retrain_cli.heads.config import OPTIMIZERS, TrainingConfig
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
@@ -93,7 +94,7 @@ class TuningGuideStudy(Study):
         if not len(data.data.validation):
             raise DatasetError(
                 "study tuning-guide chooses by validation images and there are none: raise "
-                "--validation-percentage"
+                f"{named('validation_percentage')}"
             )
         return [
             trial

@@ -13,7 +13,7 @@ from retrain_cli.datasets.move_journal import (
     undo,
 )
 from retrain_cli.datasets.moves import read_script
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.workspace import Workspace
 
 _FOLDER = "moves"
@@ -57,7 +57,7 @@ def undo_last(workspace: Workspace, on_progress: Told = lambda done, total: None
         journal = latest_journal(workspace.root / _FOLDER)
         if journal is None:
             raise DatasetError(
-                "--undo takes back what `retrain check --apply` did, and it did nothing"
+                f"{setting('undo')} takes back what `retrain check --apply` did, and it did nothing"
             )
         undo(journal, on_progress)
         return journal

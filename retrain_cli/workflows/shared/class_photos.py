@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_training
@@ -98,7 +98,7 @@ def _known_data(run: Run, vectors: NDArray[np.float32]) -> HeadData:
 
 def _check_some(photos: ClassPhotos) -> None:
     """Refuse a new class without a good photo, and tests without one."""
-    for what, some in (("a new class", photos.made_of), ("--test", photos.test)):
+    for what, some in (("a new class", photos.made_of), (setting("test"), photos.test)):
         if some.bad and not len(some):
             path, reason = some.bad[0]
             more = f", and {len(some.bad) - 1} more" if len(some.bad) > 1 else ""
@@ -123,6 +123,6 @@ def _check_new(photos: ClassPhotos) -> None:
     for photo in photos.test.photos:
         if photo.digest in made_of:
             raise DatasetError(
-                f"--test photos must not be among those that the class is made of, and "
+                f"{setting('test')} photos must not be among those that the class is made of, and "
                 f"{photo.path} is: name it once"
             )

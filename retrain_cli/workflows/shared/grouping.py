@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.dataset import Dataset
-from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.errors import DatasetError
 from retrain_cli.similarity.near_duplicates import GROUPING, find_founders, join, near_duplicates
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.similarity.survey import Told, survey
@@ -27,16 +27,6 @@ class GroupCounts:
         sizes = Counter(dataset.founders[digest] for digest in set(dataset.digests))
         several = [size for size in sizes.values() if size > 1]
         return cls(len(several), sum(several))
-
-
-def check_grouping(group: str | None) -> None:
-    """Refuse a grouping that does not exist.
-
-    Raises:
-        ConfigError: it is neither None nor near-duplicates.
-    """
-    if group not in (None, GROUPING):
-        raise ConfigError(f"--group takes {GROUPING}, not {group!r}: correct it or leave it out")
 
 
 def group_photos(

@@ -9,7 +9,8 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.datasets.origins import ClassOrigin, match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
-from retrain_cli.errors import CacheError, DatasetError, WorkspaceError
+from retrain_cli.errors import CacheError, DatasetError, WorkspaceError, setting
+from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.workspace import Workspace
 
 _KEY = "last_used"
@@ -36,7 +37,7 @@ class LastUsed:
     int_ext: Path | None
     complete: bool = False
     remembered: str | None = None
-    group: str | None = None
+    group: Grouping | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -91,7 +92,8 @@ class LastUsed:
         if entry is None:
             raise WorkspaceError(
                 f"this needs bottlenecks, and the workspace {workspace.root} has none: run "
-                "`retrain bottlenecks IMAGE_DIR` first, or name its workspace with --workspace"
+                "`retrain bottlenecks IMAGE_DIR` first, or name its workspace with "
+                f"{setting('workspace')}"
             )
         try:
             return cls(

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from retrain_cli.datasets.moves import Move, MoveScript
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.images.examine import content_digest
 from retrain_cli.workflows.check import CheckReport
 
@@ -90,7 +90,7 @@ def make_script(report: CheckReport, quarantine: Path) -> MoveScript:
     root, folder = report.dataset.root, quarantine.expanduser().absolute()
     if folder == root or root in folder.parents:
         raise ConfigError(
-            f"--quarantine must lie outside of the image folder, else it is a class; {folder} is "
-            f"inside {root}: choose another folder"
+            f"{setting('quarantine')} must lie outside of the image folder, else it is a class; "
+            f"{folder} is inside {root}: choose another folder"
         )
     return MoveScript(root, folder, tuple(suggestions(report)))

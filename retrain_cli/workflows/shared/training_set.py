@@ -13,7 +13,7 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS, SplitItem
-from retrain_cli.errors import WorkspaceError
+from retrain_cli.errors import WorkspaceError, setting
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -94,7 +94,8 @@ def _read(
     except MemoryError as error:
         raise WorkspaceError(
             f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "
-            f"{width} do not: lower --memory-limit, and they are read from a temporary file"
+            f"{width} do not: lower {setting('memory_limit')}, and they are read from a temporary "
+            "file"
         ) from error
 
 

@@ -172,5 +172,5 @@ def test_offline_the_error_names_every_way_on(
     assert "\n" not in message
     folder = str(downloads.keras_models_folder())
     assert folder == str(keras_home / "models")
-    for words in (url, folder, f"--weights {Path(url).name}", "--backbone mini"):
+    for words in (url, folder, f"weights='{Path(url).name}'", "BackboneSpec.name='mini'"):
         assert words in message

@@ -148,7 +148,7 @@ def test_a_wrong_conversion_is_refused_and_not_kept(
 
 
 def test_a_gpu_is_refused(models: Path) -> None:
-    with pytest.raises(ConfigError, match="--device gpu cannot be"):
+    with pytest.raises(ConfigError, match="device='gpu' cannot be"):
         load_backbone(settled(models), "gpu", models)
 
 

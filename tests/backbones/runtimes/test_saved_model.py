@@ -68,7 +68,7 @@ def test_input_size_is_the_models_the_users_or_224(tmp_path: Path) -> None:
     fixed = f"hub:{save(tmp_path / 'fixed', 'map', size=8)}"
     assert load_backbone(BackboneSpec(free), "cpu").input_size == (224, 224)
     assert load_backbone(BackboneSpec(free, input_size=20), "cpu").input_size == (20, 20)
-    with pytest.raises(BackboneError, match="8 x 8 px only, not --input-size 20"):
+    with pytest.raises(BackboneError, match="8 x 8 px only, not input_size=20"):
         load_backbone(BackboneSpec(fixed, input_size=20), "cpu")
 
 
@@ -105,6 +105,10 @@ def test_a_handle_is_found_in_the_hub_cache_or_refused(
     assert spec.slug().startswith("hub_net_1-")
     with pytest.raises(WeightsError) as caught:
         load_backbone(BackboneSpec("hub:https://models.invalid/net/2"), "cpu")
-    for words in ("hub:https://models.invalid/net/2", str(tmp_path), "--backbone hub:FOLDER"):
+    for words in (
+        "hub:https://models.invalid/net/2",
+        str(tmp_path),
+        "BackboneSpec.name='hub:FOLDER'",
+    ):
         assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -94,5 +94,5 @@ def test_without_validation_photos(stock: Head) -> None:
         data.bottlenecks, data.labels, data.class_names, data.training, np.empty(0, np.int64)
     )
     head = train_head(bare, TrainingConfig(steps=1, eval_every=1)).head
-    with pytest.raises(DatasetError, match="raise --validation-percentage"):
+    with pytest.raises(DatasetError, match="raise validation_percentage"):
         join_with_stock(stock, head, bare, columns, lambda part: head)

@@ -41,7 +41,7 @@ def test_the_suffix_chooses_the_format(tmp_path: Path, suffix: str, start: bytes
 
 @pytest.mark.parametrize("name", ["histogram.jpg", "histogram", "png"])
 def test_another_suffix_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="--plot"):
+    with pytest.raises(ConfigError, match="plot"):
         save_figure(lambda: draw_histogram(RESULT), tmp_path / name)
 
 

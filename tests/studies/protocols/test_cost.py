@@ -48,7 +48,7 @@ def test_what_is_not_known_is_not_made_up(
 
 
 def test_epochs(make_data: Callable[..., StudyData]) -> None:
-    with pytest.raises(ConfigError, match="--epochs"):
+    with pytest.raises(ConfigError, match="epochs"):
         CostStudy(FACTS, 0).trials(make_data(2, 2), SETTINGS)
 
 

@@ -60,7 +60,7 @@ def test_impossible_mixes_are_named_and_the_others_done(
 
 
 def test_no_mix_at_all(make_data: Callable[..., StudyData]) -> None:
-    with pytest.raises(DatasetError, match="lower --classes"):
+    with pytest.raises(DatasetError, match="lower classes"):
         IntExtStudy(20).trials(make_data(3, 4), StudySettings())
     with pytest.raises(DatasetError, match="at least 2 INT and 2 EXT"):
         IntExtStudy().trials(make_data(0, 4), StudySettings())
@@ -76,7 +76,7 @@ def test_unknown_origins(make_data: Callable[..., StudyData]) -> None:
 
     data = make_data(2, 2)
     unknown = replace(data, origins=tuple(ClassOrigin(n, None) for n in data.class_names))
-    with pytest.raises(DatasetError, match="--source-classes"):
+    with pytest.raises(DatasetError, match="source_classes"):
         IntExtStudy().trials(unknown, StudySettings())
 
 

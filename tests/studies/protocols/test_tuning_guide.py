@@ -64,5 +64,5 @@ def test_divergence_is_a_result(make_data: Callable[..., StudyData], conduct: An
 def test_without_validation_images(make_data: Callable[..., StudyData]) -> None:
     data = make_data(2, 2)
     none = replace(data, data=replace(data.data, validation=np.empty(0, np.int64)))
-    with pytest.raises(DatasetError, match="--validation-percentage"):
+    with pytest.raises(DatasetError, match="validation_percentage"):
         TuningGuideStudy().trials(none, SETTINGS)

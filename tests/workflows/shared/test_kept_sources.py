@@ -59,7 +59,7 @@ def test_one_head_for_both(test_data: Path, tmp_path: Path, workspace: Workspace
     weights = test_data / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
     spec = BackboneSpec("mobilenet_v2", weights=str(weights), runtime="keras")
     fill_cache(BottleneckRequest(tmp_path / "photos", spec), workspace)
-    with pytest.raises(WeightsError, match="with its top as --top FILE"):
+    with pytest.raises(WeightsError, match="with its top as top='FILE'"):
         train_run(TrainRequest(CONFIG, keep_source_classes=True), workspace)
 
     top = test_data / "weights" / "mobilenet_v2_1.0_224.weights.h5"

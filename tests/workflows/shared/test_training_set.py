@@ -72,5 +72,5 @@ def test_more_than_there_is_memory_is_told(
 
     fill(photos)
     monkeypatch.setattr("retrain_cli.workflows.shared.training_set.BottleneckStore.read", no_memory)
-    with pytest.raises(WorkspaceError, match="36 of width 32 do not: lower --memory-limit"):
+    with pytest.raises(WorkspaceError, match="36 of width 32 do not: lower memory_limit"):
         load_training_set(workspace, CONFIG, memory_limit=10**15)

@@ -1,0 +1,102 @@
+"""How a request is checked: each rule is written once, and its message names the field.
+
+A request calls these with itself as soon as it is made, so that a notebook and the command line are
+told of a wrong value in the same words, before any work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from retrain_cli.errors import ConfigError, setting
+
+
+def choices_of(hint: Any) -> tuple[Any, ...]:
+    """The values of a `Literal`, also of one that may be None; () of every other type."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(choice for part in get_args(hint) for choice in choices_of(part))
+
+
+def check_choices(request: Any) -> None:
+    """Hold every field whose type is a `Literal` to its choices.
+
+    Raises:
+        ConfigError: the value of a field is not one of them.
+    """
+    hints = get_type_hints(type(request))
+    for field in dataclasses.fields(request):
+        choices = choices_of(hints[field.name])
+        value = getattr(request, field.name)
+        if choices and value not in choices and not (value is None and _may_be_none(hints, field)):
+            raise ConfigError(not_one_of(setting(field.name, owner=type(request)), choices, value))
+
+
+def not_one_of(subject: str, choices: tuple[Any, ...], value: object) -> str:
+    """What is said of a value outside of its choices."""
+    return f"{subject} takes one of {', '.join(map(str, choices))}, not {value!r}"
+
+
+def _may_be_none(hints: dict[str, Any], field: dataclasses.Field[Any]) -> bool:
+    return type(None) in get_args(hints[field.name])
+
+
+def check_least(request: Any, least: int, *fields: str) -> None:
+    """Hold numbers to be at least `least`; None passes, where it is the default.
+
+    Raises:
+        ConfigError: one of them is smaller.
+    """
+    for field in fields:
+        value = getattr(request, field)
+        if value is not None and value < least:
+            raise ConfigError(
+                f"{setting(field, owner=type(request))} must be at least {least}, not {value}"
+            )
+
+
+def check_positive(request: Any, *fields: str) -> None:
+    """Hold numbers to be above 0.
+
+    Raises:
+        ConfigError: one of them is not, or is no finite number.
+    """
+    for field in fields:
+        value = getattr(request, field)
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigError(
+                f"{setting(field, owner=type(request))} must be a number above 0, not {value}"
+            )
+
+
+def check_share(request: Any, field: str, *, with_0: bool = False, with_1: bool = False) -> None:
+    """Hold a share to lie between 0 and 1; the ends count where the arguments say so.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    value = getattr(request, field)
+    if (0 < value < 1) or (with_0 and value == 0) or (with_1 and value == 1):
+        return
+    bounds = {
+        (False, False): "between 0 and 1",
+        (True, True): "from 0 to 1",
+        (False, True): "above 0 and at most 1",
+        (True, False): "at least 0 and below 1",
+    }[with_0, with_1]
+    raise ConfigError(f"{setting(field, owner=type(request))} must be {bounds}, not {value:g}")
+
+
+def check_suffix(request: Any, field: str, *suffixes: str) -> None:
+    """Hold the name of a file, where there is one, to end as its format does.
+
+    Raises:
+        ConfigError: it ends otherwise.
+    """
+    path: Path | None = getattr(request, field)
+    if path is not None and path.suffix.lower() not in suffixes:
+        name = setting(field, owner=type(request))
+        raise ConfigError(f"{name} takes a file ending in {suffixes[0]}, not {path.name!r}")

@@ -1,0 +1,121 @@
+"""The options that several commands share, each written once.
+
+What a field of a request is called, which values it takes and which it has by default stands in its
+dataclass; here is what people read of it. See `signatures` for how both become options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from retrain_cli.cli.console import Form
+from retrain_cli.cli.context import byte_count, comma_separated
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the dataclass of an option does not know: how people see it.
+
+    Attributes:
+        help: its text; the choices and the default are added to it.
+        short: a short name, such as "-o".
+        parser: makes the value of one word, where the type alone does not say how.
+        metavar: what stands for the value in the help.
+        is_argument: whether it is given by its place, without a name.
+        show_default: whether the default is worth showing.
+    """
+
+    help: str
+    short: str = ""
+    parser: Callable[[str], Any] | None = None
+    metavar: str | None = None
+    is_argument: bool = False
+    show_default: bool = True
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Marks a parameter of type `Form` that is made of one flag for each of these forms."""
+
+    names: tuple[Form, ...]
+
+
+_OWN_TOP = (
+    "Weights file of the backbone with its own classifier (default: the backbone's weights file; "
+    "for imagenet weights the one that Keras publishes)."
+)
+SHARED: Final[dict[str, str | Described]] = {
+    "run": "Run to use (default: the latest).",
+    "name": "Name of the new run (default: the time).",
+    "top": _OWN_TOP,
+    "top_k": Described("Labels an image.", "-k"),
+    "SimilarRequest.k": Described("Photos an image.", "-k"),
+    "batch_size": "Images a forward pass, at most.",
+    "workers": "Readers, who read and decode (default: one a processor).",
+    "readers": "What they are; auto: processes where photos are many and the network's input is "
+    "small, or processors are many.",
+    "device": "auto, cpu, gpu or gpu:N.",
+    "TrainingConfig.steps": "Optimiser steps, one batch each; for lbfgs the most iterations.",
+    "TrainingConfig.optimizer": "How the head learns; lbfgs takes all images at once.",
+    "TrainingConfig.learning_rate": "Step size.",
+    "TrainingConfig.epsilon": "Epsilon of the optimisers that have one.",
+    "TrainingConfig.batch_size": "Images a step.",
+    "TrainingConfig.testing_percentage": "Share of the images for test.",
+    "TrainingConfig.validation_percentage": "Share of the images for validation.",
+    "TrainingConfig.sampling": "How batches are drawn: balanced takes a class first, then one of "
+    "its images.",
+    "TrainingConfig.l2": "Weight decay: l2 / 2 x the sum of squared weights.",
+    "TrainingConfig.examples_per_class": "Train on at most this many images of each class.",
+    "TrainingConfig.classes": Described(
+        "Train on these classes only, such as ant,bee.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
+    "TrainingConfig.seed": "Seed of everything random.",
+    "TrainingConfig.eval_every": "Steps between two evaluations.",
+    "TrainingConfig.patience": "Stop after this many evaluations without improvement.",
+    "TrainRequest.top": "For --keep-source-classes. " + _OWN_TOP,
+    "TrainRequest.memory_limit": Described(
+        "Memory that bottlenecks may take, such as 2G, before they are read from a temporary file "
+        "(default: half of what is available).",
+        parser=byte_count,
+        metavar="SIZE",
+    ),
+    "BackboneSpec.name": "Pre-trained network: a name (`retrain doctor --backbones` lists them), "
+    "or hub:HANDLE_OR_FOLDER for a TensorFlow Hub feature vector or a SavedModel folder.",
+    "BackboneSpec.weights": "imagenet, random, or a FILE: .weights.h5, legacy no-top .h5, or "
+    ".keras.",
+    "BackboneSpec.layer": "Take the bottleneck at this earlier layer, such as mixed8.",
+    "BackboneSpec.alpha": "Width multiplier of mobilenet and mobilenet_v2.",
+    "BackboneSpec.pooling": "How a feature map becomes one vector.",
+    "BackboneSpec.input_size": "Side in pixels (default: the backbone's own).",
+    "BackboneSpec.resize": "How a photo becomes a square.",
+    "BackboneSpec.precision": "What the network computes in. float16 needs a GPU; int8 a "
+    "processor, and is calibrated on your photos; auto is the fastest that loses nothing here, "
+    "unless a cache in another one holds most of the photos.",
+    "BackboneSpec.runtime": "What runs the network: keras any GPU or processor, openvino "
+    "processors.",
+}
+"""By the field's name, or by dataclass and field where several fields of one name differ."""
+
+FORM_HELP: Final[dict[Form, str]] = {
+    "csv": "Print the result as CSV.",
+    "json": "Print the result as JSON.",
+}
+JsonForm = Annotated[Form, Forms(("json",))]
+TableForm = Annotated[Form, Forms(("csv", "json"))]
+
+RunArgument = Annotated[str | None, typer.Argument(help="Name of the run (default: the latest).")]
+ImagePaths = Annotated[
+    list[str] | None,
+    typer.Argument(help="Images, folders, or - for a list of paths on standard input."),
+]
+NullSeparated = Annotated[
+    bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")
+]
+Plot = Annotated[Path | None, typer.Option(help="Write a picture to this .png, .svg or .pdf file.")]
