@@ -33,7 +33,7 @@ from retrain_cli.workflows.shared.kept_sources import (
     KEPT_KEY,
     KeptSources,
     keep_sources,
-    load_stock_classes,
+    load_source_head,
 )
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
@@ -141,16 +141,16 @@ def train_run(
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     initial = _initial_head(store, request.init_from, training_set)
-    stock = None
+    source_head = None
     if request.keep_source_classes:
-        stock = load_stock_classes(training_set.used, request.top)
+        source_head = load_source_head(training_set.used, request.top)
     with store.create(request.name) as draft:
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
         kept = None
-        if stock is not None:
-            kept = keep_sources(stock, trained.head, training_set, request.config)
+        if source_head is not None:
+            kept = keep_sources(source_head, trained.head, training_set, request.config)
         folds = None
         if request.cv is not None and trained.stopped_by != "interrupt":
             folds = _cross_validate(request, request.cv, training_set, draft, on_fold)
