@@ -22,7 +22,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e12, "2.5 TB"), (9e15, "9000.0 TB")],
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e12, "2.5 TB"), (9e15, "9.0 PB")],
 )
 def test_sizes(count: float, text: str) -> None:
     assert console.size(int(count)) == text

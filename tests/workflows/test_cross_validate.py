@@ -12,7 +12,7 @@ import pytest
 from helpers import make_photos
 
 from retrain_cli.errors import DatasetError, RunError
-from retrain_cli.evaluation.result import headline_figures
+from retrain_cli.evaluation.figures import headline_figures
 from retrain_cli.heads import cross_validation
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
