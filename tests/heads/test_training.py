@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +200,35 @@ def test_an_interrupt_keeps_the_best_so_far(optimizer: str) -> None:
     assert stopped.stopped_by == "interrupt"
     assert stopped.history == train_head(data, config).history[:2]
     assert train_head(data, config).stopped_by in ("steps", "converged")  # the engine is sound
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
+    monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    """An exception in the middle of an engine's call is one that the engine may swallow."""
+    from retrain_cli.heads.lbfgs import Objective
+    from retrain_cli.heads.softmax import SoftmaxTrainer
+
+    calls: list[object] = []
+
+    def interrupting(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, argument: Any) -> Any:
+            calls.append(argument)
+            if len(calls) == 4:
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.raise_signal(signal.SIGINT)
+            return original(self, argument)
+
+        return call
+
+    monkeypatch.setattr(SoftmaxTrainer, "train", interrupting(SoftmaxTrainer.train))
+    monkeypatch.setattr(Objective, "__call__", interrupting(Objective.__call__))
+    stopped = train_head(make_data(), replace(QUICK, optimizer=optimizer, steps=100_000))
+    assert stopped.stopped_by == "interrupt"
+    assert len(calls) == 4
+    if optimizer == "adam":
+        assert stopped.history[-1].step < 100_000
 
 
 def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(
