@@ -10,14 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
 from terminal import Terminal, at_a_terminal
 
 from retrain_cli.cache.store import open_to_read
 from retrain_cli.errors import CacheError
-
-LIMIT = 240
-"""Seconds after which something is wrong, however busy the machine."""
 
 READERS = ("threads", "processes")
 

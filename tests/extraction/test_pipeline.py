@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import FakeBackbone
+from helpers import LIMIT, FakeBackbone
 from PIL import Image
 
 from retrain_cli.datasets.file_index import FileRecord
 from retrain_cli.errors import ConfigError, ImageError
+from retrain_cli.extraction.batcher import ExtractionCounts
 from retrain_cli.extraction.forward import padded_rows, run_padded
 from retrain_cli.extraction.pipeline import ExtractionSettings, extract
 from retrain_cli.extraction.readers import PendingFile, ThreadReaders
@@ -118,6 +120,42 @@ def test_a_failing_write_ends_the_run_and_earlier_batches_stay(
     assert len(sink.vectors) == 12
 
 
+def test_progress_counts_what_is_written(photos: Path, fake_backbone: FakeBackbone) -> None:
+    """Batches wait for each other: nothing that an interruption would lose is counted."""
+    (photos / "ant" / "empty.jpg").touch()
+    shutil.copy(photos / "ant" / "0000.png", photos / "teapot" / "copy.png")
+    sink, told = MemorySink(), list[tuple[int, int, int, int]]()
+
+    def listen(counts: ExtractionCounts) -> None:
+        told.append((counts.done, len(sink.records), counts.computed, len(sink.vectors)))
+
+    pending, settings = pending_below(photos), ExtractionSettings(batch_size=7, workers=2)
+    readers = ThreadReaders(photos, decode, sink.is_cached, 2)
+    counts = extract(pending, readers, sink, fake_backbone, settings, listen)
+    assert all(done <= records and made <= vectors for done, records, made, vectors in told)
+    assert told[0] == (0, 0, 0, 0)
+    assert told[-1] == (38, 38, 36, 36)
+    assert (counts.done, counts.cached) == (38, 1)
+
+
+def test_an_interrupted_extraction_has_counted_what_is_there(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    sink, seen = MemorySink(), list[ExtractionCounts]()
+
+    def listen(counts: ExtractionCounts) -> None:
+        seen[:] = [counts]
+        if counts.done >= 8:
+            raise KeyboardInterrupt
+
+    readers = ThreadReaders(photos, decode, sink.is_cached, 2)
+    settings = ExtractionSettings(batch_size=4, workers=2)
+    with pytest.raises(KeyboardInterrupt):
+        extract(pending_below(photos), readers, sink, fake_backbone, settings, listen)
+    assert seen[0].done == len(sink.records) < 36
+    assert seen[0].computed == len(sink.vectors) == len(sink.records)
+
+
 def test_an_interrupt_keeps_finished_batches(photos: Path, fake_backbone: FakeBackbone) -> None:
     def interrupted(images: Any) -> Any:
         if fake_backbone.images_seen >= 16:
@@ -181,16 +219,18 @@ class TwoAtOnce:
 
     def __init__(self, backbone: Any) -> None:
         self._backbone, self._lock = backbone, threading.Lock()
+        self._two = threading.Barrier(2, timeout=LIMIT)
         self.running = self.most = self.calls = 0
 
     def __call__(self, images: Any) -> Any:
         with self._lock:
             self.calls += 1
+            call = self.calls
             self.running += 1
             self.most = max(self.most, self.running)
         try:
-            if self.calls > 1:
-                threading.Event().wait(0.05)
+            if call in (2, 3):  # the first one loads the backbone
+                self._two.wait()  # one alone would wait in vain
             return self._backbone(images)
         finally:
             with self._lock:
