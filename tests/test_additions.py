@@ -6,12 +6,15 @@ A metric is added in `tests/workflows/test_figures.py`, a study in
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
-import typer
+from helpers import PROJECT
 from typer.testing import CliRunner
 
 from retrain_cli.backbones.spec import BackboneSpec
@@ -29,25 +32,27 @@ def test_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
         """Do what toys do."""
         console.line("played")
 
-    entry = ("toy", "The main job", toy)
-    monkeypatch.setattr(main, "COMMANDS", (entry, *main.COMMANDS))
-    monkeypatch.setattr(main.app, "registered_commands", [*main.app.registered_commands])
-    main.register(*entry)
-    assert main.RetrainGroup.list_commands(typer.main.get_command(main.app), None)[0] == "toy"
+    module: Any = ModuleType("retrain_cli.cli.commands.toy")
+    module.toy = toy
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    entry = main.Entry("The main job", "toy:toy", "Do what toys do.")
+    monkeypatch.setattr(main, "COMMANDS", {"toy": entry, **main.COMMANDS})
     assert "Do what toys do." in runner.invoke(main.app, ["--help"]).output
     assert runner.invoke(main.app, ["toy"]).output == "played\n"
 
 
 def test_every_command_is_in_the_list() -> None:
-    root = typer.main.get_command(main.app)
-    assert {name for name, *_ in main.COMMANDS} == set(root.commands)  # type: ignore[attr-defined]
+    files = {path.stem for path in (PROJECT / "retrain_cli/cli/commands").glob("[a-z]*.py")}
+    assert {entry.place.partition(":")[0] for entry in main.COMMANDS.values()} == files
 
 
 def test_an_export_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(rows: ExportRows, path: Path) -> None:
         path.write_text(f"{len(rows)} rows")
 
-    rows = ExportRows(["a"], ["b"], ["test"], [b"0" * 16], lambda found: np.zeros((1, 2)), 2)
+    rows = ExportRows(
+        ["a"], ["b"], ["test"], [b"0" * 16], lambda found: np.zeros((1, 2), np.float32), 2
+    )
     with pytest.raises(ConfigError, match=r"\.parquet, \.npz, \.csv"):
         export_bottlenecks(rows, tmp_path / "out.toy")
     monkeypatch.setattr(vectors, "FORMATS", {**vectors.FORMATS, ".toy": write})

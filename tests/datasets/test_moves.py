@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain_cli.datasets import move_journal
 from retrain_cli.datasets.move_journal import latest_journal, perform, plan_moves, undo
 from retrain_cli.datasets.moves import Move, MoveScript, read_script, write_script
 from retrain_cli.errors import DatasetError
@@ -110,7 +109,7 @@ def test_another_disk_is_copied_to(
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setattr(move_journal.os, "link", refuse)
+    monkeypatch.setattr("os.link", refuse)
     before = contents(tmp_path)
     done = perform(plan_moves(script, tmp_path / "journals"))
     assert contents(tmp_path) == AFTER

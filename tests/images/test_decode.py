@@ -239,7 +239,8 @@ def half_transparent(mode: str) -> Image.Image:
 )
 def test_transparency_becomes_white(mode: str, kind: str) -> None:
     pixels = decode_image(encode(half_transparent(mode), kind), (64, 64))
-    red = RED if mode == "RGBA" else np.full(3, half_transparent("LA").getpixel((0, 0))[0])
+    grey: Any = half_transparent("LA").getpixel((0, 0))
+    red = RED if mode == "RGBA" else np.full(3, grey[0])
     assert is_near(pixels[32, 8], red, 8)
     assert is_near(pixels[32, 56], WHITE, 3)
 

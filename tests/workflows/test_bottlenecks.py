@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import SMALL_SPEC, FakeBackbone, make_photos
+from helpers import LIMIT, SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
 from retrain_cli.heads.config import TrainingConfig
@@ -130,11 +130,11 @@ def test_two_commands_in_one_workspace(photos: Path, fill: Any, workspace: Works
     def other_command() -> None:
         with workspace.lock("bottlenecks"):
             holding.set()
-            done.wait(10)
+            done.wait(LIMIT)
 
     thread = threading.Thread(target=other_command)
     thread.start()
-    holding.wait(10)
+    holding.wait(LIMIT)
     try:
         with pytest.raises(WorkspaceError, match=rf"process {os.getpid()}.* is at work"):
             fill(photos)

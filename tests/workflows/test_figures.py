@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from retrain_cli.cli import console
 from retrain_cli.cli.views.eval import show_evaluation
 from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.figures import ClassFigure, Figure, Headline
@@ -36,7 +37,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "HEADLINES", (*figures.HEADLINES, toy_headline))
 
 
-def shown(form: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> str:
+def shown(form: console.Form, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
     show_evaluation(evaluate(EvalRequest(ks=(1, 5)), workspace), form)
     return capsys.readouterr().out

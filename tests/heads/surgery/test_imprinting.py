@@ -41,7 +41,7 @@ def head(known: HeadData) -> Head:
 
 def new_photos(count: int, seed: int) -> np.ndarray:
     vectors, labels = clusters(N_KNOWN + 1, count, seed)
-    return vectors[labels == N_KNOWN]
+    return np.asarray(vectors[labels == N_KNOWN])
 
 
 def some_photos(seed: int = 0) -> AlignmentSet:
