@@ -13,7 +13,7 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "parallel"},
+    {"errors", "flags", "parallel", "durable"},
     {"engine", "workspace", "database"},
     {"images", "samples"},
     {"backbones"},
