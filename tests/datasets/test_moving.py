@@ -192,9 +192,11 @@ def test_a_class_folder_that_became_a_link_to_another(
     assert contents(tmp_path) == before
 
 
-def test_a_hard_link_made_by_the_user_is_not_taken_for_ours_alone(
-    applied: Journal, tmp_path: Path
+def test_a_hard_link_made_by_the_user_is_not_taken_for_ours(
+    script: MoveScript, tmp_path: Path
 ) -> None:
+    (script.root / "bee" / "1.jpg").unlink()  # so that ant/1.jpg keeps its name there
+    applied = perform(plan_moves(script, tmp_path / "journals"))
     move = applied.moves[0]
     os.link(move.target, tmp_path / "mine.jpg")
     Path(move.source).parent.rename(tmp_path / "away")
