@@ -22,6 +22,7 @@ from retrain_cli.extraction.forward import padded_rows, run_padded
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.examine import Examined, examine_bytes, examine_file
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
+from retrain_cli.images.unread import why_unread
 from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
 
@@ -115,7 +116,7 @@ class Embedder:
             return examine_bytes(source.data, self._decode, self._is_cached)
         seen = examine_file(Path(source.name), self._decode, self._is_cached)
         if seen.digest is None and seen.problem is None:
-            return Examined(problem="not an image")
+            return Examined(problem=why_unread(source.name))
         return seen
 
     def _is_cached(self, digest: bytes) -> bool:
