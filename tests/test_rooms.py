@@ -13,7 +13,8 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "parallel"},
+    {"errors", "flags", "parallel", "paths"},
+    {"locking"},
     {"engine", "workspace", "database"},
     {"images", "samples"},
     {"backbones"},

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,8 @@ def configure(*, quiet: bool, verbose: bool) -> None:
     """Take over `--quiet` and `--verbose`; names of any bytes can be printed from here on."""
     _settings.quiet = quiet
     _settings.verbose = verbose
+    with suppress(OSError):  # it may be closed
+        _error_descriptor()
     if hasattr(sys.stdout, "reconfigure"):
         # A pipe carries UTF-8 whatever the locale; a terminal knows best what it can show.
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
@@ -266,10 +268,18 @@ def _stdout() -> Console:
 
 
 @cache
+def _error_descriptor() -> int:
+    """Standard error as it was at the start, before any engine's chatter was kept off it."""
+    return os.dup(2)
+
+
+@cache
 def _stderr() -> Console:
     from rich.console import Console
 
-    stream = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    stream = os.fdopen(
+        _error_descriptor(), "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+    )
     return Console(file=stream)
 
 

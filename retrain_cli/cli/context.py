@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Sequence
 
 import typer
 
@@ -19,11 +21,17 @@ def workspace_of(ctx: typer.Context) -> Workspace:
     return workspace
 
 
-def comma_separated(text: str | None) -> tuple[str, ...] | None:
-    """`a,b,c` as a tuple; None stays None."""
-    if text is None:
+def comma_separated(texts: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """`a,b,c` as a tuple, also of several texts; None, or none of them, is None.
+
+    As in CSV a part in double quotes may hold commas: `"dog, brown",owl`.
+    """
+    if not texts:
         return None
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    parts: list[str] = []
+    for text in [texts] if isinstance(texts, str) else texts:
+        parts += next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def byte_count(text: str | None, flag: str) -> int | None:

@@ -18,7 +18,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import get_args
 
-from retrain_cli.datasets.file_index import FileRecord
 from retrain_cli.engine import check_device
 from retrain_cli.errors import ConfigError
 from retrain_cli.extraction.batcher import Batcher, ExtractionCounts
@@ -124,8 +123,7 @@ def _take(
     """Put one examined file on its way."""
     if examined.problem is not None:
         counts.take_bad(f"{file.folder}/{file.name}", examined.problem, strict)
-    record = FileRecord(file.size, file.mtime_ns, examined.digest, examined.problem)
-    writer.record(file.folder, file.name, record)
+    writer.record(file.folder, file.name, file.record(examined))
     if examined.pixels is not None and examined.digest is not None:
         batches.add(examined.digest, examined.pixels)
     elif examined.digest is not None and examined.problem is None:

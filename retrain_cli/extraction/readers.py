@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol
 
+from retrain_cli.datasets.file_index import FileRecord
 from retrain_cli.images.examine import Decoder, Examined, examine_file
 from retrain_cli.parallel import bounded_map
 
@@ -25,6 +26,8 @@ class PendingFile:
         size: bytes.
         mtime_ns: time of the last change, nanoseconds.
         was_bad: it did not change since it was found to be no good.
+        ctime_ns: as of `FoundFile`.
+        inode: as of `FoundFile`.
     """
 
     folder: str
@@ -32,10 +35,23 @@ class PendingFile:
     size: int
     mtime_ns: int
     was_bad: bool = False
+    ctime_ns: int | None = None
+    inode: int | None = None
 
     def path(self, root: Path) -> Path:
         """Where it lies."""
         return root / self.folder / self.name
+
+    def record(self, examined: Examined) -> FileRecord:
+        """What the index keeps of it, once it was read."""
+        return FileRecord(
+            self.size,
+            self.mtime_ns,
+            examined.digest,
+            examined.problem,
+            self.ctime_ns,
+            self.inode,
+        )
 
 
 Results = Generator[tuple[PendingFile, Examined], None, None]

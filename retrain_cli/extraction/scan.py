@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
 from retrain_cli.datasets.folders import FoundFile, FoundFolder
 from retrain_cli.extraction.readers import PendingFile
+
+_FEWEST_RENUMBERED: Final = 3
+"""Photos of a folder from which on new inodes of all of them are the file system's doing."""
 
 
 @dataclass
@@ -19,16 +23,31 @@ class Scan:
         cached: images that did not change and whose bottleneck is cached.
         pending: files to read: new or changed ones, ones without a bottleneck, and bad ones, which
             may have been repaired or become readable.
+        doubtful: those of `pending` that have the size and time of what is known of them, and yet
+            may have changed: for most of them reading is all there is to do.
     """
 
     cached: int = 0
     pending: list[PendingFile] = field(default_factory=list)
+    doubtful: int = 0
 
 
 def scan_folders(
-    found: Iterable[FoundFolder], index: FileIndex, dataset: int, store: BottleneckStore
+    found: Iterable[FoundFolder],
+    index: FileIndex,
+    dataset: int,
+    store: BottleneckStore,
+    *,
+    rescan: bool = False,
 ) -> Scan:
     """Compare a walk with the index, without reading a file; what is gone is forgotten.
+
+    Args:
+        found: the walk.
+        index: what is known.
+        dataset: number of the dataset in it.
+        store: the cache.
+        rescan: trust nothing of the index; every file is to be read.
 
     Raises:
         DatasetError: the walk comes upon a folder that cannot be read.
@@ -41,15 +60,21 @@ def scan_folders(
         gone = known.keys() - {file.name for file in folder.files}
         if gone:
             index.forget(dataset, folder.path, gone)
-        _scan_folder(folder, known, store, scan)
+        unchanged = {} if rescan else unchanged_files(folder.files, known)
+        moved = {name: record for name, record in unchanged.items() if record != known[name]}
+        index.remember(dataset, [(folder.path, name, record) for name, record in moved.items()])
+        _scan_folder(folder, known, unchanged, store, scan)
     index.replace_folders(dataset, folders)
     return scan
 
 
 def _scan_folder(
-    folder: FoundFolder, known: dict[str, FileRecord], store: BottleneckStore, scan: Scan
+    folder: FoundFolder,
+    known: Mapping[str, FileRecord],
+    unchanged: Mapping[str, FileRecord],
+    store: BottleneckStore,
+    scan: Scan,
 ) -> None:
-    unchanged = {f.name: known[f.name] for f in folder.files if is_unchanged(f, known)}
     cached = store.present({r.digest for r in unchanged.values() if r.digest is not None})
     for file in folder.files:
         record = unchanged.get(file.name)
@@ -57,14 +82,59 @@ def _scan_folder(
             continue  # not an image, and not meant as one
         if record is not None and record.digest in cached and record.problem is None:
             scan.cached += 1
-        else:
-            was_bad = record is not None and record.problem is not None
-            scan.pending.append(
-                PendingFile(folder.path, file.name, file.size, file.mtime_ns, was_bad)
+            continue
+        was_bad = record is not None and record.problem is not None
+        scan.doubtful += record is None and _looks_unchanged(file, known.get(file.name))
+        scan.pending.append(
+            PendingFile(
+                folder.path,
+                file.name,
+                file.size,
+                file.mtime_ns,
+                was_bad,
+                file.ctime_ns,
+                file.inode,
             )
+        )
 
 
-def is_unchanged(file: FoundFile, known: dict[str, FileRecord]) -> bool:
+def unchanged_files(
+    files: Iterable[FoundFile], known: Mapping[str, FileRecord]
+) -> dict[str, FileRecord]:
+    """What is known of the files of a folder that did not change, by name.
+
+    Size and time are not enough, for tools that mend a photo in place keep both. A change of
+    content, name or owner gives a file a new ctime, which nobody can set back; another file in its
+    place has another inode. A file that only looks changed costs being read: its bottleneck is
+    found by its content.
+
+    Some network disks number their files anew with every mount. Where all files of a folder have
+    numbers that none of them had before, and all else agrees, it is taken for that.
+    """
+    alike = [
+        file
+        for file in files
+        if (record := known.get(file.name)) is not None
+        and _looks_unchanged(file, record)
+        and record.ctime_ns is not None
+        and record.ctime_ns == file.ctime_ns
+    ]
+    if _are_renumbered(alike, known):
+        return {file.name: replace(known[file.name], inode=file.inode) for file in alike}
+    return {file.name: known[file.name] for file in alike if known[file.name].inode == file.inode}
+
+
+def _looks_unchanged(file: FoundFile, record: FileRecord | None) -> bool:
     """Whether a file has the size and time that are remembered of it."""
-    record = known.get(file.name)
     return record is not None and (record.size, record.mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _are_renumbered(alike: list[FoundFile], known: Mapping[str, FileRecord]) -> bool:
+    """Whether all inodes are new: not one stayed, and they are no exchange among the files."""
+    before = {known[file.name].inode for file in alike}
+    now = {file.inode for file in alike}
+    return (
+        len(alike) >= _FEWEST_RENUMBERED
+        and before != now
+        and all(known[file.name].inode != file.inode for file in alike)
+    )

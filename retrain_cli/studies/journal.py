@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli.errors import WorkspaceError
+from retrain_cli.locking import translated_lock_errors
 from retrain_cli.studies.trial import TrialRecord
 from retrain_cli.workspace import write_atomically, writing_to
 
@@ -49,7 +50,8 @@ class TrialJournal:
             folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, timeout=0)
         try:
-            lock.acquire()
+            with translated_lock_errors(folder):
+                lock.acquire()
         except Timeout as error:
             raise WorkspaceError(
                 f"one command at a time can run a study, and another one runs this ({folder}): "

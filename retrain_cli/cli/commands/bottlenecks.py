@@ -79,6 +79,21 @@ def bottlenecks(
             help="near-duplicates: keep almost equal photos together in one split, from here on.",
         ),
     ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="What the first level of the folder is: classes, splits (train, val, test) with "
+            "the classes below, or auto: by names and contents; what could be both is refused."
+        ),
+    ] = "auto",
+    rescan: Annotated[
+        bool,
+        typer.Option(
+            "--rescan",
+            help="Read every photo again, also those that look unchanged; nothing is computed "
+            "twice.",
+        ),
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be done, and compute nothing.")
     ] = False,
@@ -134,6 +149,8 @@ def bottlenecks(
             readers,  # type: ignore[arg-type]  # it checks the choices
         ),
         group=group,
+        layout=layout,  # type: ignore[arg-type]  # reading it checks the choice
+        rescan=rescan,
     )
     workspace = workspace_of(ctx)
     if plan:
@@ -141,7 +158,13 @@ def bottlenecks(
             view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), json)
         return
     with console.progress("bottlenecks") as update, quiet_engine():
-        summary = fill_cache(request, workspace, extraction_step(update), on_look=looking(update))
+        summary = fill_cache(
+            request,
+            workspace,
+            extraction_step(update),
+            on_look=looking(update),
+            on_warning=console.warn,
+        )
     view.show_summary(summary, json)
 
 

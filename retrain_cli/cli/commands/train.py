@@ -37,6 +37,12 @@ def train(
             "the backbone last used (default: the folder last used).",
         ),
     ] = None,
+    rescan: Annotated[
+        bool,
+        typer.Option(
+            "--rescan", help="With --data: read every photo again, also those that look unchanged."
+        ),
+    ] = False,
     steps: Annotated[
         int, typer.Option(help="Optimiser steps, one batch each; for lbfgs the most iterations.")
     ] = _DEFAULT.steps,
@@ -64,7 +70,12 @@ def train(
         int | None, typer.Option(help="Train on at most this many images of each class.")
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Train on these classes only, such as ant,bee.")
+        list[str] | None,
+        typer.Option(
+            help="Train on these classes only, such as ant,bee; may be given several times. A name "
+            "with a comma stands in double quotes: '\"dog, brown\",owl'.",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = _DEFAULT.seed,
     eval_every: Annotated[
@@ -139,10 +150,12 @@ def train(
     ).validate()
     if top is not None and not keep_source_classes:
         raise ConfigError("--top goes with --keep-source-classes: add that, or leave --top out")
+    if rescan and data is None:
+        raise ConfigError("--rescan goes with --data: add that, or leave --rescan out")
     limit = byte_count(memory_limit, "--memory-limit")
     workspace = workspace_of(ctx)
     if data is not None:
-        _fill_cache(ctx, data)
+        _fill_cache(ctx, data, rescan=rescan)
     request = TrainRequest(
         config, name, init_from, tensorboard, limit, cv, keep_source_classes, top
     )
@@ -158,16 +171,16 @@ def train(
     _show(summary, json)
 
 
-def _fill_cache(ctx: typer.Context, data: Path) -> None:
+def _fill_cache(ctx: typer.Context, data: Path, *, rescan: bool) -> None:
     from retrain_cli.cli.commands.bottlenecks import extraction_step
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
-    request = request_for_data(data, workspace)
+    request = request_for_data(data, workspace, rescan=rescan)
     with console.progress("bottlenecks") as update, quiet_engine():
-        summary = fill_cache(request, workspace, extraction_step(update))
+        summary = fill_cache(request, workspace, extraction_step(update), on_warning=console.warn)
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
         f"{len(summary.bad):,} skipped"

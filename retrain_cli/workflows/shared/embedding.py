@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +20,6 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.extraction.forward import padded_rows, run_padded
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.examine import Examined, examine_bytes, examine_file
-from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
 from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
 
@@ -52,29 +50,6 @@ class EmbeddedBatch:
     problems: tuple[str | None, ...]
     vectors: NDArray[np.float32]
     digests: tuple[bytes, ...]
-
-
-def images_below(folder: Path) -> Iterator[Path]:
-    """Files of a folder and its sub-folders that are images, or named like one; sorted.
-
-    Hidden ones are left out.
-    """
-    for current, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(current, name)
-            if not name.startswith(".") and (looks_like_image_name(name) or _is_image(path)):
-                yield path
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        if not path.is_file():  # a pipe that nobody writes to would be waited for
-            return False
-        with path.open("rb") as file:
-            return sniff_format(file.read(HEAD_BYTES)) is not None
-    except OSError:
-        return False
 
 
 class Embedder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.folders import images_below
 from retrain_cli.errors import CacheError
 from retrain_cli.extraction.forward import padded_rows, run_padded
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.examine import Examined, examine_file
 from retrain_cli.parallel import bounded_map, usable_processors
-from retrain_cli.workflows.shared.embedding import images_below
+from retrain_cli.paths import absolute
 from retrain_cli.workspace import Workspace
 
 _BATCH = 32
@@ -57,12 +58,12 @@ class PhotoSet:
         return len(self.photos)
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are, folders as the images below them; absolute."""
+def expand(paths: Iterable[Path], ignore: Collection[Path] = ()) -> list[Path]:
+    """Files as they are, folders as the images below them, without what is ignored; absolute."""
     files: list[Path] = []
     for path in paths:
-        full = path.expanduser().absolute()
-        files += images_below(full) if full.is_dir() else [full]
+        full = absolute(path)
+        files += images_below(full, ignore) if full.is_dir() else [full]
     return files
 
 

@@ -39,6 +39,7 @@ class Plan:
         disk_bytes: space that the new bottlenecks take; None where the width is not known yet.
         seconds: expected time by the speed of earlier runs of this backbone; None before any.
         note: why precision or runtime are not what could be expected; usually empty.
+        warnings: what the folder holds and the dataset leaves out.
     """
 
     used: LastUsed
@@ -49,6 +50,7 @@ class Plan:
     disk_bytes: int | None
     seconds: float | None
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def plan_bottlenecks(
@@ -76,6 +78,7 @@ def plan_bottlenecks(
             disk_bytes=width and round(len(to_do) * width * 4 * _OVERHEAD),
             seconds=len(to_do) / float(rate) if rate else None,
             note=opened.note,
+            warnings=opened.warnings,
         )
 
 
@@ -100,8 +103,7 @@ def _survey(
     ):
         for file, seen in results:
             if seen.pixels is None:  # else training would count on a bottleneck that is not there
-                record = FileRecord(file.size, file.mtime_ns, seen.digest, seen.problem)
-                records.append((file.folder, file.name, record))
+                records.append((file.folder, file.name, file.record(seen)))
             if seen.problem is not None:
                 counts.take_bad(f"{file.folder}/{file.name}", seen.problem, settings.strict)
             elif seen.pixels is not None and seen.digest is not None:
