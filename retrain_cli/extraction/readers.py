@@ -25,7 +25,7 @@ class PendingFile:
         name: its name in there.
         size: bytes.
         mtime_ns: time of the last change, nanoseconds.
-        was_bad: it did not change since it was found to be no good.
+        was_bad: it looks as it did when it was found to be no good.
         ctime_ns: as of `FoundFile`.
         inode: as of `FoundFile`.
     """

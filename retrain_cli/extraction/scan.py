@@ -83,8 +83,10 @@ def _scan_folder(
         if record is not None and record.digest in cached and record.problem is None:
             scan.cached += 1
             continue
-        was_bad = record is not None and record.problem is not None
-        scan.doubtful += record is None and _looks_unchanged(file, known.get(file.name))
+        before = known.get(file.name)
+        looks_unchanged = before is not None and _looks_unchanged(file, before)
+        was_bad = looks_unchanged and before is not None and before.problem is not None
+        scan.doubtful += record is None and looks_unchanged
         scan.pending.append(
             PendingFile(
                 folder.path,
@@ -124,9 +126,9 @@ def unchanged_files(
     return {file.name: known[file.name] for file in alike if known[file.name].inode == file.inode}
 
 
-def _looks_unchanged(file: FoundFile, record: FileRecord | None) -> bool:
+def _looks_unchanged(file: FoundFile, record: FileRecord) -> bool:
     """Whether a file has the size and time that are remembered of it."""
-    return record is not None and (record.size, record.mtime_ns) == (file.size, file.mtime_ns)
+    return (record.size, record.mtime_ns) == (file.size, file.mtime_ns)
 
 
 def _are_renumbered(alike: list[FoundFile], known: Mapping[str, FileRecord]) -> bool:
