@@ -149,6 +149,11 @@ def _walk_below(
         yield path, entries
 
 
+def find_file(folder: Path, name: str) -> FoundFile:
+    """As the walk would find one file of a folder."""
+    return _found(look_at(folder, name))
+
+
 def _found(entry: Entry) -> FoundFile:
     """What the walk reports of a file."""
     status = entry.status

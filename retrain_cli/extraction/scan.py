@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
-from retrain_cli.datasets.folders import FoundFile, FoundFolder
+from retrain_cli.datasets.folders import FoundFile, FoundFolder, find_file
 from retrain_cli.extraction.readers import PendingFile
 
 _FEWEST_RENUMBERED: Final = 3
@@ -124,6 +125,28 @@ def unchanged_files(
     if _are_renumbered(alike, known):
         return {file.name: replace(known[file.name], inode=file.inode) for file in alike}
     return {file.name: known[file.name] for file in alike if known[file.name].inode == file.inode}
+
+
+def count_changed(root: Path, index: FileIndex, dataset: int) -> int:
+    """Photos of a dataset that are gone, or changed for sure since they were read; none is opened.
+
+    Args:
+        root: the dataset's folder.
+        index: what is known.
+        dataset: number of the dataset in it.
+    """
+    changed = 0
+    for path in index.folders(dataset):
+        records = index.folder(dataset, path).items()
+        known = {name: record for name, record in records if record.digest is not None}
+        files = [find_file(root / path, name) for name in known]
+        unchanged = unchanged_files(files, known)
+        changed += sum(
+            not _looks_unchanged(file, known[file.name]) or known[file.name].ctime_ns is not None
+            for file in files
+            if file.name not in unchanged
+        )
+    return changed
 
 
 def _looks_unchanged(file: FoundFile, record: FileRecord) -> bool:
