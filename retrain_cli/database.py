@@ -4,32 +4,50 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from retrain_cli.errors import CacheError, DamagedFileError, setting
+from retrain_cli.locking import cannot_lock, lock_problem
 
 SCHEMA_VERSION = 1
-"""Of a new file; one with a higher version than is known was made by a newer program."""
+"""Of a file whose tables never changed; each change of a kind of file adds one.
+
+A file with a higher one was made by a newer version.
+"""
 
 BUSY_TIMEOUT_S = 30.0
 
+Upgrade = tuple[str, ...]
+"""Statements from one version to the next; each must be fast, whatever the file's size."""
+
 
 def connect(
-    path: Path, schema: str, *, read_only: bool = False, newest: int = SCHEMA_VERSION
+    path: Path,
+    schema: str,
+    *,
+    read_only: bool = False,
+    newest: int = SCHEMA_VERSION,
+    upgrades: Sequence[Upgrade] = (),
 ) -> sqlite3.Connection:
     """Open the database at `path`, creating it with `schema` where it does not exist.
 
     Args:
         path: the file.
         schema: CREATE TABLE statements, run once.
-        read_only: open an existing file without ever writing to it.
-        newest: highest format that the caller understands.
+        read_only: open an existing file without ever writing to it; one of an older version stays
+            as it is.
+        newest: highest format that the caller understands, where it needs no upgrade.
+        upgrades: what turns a file of each older version into one of the next, the oldest first.
 
     Raises:
         CacheError: no database, damaged, not writable, or made by a newer version.
     """
+    # SQLite takes a lock that the file system refuses for one that another command holds, and
+    # would wait for it in silence.
+    if str(path) != ":memory:" and (problem := lock_problem(path.parent)):
+        raise CacheError(cannot_lock(path.parent, problem))
     with translated_errors(path):
         if read_only:
             # On a read-only medium SQLite cannot make the side files of its log and need not.
@@ -40,6 +58,8 @@ def connect(
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+            current = SCHEMA_VERSION + len(upgrades)
+            newest = max(newest, current)
             if version > newest:
                 raise CacheError(
                     f"{path} was made by a newer version of retrain (format {version}; this one "
@@ -47,7 +67,9 @@ def connect(
                     f"choose another workspace with {setting('workspace', 'FOLDER')}"
                 )
             if version == 0 and not read_only:
-                _create(connection, schema)
+                _create(connection, schema, current)
+            elif version < current and not read_only:
+                _upgrade(connection, upgrades)
             if not read_only:
                 # No transaction waits for the disk; the log is flushed before it is carried over.
                 # A killed process loses nothing. A power cut may cost the last transactions of
@@ -60,9 +82,20 @@ def connect(
     return connection
 
 
-def _create(connection: sqlite3.Connection, schema: str) -> None:
+def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {version}; COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:
+    """Bring a file of an older version up to date, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")  # two commands may find it old at the same time
+    with connection:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        for upgrade in upgrades[version - SCHEMA_VERSION :]:
+            for statement in upgrade:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + len(upgrades)}")
 
 
 @contextmanager
@@ -71,7 +104,7 @@ def translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        message = f"{path}: {_explain(error)}"
+        message = _lock_message(path, error) or f"{path}: {_explain(error)}"
         if _is_damage(error):
             raise DamagedFileError(message, str(error)) from error
         raise CacheError(message) from error
@@ -84,6 +117,28 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     only where somebody else was at work.
     """
     return type(error) is sqlite3.DatabaseError or "no such" in str(error)
+
+
+_LOCK_ERRORS = (
+    "SQLITE_IOERR_LOCK",
+    "SQLITE_IOERR_RDLOCK",
+    "SQLITE_IOERR_UNLOCK",
+    "SQLITE_IOERR_CHECKRESERVEDLOCK",
+    "SQLITE_IOERR_SHM",  # of the memory that readers of the log share, which network disks lack
+    "SQLITE_PROTOCOL",
+)
+
+
+def _lock_message(path: Path, error: sqlite3.DatabaseError) -> str:
+    """The message where the file system cannot lock, or cannot any more; else empty."""
+    name = getattr(error, "sqlite_errorname", "")  # Python 3.11 on
+    text = str(error)
+    if name.startswith(_LOCK_ERRORS):
+        return cannot_lock(path.parent, lock_problem(path.parent) or text)
+    if "locked" in text or "disk I/O" in text:
+        problem = lock_problem(path.parent)
+        return cannot_lock(path.parent, problem) if problem else ""
+    return ""
 
 
 def _explain(error: sqlite3.DatabaseError) -> str:

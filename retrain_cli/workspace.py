@@ -25,6 +25,8 @@ from typing import Any
 
 from retrain_cli.durable import draft_folder, sweep_drafts, sync
 from retrain_cli.errors import WorkspaceError, setting
+from retrain_cli.locking import cannot_lock, says_no_locks, translated_lock_errors
+from retrain_cli.paths import absolute
 
 DEFAULT_FOLDER = ".retrain"
 ENVIRONMENT_VARIABLE = "RETRAIN_WORKSPACE"
@@ -40,7 +42,7 @@ class Workspace:
     def locate(cls, explicit: Path | None = None) -> Workspace:
         """`explicit` (`--workspace`), else $RETRAIN_WORKSPACE, else `.retrain` in this folder."""
         chosen = explicit or Path(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FOLDER)
-        return cls(chosen.expanduser().absolute())
+        return cls(absolute(chosen))
 
     @property
     def cache_dir(self) -> Path:
@@ -105,14 +107,16 @@ class Workspace:
         """Be the only command that fills this workspace while the block runs.
 
         Raises:
-            WorkspaceError: another command holds the lock; it is named in the message.
+            WorkspaceError: another command holds the lock, which is named in the message; or the
+                file system cannot lock.
         """
         from filelock import FileLock, Timeout
 
         held_by = self.root / "lock.owner"
         lock = FileLock(self.root / "lock", timeout=0)
         try:
-            lock.acquire()
+            with translated_lock_errors(self.root):
+                lock.acquire()
         except Timeout as error:
             owner = _read_text(held_by) or "another command"
             raise WorkspaceError(
@@ -197,6 +201,8 @@ def writing_to(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if says_no_locks(error):
+            raise WorkspaceError(cannot_lock(path, os.strerror(error.errno or 0))) from error
         raise WorkspaceError(
             f"{path} could not be written ({error.strerror or error}): "
             "free some space or choose another place"

@@ -13,8 +13,8 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "interrupts", "parallel", "durable"},
-    {"checks"},
+    {"errors", "flags", "interrupts", "parallel", "durable", "paths"},
+    {"checks", "locking"},
     {"engine", "workspace", "database"},
     {"images", "samples"},
     {"backbones"},

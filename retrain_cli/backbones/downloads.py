@@ -10,12 +10,12 @@ from pathlib import Path
 from retrain_cli.backbones.table import PublishedWeights
 from retrain_cli.engine import load_keras, quiet_engine
 from retrain_cli.errors import WeightsError, reason_of, setting
+from retrain_cli.paths import absolute, home
 
 
 def keras_models_folder() -> Path:
     """Where Keras keeps weights that it has downloaded (as `keras.src.backend.config` decides)."""
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
-    return Path(os.environ.get("KERAS_HOME") or home / ".keras").expanduser() / "models"
+    return absolute(os.environ.get("KERAS_HOME") or (home() or Path("/tmp")) / ".keras") / "models"
 
 
 def fetch_weights(published: PublishedWeights, backbone: str) -> Path:

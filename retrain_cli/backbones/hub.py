@@ -10,6 +10,7 @@ from pathlib import Path
 
 from retrain_cli.engine import load_tensorflow, quiet_engine
 from retrain_cli.errors import ConfigError, WeightsError, reason_of, setting
+from retrain_cli.paths import absolute
 
 HUB_PREFIX = "hub:"
 
@@ -27,7 +28,7 @@ def find_saved_model(handle_or_folder: str) -> Path:
     """
     if is_handle(handle_or_folder):
         return _resolve_handle(handle_or_folder)
-    folder = Path(handle_or_folder).expanduser().absolute()
+    folder = absolute(handle_or_folder)
     if not (folder / "saved_model.pb").is_file():
         what = "no saved_model.pb in it" if folder.is_dir() else "no such folder"
         raise WeightsError(

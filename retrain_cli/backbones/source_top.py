@@ -19,6 +19,7 @@ from retrain_cli.backbones.spec import IMAGENET, RANDOM, BackboneSpec
 from retrain_cli.backbones.table import PublishedWeights, find_backbone
 from retrain_cli.backbones.weight_files import StoredLayer, open_weights
 from retrain_cli.errors import BackboneError, WeightsError, setting
+from retrain_cli.paths import absolute
 
 _TOP = "top"
 
@@ -121,7 +122,7 @@ def _published(spec: BackboneSpec) -> PublishedWeights:
 
 
 def _existing(path: Path) -> Path:
-    full = path.expanduser().absolute()
+    full = absolute(path)
     if not full.is_file():
         raise WeightsError(
             f"{setting(_TOP)} takes a Keras weights file with its classifier, and {str(path)!r} is "

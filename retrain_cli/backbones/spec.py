@@ -22,6 +22,7 @@ from retrain_cli.checks import check_choices
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.images.resizing import ResizeRule
+from retrain_cli.paths import absolute
 
 Pooling = Literal["avg", "max"]
 
@@ -243,7 +244,7 @@ def _resolve_weights(weights: str, row: KerasBackbone) -> str:
         return BUNDLED
     if weights in (IMAGENET, RANDOM):
         return weights
-    path = Path(weights).expanduser().absolute()
+    path = absolute(weights)
     if path.is_file():
         return str(path)
     what = "that is a folder" if path.is_dir() else "there is no such file"

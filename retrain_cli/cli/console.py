@@ -59,6 +59,8 @@ def configure(*, quiet: bool, verbose: bool) -> None:
     """Take over `--quiet` and `--verbose`; names of any bytes can be printed from here on."""
     _settings.quiet = quiet
     _settings.verbose = verbose
+    with suppress(OSError):  # it may be closed
+        _error_descriptor()
     if hasattr(sys.stdout, "reconfigure"):
         # A pipe carries UTF-8 whatever the locale; a terminal knows best what it can show.
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
@@ -304,10 +306,18 @@ def _stdout() -> Console:
 
 
 @cache
+def _error_descriptor() -> int:
+    """Standard error as it was at the start, before any engine's chatter was kept off it."""
+    return os.dup(2)
+
+
+@cache
 def _stderr() -> Console:
     from rich.console import Console
 
-    stream = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    stream = os.fdopen(
+        _error_descriptor(), "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+    )
     return Console(file=stream)
 
 

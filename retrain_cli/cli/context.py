@@ -21,7 +21,7 @@ def workspace_of(ctx: typer.Context) -> Workspace:
 
 
 def comma_separated(text: str) -> tuple[str, ...]:
-    r"""`a,b,c` as a tuple, with `\,` for a comma in a name."""
+    """`a,b,c` as a tuple; a name with a comma stands in double quotes, as in CSV."""
     return split_commas(text)
 
 

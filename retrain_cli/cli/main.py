@@ -287,8 +287,28 @@ def hoist_global_options(arguments: list[str]) -> list[str]:
     return front + rest
 
 
+def expand_wildcards(arguments: list[str]) -> list[str]:
+    """Replace patterns such as `new/*.jpg` by the files that they match, as shells do on Linux.
+
+    What matches nothing stays as it is, and so does the name of a file that looks like a pattern.
+    `**` matches folders at any depth.
+    """
+    import glob
+
+    expanded: list[str] = []
+    for argument in arguments:
+        is_pattern = glob.has_magic(argument) and not os.path.lexists(argument)
+        # Text in, text out: pathlib would change how a path is written.
+        found = sorted(glob.glob(argument, recursive=True)) if is_pattern else []  # noqa: PTH207
+        expanded += found or [argument]
+    return expanded
+
+
 def main() -> None:
     """Entry point of the console script."""
     with exit_codes():  # here for Ctrl-C while the command line is still being built
         interrupts.heed(console.tell_of_request, console.leave_terminal)
-        app(args=hoist_global_options(sys.argv[1:]), prog_name="retrain")
+        # The shells of Windows leave it to each program, and Typer expands only what it reads
+        # from the system itself.
+        arguments = expand_wildcards(sys.argv[1:]) if os.name == "nt" else sys.argv[1:]
+        app(args=hoist_global_options(arguments), prog_name="retrain")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from retrain_cli.cli.path_lists import listed_paths
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.shared.embedding import Source
@@ -24,34 +26,37 @@ def images_of_stdin() -> Iterator[Source]:
         yield Source(f"stdin:{number}", data)
 
 
-def named_sources(paths: list[str], separator: bytes) -> Iterable[Source]:
+def named_sources(
+    paths: list[str], separator: str, ignore: Collection[Path] = ()
+) -> Iterable[Source]:
     """Files, the images of folders, and for `-` the names that standard input lists.
 
     Without `-` they are ready, and need not be waited for.
+
+    Args:
+        paths: as given on the command line.
+        separator: of that list: a line feed or a NUL.
+        ignore: what is no image of a folder, such as the workspace.
     """
     from retrain_cli.extraction.reading import Ready
 
-    sources = _named(paths, separator)
+    sources = _named(paths, separator, ignore)
     return sources if _STANDARD_INPUT in paths else Ready.of(sources)
 
 
-def _named(paths: list[str], separator: bytes) -> Iterator[Source]:
-    from retrain_cli.workflows.shared.embedding import Source, images_below
+def _named(paths: list[str], separator: str, ignore: Collection[Path]) -> Iterator[Source]:
+    from retrain_cli.datasets.folders import images_below
+    from retrain_cli.workflows.shared.embedding import Source
 
     for path in paths:
         names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])
         for name in names:
             if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
-                yield from (Source(str(image)) for image in images_below(Path(name)))
+                yield from (Source(str(image)) for image in images_below(Path(name), ignore))
             else:
                 yield Source(name)
 
 
-def _listed_on_stdin(separator: bytes) -> Iterator[str]:
+def _listed_on_stdin(separator: str) -> Iterator[str]:
     """Paths as they arrive; read without a buffer of Python's, which would hold them back."""
-    rest = b""
-    while piece := os.read(0, _READ_BYTES):
-        *lines, rest = (rest + piece).split(separator)
-        yield from (os.fsdecode(line) for line in lines if line)
-    if rest:
-        yield os.fsdecode(rest)
+    return listed_paths(iter(lambda: os.read(0, _READ_BYTES), b""), separator)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.class_names import check_class_names
 from retrain_cli.datasets.file_index import FileIndex, FolderRecord
-from retrain_cli.datasets.folders import check_class_names
 from retrain_cli.datasets.splits import Split, SplitItem, assign_splits, nohash_group, straddling
 from retrain_cli.errors import DatasetError
 

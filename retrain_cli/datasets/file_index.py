@@ -1,4 +1,4 @@
-"""The index of photo files: (folder, name, size, mtime) -> content digest.
+"""The index of photo files: (folder, name, size, mtime, ctime, inode) -> content digest.
 
 It spares reading an unchanged file again, and it remembers each dataset file by file, so that
 training needs no walk. File names are stored as bytes, for on most systems they are just that.
@@ -31,9 +31,17 @@ CREATE TABLE files (
     mtime_ns INTEGER NOT NULL,
     digest BLOB,            -- BLAKE2b-128 of the content; NULL where there is no image
     problem TEXT,           -- why it cannot be used; NULL where it can
+    ctime_ns INTEGER,       -- NULL where the file has to be read again to be sure of it
+    inode INTEGER,
     PRIMARY KEY (dataset, folder, name)
 ) WITHOUT ROWID
 """
+_UPGRADES = (
+    (
+        "ALTER TABLE files ADD COLUMN ctime_ns INTEGER",
+        "ALTER TABLE files ADD COLUMN inode INTEGER",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +53,17 @@ class FileRecord:
         mtime_ns: time of the last change, nanoseconds.
         digest: 16 bytes of BLAKE2b of the content, or None where the file holds no image.
         problem: why the file cannot be used as an image, or None.
+        ctime_ns: time of the last change of anything of it, nanoseconds; None where the file has
+            to be read again: it had changed just before, or an older version did not keep it.
+        inode: its number in its file system; None as before.
     """
 
     size: int
     mtime_ns: int
     digest: bytes | None
     problem: str | None = None
+    ctime_ns: int | None = None
+    inode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,7 @@ class FileIndex:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = connect(path, _SCHEMA)
+        self._connection = connect(path, _SCHEMA, upgrades=_UPGRADES)
 
     def close(self) -> None:
         """Close the file; further calls fail."""
@@ -98,7 +111,7 @@ class FileIndex:
 
     def folder(self, dataset: int, folder: str) -> dict[str, FileRecord]:
         """What is known of the files of one folder, by name."""
-        sql = """SELECT name, size, mtime_ns, digest, problem FROM files
+        sql = """SELECT name, size, mtime_ns, digest, problem, ctime_ns, inode FROM files
                  WHERE dataset = ? AND folder = ?"""
         with translated_errors(self.path):
             rows = self._connection.execute(sql, (dataset, os.fsencode(folder)))
@@ -115,13 +128,15 @@ class FileIndex:
                 r.mtime_ns,
                 r.digest,
                 r.problem,
+                r.ctime_ns,
+                r.inode,
             )
             for folder, name, r in records
         ]
         if not rows:
             return
         with translated_errors(self.path), self._connection as connection:
-            connection.executemany("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO files VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
     def forget(self, dataset: int, folder: str, names: Iterable[str]) -> None:
         """Drop files of a folder that are no longer there."""

@@ -7,50 +7,58 @@ Python's surrogate escapes, so that `root / path / name` opens every file.
 from __future__ import annotations
 
 import os
-import stat
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from retrain_cli.datasets.entries import (
+    Entry,
+    FileId,
+    entries_of,
+    ids_above,
+    ids_of,
+    is_image,
+    look_at,
+    may_be_photo,
+)
+from retrain_cli.datasets.layout import ClassFolder, Layout, read_layout
 from retrain_cli.datasets.splits import Split
 from retrain_cli.errors import DatasetError
 from retrain_cli.images.formats import looks_like_image_name
 
-Layout = Literal["classes", "splits"]
-"""What the first level of a dataset is: its classes, or given splits with the classes below."""
-
-_SPLIT_FOLDERS: Final[dict[str, Split]] = {
-    "train": "training",
-    "training": "training",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-_SYSTEM_NAMES: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
 _GONE = (FileNotFoundError, NotADirectoryError)
 """What becomes of a folder that is removed, or replaced by a file, while we walk."""
 
-_FileId = tuple[int, int]
-_NO_IDS: Final[frozenset[_FileId]] = frozenset()
+_CLOCK_TICK_NS: Final = 2_000_000_000
+"""The coarsest clock of a file system in use (FAT): two changes within it may bear one time."""
+_CLOCK_SKEW_NS: Final = 3_600_000_000_000
+"""How far the clock of a file server may be ahead of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file of a class folder, an image or not.
 
+    Numbers are folded into 64 signed bits, as SQLite keeps them: they are compared for equality
+    alone, and a time of the year 2446 or the inode of a file server may be larger.
+
     Attributes:
         name: its name within the folder.
         size: bytes; -1 where the file cannot be looked at, such as a broken link.
-        mtime_ns: time of last change, nanoseconds since 1970.
+        mtime_ns: time of the last change of its content, nanoseconds since 1970; tools can set it.
+        ctime_ns: time of the last change of anything; no tool sets it. None where the file changed
+            so shortly ago that another change could bear the same time.
+        inode: number of the file in its file system.
     """
 
     name: str
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None
+    inode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class FoundFolder:
 
     Attributes:
         path: relative to the dataset's root, such as `train/cat/more`.
-        class_name: the class, `cat`, exactly as the folder is called.
+        class_name: the class, `cat`, as its folder is called.
         given_split: the split that the first level gives, or None.
         files: in order of their names; empty for a folder without files.
     """
@@ -70,222 +78,151 @@ class FoundFolder:
     files: tuple[FoundFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One name in a folder, links followed; `status` is None where it cannot be looked at."""
-
-    name: str
-    status: os.stat_result | None
-
-    @property
-    def is_folder(self) -> bool:
-        return self.status is not None and stat.S_ISDIR(self.status.st_mode)
-
-    @property
-    def is_file(self) -> bool:
-        """A regular file, or what should be an image and cannot be looked at: reported as bad."""
-        if self.status is None:
-            return looks_like_image_name(self.name)
-        return stat.S_ISREG(self.status.st_mode)
-
-    @property
-    def file_id(self) -> _FileId:
-        return (self.status.st_dev, self.status.st_ino) if self.status else (-1, -1)
-
-
-def walk_folders(root: Path, ignore: Collection[Path] = ()) -> Iterator[FoundFolder]:
-    """Walk a dataset one folder at a time, sorted by name; memory holds one folder's files.
+def walk_folders(
+    root: Path, ignore: Collection[Path] = (), layout: Layout | None = None
+) -> Iterator[FoundFolder]:
+    """Walk a dataset one folder at a time; memory holds one folder's files.
 
     Hidden names, what operating systems leave behind and the `ignore` paths are passed over. Links
-    are followed; a link to a folder that we are in already is not. A folder that goes while we walk
-    is as one that went before.
+    are followed, but never upwards, and no folder is visited twice for one class folder: a folder
+    by its own path rather than through a link. A folder that goes while we walk is as one that
+    went before.
 
     Args:
         root: the dataset's folder.
         ignore: files or folders that are no part of it, such as the workspace.
+        layout: what its folders mean, where that was read already.
 
     Returns:
-        An iterator over every folder that belongs to a class, parents before children.
+        An iterator over every folder that belongs to a class, sorted by name, parents before
+        children, and linked folders last in their class folder.
 
     Raises:
-        DatasetError: at once: the root is missing, no folder, unreadable, or has no class folder;
-            while iterating: a folder below it cannot be read.
+        DatasetError: at once: as `read_layout`; while iterating: a folder cannot be read.
     """
-    ignored = _ids_of(ignore)
-    layout = detect_layout(root, ignore)
-    tops = _class_folders(root, layout, ignored)
-    return _walk(root, tops, layout, ignored)
+    known = layout or read_layout(root, ignore)
+    return _walk(root, known.folders, ids_of(ignore))
 
 
-def detect_layout(root: Path, ignore: Collection[Path] = ()) -> Layout:
-    """Tell whether the first level holds classes or given splits (`train`, `val`, `test`).
+def _walk(
+    root: Path, tops: Collection[ClassFolder], ignored: frozenset[FileId]
+) -> Iterator[FoundFolder]:
+    above = ids_above(root)
+    for top in tops:
+        outside = above | ids_of([(root / top.path).parent])
+        for path, entries in _walk_below(root, top.path, ignored, outside):
+            files = tuple(_found(entry) for entry in entries if entry.is_file)
+            yield FoundFolder(path, top.class_name, top.given_split, files)
 
-    It holds splits where every folder there has such a name, in any case, and `train` is there.
 
-    Raises:
-        DatasetError: the root is missing, no folder or unreadable.
+def _refuse(path: str, error: DatasetError) -> None:
+    raise error
+
+
+def _walk_below(
+    root: Path,
+    top: str,
+    ignored: frozenset[FileId],
+    outside: Collection[FileId],
+    on_unreadable: Callable[[str, DatasetError], None] = _refuse,
+) -> Iterator[tuple[str, list[Entry]]]:
+    """Folders from `top` on with their entries, each real folder once, linked ones last."""
+    seen = set(outside)
+    stack, linked = [top], deque[str]()
+    while stack or linked:
+        path = stack.pop() if stack else linked.popleft()
+        own = look_at(root, path)
+        if own.file_id in seen:
+            continue
+        if own.status is not None:
+            seen.add(own.file_id)
+        try:
+            entries = entries_of(root / path, ignored)
+        except DatasetError as error:
+            if not isinstance(error.__cause__, _GONE):
+                on_unreadable(path, error)
+            continue
+        below = [entry for entry in entries if entry.is_folder and entry.file_id not in seen]
+        inner = [(f"{path}/{entry.name}".lstrip("/"), entry.is_link) for entry in below]
+        stack += [name for name, is_link in reversed(inner) if not is_link]
+        linked += [name for name, is_link in inner if is_link]
+        yield path, entries
+
+
+def find_file(folder: Path, name: str) -> FoundFile:
+    """As the walk would find one file of a folder."""
+    return _found(look_at(folder, name))
+
+
+def _found(entry: Entry) -> FoundFile:
+    """What the walk reports of a file."""
+    status = entry.status
+    if status is None:
+        return FoundFile(entry.name, -1, 0)
+    ctime = None if _changed_just_now(status) else _in_64_bits(status.st_ctime_ns)
+    mtime, inode = _in_64_bits(status.st_mtime_ns), _in_64_bits(status.st_ino)
+    return FoundFile(entry.name, status.st_size, mtime, ctime, inode)
+
+
+def _changed_just_now(status: os.stat_result) -> bool:
+    """Whether a file could change once more, and bear the same times as now.
+
+    A time further ahead than clocks differ is one that somebody set: the next change is told from
+    it by its time. Nobody can set a ctime, so that one is never trusted while it is ahead.
     """
-    names = [entry.name.casefold() for entry in _scan(root, _ids_of(ignore)) if entry.is_folder]
-    splits = {_SPLIT_FOLDERS.get(name) for name in names}
-    return "splits" if None not in splits and "training" in splits else "classes"
+    now = time.time_ns()
+    recent = now - _CLOCK_TICK_NS
+    return status.st_ctime_ns >= recent or recent <= status.st_mtime_ns <= now + _CLOCK_SKEW_NS
 
 
-def class_of(folder_path: str, layout: Layout) -> tuple[str, Split | None]:
-    """Class and given split of a folder by its path relative to the root, such as `train/cat/more`.
+def _in_64_bits(number: int) -> int:
+    """A number that SQLite can keep; equal ones stay equal."""
+    return (number + 2**63) % 2**64 - 2**63
 
-    Raises:
-        DatasetError: the path lies above the class folders.
+
+def images_below(folder: Path, ignore: Collection[Path] = ()) -> Iterator[Path]:
+    """Files of a folder and its sub-folders that are images, or named like one; as they come.
+
+    The walk is that of a dataset: it passes over the same names and follows the same links. A
+    sub-folder that cannot be read comes as if it were an image, so that the reader tells of it.
     """
-    parts = folder_path.split("/")
-    if layout == "classes" and parts[0]:
-        return parts[0], None
-    if len(parts) > 1 and parts[0].casefold() in _SPLIT_FOLDERS:
-        return parts[1], _SPLIT_FOLDERS[parts[0].casefold()]
-    raise DatasetError(f"an image must lie in the folder of its class; {folder_path!r} is none")
+    unreadable: list[str] = []
+    walk = _walk_below(
+        folder,
+        "",
+        ids_of(ignore),
+        ids_above(folder) - ids_of([folder]),
+        lambda path, _: unreadable.append(path),
+    )
+    for path, entries in walk:
+        for entry in entries:
+            full = folder / path / entry.name
+            if entry.is_file and (looks_like_image_name(entry.name) or is_image(full)):
+                yield full
+    yield from (folder / path for path in unreadable)
 
 
 def list_classes(root: Path, ignore: Collection[Path] = ()) -> list[str]:
     """Class names of a dataset in order, without walking it.
 
     Raises:
-        DatasetError: as `walk_folders`.
+        DatasetError: as `read_layout`.
     """
-    layout = detect_layout(root, ignore)
-    tops = _class_folders(root, layout, _ids_of(ignore))
-    return sorted({class_of(path, layout)[0] for path in tops})
+    return read_layout(root, ignore).class_names
 
 
-def loose_files(root: Path, ignore: Collection[Path] = ()) -> int:
+def empty_classes(layout: Layout, folders: Iterable[FoundFolder]) -> list[str]:
+    """Classes without a file that may hold a photo, in order."""
+    full = {
+        folder.class_name
+        for folder in folders
+        if any(may_be_photo(file.name) for file in folder.files)
+    }
+    return [name for name in layout.class_names if name not in full]
+
+
+def loose_files(layout: Layout, ignore: Collection[Path] = ()) -> int:
     """Count the files with an image's name that lie above the class folders, so belong to none."""
-    ignored = _ids_of(ignore)
-    folders = [root]
-    if detect_layout(root, ignore) == "splits":
-        folders += [root / entry.name for entry in _scan(root, ignored) if entry.is_folder]
-    entries = (entry for folder in folders for entry in _scan(folder, ignored))
+    ignored = ids_of(ignore)
+    entries = (entry for folder in layout.above for entry in entries_of(folder, ignored))
     return sum(entry.is_file and looks_like_image_name(entry.name) for entry in entries)
-
-
-def check_class_names(names: Iterable[str]) -> None:
-    """Refuse a dataset of one class, or of classes that differ in case or Unicode form only.
-
-    Raises:
-        DatasetError: naming the classes.
-    """
-    known: dict[str, str] = {}
-    for name in names:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-        if folded in known:
-            raise DatasetError(
-                "class names must differ in more than case; received the folders "
-                f"{known[folded]!r} and {name!r}: rename or join them"
-            )
-        known[folded] = name
-    if len(known) < 2:
-        raise DatasetError(
-            f"a classifier needs at least 2 classes; received {list(known.values())}: "
-            "put the photos of each class into a sub-folder of its own"
-        )
-
-
-def _walk(
-    root: Path, tops: list[str], layout: Layout, ignored: frozenset[_FileId]
-) -> Iterator[FoundFolder]:
-    """Depth-first walk with its own stack: (path, ids of the folders that it lies in)."""
-    stack = [(path, _NO_IDS) for path in reversed(tops)]
-    while stack:
-        path, above = stack.pop()
-        try:
-            own = _stat(root / path)
-            entries = _scan(root / path, ignored)
-        except DatasetError as error:
-            if isinstance(error.__cause__, _GONE):
-                continue
-            raise
-        inside = above | {(own.st_dev, own.st_ino)}
-        below = [entry.name for entry in entries if entry.is_folder and entry.file_id not in inside]
-        stack += [(f"{path}/{name}", inside) for name in reversed(below)]
-        class_name, split = class_of(path, layout)
-        files = tuple(_found(entry) for entry in entries if entry.is_file)
-        yield FoundFolder(path, class_name, split, files)
-
-
-def _found(entry: _Entry) -> FoundFile:
-    """What the walk reports of a file."""
-    if entry.status is None:
-        return FoundFile(entry.name, -1, 0)
-    return FoundFile(entry.name, entry.status.st_size, entry.status.st_mtime_ns)
-
-
-def _class_folders(root: Path, layout: Layout, ignored: frozenset[_FileId]) -> list[str]:
-    """Relative paths of the class folders, sorted."""
-    tops = [entry.name for entry in _scan(root, ignored) if entry.is_folder]
-    if layout == "splits":
-        tops = [
-            f"{top}/{entry.name}"
-            for top in tops
-            for entry in _scan(root / top, ignored)
-            if entry.is_folder
-        ]
-    if not tops:
-        raise DatasetError(_no_classes(root, ignored))
-    return tops
-
-
-def _no_classes(root: Path, ignored: frozenset[_FileId]) -> str:
-    """Message for a root without class folders, with the photos that lie in it directly, if any."""
-    n_loose = sum(looks_like_image_name(entry.name) for entry in _scan(root, ignored))
-    received = f"{n_loose} photos directly in it" if n_loose else "no sub-folder"
-    return (
-        f"photos must be in one sub-folder per class; received {root} with {received}: "
-        "make a sub-folder for each class and move its photos there"
-    )
-
-
-def _scan(folder: Path, ignored: frozenset[_FileId]) -> list[_Entry]:
-    """Entries of a folder that are part of the dataset, sorted by name.
-
-    Raises:
-        DatasetError: it is missing, no folder, or unreadable.
-    """
-    try:
-        names = sorted(name for name in os.listdir(folder) if not _is_hidden(name))  # noqa: PTH208
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    entries = (_look_at(folder, name) for name in names)
-    return [entry for entry in entries if entry.file_id not in ignored]
-
-
-def _look_at(folder: Path, name: str) -> _Entry:
-    """Stat one entry through its links; broken and circular links have no status."""
-    try:
-        return _Entry(name, os.stat(os.path.join(folder, name)))  # noqa: PTH116, PTH118 - speed
-    except (OSError, ValueError):
-        return _Entry(name, None)
-
-
-def _is_hidden(name: str) -> bool:
-    """Names that are never part of a dataset."""
-    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
-
-
-def _stat(folder: Path) -> os.stat_result:
-    """Stat a folder that may have gone since it was listed."""
-    try:
-        return folder.stat()
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(folder: Path, error: OSError) -> DatasetError:
-    """The error for a folder that cannot be listed."""
-    reason = (error.strerror or str(error)).lower()
-    return DatasetError(
-        f"the image folder must be a folder that can be read; received {folder} ({reason}): "
-        "check the path and its permissions"
-    )
-
-
-def _ids_of(paths: Collection[Path]) -> frozenset[_FileId]:
-    """Device and inode of each path that exists; they hold however the path is written."""
-    statuses = (_look_at(path.parent, path.name) for path in paths)
-    return frozenset(entry.file_id for entry in statuses if entry.status)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from retrain_cli.datasets.class_names import close_names, find_name
 from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, normalise_name
+from retrain_cli.datasets.text_files import read_text
 from retrain_cli.errors import DatasetError, setting
 
 Origin = Literal["INT", "EXT"]
@@ -126,14 +127,15 @@ def _overrides(
     """Origins that an override file gives, each line checked."""
     given: dict[str, ClassOrigin] = {}
     for ruling in _read_rulings(path, origins):
-        name = ruling.class_name
-        if name not in origins:
-            near = difflib.get_close_matches(name, origins, n=1)
+        name = find_name(ruling.class_name, origins)
+        if name is None:
+            near = close_names(ruling.class_name, origins, 1)
             hint = f"did you mean {near[0]!r}?" if near else "correct or remove that line"
-            _refuse(path, ruling.line, f"names the class {name!r}, which is not there: {hint}")
+            said = f"names the class {ruling.class_name!r}, which is not there"
+            _refuse(path, ruling.line, f"{said}: {hint}")
         if name in given:
             _refuse(path, ruling.line, f"names the class {name!r} again: remove one of its lines")
-        given[name] = _rule(path, ruling, origins[name], source)
+        given[name] = _rule(path, replace(ruling, class_name=name), origins[name], source)
     return given
 
 
@@ -159,7 +161,7 @@ def _rule(
 def _read_rulings(path: Path, class_names: Mapping[str, ClassOrigin]) -> Iterator[_Ruling]:
     """Lines of an override file, its header and empty lines left out."""
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(read_text(path).splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(
@@ -186,7 +188,7 @@ def _is_header(cells: Sequence[str], class_names: Mapping[str, ClassOrigin]) -> 
     return (
         len(cells) > 1
         and cells[0].lower() == "class"
-        and (cells[0] not in class_names or cells[1].lower() in _HEADERS)
+        and (find_name(cells[0], class_names) is None or cells[1].lower() in _HEADERS)
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from retrain_cli.datasets.text_files import read_text
 from retrain_cli.errors import DatasetError, setting
 
 TABLE_HEADER: Final = ("index", "wnid", "synonyms")
@@ -107,9 +108,9 @@ def _load_imagenet() -> SourceClasses:
 
 
 def _load_file(path: Path) -> SourceClasses:
-    """Read a user's file, UTF-8 with or without a byte order mark."""
+    """Read a user's file, UTF-8 or UTF-16."""
     try:
-        return _parse(str(path), path.read_text(encoding="utf-8-sig"))
+        return _parse(str(path), read_text(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(

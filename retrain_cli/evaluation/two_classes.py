@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from retrain_cli.datasets.class_names import find_name
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, share_estimate
@@ -78,7 +79,8 @@ def two_class_table(
     Raises:
         ConfigError: `positive` is none of the two, or there are more than two classes.
     """
-    if positive is not None and (len(class_names) != 2 or positive not in class_names):
+    known = None if positive is None else find_name(positive, class_names)
+    if positive is not None and (len(class_names) != 2 or known is None):
         few = ", ".join(class_names[:3]) + ("..." if len(class_names) > 3 else "")
         raise ConfigError(
             f"{setting('positive')} takes one of the classes of a run with two, not {positive!r} "
@@ -86,7 +88,7 @@ def two_class_table(
         )
     if len(class_names) != 2:
         return None
-    chosen = 1 if positive is None else class_names.index(positive)
+    chosen = 1 if known is None else class_names.index(known)
     other = 1 - chosen
     matrix = counts.confusion()
     return TwoClassTable(

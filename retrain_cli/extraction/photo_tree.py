@@ -13,7 +13,7 @@ from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder
 from retrain_cli.errors import ImageError
-from retrain_cli.extraction.scan import is_unchanged
+from retrain_cli.extraction.scan import unchanged_files
 from retrain_cli.images.examine import content_digest, read_file
 from retrain_cli.images.formats import looks_like_image_name
 
@@ -76,13 +76,14 @@ class PhotoTree:
         photos = _Photos()
         for folder in self.folders:
             records = self.index.folder(self.dataset, folder.path)
+            unchanged = unchanged_files(folder.files, records)
             for file in folder.files:
                 path = f"{folder.path}/{file.name}"
-                if not is_unchanged(file, records):
+                record = unchanged.get(file.name)
+                if record is None:
                     if looks_like_image_name(file.name):
                         photos.new.append(path)
                     continue
-                record = records[file.name]
                 if record.problem is None and record.digest is not None:
                     photos.known[path] = record.digest
         return photos

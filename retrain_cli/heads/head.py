@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.class_names import name_key
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.arrays import read_arrays
 from retrain_cli.evaluation.ranking import top_k
@@ -135,8 +136,8 @@ class Head:
         """
         if labels == self.labels:
             return self
-        position = {label: index for index, label in enumerate(self.labels)}
-        source = np.array([position.get(label, -1) for label in labels])
+        position = {name_key(label): index for index, label in enumerate(self.labels)}
+        source = np.array([position.get(name_key(label), -1) for label in labels])
         if (source < 0).all():
             raise RunError(
                 "a head can be continued only with at least one of its own classes, but it knows "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.class_names import close_names, find_name
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import Sampling
 
@@ -120,14 +120,18 @@ def select_classes(
     Raises:
         ConfigError: a wanted class does not exist, or fewer than two are wanted.
     """
-    for name in wanted:
-        if name not in class_names:
-            close = difflib.get_close_matches(name, class_names) or list(class_names[:3])
+    found = {name: find_name(name, class_names) for name in wanted}
+    for name, known in found.items():
+        if known is None:
+            close = close_names(name, class_names) or list(class_names[:3])
+            quotes = " (a name with a comma stands in double quotes)" * any(
+                "," in name for name in class_names
+            )
             raise ConfigError(
                 f"{setting('classes')} takes names of classes; {name!r} is none, but "
-                f"{', '.join(close)} is"
+                f"{', '.join(close)} is{quotes}"
             )
-    kept = tuple(name for name in class_names if name in set(wanted))
+    kept = tuple(name for name in class_names if name in set(found.values()))
     if len(kept) < 2:
         raise ConfigError(
             f"{setting('classes')} needs at least two different classes, not {len(kept)}"

@@ -68,32 +68,23 @@ def arguments(*values: str) -> Iterator[str]:
 
 
 def comma_list(names: Iterable[str]) -> str:
-    r"""Names as `split_commas` reads them: `a,b`, and a comma in a name as `\,`."""
-    return ",".join(map(_escaped, names))
+    """Names as `split_commas` reads them: `ant,"dog, brown"`."""
+    return ",".join(map(_quoted, names))
 
 
-_SPECIAL = re.compile(r"\\(?=[\\,\s]|$)|,|^\s+|\s+$")
+def _quoted(name: str) -> str:
+    plain = name == name.strip() and "," not in name and not name.startswith('"')
+    return name if plain else '"' + name.replace('"', '""') + '"'
 
 
-def _escaped(name: str) -> str:
-    return _SPECIAL.sub(lambda found: "".join(f"\\{char}" for char in found[0]), name)
-
-
-_CHARACTER = re.compile(r"\\[\\,\s]|.", re.DOTALL)
+_PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))(?:,|$)')
 
 
 def split_commas(text: str) -> tuple[str, ...]:
-    r"""`a, b` as two names; spaces around them do not count, and `\,` is a comma in a name."""
-    names: list[list[str]] = [[]]
-    for character in _CHARACTER.findall(text):
-        if character == ",":
-            names.append([])
-        elif names[-1] or not character.isspace():
-            names[-1].append(character)
-    return tuple("".join(char[-1] for char in _trimmed(name)) for name in names if name)
-
-
-def _trimmed(characters: list[str]) -> list[str]:
-    while characters[-1].isspace():
-        characters = characters[:-1]
-    return characters
+    """`a, b` as two names; as in CSV one in double quotes may hold commas, and spaces count."""
+    names, position = [], 0
+    while position < len(text) and (found := _PART.match(text, position)):
+        quoted, plain = found.groups()
+        names.append(plain.strip() if quoted is None else quoted.replace('""', '"'))
+        position = found.end()
+    return tuple(name for name in names if name)

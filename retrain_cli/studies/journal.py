@@ -16,6 +16,7 @@ from typing import Any
 
 from retrain_cli.durable import sync
 from retrain_cli.errors import WorkspaceError
+from retrain_cli.locking import translated_lock_errors
 from retrain_cli.studies.trial import TrialRecord
 from retrain_cli.workspace import write_atomically, writing_to
 
@@ -50,7 +51,8 @@ class TrialJournal:
             folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK, timeout=0)
         try:
-            lock.acquire()
+            with translated_lock_errors(folder):
+                lock.acquire()
         except Timeout as error:
             raise WorkspaceError(
                 f"one command at a time can run a study, and another one runs this ({folder}): "

@@ -10,7 +10,7 @@ import numpy as np
 
 from retrain_cli import interrupts
 from retrain_cli.backbones.loader import BackboneLoader
-from retrain_cli.datasets.folders import check_class_names
+from retrain_cli.datasets.class_names import check_class_names, find_name
 from retrain_cli.datasets.origins import match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.errors import ConfigError, setting
@@ -151,9 +151,10 @@ def add_class(
 
 
 def _check_name(run: Run, request: AddClassRequest) -> None:
-    if request.class_name in run.labels:
+    known = find_name(request.class_name, run.labels)
+    if known is not None:
         raise ConfigError(
-            f"add-class adds a class that is new, and run {run.name} knows {request.class_name!r}: "
+            f"add-class adds a class that is new, and run {run.name} knows {known!r}: "
             "choose another name, or put the photos into its folder and train again"
         )
     check_class_names((*run.labels, request.class_name))

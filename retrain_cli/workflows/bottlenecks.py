@@ -15,14 +15,11 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.checks import check_choices
+from retrain_cli.datasets.class_names import check_class_names
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.datasets.folders import (
-    check_class_names,
-    list_classes,
-    loose_files,
-    walk_folders,
-)
+from retrain_cli.datasets.folders import FoundFolder, empty_classes, loose_files, walk_folders
+from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
@@ -34,12 +31,15 @@ from retrain_cli.extraction.progress import ExtractionCounts, Progress
 from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.examine import Examined
+from retrain_cli.paths import absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
 from retrain_cli.workspace import Workspace
+
+_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class BottleneckRequest:
         validation_percentage: for the counts of the class table.
         testing_percentage: for the counts of the class table.
         group: near-duplicates to keep these in one split each, or None.
+        layout: what the first level of the folder is: classes, splits, or auto.
+        rescan: read every photo again, whatever is known of it.
     """
 
     image_dir: Path
@@ -65,6 +67,8 @@ class BottleneckRequest:
     validation_percentage: float = 10.0
     testing_percentage: float = 10.0
     group: Grouping | None = None
+    layout: LayoutChoice = "auto"
+    rescan: bool = False
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -78,13 +82,14 @@ class BottleneckRequest:
         spec = self.backbone.resolve()
         source = self.source_classes or spec.default_source_classes()
         if source not in ("imagenet", "none"):
-            source = str(Path(source).expanduser().absolute())
+            source = str(absolute(source))
         return LastUsed(
-            self.image_dir.expanduser().absolute(),
+            absolute(self.image_dir),
             spec,
             source,
-            self.int_ext.expanduser().absolute() if self.int_ext else None,
+            absolute(self.int_ext) if self.int_ext else None,
             group=self.group,
+            layout=self.layout,
         )
 
 
@@ -97,7 +102,9 @@ class OpenDataset:
     store: BottleneckStore
     dataset: int
     scan: Scan
+    layout: Layout
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
     def present(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of the images that need no forward pass."""
@@ -121,6 +128,7 @@ def open_dataset(
     *,
     convert: bool = True,
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> Iterator[OpenDataset]:
     """Check the request, lock the workspace, walk the folder, settle on a cache.
 
@@ -130,28 +138,50 @@ def open_dataset(
         convert: whether to convert the network for OpenVINO if need be; without that its cache is
             an empty one in memory.
         on_stage: called with what is about to take a while.
+        on_warning: called with each thing that the folder holds and the dataset leaves out.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace.
     """
     used = request.resolve()
-    class_names = list_classes(used.image_dir, [workspace.root])
-    check_class_names(class_names)
-    used.origins(tuple(class_names))  # a wrong override file is told before hours of work
+    layout = read_layout(used.image_dir, [workspace.root], request.layout)
+    check_class_names(layout.class_names, layout.advice)
+    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
     workspace.prepare()
     with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        photos = PhotoTree(
-            used.image_dir, list(walk_folders(used.image_dir, [workspace.root])), index, dataset
-        )
+        folders = list(walk_folders(used.image_dir, [workspace.root], layout))
+        warnings = _check_walk(layout, folders)
+        for warning in warnings:
+            on_warning(warning)
+        photos = PhotoTree(used.image_dir, folders, index, dataset)
         device = request.settings.device
         choice = settle_backbone(
             used.backbone, device, workspace, photos, convert=convert, on_stage=on_stage
         )
         used = replace(used, backbone=choice.backbone)
         with _open_cache(workspace, used.backbone) as store:
-            scan = scan_folders(photos.folders, index, dataset, store)
-            yield OpenDataset(used, index, store, dataset, scan, choice.note)
+            scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
+            if scan.doubtful and not request.rescan:
+                on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
+            yield OpenDataset(used, index, store, dataset, scan, layout, choice.note, warnings)
+
+
+def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
+    """What is to be told of a walked folder before the work.
+
+    Raises:
+        DatasetError: there are not two classes with a file that may be a photo.
+    """
+    empty = empty_classes(layout, folders)
+    check_class_names([name for name in layout.class_names if name not in empty], layout.advice)
+    named = ", ".join(f"{name}/" for name in empty[:_NAMED])
+    more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
+    told = (
+        f"no photo in {named}{more}: not a class until there is one" if empty else "",
+        *layout.warnings,
+    )
+    return tuple(warning for warning in told if warning)
 
 
 def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore:
@@ -166,6 +196,7 @@ def fill_cache(
     on_progress: Progress = lambda counts: None,
     load: BackboneLoader | None = None,
     on_look: Told = lambda done, total: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> BottleneckSummary:
     """Compute every bottleneck that is not cached.
 
@@ -175,6 +206,7 @@ def fill_cache(
         on_progress: called after each file, and before what takes a while ahead of the first.
         load: how to load the backbone; None for the usual way.
         on_look: called after each photo that is looked at for near duplicates.
+        on_warning: called, before the work, with each thing that the dataset leaves out.
 
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace; finished batches stay.
@@ -183,7 +215,7 @@ def fill_cache(
     def on_stage(stage: str) -> None:
         on_progress(ExtractionCounts(total=0, stage=stage))
 
-    with open_dataset(request, workspace, on_stage=on_stage) as opened:
+    with open_dataset(request, workspace, on_stage=on_stage, on_warning=on_warning) as opened:
         if opened.scan.pending:
             opened.used.save(workspace)  # not complete, should this be interrupted
         backbone = LazyBackbone(
@@ -252,7 +284,8 @@ def _summarise(
         bad=counts.bad,
         images_per_second=counts.images_per_second,
         device=device,
-        loose_files=loose_files(dataset.root),
+        loose_files=loose_files(opened.layout),
+        warnings=opened.warnings,
         straddling=dataset.straddling(splits),
         classes=class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
         note=opened.note,
@@ -292,6 +325,7 @@ class BottleneckSummary:
         note: why precision or runtime are not what could be expected; usually empty.
         near_duplicates: how many photos are in groups of them; None where they are not grouped.
         passed_over: files that are no image we read.
+        warnings: what the folder holds and the dataset leaves out; told before the work.
     """
 
     used: LastUsed
@@ -309,6 +343,7 @@ class BottleneckSummary:
     note: str = ""
     near_duplicates: GroupCounts | None = None
     passed_over: PassedOver = field(default_factory=PassedOver)
+    warnings: tuple[str, ...] = ()
 
 
 def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:

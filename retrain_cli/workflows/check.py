@@ -15,6 +15,7 @@ from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RetrainError
 from retrain_cli.evaluation.label_issues import find_label_issues
+from retrain_cli.extraction.scan import count_changed
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldProgress
 from retrain_cli.images.image_problems import ImageProblem, image_problems
@@ -135,7 +136,7 @@ def check_dataset(
     """
     config = _config(request, workspace)
     data = load_training_set(workspace, replace(config, classes=None, examples_per_class=None))
-    dataset = _dataset(workspace, data.used)
+    dataset, changed = _dataset(workspace, data.used)
     splits = [SPLITS[code] for code in data.images.split.tolist()]
     with PhotoFacts(workspace.photos_path) as facts:
         looks = survey(
@@ -156,7 +157,7 @@ def check_dataset(
         labels=labels,
         labels_missing=missing,
         classes=_class_problems(dataset),
-        unseen=len(set(dataset.digests)) - len(looks),
+        unseen=max(len(set(dataset.digests)) - len(looks), changed),
     )
 
 
@@ -175,9 +176,11 @@ def _config(request: CheckRequest, workspace: Workspace) -> TrainingConfig:
     return RunStore(workspace.runs_dir).get(request.run).config
 
 
-def _dataset(workspace: Workspace, used: LastUsed) -> Dataset:
+def _dataset(workspace: Workspace, used: LastUsed) -> tuple[Dataset, int]:
+    """The photos as they are known, and how many of them are not so any more."""
     with FileIndex(workspace.index_path) as index:
-        return load_dataset(index, used.image_dir)
+        dataset = load_dataset(index, used.image_dir)
+        return dataset, count_changed(used.image_dir, index, index.dataset_id(used.image_dir))
 
 
 def _label_issues(

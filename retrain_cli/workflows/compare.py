@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from retrain_cli.datasets.class_names import name_key, same_name
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.comparing.comparison import (
@@ -117,7 +118,7 @@ def _common_images(first: Photos, second: Photos) -> CommonImages:
         for digest, one in first.row_of.items()
         if (other := second.row_of.get(digest)) is not None
         and first.split(one) == second.split(other) == _TEST
-        and first.label(one) == second.label(other)
+        and same_name(first.label(one), second.label(other))
     ]
     if not rows:
         raise RunError(
@@ -235,7 +236,7 @@ def data_changes(first: Photos, second: Photos) -> DataChanges:
         path = second.images.paths[other]
         if first.split(one) != second.split(other):
             moved.append(Moved(path, first.split(one), second.split(other)))
-        if first.label(one) != second.label(other):
+        if not same_name(first.label(one), second.label(other)):
             relabelled.append(Moved(path, first.label(one), second.label(other)))
     return DataChanges(
         len(common),
@@ -243,9 +244,14 @@ def data_changes(first: Photos, second: Photos) -> DataChanges:
         _only_in(first, second),
         tuple(sorted(moved, key=lambda entry: entry.path)),
         tuple(sorted(relabelled, key=lambda entry: entry.path)),
-        tuple(name for name in second.run.labels if name not in set(first.run.labels)),
-        tuple(name for name in first.run.labels if name not in set(second.run.labels)),
+        _only_named_in(second.run, first.run),
+        _only_named_in(first.run, second.run),
     )
+
+
+def _only_named_in(one: Run, other: Run) -> tuple[str, ...]:
+    known = set(map(name_key, other.labels))
+    return tuple(name for name in one.labels if name_key(name) not in known)
 
 
 def _only_in(one: Photos, other: Photos) -> tuple[str, ...]:

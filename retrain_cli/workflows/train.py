@@ -18,6 +18,7 @@ from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
+from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter
@@ -119,13 +120,15 @@ class TrainingSummary:
         }
 
 
-def request_for_data(image_dir: Path, workspace: Workspace) -> BottleneckRequest:
+def request_for_data(
+    image_dir: Path, workspace: Workspace, *, rescan: bool = False
+) -> BottleneckRequest:
     """How to fill the cache for `--data`: the backbone last used here, else the default one."""
     try:
         used = LastUsed.load(workspace)
     except WorkspaceError:
-        return BottleneckRequest(image_dir)
-    same_folder = used.image_dir == image_dir.expanduser().absolute()
+        return BottleneckRequest(image_dir, rescan=rescan)
+    same_folder = used.image_dir == absolute(image_dir)
     return BottleneckRequest(
         image_dir,
         used.backbone,
@@ -133,6 +136,8 @@ def request_for_data(image_dir: Path, workspace: Workspace) -> BottleneckRequest
         used.int_ext if same_folder else None,
         ExtractionSettings(),
         group=used.group,
+        layout=used.layout if same_folder else "auto",
+        rescan=rescan,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from retrain_cli.cli import console
 from retrain_cli.cli.main import hoist_global_options
+from retrain_cli.engine import quiet_engine
 from retrain_cli.reports.text import printable
 
 
@@ -77,3 +79,25 @@ def test_a_narrow_terminal_keeps_every_column_readable(monkeypatch: pytest.Monke
     row = ["top-1", *["58.0-85.0%"] * 4]
     console.table(console.Table(["", *["95% CI"] * 4], [row], right=range(1, 5)))
     assert "top-1" in shown.getvalue()
+
+
+def test_what_is_said_while_an_engine_is_silenced_is_heard(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    forget_standard_error()
+    try:
+        console.configure(quiet=True, verbose=False)
+        with quiet_engine():
+            os.write(2, b"chatter of an engine")
+            console.warn("runs/ is left out")
+        assert capfd.readouterr().err == "warning: runs/ is left out\n"
+    finally:
+        console.configure(quiet=False, verbose=False)
+        forget_standard_error()
+
+
+def forget_standard_error() -> None:
+    """As at the start of a process."""
+    console._stderr().file.close()
+    console._stderr.cache_clear()
+    console._error_descriptor.cache_clear()

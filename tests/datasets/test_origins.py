@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +143,19 @@ def test_a_column_of_remarks_must_be_announced(imagenet: SourceClasses, tmp_path
     rules = override(tmp_path, "class,wnid,remark\nant,ext,small\ncup,int\n")
     found = match_origins(["ant", "cup"], imagenet, rules)
     assert [one.origin for one in found] == ["EXT", "INT"]
+
+
+@pytest.mark.parametrize(("folder", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_override_finds_a_class_whatever_its_unicode_form(
+    tmp_path: Path, imagenet: SourceClasses, folder: Any, typed: Any, encoding: str
+) -> None:
+    names = [unicodedata.normalize(folder, name) for name in ("café", "Ångström")]
+    override = tmp_path / "int-ext.csv"
+    lines = unicodedata.normalize(typed, "café,ext\r\nÅngström,int\r\n")
+    override.write_bytes(lines.encode(encoding))
+    found = match_origins(names, imagenet, override)
+    assert [(one.class_name, one.origin) for one in found] == [(names[0], "EXT"), (names[1], "INT")]
+    override.write_text(lines + unicodedata.normalize(folder, "café,int\n"), encoding="utf-8")
+    with pytest.raises(DatasetError, match="again: remove one of its lines"):
+        match_origins(names, imagenet, override)

@@ -111,6 +111,7 @@ def test_two_classes() -> None:
     assert (table.positive, table.tp, table.fn, table.fp, table.tn) == ("well", 3, 1, 1, 2)
     assert table.sensitivity.value == 3 / 4
     assert table.specificity.value == 2 / 3
+    assert two_class_table(counts, ("o\u0308l", "well"), "\u00f6l").positive == "o\u0308l"
     turned = two_class_table(counts, ("ill", "well"), "ill")
     assert (turned.positive, turned.tp, turned.fn, turned.fp, turned.tn) == ("ill", 2, 1, 1, 3)
     assert turned.positive_predictive_value.value == 2 / 3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,10 @@ def test_known_classes_keep_their_weights_and_new_ones_start_neutral() -> None:
 def test_a_head_that_knows_none_of_the_classes_is_refused() -> None:
     with pytest.raises(RunError, match="init_from"):
         make_head().extended_to(("x", "y"))
+
+
+def test_a_head_is_extended_to_the_same_names_in_another_unicode_form() -> None:
+    head = replace(make_head(2), labels=("caf\u00e9", "owl"))
+    extended = head.extended_to(("cafe\u0301", "owl"))
+    np.testing.assert_array_equal(extended.weights, head.weights)
+    assert extended.labels == ("cafe\u0301", "owl")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -83,3 +84,12 @@ def test_an_unknown_class_is_refused_with_those_that_come_close() -> None:
 def test_one_class_alone_is_refused() -> None:
     with pytest.raises(ConfigError, match="two different classes"):
         select_classes(np.array([0, 1]), ["daisy", "rose"], ["rose", "rose"])
+
+
+def test_classes_are_found_whatever_their_unicode_form() -> None:
+    nfc, nfd = "café", unicodedata.normalize("NFD", "café")
+    labels, kept = select_classes(np.array([0, 1, 2]), (nfd, "dog, brown", "owl"), (nfc, "owl"))
+    assert kept == (nfd, "owl")
+    assert labels.tolist() == [0, -1, 1]
+    with pytest.raises(ConfigError, match="a name with a comma stands in double quotes"):
+        select_classes(np.array([0, 1]), ("dog, brown", "owl"), ("dog", "brown", "owl"))

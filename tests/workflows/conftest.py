@@ -25,7 +25,8 @@ def fill(workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
 
     def fill(image_dir: Path, **changes: Any) -> Any:
         settings = ExtractionSettings(batch_size=8, workers=2)
+        told = {name: changes.pop(name) for name in [*changes] if name.startswith("on_")}
         request = replace(BottleneckRequest(image_dir, SMALL_SPEC, settings=settings), **changes)
-        return fill_cache(request, workspace, load=lambda spec, device: fake_backbone)
+        return fill_cache(request, workspace, load=lambda spec, device: fake_backbone, **told)
 
     return fill

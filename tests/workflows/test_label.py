@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from helpers import LIMIT, FakeBackbone, make_photos
 
+from retrain_cli.datasets.folders import images_below
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.label import Labeller, LabelRequest
-from retrain_cli.workflows.shared.embedding import Source, images_below
+from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 

@@ -14,7 +14,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retrain_cli.backbones import loader
-from retrain_cli.backbones.source_top import StockTop
+from retrain_cli.backbones.source_top import SourceTop
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cli.main import app, hoist_global_options
 from retrain_cli.flags import flag_of
@@ -85,14 +85,15 @@ class SpecBackbone:
         count, block = len(images), self.input_size[0] // 4
         blocks = images[:, : 4 * block, : 4 * block].reshape(count, 4, block, 4, block, 3)
         means = blocks.mean(axis=(2, 4)).reshape(count, -1)
-        return np.maximum((means / 20 - 5.6) @ self._projection, 0).astype(np.float32)
+        found: NDArray[np.float32] = np.maximum((means / 20 - 5.6) @ self._projection, 0)
+        return found.astype(np.float32)
 
 
-def stock_top(spec: BackboneSpec, n_classes: int, top: Path | None) -> StockTop:
+def stock_top(spec: BackboneSpec, n_classes: int, top: Path | None) -> SourceTop:
     """The classifier of the fake backbone: another one with each file."""
     generator = np.random.default_rng(len(top.read_bytes()) if top else 0)
     weights = generator.normal(size=(SpecBackbone.width, n_classes)).astype(np.float32)
-    return StockTop(weights, np.zeros(n_classes, np.float32))
+    return SourceTop(weights, np.zeros(n_classes, np.float32))
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +112,7 @@ def draw(path: Path, colour: tuple[int, ...], generator: np.random.Generator) ->
     Image.fromarray(pixels).resize((48, 36), Image.Resampling.NEAREST).save(path)
 
 
-def draw_folder(root: Path, classes: dict[str, tuple[int, ...]], count: int, seed: int) -> Path:
+def draw_folder(root: Path, classes: Mapping[str, tuple[int, ...]], count: int, seed: int) -> Path:
     generator = np.random.default_rng(seed)
     for name, colour in classes.items():
         for number in range(count):
@@ -210,8 +211,8 @@ def near_duplicates_in_groups(lab: Lab) -> str:
     lab.fill()
     lab.train("not")
     runs = RunStore(lab.workspace.runs_dir)
-    splits = [runs.get(one).predictions.images.split for one in ("grouped", "not")]
-    assert not np.array_equal(*splits)
+    grouped, alone = (runs.get(one).predictions.images.split for one in ("grouped", "not"))
+    assert not np.array_equal(grouped, alone)
     return name
 
 
@@ -472,7 +473,7 @@ def test_every_setting_is_an_option_of_its_command(
     """What is not printed has to be what the command line takes for granted."""
     options = {
         flag: parameter
-        for parameter in typer.main.get_command(app).commands[command].params
+        for parameter in typer.main.get_command(app).get_command(None, command).params  # type: ignore[attr-defined]
         for flag in parameter.opts
     }
     for field in dataclasses.fields(settings):

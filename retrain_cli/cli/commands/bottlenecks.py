@@ -31,6 +31,10 @@ def bottlenecks(
             int_ext="CSV that overrides INT/EXT: class,int|ext or class,wnid.",
             group="Keep almost equal photos together in one split, from here on.",
             strict="Stop at the first bad image instead of skipping it.",
+            layout="What the first level of the folder is: classes, splits (train, val, test) with "
+            "the classes below, or auto: by names and contents; what could be both is refused.",
+            rescan="Read every photo again, also those that look unchanged; nothing is computed "
+            "twice.",
         ),
     ],
     plan: Annotated[
@@ -59,8 +63,13 @@ def bottlenecks(
         console.progress("bottlenecks") as update,
         quiet_engine(),
     ):
-        on_progress = extraction_step(update, seen)
-        summary = fill_cache(request, workspace, on_progress, on_look=looking(update))
+        summary = fill_cache(
+            request,
+            workspace,
+            extraction_step(update, seen),
+            on_look=looking(update),
+            on_warning=console.warn,
+        )
     view.show_summary(summary, form)
 
 

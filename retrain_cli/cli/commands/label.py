@@ -19,6 +19,8 @@ from retrain_cli.reports.text import printable
 from retrain_cli.workflows.label import LabelRequest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retrain_cli.evaluation.curves.rejection import RejectionRule
     from retrain_cli.workflows.label import LabelledImage
     from retrain_cli.workflows.shared.embedding import Source
@@ -52,7 +54,7 @@ def label(
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.label import Labeller
 
-    sources = _sources(paths or [], null, stdin_image)
+    sources = _sources(paths or [], null, stdin_image, workspace_of(ctx).root)
     as_json = form == "json" or not sys.stdout.isatty()
     good = bad = 0
     with (
@@ -116,11 +118,11 @@ def _print_row(image: LabelledImage) -> None:
     console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")
 
 
-def _sources(paths: list[str], null: bool, stdin_image: bool) -> Iterable[Source]:
+def _sources(paths: list[str], null: bool, stdin_image: bool, workspace: Path) -> Iterable[Source]:
     if stdin_image:
         if paths:
             raise ConfigError("--stdin-image takes its image from standard input, not from a path")
         return images_of_stdin()
     if not paths:
         raise ConfigError("label needs images: paths, folders, or - for a list on standard input")
-    return named_sources(paths, b"\0" if null else b"\n")
+    return named_sources(paths, "\0" if null else "\n", [workspace])

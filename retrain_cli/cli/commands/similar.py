@@ -43,7 +43,7 @@ def similar(
 
     if not paths:
         raise ConfigError("similar needs images: paths, folders, or - for a list on standard input")
-    sources = named_sources(paths, b"\0" if null else b"\n")
+    sources = named_sources(paths, "\0" if null else "\n", [workspace_of(ctx).root])
     several = len(paths) > 1 or paths == ["-"]
     good = bad = 0
     with SimilarSearch(request, workspace_of(ctx)) as photos:

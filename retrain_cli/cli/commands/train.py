@@ -12,6 +12,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.errors import ConfigError
 from retrain_cli.reports.text import NOT_DEFINED, percent
 from retrain_cli.workflows.train import TrainRequest
 
@@ -40,6 +41,12 @@ def train(
             "the backbone last used (default: the folder last used).",
         ),
     ],
+    rescan: Annotated[
+        bool,
+        typer.Option(
+            "--rescan", help="With --data: read every photo again, also those that look unchanged."
+        ),
+    ],
     request: Annotated[
         TrainRequest,
         Fields(
@@ -60,9 +67,11 @@ def train(
     """
     from retrain_cli.workflows.train import train_run
 
+    if rescan and data is None:
+        raise ConfigError("--rescan goes with --data: add that, or leave --rescan out")
     workspace = workspace_of(ctx)
     if data is not None:
-        _fill_cache(ctx, data)
+        _fill_cache(ctx, data, rescan=rescan)
     with interrupts.keeping(_nothing_trained), console.progress("training") as update:
         summary = train_run(
             request,
@@ -91,21 +100,22 @@ def _kept(summary: TrainingSummary, steps: int) -> str:
     return f"{kept}, without {' and '.join(summary.unfinished)}" if summary.unfinished else kept
 
 
-def _fill_cache(ctx: typer.Context, data: Path) -> None:
+def _fill_cache(ctx: typer.Context, data: Path, *, rescan: bool) -> None:
     from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.train import request_for_data
 
     workspace = workspace_of(ctx)
-    request = request_for_data(data, workspace)
+    request = request_for_data(data, workspace, rescan=rescan)
     seen: list[ExtractionCounts] = []
     with (
         interrupts.keeping(lambda: photos_kept(seen)),
         console.progress("bottlenecks") as update,
         quiet_engine(),
     ):
-        summary = fill_cache(request, workspace, extraction_step(update, seen))
+        on_progress = extraction_step(update, seen)
+        summary = fill_cache(request, workspace, on_progress, on_warning=console.warn)
     console.note(
         f"{summary.found:,} images: {summary.cached:,} cached, {summary.computed:,} computed, "
         f"{len(summary.bad):,} skipped"

@@ -45,6 +45,8 @@ def show_plan(plan: Plan, form: console.Form) -> None:
             ("expected time", _expected(plan)),
         ]
         console.table(console.Table(("plan", ""), [list(row) for row in rows]))
+    for warning in plan.warnings:
+        console.warn(warning)
     if plan.note:
         console.note(plan.note)
     _show_bad(plan.bad)
@@ -181,6 +183,7 @@ def _plan_dict(plan: Plan) -> dict[str, Any]:
         "disk_bytes": plan.disk_bytes,
         "seconds": plan.seconds,
         "note": plan.note,
+        "warnings": list(plan.warnings),
     }
 
 
@@ -201,6 +204,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "images_per_second": summary.images_per_second,
         "device": summary.device,
         "note": summary.note,
+        "warnings": list(summary.warnings),
         "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),
         "classes": [
             {

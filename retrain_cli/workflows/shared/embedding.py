@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,6 @@ from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.readers import Location
 from retrain_cli.images.examine import Examined
-from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
 from retrain_cli.images.unread import why_unread
 from retrain_cli.workspace import Workspace
 
@@ -51,29 +48,6 @@ class EmbeddedBatch:
     problems: tuple[str | None, ...]
     vectors: NDArray[np.float32]
     digests: tuple[bytes, ...]
-
-
-def images_below(folder: Path) -> Iterator[Path]:
-    """Files of a folder and its sub-folders that are images, or named like one; sorted.
-
-    Hidden ones are left out.
-    """
-    for current, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(current, name)
-            if not name.startswith(".") and (looks_like_image_name(name) or _is_image(path)):
-                yield path
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        if not path.is_file():  # a pipe that nobody writes to would be waited for
-            return False
-        with path.open("rb") as file:
-            return sniff_format(file.read(HEAD_BYTES)) is not None
-    except OSError:
-        return False
 
 
 class Embedder:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.datasets.layout import LayoutChoice
 from retrain_cli.datasets.origins import ClassOrigin, match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.errors import CacheError, DatasetError, WorkspaceError, setting
@@ -29,6 +30,7 @@ class LastUsed:
         remembered: the backbone's fingerprint when this was saved; None in what older versions
             saved.
         group: near-duplicates where these are split groups, else None.
+        layout: what the first level of the folder was said to be.
     """
 
     image_dir: Path
@@ -38,6 +40,7 @@ class LastUsed:
     complete: bool = False
     remembered: str | None = None
     group: Grouping | None = None
+    layout: LayoutChoice = "auto"
 
     @property
     def fingerprint(self) -> str:
@@ -66,6 +69,7 @@ class LastUsed:
             "complete": self.complete,
             "fingerprint": self.backbone.fingerprint(),
             "group": self.group,
+            "layout": self.layout,
         }
         workspace.write_state({**workspace.read_state(), _KEY: entry})
 
@@ -104,6 +108,7 @@ class LastUsed:
                 entry["complete"],
                 entry.get("fingerprint"),
                 entry.get("group"),
+                entry.get("layout", "auto"),
             )
         except (KeyError, TypeError) as error:
             raise WorkspaceError(

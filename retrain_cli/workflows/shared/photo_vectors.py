@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.folders import images_below
 from retrain_cli.errors import CacheError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
 from retrain_cli.extraction.writing import CacheSink
 from retrain_cli.images.examine import Examined
-from retrain_cli.workflows.shared.embedding import images_below, problem_of
+from retrain_cli.paths import absolute
+from retrain_cli.workflows.shared.embedding import problem_of
 from retrain_cli.workspace import Workspace
 
 PhotoListener = Callable[[int, int], None]
@@ -52,12 +54,12 @@ class PhotoSet:
         return len(self.photos)
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
-    """Files as they are, folders as the images below them; absolute."""
+def expand(paths: Iterable[Path], ignore: Collection[Path] = ()) -> list[Path]:
+    """Files as they are, folders as the images below them, without what is ignored; absolute."""
     files: list[Path] = []
     for path in paths:
-        full = path.expanduser().absolute()
-        files += images_below(full) if full.is_dir() else [full]
+        full = absolute(path)
+        files += images_below(full, ignore) if full.is_dir() else [full]
     return files
 
 

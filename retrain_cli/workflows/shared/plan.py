@@ -38,6 +38,7 @@ class Plan:
         disk_bytes: space that the new bottlenecks take; None where the width is not known yet.
         seconds: expected time by the speed of earlier runs of this backbone; None before any.
         note: why precision or runtime are not what could be expected; usually empty.
+        warnings: what the folder holds and the dataset leaves out.
     """
 
     used: LastUsed
@@ -48,6 +49,7 @@ class Plan:
     disk_bytes: int | None
     seconds: float | None
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def plan_bottlenecks(
@@ -75,6 +77,7 @@ def plan_bottlenecks(
             disk_bytes=width and round(len(to_do) * width * 4 * _OVERHEAD),
             seconds=len(to_do) / float(rate) if rate else None,
             note=opened.note,
+            warnings=opened.warnings,
         )
 
 

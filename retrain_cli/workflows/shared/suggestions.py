@@ -9,6 +9,7 @@ from pathlib import Path
 from retrain_cli.datasets.moves import Move, MoveScript
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.images.examine import content_digest
+from retrain_cli.paths import absolute
 from retrain_cli.workflows.check import CheckReport
 
 
@@ -87,7 +88,7 @@ def make_script(report: CheckReport, quarantine: Path) -> MoveScript:
     Raises:
         ConfigError: the quarantine lies in the image folder, where it would be a class.
     """
-    root, folder = report.dataset.root, quarantine.expanduser().absolute()
+    root, folder = report.dataset.root, absolute(quarantine)
     if folder == root or root in folder.parents:
         raise ConfigError(
             f"{setting('quarantine')} must lie outside of the image folder, else it is a class; "

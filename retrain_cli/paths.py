@@ -1,0 +1,21 @@
+"""Paths as users write them, with `~`, made absolute; where there is no home folder, too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def absolute(path: str | Path) -> Path:
+    """The path with `~` expanded, as the shell does: where that means no folder, it is a name.
+
+    `Path.expanduser` raises for a user that does not exist, and for a process without $HOME and
+    without an entry in the list of users, as containers run them.
+    """
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - see above
+
+
+def home() -> Path | None:
+    """The user's home folder; None where there is none that can be written."""
+    folder = Path(os.path.expanduser("~"))  # noqa: PTH111 - see above
+    return folder if folder.is_absolute() and os.access(folder, os.W_OK) else None
