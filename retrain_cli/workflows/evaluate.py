@@ -228,7 +228,7 @@ def plot_chart(evaluation: Evaluation, chart: str, path: Path) -> None:
 
     Raises:
         ConfigError: no such chart, or another suffix.
-        RetrainError: the scores for it are not to be had, or the file cannot be written.
+        RetrainError: the scores for it are missing, or the file cannot be written.
     """
     if chart not in _CHARTS:
         raise ConfigError(f"--chart takes one of {', '.join(CHARTS)}, not {chart!r}")
