@@ -37,7 +37,7 @@ def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
         # Keras wraps the network's own error in a text that repeats the URL.
         reason = getattr(error.__context__, "reason", None) or reason_of(error)
         raise WeightsError(
-            f"the ImageNet weights of {backbone} cannot be had ({reason}): download "
+            f"the ImageNet weights of {backbone} cannot be downloaded ({reason}): download "
             f"{published.url} elsewhere and give it as {setting('weights', published.file_name)} "
             f"or put it into {keras_models_folder()}, or go on offline with "
             f"{setting('BackboneSpec.name', 'mini')}"

@@ -178,7 +178,7 @@ def _check_same_network(layers: Counter[bytes], path: Path, own: Path) -> None:
     if more:
         raise WeightsError(
             f"a backbone's own classifier must be one layer on top of the bottleneck, and {path} "
-            f"has {more} more: this backbone's scores cannot be had from its bottlenecks"
+            f"has {more} more: this backbone's scores cannot be computed from its bottlenecks"
         )
 
 

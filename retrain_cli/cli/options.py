@@ -72,8 +72,8 @@ SHARED: Final[dict[str, str | Described]] = {
     "TrainingConfig.l2": "Weight decay: l2 / 2 x the sum of squared weights.",
     "TrainingConfig.examples_per_class": "Train on at most this many images of each class.",
     "TrainingConfig.classes": Described(
-        "Train on these classes only, such as ant,bee; a name with a comma stands in double quotes: "
-        "'\"dog, brown\",owl'.",
+        "Train on these classes only, such as ant,bee; a name with a comma stands in double "
+        "quotes: '\"dog, brown\",owl'.",
         parser=comma_separated,
         metavar="NAME,NAME,...",
     ),

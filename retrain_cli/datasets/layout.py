@@ -209,8 +209,8 @@ class _Reader:
     def _check_splits(self, splits: dict[str, Split]) -> None:
         if "training" not in splits.values():
             raise DatasetError(
-                f"{setting('layout', 'splits')} needs a folder of training photos called train, with "
-                f"a folder for each class; received {self.root} without one: call it so"
+                f"{setting('layout', 'splits')} needs a folder of training photos called train, "
+                f"with a folder for each class; received {self.root} without one: call it so"
             )
 
     def _both(self, with_classes: list[str]) -> list[str]:

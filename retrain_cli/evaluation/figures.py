@@ -41,7 +41,7 @@ class Measured:
 
     Attributes:
         result: counts, and what follows from them.
-        curves: ROC and precision-recall curves; None where they are not to be had.
+        curves: ROC and precision-recall curves; None where they cannot be computed.
     """
 
     result: EvalResult

@@ -181,7 +181,7 @@ def _trained(
     listen: Callable[[TrainingProgress], None],
     memory_limit: int | None,
 ) -> TrainedHead | None:
-    """A head; None where training was interrupted, for half a training measures nothing."""
+    """The head of a fold; None where training was interrupted, which makes it no measure."""
     try:
         trained = train_head(data, config, on_progress=listen, memory_limit=memory_limit)
     except KeyboardInterrupt:

@@ -186,7 +186,7 @@ def _need(have: float, accuracy: float, law: PowerLaws, draws: PowerLaws, target
 
 
 def _quantiles(values: Array) -> tuple[float, float]:
-    """Middle 95%; whole draws, for between a number and infinity there is nothing."""
+    """Ends of the middle 95%, each one of the values: a mean with infinity would say nothing."""
     ordered = np.sort(values)
     last = len(ordered) - 1
     return float(ordered[round(0.025 * last)]), float(ordered[round(0.975 * last)])

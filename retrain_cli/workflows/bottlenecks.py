@@ -357,7 +357,7 @@ def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) 
 
 
 SLOW_SECONDS = 120.0
-"""A run that computed for so long is worth a word."""
+"""From this time on, a run says what would make the next one faster."""
 
 
 def faster_next_time(summary: BottleneckSummary) -> str:

@@ -34,7 +34,7 @@ FEW_IMAGES = 10
 """Distinct photos of a class: with fewer, one each is left to validate and to test."""
 
 IMBALANCE = 10.0
-"""Images of the largest class over those of a class, from which on it is told."""
+"""A class is reported where the largest class has this many times its images."""
 
 _LABEL_STEPS = 1000
 """Of each fold's training, without a run to take the settings from."""

@@ -22,7 +22,7 @@ from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, replacing
 
 _SHOWN = 3
-"""Source classes that are told of each class."""
+"""How many source classes are shown for each class."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _with_proposals(infos: Sequence[ClassInfo], least_share: float) -> list[Clas
 
 
 def _proposal(info: ClassInfo, least_share: float) -> SeenClass | None:
-    """A name that stands for one source class needs none; of several, the one that is seen."""
+    """The source class to propose: none for a name that fits one, the most seen of several."""
     origin = info.origin
     if origin.ambiguous:
         return next((seen for seen in info.seen if seen.wnid in origin.wnids), None)

@@ -238,7 +238,7 @@ def plot_chart(evaluation: Evaluation, chart: Chart, path: Path) -> None:
 
     Raises:
         ConfigError: no such chart, or another suffix.
-        RetrainError: the scores for it are not to be had, or the file cannot be written.
+        RetrainError: the scores for it are missing, or the file cannot be written.
     """
     if chart not in _CHARTS:
         raise ConfigError(not_one_of(setting("chart"), CHARTS, chart))

@@ -104,7 +104,7 @@ class Labeller:
         """Open the run.
 
         Raises:
-            RetrainError: no such run, or its backbone is not to be had any more.
+            RetrainError: no such run, or its backbone is gone.
         """
         self._request = request
         self._run = RunStore(workspace.runs_dir).get(request.run)

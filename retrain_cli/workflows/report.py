@@ -111,7 +111,7 @@ def write_report(
 def make_report(
     request: ReportRequest, workspace: Workspace, tick: Tick = lambda doing: None
 ) -> Report:
-    """Gather everything about a run; what is not to be had is named in `Report.missing`.
+    """Gather everything about a run; what is missing is named in `Report.missing`.
 
     Raises:
         RunError: no such run, a damaged one, or one without images in the split.

@@ -85,17 +85,17 @@ def test_a_folder_of_photos_called_like_a_split_is_a_class(tmp_path: Path, names
 @pytest.mark.parametrize(
     ("paths", "remedy"),
     [
-        (TRAIN + "unlabeled/1.jpg", "train; or --layout splits if it is a split; or --layout cl"),
+        (TRAIN + "unlabeled/1.jpg", "train; or layout=.splits. if it is a split; or layout=.cl"),
         (
             "train/1.jpg test/1.jpg",
             "put the photos of each class into a folder such as train/CLASS",
         ),
-        ("train/1.jpg test/1.jpg bus/1.jpg", "train/CLASS; or --layout classes if every folder"),
+        ("train/1.jpg test/1.jpg bus/1.jpg", "train/CLASS; or layout=.classes. if every folder"),
         ("train/1.jpg", "train/CLASS"),
         ("test/cat/1.jpg test/dog/1.jpg cat/1.jpg dog/1.jpg", "move cat/, dog/ into a new folder"),
         ("val/cat/1.jpg test/cat/1.jpg x/1.jpg", "call the folder with the training photos train"),
         ("val/1.jpg test/1.jpg", "train/CLASS"),
-        ("ds/a/1.jpg ds/b/1.jpg test/1.jpg", "/ds; or --layout classes"),
+        ("ds/a/1.jpg ds/b/1.jpg test/1.jpg", "/ds; or layout=.classes."),
         ("ds/train/a/1.jpg ds/val/a/1.jpg extra/1.jpg", "retrain bottlenecks"),
     ],
 )
@@ -117,7 +117,7 @@ def test_the_user_settles_it(tmp_path: Path) -> None:
     assert "unlabeled/ beside the splits left out" in splits.warnings[0]
     with pytest.raises(DatasetError, match="needs a folder of training photos called train"):
         laid_out(tmp_path / "none", "a/1.jpg b/1.jpg", "splits")
-    with pytest.raises(ConfigError, match="--layout takes one of auto, classes, splits"):
+    with pytest.raises(ConfigError, match="layout takes one of auto, classes, splits"):
         laid_out(tmp_path, "", "folds")  # type: ignore[arg-type]
 
 

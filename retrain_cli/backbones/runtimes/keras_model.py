@@ -70,7 +70,7 @@ def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbon
 
     Raises:
         BackboneError: an unknown layer, or one without a feature map or vector.
-        WeightsError: the weights cannot be had, or do not fit.
+        WeightsError: the weights cannot be found or downloaded, or do not fit.
     """
     keras = load_keras()
     if keras.config.image_data_format() != "channels_last":

@@ -102,7 +102,7 @@ def _show_two_classes(table: TwoClassTable) -> None:
 
 
 def _curves(evaluation: Evaluation) -> Curves | None:
-    """The curves; None where the scores for them are not to be had."""
+    """The curves; None where the scores for them are missing."""
     found = evaluation.curves_or_reason
     if isinstance(found, Curves):
         return found

@@ -21,7 +21,7 @@ from retrain_cli.heads.surgery.joining import AlignmentSet, align_logits, join_h
 FloatArray = NDArray[np.float32]
 
 _OTHERS = 10
-"""Photos of each known class that are held against those that a column would be made of."""
+"""How many photos of each known class stand for photos that are still to come."""
 
 
 def imprint(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:

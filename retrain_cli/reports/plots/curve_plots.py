@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_THIN = 200
-"""More curves of single classes than this are but a grey stain; the worst ones are drawn."""
+"""How many thin curves of classes are drawn, the worst first: more cannot be told apart."""
 
 _NAMED_COLOURS = (RED, ORANGE, PURPLE, SKY)
 _Ranked = list[tuple[float, str, RankCounts]]

@@ -178,7 +178,7 @@ def _others(data: StudyData, case: _Case) -> tuple[str, ...]:
 
 
 def _distinct_rows(data: StudyData) -> NDArray[np.int64]:
-    """One row for each distinct photo: a copy of a photo would measure what made the class."""
+    """One row for each distinct photo, so that no copy of a photo that made the class tests it."""
     return np.unique(data.images.digest, axis=0, return_index=True)[1]
 
 

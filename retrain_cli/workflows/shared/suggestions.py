@@ -61,7 +61,7 @@ def _odd_moves(report: CheckReport) -> Iterator[tuple[int, Move]]:
 
 
 def _duplicate_moves(report: CheckReport) -> Iterator[tuple[int, Move]]:
-    """Of exact copies in one class all but the first; of any others it is for people to choose."""
+    """All but one photo of each group; sure only for exact copies within one class."""
     wrong = {issue.row for issue in report.labels or ()}
     for group in report.duplicates:
         kept = next((row for row in group.rows if row not in wrong), group.rows[0])
