@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from helpers import PROJECT, FakeBackbone, make_photos
+from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
 from hypothesis import HealthCheck, settings
+
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+from retrain_cli.workspace import Workspace
 
 # A loaded machine is slow, not wrong.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,3 +50,21 @@ def fake_backbone() -> FakeBackbone:
 def photos(tmp_path: Path) -> Path:
     """Three classes of twelve small photos."""
     return make_photos(tmp_path / "photos", {"ant": 12, "bee": 12, "teapot": 12})
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def fill(workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
+    """Fill the cache of the workspace with the fake backbone's vectors."""
+
+    def fill(image_dir: Path, **changes: Any) -> Any:
+        chosen = ExtractionSettings(batch_size=8, workers=2)
+        told = {name: changes.pop(name) for name in [*changes] if name.startswith("on_")}
+        request = replace(BottleneckRequest(image_dir, SMALL_SPEC, settings=chosen), **changes)
+        return fill_cache(request, workspace, load=lambda spec, device: fake_backbone, **told)
+
+    return fill

@@ -129,8 +129,10 @@ class Batcher(Generic[PhotoT]):
             self._collect(photo, seen)
             if len(self._images) == self._size:
                 self._drop_computed()
-            if len(self._images) == self._size or len(self._photos) >= self._size + _MOST_COPIES:
+            if len(self._images) == self._size:
                 self._send()
+            elif len(self._photos) >= self._size + _MOST_COPIES:
+                self.flush()
 
     def _collect(self, photo: PhotoT, seen: Examined) -> None:
         self._photos.append((photo, Examined(seen.digest, seen.problem)))

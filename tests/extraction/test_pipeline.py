@@ -11,8 +11,10 @@ import pytest
 from helpers import LIMIT, FakeBackbone
 from PIL import Image
 
+from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileRecord
 from retrain_cli.errors import ConfigError, ImageError
+from retrain_cli.extraction import batcher
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.forward import padded_rows, run_padded
 from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor
@@ -262,3 +264,67 @@ def test_a_fault_while_batches_run_keeps_those_that_finish(
     with pytest.raises(ImageError, match=r"teapot/zzz\.jpg: 0 bytes"):
         run(photos, sink, TwoAtOnce(fake_backbone), batch_size=4, strict=True)
     assert len(sink.vectors) == 36
+
+
+def test_after_a_fault_no_file_is_remembered_whose_vector_is_not_kept(photos: Path) -> None:
+    (photos / "ant" / "note.txt").write_text("not meant as a photo")
+    (photos / "teapot" / "zzz.jpg").touch()
+    sink = MemorySink()
+    with pytest.raises(ImageError, match="zzz"):
+        run(photos, sink, FakeBackbone(), batch_size=100, strict=True)
+    assert (set(sink.records), sink.vectors) == ({"ant/note.txt"}, {})
+
+
+def test_many_copies_of_one_photo_do_not_wait_for_a_full_batch(
+    photos: Path, fake_backbone: FakeBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "_MOST_COPIES", 10)
+    written: list[int] = []
+
+    class Watching(MemorySink):
+        def write(self, batch: Batch[PendingFile]) -> None:
+            super().write(batch)
+            written.append(len(batch.photos))
+
+    for number in range(50):
+        copy = (photos / "ant" / "0000.png").read_bytes()
+        (photos / "ant" / f"0000_{number:03}.png").write_bytes(copy)
+    counts = run(photos, Watching(), fake_backbone, batch_size=4)
+    assert (counts.computed, counts.cached, counts.done) == (36, 50, 86)
+    assert max(written) <= 14
+
+
+def answered(photos: list[Path], forward: Any, size: int = 4, kept: Any = None) -> Any:
+    extractor = Extractor(forward, lambda count: ThreadReaders(decode, kept, 2), size)
+    return extractor.answer(photos, str)
+
+
+def test_answers_come_in_order_and_each_batch_is_complete(
+    photos: Path, fake_backbone: FakeBackbone, tmp_path: Path
+) -> None:
+    paths = sorted(photos.rglob("*.png"))
+    paths[5] = photos / "ant" / "gone.png"
+    with BottleneckStore(tmp_path / "cache.sqlite", {"name": "test"}) as store:
+        known = [content_digest(path.read_bytes()) for path in paths[12:24]]
+        store.put(known, np.zeros((12, 32), np.float32))
+        batches = list(answered(paths, TwoAtOnce(fake_backbone), kept=store))
+    assert [path for batch in batches for path, _ in batch.photos] == paths
+    assert {len(batch.photos) for batch in batches} == {4}
+    assert [len(batch.digests) for batch in batches] == [4, 3, 4, 0, 0, 0, 4, 4, 4]
+    for batch in batches:
+        for digest, vector in zip(
+            batch.digests, batch.vectors if batch.digests else (), strict=True
+        ):
+            path = next(p for p, seen in batch.photos if seen.digest == digest)
+            expected = fake_backbone(decode(path.read_bytes())[None])[0]
+            np.testing.assert_allclose(vector, expected)
+
+
+def test_answers_that_nobody_takes_any_more_end_the_readers(
+    photos: Path, fake_backbone: FakeBackbone
+) -> None:
+    batches = answered(sorted(photos.rglob("*.png")), fake_backbone)
+    next(batches)
+    batches.close()
+    names = {thread.name.split("_")[0] for thread in threading.enumerate()}
+    assert not names & {"reader", "forward"}

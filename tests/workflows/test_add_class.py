@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from helpers import FakeBackbone, make_photos
 
+from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError, ConfigError, DatasetError
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.images.examine import content_digest
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
 from retrain_cli.workflows.cache import collect_garbage, list_caches
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
-from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.label import Labeller, LabelRequest, backbone_of
 from retrain_cli.workflows.shared.embedding import Source
+from retrain_cli.workflows.shared.photo_vectors import open_reader
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
@@ -152,3 +156,46 @@ def test_what_cannot_be_added(
         path.unlink()
     with pytest.raises(CacheError, match="needs the bottlenecks that the run was trained on"):
         grow("wasp", *some)
+
+
+def test_the_lock_names_the_command_that_holds_it(
+    grow: Any, wasps: Path, workspace: Workspace, fake_backbone: FakeBackbone
+) -> None:
+    owners: list[str] = []
+
+    class Looking(FakeBackbone):
+        def __call__(self, images: Any) -> Any:
+            owners.append((workspace.root / "lock.owner").read_text())
+            return super().__call__(images)
+
+    spec = backbone_of(RunStore(workspace.runs_dir).get("base"))
+    for command in ("add-class", "serve"):
+        opened = open_reader(
+            command, spec, workspace, ExtractionSettings(), load=lambda spec, device: Looking()
+        )
+        with opened as reader:
+            reader.read(sorted(wasps.iterdir())[: 3 + len(owners)])
+    assert [owner.split(" (")[0] for owner in owners] == ["`retrain add-class`", "`retrain serve`"]
+
+
+def test_processes_read_what_threads_read(
+    grow: Any, wasps: Path, workspace: Workspace, fake_backbone: FakeBackbone
+) -> None:
+    (wasps / "0003.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    store = RunStore(workspace.runs_dir)
+    first = grow("wasp", wasps, name="processes", readers="processes", workers=2)
+    for cache in workspace.cache_dir.glob("*.sqlite"):
+        with BottleneckStore(cache) as opened:
+            opened.remove([content_digest(path.read_bytes()) for path in wasps.iterdir()])
+    second = grow("wasp", wasps, name="threads", readers="threads")
+    assert (first.photos, first.bad) == (second.photos, second.bad)
+    assert first.photos == 11
+    np.testing.assert_array_equal(
+        store.get("processes").head.weights, store.get("threads").head.weights
+    )
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"readers": "forks"}, {"device": "tpu"}])
+def test_requests_that_cannot_be_read(wrong: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        AddClassRequest("wasp", (tmp_path,), **wrong)

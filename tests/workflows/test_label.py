@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import odd_decoders
 import pytest
 from helpers import LIMIT, FakeBackbone, make_photos
 
 from retrain_cli.datasets.folders import images_below
 from retrain_cli.errors import ConfigError, RunError
+from retrain_cli.extraction import pipeline
+from retrain_cli.extraction.readers import ThreadReaders
+from retrain_cli.extraction.reading import MANY_PHOTOS, Ready
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.label import Labeller, LabelRequest
 from retrain_cli.workflows.shared.embedding import Source
@@ -95,6 +99,57 @@ def test_each_photo_of_a_slow_pipe_is_answered_before_the_next_comes(
     pipe.put(None)
     thread.join(LIMIT)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("come", [list, Ready.of, iter], ids=["list", "ready", "by and by"])
+def test_processes_name_what_threads_name(labeller: Any, tmp_path: Path, come: Any) -> None:
+    new = make_photos(tmp_path / "new", {"ant": 9, "bee": 9}, seed=9)
+    (new / "ant" / "0004.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    sources = [Source(str(path)) for path in sorted(new.rglob("*.png"))]
+    sources[7] = Source("stdin:1", (new / "bee" / "0000.png").read_bytes())
+    answers = {
+        kind: list(labeller(batch_size=4, workers=2, readers=kind).label(come(sources)))
+        for kind in ("threads", "processes")
+    }
+    assert answers["processes"] == answers["threads"]
+    assert [answer.path for answer in answers["threads"]] == [source.name for source in sources]
+
+
+def test_a_decoder_that_crashes_costs_its_photo_alone(
+    labeller: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "decode_image", odd_decoders.crash_on_poison)
+    paths = sorted(make_photos(tmp_path / "new", {"ant": 9, "bee": 9}, seed=9).rglob("*.png"))
+    paths[5].write_bytes(paths[5].read_bytes() + odd_decoders.POISON)
+    opened = labeller(batch_size=4, workers=2, readers="processes")
+    answers = list(opened.label([Source(str(path)) for path in paths]))
+    assert [answer.path for answer in answers] == [str(path) for path in paths]
+    assert {answer.path: answer.error for answer in answers if answer.error} == {
+        str(paths[5]): "its decoder crashed (SIGSEGV)"
+    }
+
+
+def test_what_is_listed_decides_who_reads(
+    labeller: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hired: list[str] = []
+
+    class Spy(ThreadReaders):
+        def __init__(self, decode: Any, store: Any, count: int) -> None:
+            super().__init__(decode, store, count)
+            hired.append("threads")
+
+    def processes(decode: Any, store: Any, pixel_bytes: int, count: int) -> ThreadReaders:
+        hired.append("processes")
+        return ThreadReaders(decode, store, count)
+
+    monkeypatch.setattr(pipeline, "ThreadReaders", Spy)
+    monkeypatch.setattr(pipeline, "ProcessReaders", processes)
+    source = Source(str(photos / "ant" / "0000.png"))
+    many = [source] * MANY_PHOTOS
+    for sources in (many, Ready.of(iter(many)), many[1:], iter(many)):
+        assert all(answer.labels for answer in labeller(workers=2).label(sources))
+    assert hired == ["processes", "processes", "threads", "threads"]
 
 
 def test_the_error_of_a_source_comes_after_the_answers_before_it(

@@ -160,3 +160,16 @@ def test_a_run_without_validation_images(photos: Path, fill: Any, workspace: Wor
     train_run(TrainRequest(TrainingConfig(steps=50, validation_percentage=0)), workspace)
     with pytest.raises(RunError, match="validation_percentage"):
         Labeller(LabelRequest(reject=True), workspace)
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_any_readers_find_the_same(search: Any, photos: Path, tmp_path: Path, kind: str) -> None:
+    new = make_photos(tmp_path / "new", {"ant": 3, "bee": 3}, seed=9)
+    query = [Source(str(path)) for path in sorted(new.rglob("*.png"))]
+    assert search(query, readers=kind, workers=2) == search(query)
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"readers": "forks"}])
+def test_readers_that_cannot_be(wrong: Any) -> None:
+    with pytest.raises(ConfigError):
+        SimilarRequest(**wrong)
