@@ -83,14 +83,39 @@ def compare(
     )
 
 
+@dataclass(frozen=True)
+class Clock:
+    """What time is taken from.
+
+    Attributes:
+        now: seconds that have passed.
+        worked: seconds that processors have worked for this process and its children.
+    """
+
+    now: Callable[[], float]
+    worked: Callable[[], float]
+
+
+def _processor_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+REAL_CLOCK = Clock(time.perf_counter, _processor_seconds)
+
+
 def compare_rates(
-    what: Contestant, references: Sequence[Contestant], unit: str, repeats: int
+    what: Contestant,
+    references: Sequence[Contestant],
+    unit: str,
+    repeats: int,
+    clock: Clock = REAL_CLOCK,
 ) -> list[Comparison]:
     """Time `what` and its references in turn, `repeats` times after one warm-up each."""
     contestants = [what, *references]
     for contestant in contestants:
         contestant.run()
-    rounds = [[_timed(contestant) for contestant in contestants] for _ in range(repeats)]
+    rounds = [[_timed(contestant, clock) for contestant in contestants] for _ in range(repeats)]
     ours, *others = zip(*rounds, strict=True)
     return [
         _comparison(what.name, reference.name, unit, ours, theirs)
@@ -98,17 +123,12 @@ def compare_rates(
     ]
 
 
-def _timed(contestant: Contestant) -> _Timed:
-    used, started = _processor_seconds(), time.perf_counter()
+def _timed(contestant: Contestant, clock: Clock) -> _Timed:
+    used, started = clock.worked(), clock.now()
     contestant.run()
-    seconds = time.perf_counter() - started
-    busy = (_processor_seconds() - used) / seconds / usable_processors()
+    seconds = clock.now() - started
+    busy = (clock.worked() - used) / seconds / usable_processors()
     return _Timed(contestant.count / seconds, busy)
-
-
-def _processor_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _comparison(

@@ -38,7 +38,7 @@ from .workflows.report import write_report as write_report
 from .workflows.shared.apply_moves import apply_script as apply_script
 from .workflows.shared.apply_moves import undo_last as undo_last
 from .workflows.shared.embedding import Source as Source
-from .workflows.shared.kept_sources import load_stock_classes as load_stock_classes
+from .workflows.shared.kept_sources import load_source_head as load_source_head
 from .workflows.shared.plan import plan_bottlenecks as plan_bottlenecks
 from .workflows.shared.suggestions import make_script as make_script
 from .workflows.shared.training_set import load_training_set as load_training_set

@@ -49,12 +49,14 @@ class _Process:
         asked: number of the signal that came first; None while none has come.
         raised: whether it was raised, or taken by whoever finished the work.
         holds: how many `held` blocks are open.
+        is_watched: whether a thread sees to the second Ctrl-C (`heed`).
         on_request: is told of the first request, and whether it has to wait.
     """
 
     asked: int | None = None
     raised: bool = False
     holds: int = 0
+    is_watched: bool = False
     on_request: Callable[[int, bool], None] = lambda number, waits: None
 
 
@@ -68,8 +70,8 @@ def _arrive(number: int, frame: FrameType | None) -> None:
         _process.on_request(number, _process.holds > 0)
         if not _process.holds:
             check()
-    elif number == signal.SIGINT:  # who asks for the second time does not want to wait
-        raise Interruption(number)
+    elif number == signal.SIGINT and not _process.is_watched:
+        raise Interruption(number)  # who asks for the second time does not want to wait
 
 
 def check() -> None:
@@ -183,6 +185,7 @@ def heed(on_request: Callable[[int, bool], None], before_leaving: Callable[[], N
     signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
     watched = (ours, frozenset(numbers), before_leaving)
     threading.Thread(target=_watch, args=watched, name="interrupts", daemon=True).start()
+    _process.is_watched = True
     for number in numbers:
         signal.signal(number, _arrive)
 

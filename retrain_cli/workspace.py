@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from retrain_cli.durable import draft_folder, sweep_drafts, sync
 from retrain_cli.errors import WorkspaceError, setting
 
 DEFAULT_FOLDER = ".retrain"
@@ -87,6 +89,8 @@ class Workspace:
             ignore = self.root / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n")
+            for folder in (self.root, self.cache_dir, self.models_dir, self.root / "moves"):
+                sweep_drafts(folder, older_versions=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass  # a folder can exist and yet be read-only
         except OSError as error:
@@ -163,29 +167,28 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
     """
-    with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A hidden draft beside `path`, of the same suffix, that takes its place when the block ends.
+    """A draft of the same name, in a hidden folder beside `path`, that takes its place at the end.
 
-    Whatever stops the block, `path` stays as it was and nothing of the draft remains.
+    Whatever stops the block, `path` stays as it was. When the block has ended, content and name
+    are on the disk.
 
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
     """
-    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        with writing_to(path):
-            yield draft
-            draft.replace(path)
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+    with writing_to(path), draft_folder(path.parent) as folder:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no ordinary file")
+        draft = folder / path.name
+        yield draft
+        sync(draft)
+        os.replace(draft, path)  # noqa: PTH105  # tests stop the process before each of these
+        sync(path.parent)
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,28 @@ TINY = (
     "keras",
 )
 """A real backbone that loads and computes fast; what it computes means nothing."""
+
+
+T = TypeVar("T")
+
+
+LIMIT = 300.0
+"""Seconds after which something is wrong, however busy the machine."""
+
+
+def wait_for(condition: Callable[[], T], what: str, limit: float = LIMIT) -> T:
+    """What `condition` gives, as soon as that is true; the one place in the tests that sleeps.
+
+    Args:
+        condition: looks at something that can be seen: a line, a file, a row.
+        what: is waited for, in words, for the failure.
+        limit: seconds; generous, for a busy machine is slow, not wrong.
+    """
+    deadline = time.monotonic() + limit
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {limit:g} s in vain for {what}"
+        time.sleep(0.02)
+    return value
 
 
 def heed_ctrl_c() -> None:
@@ -83,7 +107,7 @@ class FakeBackbone:
         count = len(images)
         self.images_seen += count
         blocks = images.reshape(count, 8, 4, 8, 4, 3).mean(axis=(2, 4)).reshape(count, -1)
-        return np.maximum((blocks / 127.5 - 1.0) @ self._projection, 0).astype(np.float32)
+        return np.asarray(np.maximum((blocks / 127.5 - 1.0) @ self._projection, 0), np.float32)
 
 
 def make_photos(

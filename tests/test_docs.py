@@ -17,7 +17,7 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 def commands() -> list[str]:
     root = typer.main.get_command(app)
-    return list(root.list_commands(None))  # type: ignore[attr-defined, arg-type]
+    return list(root.list_commands(None))  # type: ignore[attr-defined]
 
 
 def test_every_command_has_help_and_stands_in_the_readme() -> None:
@@ -47,7 +47,7 @@ def test_cli_md_is_not_stale() -> None:
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
-    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").glob("*.md")]
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").rglob("*.md")]
     for page in pages:
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
@@ -66,3 +66,27 @@ def test_the_page_of_the_study_names_commands_that_exist() -> None:
         assert figures, f"{name} was not run: python tools/make_study_docs.py"
         for figure in figures:
             assert (PROJECT / "docs" / figure).is_file(), figure
+
+
+def test_every_path_that_the_house_pages_name_is_there() -> None:
+    pages = [
+        PROJECT / "CONTRIBUTING.md",
+        PROJECT / "docs" / "architecture.md",
+        *(PROJECT / "docs" / "decisions").glob("*.md"),
+    ]
+    assert len(pages) > 10
+    for page in pages:
+        found = re.findall(r"(?<![\w./])(?:\w+/)+\w+\.pyi?\b|\w+(?:/\w+)+(?=`)", page.read_text())
+        for path in found:
+            if "NAME" not in path and path != "cache/models":
+                roots = (PROJECT, PROJECT / "retrain_cli")
+                assert any((root / path).exists() for root in roots), f"{page.name}: {path}"
+
+
+def test_the_overview_stays_an_overview() -> None:
+    """Words, floors and the path of a photo, on two screens; reasons stand in docs/decisions."""
+    lines = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 110
+    rooms = {path.stem for path in (PROJECT / "docs" / "decisions").glob("*.md")} - {"README"}
+    folders = {path.name for path in (PROJECT / "retrain_cli").iterdir() if path.is_dir()}
+    assert rooms - folders == {"project"}

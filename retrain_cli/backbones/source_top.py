@@ -24,7 +24,7 @@ _TOP = "top"
 
 
 @dataclass(frozen=True, eq=False)
-class StockTop:
+class SourceTop:
     """The last layer of a network for source classes.
 
     Attributes:
@@ -36,7 +36,7 @@ class StockTop:
     bias: NDArray[np.float32]
 
 
-def load_stock_top(spec: BackboneSpec, n_classes: int, top: Path | None = None) -> StockTop:
+def load_source_top(spec: BackboneSpec, n_classes: int, top: Path | None = None) -> SourceTop:
     """The classifier that belongs to a backbone.
 
     Args:
@@ -130,7 +130,7 @@ def _existing(path: Path) -> Path:
     return full
 
 
-def _read_top(path: Path, n_classes: int) -> tuple[StockTop | None, Counter[bytes]]:
+def _read_top(path: Path, n_classes: int) -> tuple[SourceTop | None, Counter[bytes]]:
     """The one layer that ends in `n_classes`, if there is one; and digests of all other layers."""
     with open_weights(path, _TOP) as stored:
         tops = [layer for layer in stored.layers if _ends_in(layer, n_classes)]
@@ -139,7 +139,7 @@ def _read_top(path: Path, n_classes: int) -> tuple[StockTop | None, Counter[byte
             return None, others
         kernel, bias = (np.asarray(array, np.float32) for array in tops[0].arrays)
     # MobileNet's last layer is a convolution over one pixel: the same numbers in four dimensions.
-    return StockTop(np.ascontiguousarray(kernel.reshape(-1, n_classes)), bias), others
+    return SourceTop(np.ascontiguousarray(kernel.reshape(-1, n_classes)), bias), others
 
 
 def _ends_in(layer: StoredLayer, n_classes: int) -> bool:

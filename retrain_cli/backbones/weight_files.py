@@ -3,6 +3,9 @@
 - Keras 3 `.weights.h5`: one group per layer, named by class and position ("layers/conv2d_5/vars").
 - Keras 3 `.keras`: a zip archive with such a file inside.
 - Legacy `.h5` (Keras 2, `keras.applications`): layers in the order of the attribute `layer_names`.
+
+A file may come from a stranger, so nothing outside it is read: HDF5 knows links to other files and
+arrays whose numbers lie in one.
 """
 
 from __future__ import annotations
@@ -15,10 +18,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from retrain_cli.errors import WeightsError, reason_of, setting
 
 _IN_ARCHIVE = "model.weights.h5"
 _VARIABLES = "/vars"
+_BFLOAT16_BYTES = 2
+_MOST_UNPACKED = 100
+"""Trained weights hardly pack at all; zeros pack a thousandfold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredArray:
+    """One array of a weights file; NumPy reads it from the disk when it is asked for it."""
+
+    dataset: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape, known without reading it."""
+        return tuple(self.dataset.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Its numbers; those in bfloat16, which NumPy does not know, as float32."""
+        values: NDArray[Any] = self.dataset[...]
+        if values.dtype.kind == "V" and values.dtype.itemsize == _BFLOAT16_BYTES:
+            # The upper half of a float32 is a bfloat16.
+            values = (values.view("<u2").astype(np.uint32) << 16).view(np.float32)
+        return values if dtype is None else values.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +57,12 @@ class StoredLayer:
     Attributes:
         key: its place, "layers/conv2d_5" or, in a legacy file, its name.
         name: its name in the model that was saved; "" where the file does not say.
-        arrays: HDF5 datasets, read from disk when they are converted to NumPy.
+        arrays: its arrays, read from disk when they are converted to NumPy.
     """
 
     key: str
     name: str
-    arrays: tuple[Any, ...]
+    arrays: tuple[StoredArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +87,13 @@ def open_weights(path: Path, named_by: str = "weights") -> Iterator[StoredWeight
         named_by: the setting that named it, for messages.
 
     Raises:
-        WeightsError: it is none of them, or damaged.
+        WeightsError: it is none of them, damaged, or refers to other files.
     """
     import h5py
 
     try:
         with h5py.File(_hdf5_source(path), "r") as file:
+            _refuse_other_files(file)
             yield _read_layout(file)
     except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
@@ -76,7 +106,40 @@ def _hdf5_source(path: Path) -> Path | io.BytesIO:
     if not zipfile.is_zipfile(path):
         return path
     with zipfile.ZipFile(path) as archive:
-        return io.BytesIO(archive.read(_IN_ARCHIVE))
+        entry = archive.getinfo(_IN_ARCHIVE)
+        if entry.file_size > _MOST_UNPACKED * max(entry.compress_size, 1):
+            raise ValueError(
+                f"its {_IN_ARCHIVE} claims {entry.file_size:,} bytes, packed into "
+                f"{entry.compress_size:,}, as no weights are"
+            )
+        return io.BytesIO(archive.read(entry))
+
+
+def _refuse_other_files(group: Any) -> None:
+    """Look at every link and array before any is followed or read.
+
+    Raises:
+        ValueError: one of them leads out of the file.
+    """
+    import h5py
+
+    seen: set[int] = set()
+    waiting = [group]
+    while waiting:
+        current = waiting.pop()
+        address = h5py.h5o.get_info(current.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if isinstance(current, h5py.Dataset):
+            if current.external or current.is_virtual:
+                raise ValueError(f"the numbers of {current.name} lie in another file")
+        elif isinstance(current, h5py.Group):
+            for name in current:
+                link = current.get(name, getlink=True)
+                if not isinstance(link, h5py.HardLink):
+                    raise ValueError(f"{current.name.rstrip('/')}/{name} is a link, and no array")
+                waiting.append(current[name])
 
 
 def _read_layout(file: Any) -> StoredWeights:
@@ -92,7 +155,9 @@ def _read_layout(file: Any) -> StoredWeights:
 def _legacy_layers(group: Any) -> Iterator[StoredLayer]:
     for name in _names_attribute(group, "layer_names"):
         layer = group[name]
-        arrays = tuple(layer[weight] for weight in _names_attribute(layer, "weight_names"))
+        arrays = tuple(
+            StoredArray(layer[weight]) for weight in _names_attribute(layer, "weight_names")
+        )
         if arrays:
             yield StoredLayer(name, name, arrays)
 
@@ -113,7 +178,7 @@ def _keyed_layers(file: Any) -> list[StoredLayer]:
     def visit(path: str, group: Any) -> None:
         if not path.endswith(_VARIABLES) or _is_no_layer(path) or not len(group):
             return
-        arrays = tuple(group[key] for key in sorted(group, key=int))
+        arrays = tuple(StoredArray(group[key]) for key in sorted(group, key=int))
         name = str(group.attrs.get("name", ""))
         groups.append(StoredLayer(path.removesuffix(_VARIABLES), name, arrays))
 

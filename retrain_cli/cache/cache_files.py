@@ -19,4 +19,9 @@ def cache_path(workspace: Workspace, backbone: BackboneSpec) -> Path:
 
 def cache_file(workspace: Workspace, fingerprint: str) -> Path | None:
     """The cache file of a backbone's fingerprint, whatever its name begins with, or None."""
-    return min(workspace.cache_dir.glob(f"*-{fingerprint}.sqlite"), default=None)
+    return min(cache_files(workspace.cache_dir, f"*-{fingerprint}.sqlite"), default=None)
+
+
+def cache_files(folder: Path, pattern: str = "*.sqlite") -> list[Path]:
+    """The cache files in a folder, by name; hidden ones are what killed processes left behind."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))

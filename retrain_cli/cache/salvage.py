@@ -18,6 +18,7 @@ from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.array_rows import ArrayKey, ArrayRow
 from retrain_cli.cache.sqlite_pages import Pages, Record
 from retrain_cli.cache.store import VECTOR_TYPE, BottleneckStore, row_fault
+from retrain_cli.durable import sync
 from retrain_cli.errors import CacheError
 from retrain_cli.images.examine import DIGEST_BYTES
 from retrain_cli.workspace import replacing, writing_to
@@ -106,6 +107,7 @@ def move_aside(path: Path, *, leave: bool = False) -> Path:
     for side in _SIDE_FILES:
         with suppress(FileNotFoundError):
             path.with_name(path.name + side).rename(aside.with_name(aside.name + side))
+    sync(path.parent)
     return aside
 
 

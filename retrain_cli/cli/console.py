@@ -290,12 +290,10 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes as people say it: 812 B, 4.6 kB, 1.2 GB."""
-    number, units = float(count), iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while number >= 1000 and (larger := next(units, None)):
-        number, unit = number / 1000, larger
-    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+    """A number of bytes as people say it: 812 bytes, 4.6 kB, 1.2 GB."""
+    from rich.filesize import decimal
+
+    return decimal(count)
 
 
 @cache

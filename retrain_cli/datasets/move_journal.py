@@ -1,40 +1,48 @@
-"""Moves that can be taken back, and that survive a crash in the middle.
+"""What moves are about to be made, written down before anything is done.
 
-The journal says what is about to be done before anything is done, so that whatever stops a process,
-the next one finds out from the disk how far it came: a photo is where it was, or where it should
-be, and its digest tells that it is the one.
+Whatever stops a process, the next one finds out from journal and disk how far it came: a photo is
+where it was, or where it should be, and its digest tells that it is the one. `moving.py` does it.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+import re
+import stat
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
 from retrain_cli.datasets.moves import MoveScript
-from retrain_cli.errors import DatasetError, setting
-from retrain_cli.workspace import write_atomically, writing_to
+from retrain_cli.errors import DatasetError
+from retrain_cli.workspace import write_atomically
 
 Told = Callable[[int, int], None]
+
+_NAME = re.compile(r"[0-9]{6,}\.json")
 
 
 @dataclass(frozen=True)
 class PlannedMove:
-    """One file: absolute paths, and the digest of its content in hex."""
+    """One file: absolute paths, and the digest of its content in hex.
+
+    Attributes:
+        source: where it was.
+        target: where it goes.
+        digest: BLAKE2b-128 of the content, in hex.
+        copy: inode of the copy that we made for another disk; 0 where a second name does.
+    """
 
     source: str
     target: str
     digest: str
+    copy: int = 0
 
     def reversed(self) -> PlannedMove:
         """The way back."""
-        return PlannedMove(self.target, self.source, self.digest)
+        return replace(self, source=self.target, target=self.source)
 
 
 @dataclass(frozen=True)
@@ -45,16 +53,24 @@ class Journal:
         path: its file.
         moves: what is done, in order.
         finished: whether all of it was done.
+        undoing: whether it is being taken back.
+        kept: old places where a photo was left, for it is not sure that it is the one that moved.
     """
 
     path: Path
     moves: tuple[PlannedMove, ...]
     finished: bool = False
+    undoing: bool = False
+    kept: tuple[str, ...] = ()
 
     def save(self) -> None:
         """Write it through to the disk."""
-        rows = [asdict(move) for move in self.moves]
-        write_atomically(self.path, json.dumps({"finished": self.finished, "moves": rows}))
+        rows = [
+            {key: value for key, value in asdict(move).items() if key != "copy" or value}
+            for move in self.moves
+        ]
+        state = {"finished": self.finished, "undoing": self.undoing}
+        write_atomically(self.path, json.dumps({**state, "moves": rows}))
 
     @classmethod
     def load(cls, path: Path) -> Journal:
@@ -66,15 +82,24 @@ class Journal:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             moves = tuple(PlannedMove(**row) for row in values["moves"])
-            return cls(path, moves, values["finished"])
+            return cls(path, moves, values["finished"], values.get("undoing", False))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{path} should tell which photos were moved ({error!r})") from error
+            raise DatasetError(
+                f"{path} should tell which photos were moved and does not ({error!r}): move it "
+                "away; what it did cannot be taken back then"
+            ) from error
 
 
 def latest_journal(folder: Path) -> Journal | None:
     """The last journal of a folder that was not undone."""
-    paths = sorted(folder.glob("*.json"))
+    paths = _journals(folder)
     return Journal.load(paths[-1]) if paths else None
+
+
+def _journals(folder: Path) -> list[Path]:
+    """By number. Whatever else is there, such as the draft of an older version, is none."""
+    found = [path for path in folder.glob("*.json") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.stem))
 
 
 def plan_moves(script: MoveScript, folder: Path) -> Journal:
@@ -87,120 +112,59 @@ def plan_moves(script: MoveScript, folder: Path) -> Journal:
     planned: list[PlannedMove] = []
     for move in script.moves:
         source = script.root / move.source
-        _check_source(source, move.digest)
+        check_source(source, move.digest)
         target = _free((script.quarantine if move.quarantine else script.root) / move.target, taken)
         taken.add(target)
         planned.append(PlannedMove(str(source), str(target), move.digest))
     if len({move.source for move in planned}) < len(planned):
         raise DatasetError("a script moves each photo once, and this one names a photo twice")
-    numbers = [int(path.stem) for path in folder.glob("*.json") if path.stem.isdigit()]
-    return Journal(folder / f"{max(numbers, default=0) + 1:06}.json", tuple(planned))
+    last = max((int(path.stem) for path in _journals(folder)), default=0)
+    return Journal(folder / f"{last + 1:06}.json", tuple(planned))
 
 
-def perform(journal: Journal, on_progress: Told = lambda done, total: None) -> Journal:
-    """Do what a journal says, or what is left of it; returns it finished.
-
-    Raises:
-        DatasetError: a photo is neither where it was nor where it should be.
-        WorkspaceError: the disk refuses.
-    """
-    with writing_to(journal.path):
-        journal.path.parent.mkdir(parents=True, exist_ok=True)
-    journal.save()
-    _carry_out(journal.moves, on_progress)
-    done = replace(journal, finished=True)
-    done.save()
-    return done
-
-
-def undo(journal: Journal, on_progress: Told = lambda done, total: None) -> None:
-    """Take the moves of a journal back, last first, and forget it; folders left empty go.
+def check_source(path: Path, digest: str) -> None:
+    """Check that a photo is where and as it should be.
 
     Raises:
-        DatasetError: a photo changed since, or its old place is taken; nothing is moved then.
+        DatasetError: it is gone, changed, or a link.
     """
-    back = [move.reversed() for move in reversed(journal.moves)]
-    for move in back:
-        if not _is_done(move):
-            _check_source(Path(move.source), move.digest)
-            if os.path.lexists(move.target):
-                raise DatasetError(
-                    f"{setting('undo')} puts each photo back, but the place of {move.target} is "
-                    "taken: move what is there away"
-                )
-    replace(journal, finished=False).save()
-    _carry_out(back, on_progress)
-    for folder in {Path(move.source).parent for move in back}:
-        with suppress(OSError):  # not empty
-            folder.rmdir()
-    with writing_to(journal.path):
-        journal.path.unlink()
-
-
-def _carry_out(moves: Iterable[PlannedMove], on_progress: Told) -> None:
-    every = list(moves)
-    for done, move in enumerate(every, start=1):
-        if not _is_done(move):
-            _check_source(Path(move.source), move.digest)
-            with writing_to(Path(move.target)):
-                _relocate(Path(move.source), Path(move.target))
-        on_progress(done, len(every))
-
-
-def _is_done(move: PlannedMove) -> bool:
-    """Whether the photo arrived; what a crash between copy and removal left behind is removed."""
-    source, target = Path(move.source), Path(move.target)
-    if not target.is_file() or _digest(target) != move.digest:
-        return False
-    if source.is_file() and not source.is_symlink() and _digest(source) == move.digest:
-        source.unlink()
-    return not os.path.lexists(source)
-
-
-def _relocate(source: Path, target: Path) -> None:
-    """Move a file without ever replacing another: a second name first, then the old one goes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-            raise
-        _copy(source, target)
-    source.unlink()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """For another disk, or one without hard links: complete under a hidden name, then in place."""
-    draft = target.with_name(f".{target.name}.part")
-    shutil.copy2(source, draft)
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    if os.path.lexists(target):
-        draft.unlink()
-        raise FileExistsError(errno.EEXIST, "File exists", str(target))
-    draft.replace(target)
-
-
-def _check_source(path: Path, digest: str) -> None:
     if path.is_symlink():
         raise DatasetError(f"a link cannot be moved: take {path} out of the script")
-    if not path.is_file():
+    if regular_file(path) is None:
         raise DatasetError(
             f"every photo of the moves must be where it was; {path} is gone: run `retrain "
             f"bottlenecks` and `retrain check --script FILE` again"
         )
-    if _digest(path) != digest:
+    if digest_of(path) != digest:
         raise DatasetError(
             f"every photo of the moves must be as it was; {path} has changed: run `retrain "
             f"bottlenecks` and `retrain check --script FILE` again"
         )
 
 
-def _digest(path: Path) -> str:
+def regular_file(path: Path) -> os.stat_result | None:
+    """What is known of the file at `path`; None where there is none, or a link."""
     try:
-        return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        found = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror or error})") from error
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
+def digest_of(path: Path) -> str:
+    """BLAKE2b-128 of a file's content, in hex.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = blake2b(digest_size=16)
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+            return digest.hexdigest()
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror or error})") from error
 

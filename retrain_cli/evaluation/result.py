@@ -188,41 +188,6 @@ class EvalResult:
             reliability=reliability,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values, null where a figure is not defined; without the confusion matrix."""
-        return {
-            "split": self.split,
-            "images": self.n_images,
-            "classes": self.n_classes,
-            "classes_without_images": self.n_empty_classes,
-            "int_classes": self.n_int_classes,
-            "ext_classes": self.n_ext_classes,
-            "top": [top.to_dict() for top in self.top],
-            "averages": self.averages.to_dict(),
-            **(self.reliability.to_dict() if self.reliability else {}),
-            "confused_pairs": [pair.to_dict() for pair in self.confused_pairs()],
-            "histogram": {
-                "bins": list(HISTOGRAM_BINS),
-                "all": list(self.histogram.all),
-                "int": list(self.histogram.int_classes),
-                "ext": list(self.histogram.ext_classes),
-            },
-            "per_class": [self._class_dict(row) for row in self.classes],
-        }
-
-    def _class_dict(self, row: ClassResult) -> dict[str, Any]:
-        return {
-            "class": row.class_name,
-            "origin": row.origin,
-            "images": row.n_images,
-            **{f"top{k}": accuracy for k, accuracy in zip(self.ks, row.top, strict=True)},
-            "precision": row.precision,
-            "recall": row.top1,
-            "f1": row.f1,
-            "confused_with": row.confused_with,
-            "confused_count": row.confused_count,
-        }
-
 
 def _of_origin(origins: Sequence[ClassOrigin], origin: str) -> NDArray[np.bool_]:
     return np.array([entry.origin == origin for entry in origins], bool)
@@ -292,29 +257,3 @@ def _histogram(
         return tuple(np.bincount(bins[seen & chosen], minlength=len(HISTOGRAM_BINS)).tolist())
 
     return Histogram(tally(np.ones_like(seen)), tally(is_int), tally(is_ext))
-
-
-HEADLINES = ("top1", "top5", "int_top1", "ext_top1", "int_top5", "ext_top5")
-
-
-def headline_figures(result: EvalResult) -> dict[str, float | int | None]:
-    """The number of images, and each of `HEADLINES`; None where one is not defined.
-
-    Args:
-        result: an evaluation at k = 1 and 5.
-    """
-    top1, top5 = result.top
-    values = (
-        top1.overall,
-        top5.overall,
-        top1.int_macro,
-        top1.ext_macro,
-        top5.int_macro,
-        top5.ext_macro,
-    )
-    shares = (_value(estimate) for estimate in values)
-    return {"images": result.n_images, **dict(zip(HEADLINES, shares, strict=True))}
-
-
-def _value(estimate: Estimate | None) -> float | None:
-    return None if estimate is None else estimate.value

@@ -50,15 +50,19 @@ class TwoClassTable:
         """Share of right ones among the negative answers; None without any."""
         return share_estimate(self.tn, self.tn + self.fn)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values, null where not defined."""
-        shares = {
+    @property
+    def shares(self) -> dict[str, Estimate | None]:
+        """What follows from the counts, by name."""
+        return {
             "sensitivity": self.sensitivity,
             "specificity": self.specificity,
             "positive_predictive_value": self.positive_predictive_value,
             "negative_predictive_value": self.negative_predictive_value,
         }
-        return vars(self) | {name: part and part.to_dict() for name, part in shares.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, null where not defined."""
+        return vars(self) | {name: part and part.to_dict() for name, part in self.shares.items()}
 
 
 def two_class_table(

@@ -56,11 +56,10 @@ def export_bottlenecks(rows: ExportRows, target: Path) -> None:
         MissingExtraError: Parquet without pyarrow.
         WorkspaceError: the file cannot be written.
     """
-    writers = {".parquet": _write_parquet, ".npz": _write_npz, ".csv": _write_csv}
-    write = writers.get(target.suffix.lower())
+    write = FORMATS.get(target.suffix.lower())
     if write is None:
         raise ConfigError(
-            f"an export ends with {', '.join(writers)}, which names its format; not {target.name!r}"
+            f"an export ends with {', '.join(FORMATS)}, which names its format; not {target.name!r}"
         )
     with replacing(target) as draft:
         write(rows, draft)
@@ -130,3 +129,17 @@ def _write_parquet(rows: ExportRows, path: Path) -> None:
 def _text(path: str) -> str:
     """The path as valid Unicode; bytes that are no UTF-8 become replacement characters."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+FORMATS: dict[str, Callable[[ExportRows, Path], None]] = {
+    ".parquet": _write_parquet,
+    ".npz": _write_npz,
+    ".csv": _write_csv,
+}
+"""How cached vectors are written, by the suffix of the file."""
+
+
+def formats_in_words() -> str:
+    """The suffixes to choose from, such as `.npz or .csv`."""
+    *others, last = FORMATS
+    return f"{', '.join(others)} or {last}"

@@ -10,6 +10,7 @@ from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
 from retrain_cli.datasets.folders import FoundFile, FoundFolder
 from retrain_cli.images.examine import Examined
+from retrain_cli.images.formats import looks_like_image_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ def _scan_folder(
     cached = store.present({r.digest for r in unchanged.values() if r.digest is not None})
     for file in folder.files:
         record = unchanged.get(file.name)
-        if record is not None and record.digest is None and record.problem is None:
-            continue  # not an image, and not meant as one
+        if record is not None and is_passed_over(record, file.name):
+            continue
         if record is not None and record.digest in cached and record.problem is None:
             scan.cached += 1
         else:
@@ -103,6 +104,15 @@ def _scan_folder(
             scan.pending.append(
                 PendingFile(folder.path, file.name, file.size, file.mtime_ns, was_bad)
             )
+
+
+def is_passed_over(record: FileRecord, name: str) -> bool:
+    """Whether a file was found to be no image, and is not meant as one either.
+
+    One with an image's name was looked at by an earlier version, which did not know its format.
+    """
+    is_no_image = record.digest is None and record.problem is None
+    return is_no_image and not looks_like_image_name(name)
 
 
 def is_unchanged(file: FoundFile, known: dict[str, FileRecord]) -> bool:

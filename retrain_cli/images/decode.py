@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,16 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
     Image,
-    ImageFile,
     JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-    features,
 )
 
 from retrain_cli.errors import ImageError, MissingExtraError
@@ -38,6 +29,8 @@ from retrain_cli.images.formats import (
     looks_like_text,
     sniff_format,
 )
+from retrain_cli.images.opening import is_tga, open_lazily
+from retrain_cli.images.orientation import DECODER_FAULTS, orientation_of
 from retrain_cli.images.pixels import flatten, turn
 from retrain_cli.images.resizing import ResizeRule, Resizing, inner_size, pad
 
@@ -45,7 +38,16 @@ Pixels = NDArray[np.uint8]
 """`(height, width, 3) uint8` of one image, or a batch of such."""
 
 PREPROCESSING_VERSION = 2
-"""Part of each bottleneck cache's fingerprint: raise it whenever `decode_image` changes a pixel."""
+"""Part of each bottleneck cache's fingerprint: raise it whenever `decode_image` changes a pixel of
+ordinary photos, for that has everybody's vectors computed again.
+
+It was not raised when rare files came to be shown as their formats have it: grey TIFFs of more than
+8 bits (white is 0, 12 bits, 32 bits without sign), TIFFs of 16 bits a plane, grey PNGs of 2, 4 and
+16 bits and RGB of 16 bits with a transparent colour, GIFs whose first frame leaves some of the
+canvas free, and orientations stored in a type that is not EXIF's. A vector that a cache holds of
+such a file from before stays until the file is written anew or the cache begun anew. Files that
+were refused then are looked at again in each run anyway.
+"""
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused unseen, as decompression bombs; this is Pillow's own hard limit."""
@@ -62,32 +64,6 @@ and a root mean square difference below 0.9 grey levels; at 1.0 it reaches 1.7, 
 
 _FAST_JPEG_PIXELS = 1 << 22
 """Larger ones, which are very long or very large for a draft too, are not held twice."""
-
-_ORIENTATION_TAG = 0x0112
-_OPENERS: Final[dict[ImageFormat, Any]] = {
-    "jpeg": JpegImagePlugin.jpeg_factory,
-    "png": PngImagePlugin.PngImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-    "avif": AvifImagePlugin.AvifImageFile,
-}
-_DECODER_FAULTS = (  # what Pillow's decoders raise on damaged or hostile data
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    EOFError,
-    RuntimeError,
-    BufferError,
-    struct.error,
-    Image.DecompressionBombError,
-)
 
 
 def decode_image(
@@ -118,7 +94,7 @@ def decode_image(
             raw = _read_jpeg(image, data)
             if raw is None:
                 image.load()
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             goal = (height, width) if orientation >= 5 else (width, height)
             resizing = Resizing.by_rule(extent or image.size, goal, rule)
             pixels = resizing.apply(flatten(image), raw)
@@ -140,7 +116,7 @@ def load_rgb(data: bytes) -> Image.Image:
     """
     with _opened(data) as image, _BUDGET.take(image.width * image.height):
         image.load()
-        return turn(flatten(image).convert("RGB"), _orientation(image))
+        return turn(flatten(image).convert("RGB"), orientation_of(image))
 
 
 def check_image(data: bytes) -> ImageFormat:
@@ -164,6 +140,8 @@ def _format_of(data: bytes) -> ImageFormat:
     if not data:
         raise ImageError("0 bytes")
     name = sniff_format(data[:HEAD_BYTES])
+    if name is None and is_tga(data):
+        return "tga"
     if name is None:
         text = " (looks like text)" if looks_like_text(data[:HEAD_BYTES]) else ""
         raise ImageError(f"not an image{text}")
@@ -177,24 +155,16 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     hush_pillow()
     image: Image.Image | None = None
     try:
-        image = _open_heic(data) if name == "heic" else _open_pillow(data, name)
+        image = _open_heic(data) if name == "heic" else open_lazily(data, name)
         _check_size(*image.size)
         yield image
     except MemoryError as error:
         raise ImageError("not enough memory to decode it") from error
-    except _DECODER_FAULTS as error:
+    except DECODER_FAULTS as error:
         raise ImageError(_reason(name, data, error)) from error
     finally:
         if image is not None:
             image.close()
-
-
-def _open_pillow(data: bytes, name: ImageFormat) -> ImageFile.ImageFile:
-    """Read the header with the Pillow class of that format alone."""
-    if name in ("avif", "webp") and not features.check(name):
-        raise ImageError(f"{FORMAT_NAMES[name]} is not built into this Pillow: upgrade pillow")
-    image: ImageFile.ImageFile = _OPENERS[name](io.BytesIO(data))
-    return image
 
 
 def _open_heic(data: bytes) -> Image.Image:
@@ -219,9 +189,13 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError(f"{width} x {height} px is more than the limit of {limit} px")
 
 
+_LONGEST_FAULT = 160
+"""Characters of a decoder's own words; some of them repeat what is in the file."""
+
+
 def _reason(name: ImageFormat, data: bytes, error: Exception) -> str:
     """Short reason for a decoder's fault; Pillow tells truncation in several ways."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split())[:_LONGEST_FAULT]
     cut = ("truncated", "Truncated", "broken data stream", "unexpected end", "buffer is not large")
     if any(word in text for word in cut) or isinstance(error, EOFError) or _is_cut(name, data):
         return f"truncated {FORMAT_NAMES[name]}"
@@ -246,7 +220,7 @@ def _draft(
     """
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return None
-    goal = size[::-1] if _orientation(image) >= 5 else size
+    goal = size[::-1] if orientation_of(image) >= 5 else size
     width, height = inner_size(image.size, goal, rule)
     drafted = image.draft(None, (round(width * DRAFT_GAP), round(height * DRAFT_GAP)))
     return drafted[1][2:] if drafted else None
@@ -258,18 +232,6 @@ def _read_jpeg(image: Image.Image, data: bytes) -> bytes | None:
     if not is_jpeg or image.width * image.height > _FAST_JPEG_PIXELS:
         return None
     return read_jpeg(data, image.mode, image.size)
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where there is none or where the metadata is broken.
-
-    Pillow itself turns a TIFF, and pillow-heif a HEIC photo, while loading: this is 1 afterwards.
-    """
-    try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except _DECODER_FAULTS:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 _PILLOW_MODULES: Final = r"PIL\."

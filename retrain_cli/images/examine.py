@@ -82,7 +82,7 @@ def _read_image_bytes(path: Path) -> bytes | None:
     """
     with _open(path) as file:
         head = file.read(HEAD_BYTES)
-        if sniff_format(head) is not None:
+        if sniff_format(head, path.name) is not None:
             return head + _rest(file, MAX_FILE_BYTES - len(head))
     if not looks_like_image_name(path.name):
         return None

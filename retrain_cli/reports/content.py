@@ -13,7 +13,7 @@ from retrain_cli.evaluation.result import EvalResult
 
 
 @dataclass(frozen=True)
-class Photo:
+class ReportPhoto:
     """A photo of the data set.
 
     Attributes:
@@ -44,10 +44,10 @@ class Mistake:
         nearest: the training photos with the nearest bottlenecks, the nearest first.
     """
 
-    photo: Photo
+    photo: ReportPhoto
     predicted: str
     score: float
-    nearest: tuple[Photo, ...]
+    nearest: tuple[ReportPhoto, ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class PhotoMap:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Polyline:
     """A line to draw, from left to right."""
 
     x: Sequence[float]
@@ -98,8 +98,8 @@ class ClassCurves:
     name: str
     auc: float | None
     average_precision: float | None
-    roc: Curve
-    precision_recall: Curve | None
+    roc: Polyline
+    precision_recall: Polyline | None
 
 
 @dataclass(frozen=True)

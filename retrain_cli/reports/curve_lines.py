@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from retrain_cli.evaluation.curves.class_curves import Curves
 from retrain_cli.evaluation.curves.rank_counts import RankCounts
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.reports.content import ClassCurves, Curve, CurveSection
+from retrain_cli.reports.content import ClassCurves, CurveSection, Polyline
 
 MOST_POINTS = 240  # of a curve; it is drawn less than 500 pixels wide
 MOST_CLASSES = 100  # whose curves can be chosen, those of the lowest accuracy
@@ -49,7 +49,7 @@ def _of_counts(name: str, counts: RankCounts, most: int) -> ClassCurves:
     )
 
 
-def thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int) -> Curve:
+def thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int) -> Polyline:
     """At most so many points of a line, spread evenly along it, its ends among them.
 
     Args:
@@ -62,4 +62,4 @@ def thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int) -> Curve:
         places = np.searchsorted(length, np.linspace(0, length[-1], most))
         kept = np.unique(np.clip(np.concatenate([[0], places, [len(x) - 1]]), 0, len(x) - 1))
         x, y = x[kept], y[kept]
-    return Curve(np.round(x, 4).tolist(), np.round(y, 4).tolist())
+    return Polyline(np.round(x, 4).tolist(), np.round(y, 4).tolist())

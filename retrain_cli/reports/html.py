@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrain_cli import __version__
-from retrain_cli.evaluation.result import HISTOGRAM_BINS
+from retrain_cli.evaluation import figures
+from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
 from retrain_cli.reports import text
 from retrain_cli.reports.content import Report
 from retrain_cli.workspace import write_atomically
@@ -41,6 +42,9 @@ def render_html(report: Report) -> str:
             report=report,
             evaluation=report.evaluation,
             cards=_cards(report),
+            figures=_rows(report),
+            headlines=figures.HEADLINES,
+            class_figures=_class_figures(),
             matrix=_matrix(report),
             bins=HISTOGRAM_BINS,
             data=embedded_json(report.data()),
@@ -80,26 +84,35 @@ class Card:
 
 
 def _cards(report: Report) -> list[Card]:
-    top1, top5 = report.evaluation["top"]
-    result = report.result
-    photos = f"of {result.n_images:,} photos"
-    n_int, n_ext = (f"mean of {n} classes" for n in (result.n_int_classes, result.n_ext_classes))
-    return [
-        _share_card("Top-1", top1["overall"], photos),
-        _share_card("Top-5", top5["overall"], photos, "needs more classes"),
-        _share_card("INT top-1", top1["int"], n_int, "no such class"),
-        _share_card("EXT top-1", top1["ext"], n_ext, "no such class"),
-    ]
+    return [_card(one, report.result) for one in figures.HEADLINES if one.is_card]
 
 
-def _share_card(
-    title: str, estimate: Mapping[str, float] | None, of: str, otherwise: str = ""
-) -> Card:
-    if estimate is None:
-        return Card(title, text.NOT_DEFINED, otherwise)
-    ends = text.interval(estimate)
-    share, low, high = (estimate[name] for name in ("value", "low", "high"))
-    return Card(title, text.percent(share), f"{ends}, {of}", low, high, share)
+def _card(headline: figures.Headline, result: EvalResult) -> Card:
+    share = headline.of(result)
+    if share is None:
+        return Card(headline.title, text.NOT_DEFINED, headline.otherwise)
+    value, ends = text.figure(share.to_dict(), "percent")
+    detail = f"{ends}, {headline.counted(result)}"
+    return Card(headline.title, value, detail, share.low, share.high, share.value)
+
+
+def _rows(report: Report) -> dict[str, list[tuple[str, str, str]]]:
+    """Title, value and interval of each figure, by the section that shows it."""
+    rows: dict[str, list[tuple[str, str, str]]] = {"summary": [], "curves": [], "calibration": []}
+    for one in figures.FIGURES:
+        value = figures.in_document(report.evaluation, one)
+        rows[one.section].append((one.title, *text.figure(value, one.form)))
+    return rows
+
+
+def _class_figures() -> list[figures.ClassFigure]:
+    return [one for curves in (False, True) for one in figures.class_columns("html", curves=curves)]
+
+
+def _plain_value(value: Any) -> float | None:
+    """A figure without its interval, to sort by."""
+    plain: float | None = value["value"] if isinstance(value, Mapping) else value
+    return plain
 
 
 def _matrix(report: Report) -> list[list[int]] | None:
@@ -130,6 +143,8 @@ def _environment() -> Environment:
         "percent": text.percent,
         "interval": text.interval,
         "number": text.number,
+        "figure": text.figure,
+        "plain_value": _plain_value,
         "printable": text.printable,
     }
     return environment

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli import __version__
+from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.reports import text
 from retrain_cli.reports.content import Report
@@ -61,6 +62,11 @@ def _figures(report: Report) -> Iterator[str]:
     yield from _section("Figures", table(columns, rows))
     yield "Brackets hold 95% confidence intervals."
     yield ""
+    others = [
+        (one.title, *text.figure(figures.in_document(report.evaluation, one), one.form))
+        for one in figures.FIGURES
+    ]
+    yield from _section("Scores", table(("", "value", "95% CI"), others))
 
 
 def _with_interval(estimate: Mapping[str, float] | None) -> str:
@@ -79,7 +85,9 @@ def _histogram(report: Report) -> Iterator[str]:
 
 
 def _classes(report: Report) -> Iterator[str]:
-    columns = ("class", "INT/EXT", "photos", "top-1", "top-5", "most often taken for", "times")
+    shown = figures.class_columns("html", curves=False)
+    names = ("class", "INT/EXT", "photos", "top-1", "top-5", *(one.title for one in shown))
+    columns = (*names, "most often taken for", "times")
     rows = [
         (
             row["class"],
@@ -87,6 +95,7 @@ def _classes(report: Report) -> Iterator[str]:
             row["images"],
             text.percent(row["top1"]),
             text.percent(row["top5"]),
+            *(text.figure(row[one.name], one.form)[0] for one in shown),
             row["confused_with"] or "",
             row["confused_count"] or "",
         )
@@ -109,13 +118,13 @@ def _folds(report: Report) -> Iterator[str]:
         return
     rows = [
         (
-            name,
-            text.percent(folds[name]["mean"]),
-            text.percent(folds[name]["sd"]),
-            text.interval(folds[name]),
+            one.title,
+            text.percent(folds[one.name]["mean"]),
+            text.percent(folds[one.name]["sd"]),
+            text.interval(folds[one.name]),
         )
-        for name in ("top1", "top5", "int_top1", "ext_top1")
-        if folds[name]
+        for one in figures.HEADLINES
+        if folds.get(one.name)
     ]
     title = f"Cross-validation, {folds['finished_folds']} folds"
     yield from _section(title, table(("", "mean", "sd", folds["interval"]), rows))

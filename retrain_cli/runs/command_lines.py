@@ -79,16 +79,21 @@ def _escaped(name: str) -> str:
     return _SPECIAL.sub(lambda found: "".join(f"\\{char}" for char in found[0]), name)
 
 
-_ESCAPED = re.compile(r"\\([\\,\s])")
-_SHIFT = 0xF0000  # to private characters, which no name has
+_CHARACTER = re.compile(r"\\[\\,\s]|.", re.DOTALL)
 
 
 def split_commas(text: str) -> tuple[str, ...]:
     r"""`a, b` as two names; spaces around them do not count, and `\,` is a comma in a name."""
-    hidden = _ESCAPED.sub(lambda found: chr(_SHIFT + ord(found[1])), text)
-    parts = (part.strip() for part in hidden.split(","))
-    return tuple(map(_shown, filter(None, parts)))
+    names: list[list[str]] = [[]]
+    for character in _CHARACTER.findall(text):
+        if character == ",":
+            names.append([])
+        elif names[-1] or not character.isspace():
+            names[-1].append(character)
+    return tuple("".join(char[-1] for char in _trimmed(name)) for name in names if name)
 
 
-def _shown(part: str) -> str:
-    return "".join(chr(ord(c) - _SHIFT) if _SHIFT <= ord(c) < 2 * _SHIFT else c for c in part)
+def _trimmed(characters: list[str]) -> list[str]:
+    while characters[-1].isspace():
+        characters = characters[:-1]
+    return characters

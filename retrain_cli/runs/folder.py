@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from retrain_cli.durable import LEFT_BEHIND_S, sweep_drafts, sync, sync_tree
 from retrain_cli.errors import RunError, setting
 from retrain_cli.workspace import writing_to
 
@@ -57,12 +58,9 @@ class RunFolder:
         Raises:
             RunError: the name was taken meanwhile.
         """
-        for path in sorted(self.draft.rglob("*")):
-            if path.is_file():
-                _sync(path)
-        _sync(self.draft)
+        sync_tree(self.draft)
         target = self._rename()
-        _sync(self.root)
+        sync(self.root)
         return target
 
     def _rename(self) -> Path:
@@ -112,14 +110,26 @@ def clean_leftovers(root: Path) -> None:
     """Remove what writers and removals that were killed left behind; living writers keep theirs."""
     for removed in root.glob(f"{_REMOVED}*"):
         shutil.rmtree(removed, ignore_errors=True)
+    for folder in filter(is_run, root.iterdir()):
+        sweep_drafts(folder, older_versions=True)
     for draft in root.glob(f"{_DRAFT}*"):
         if draft.suffix == ".lock":
+            _remove_lone_lock(draft)
             continue
         # Once the lock is had, its writer is gone for good: nobody else knows this name.
         with suppress(Timeout):
             with FileLock(_lock_of(draft), timeout=0):
                 pass
             _discard(draft)
+
+
+def _remove_lone_lock(lock: Path) -> None:
+    """Remove the lock of a writer that was killed before it made its folder, long ago."""
+    with suppress(OSError, Timeout):
+        if lock.with_suffix("").exists() or time.time() - lock.stat().st_mtime < LEFT_BEHIND_S:
+            return
+        with FileLock(lock, timeout=0):
+            lock.unlink()
 
 
 def _discard(draft: Path) -> None:
@@ -130,14 +140,3 @@ def _discard(draft: Path) -> None:
 
 def _lock_of(draft: Path) -> Path:
     return draft.with_name(draft.name + ".lock")
-
-
-def _sync(path: Path) -> None:
-    """Make sure that a file, or the names in a folder, are on the disk."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows has no handle for this and needs none
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ import difflib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -274,7 +275,7 @@ class RunStore:
         """Remove a run for good; raises as `get`."""
         folder = self.get(name).folder
         # Renamed first: a removal that is cut short leaves a leftover, never half a run.
-        doomed = self.root / f".removed-{folder.name}-{os.getpid()}"
+        doomed = self.root / f".removed-{uuid.uuid4().hex[:12]}"
         folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 

@@ -40,7 +40,7 @@ CAPS: list[tuple[Colour, Colour]] = [  # cap, spots
 
 
 @dataclass(frozen=True)
-class Head:
+class FlowerHead:
     """The head of a flower: its own coordinates, seen at a slant, and what its petals are like."""
 
     x: Field
@@ -54,7 +54,7 @@ def draw_daisy(layer: Layer, dice: Dice) -> None:
     """Many slim round petals in two rings about a small domed heart, on a thin stem."""
     _draw_stem(layer, dice, thickness=0.035, leaf=0.22)
     x, y = _slanted(layer, dice)
-    head = Head(x, y, dice.count(11, 22), dice.between(0.16, 0.24), pointed=0.0)
+    head = FlowerHead(x, y, dice.count(11, 22), dice.between(0.16, 0.24), pointed=0.0)
     colour = dice.pick(DAISIES)
     for turn, shade in ((0.5, 0.85), (0.0, 1.0)):
         _draw_petals(layer, dice, head, np.asarray(colour) * shade, turn)
@@ -66,7 +66,7 @@ def draw_sunflower(layer: Layer, dice: Dice) -> None:
     _draw_stem(layer, dice, thickness=0.065, leaf=0.42)
     x, y = _slanted(layer, dice)
     size = dice.between(0.36, 0.54)
-    head = Head(x, y, dice.count(14, 24), size * 0.8, pointed=1.0)
+    head = FlowerHead(x, y, dice.count(14, 24), size * 0.8, pointed=1.0)
     colour = dice.pick(SUNFLOWERS)
     for turn, shade in ((0.5, 0.78), (0.0, 1.0)):
         _draw_petals(layer, dice, head, np.asarray(colour) * shade, turn)
@@ -129,7 +129,7 @@ def _slanted(layer: Layer, dice: Dice) -> tuple[Field, Field]:
     return rotated(x, np.asarray(y / slant, np.float32), dice.between(0, 6))
 
 
-def _draw_petals(layer: Layer, dice: Dice, head: Head, colour: Field, turn: float) -> None:
+def _draw_petals(layer: Layer, dice: Dice, head: FlowerHead, colour: Field, turn: float) -> None:
     """One ring of petals: all are one petal, folded about the centre, each with its own length."""
     around = np.arctan2(head.y, head.x) / (2 * np.pi) * head.petals + turn
     nearest = np.floor(around + 0.5)
@@ -149,7 +149,7 @@ def _draw_petals(layer: Layer, dice: Dice, head: Head, colour: Field, turn: floa
     layer.fill(np.asarray(distance, np.float32), colour * (tone * streaks * light)[..., None])
 
 
-def _draw_heart(layer: Layer, dice: Dice, head: Head, size: float, colour: Colour) -> None:
+def _draw_heart(layer: Layer, dice: Dice, head: FlowerHead, size: float, colour: Colour) -> None:
     """The middle of the flower: a dome of seeds set in a sunflower's spiral (Vogel's formula)."""
     radius = np.hypot(head.x, head.y)
     spiral = radius**2 / size**2 * 60

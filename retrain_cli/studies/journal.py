@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from retrain_cli.durable import sync
 from retrain_cli.errors import WorkspaceError
 from retrain_cli.studies.trial import TrialRecord
 from retrain_cli.workspace import write_atomically, writing_to
@@ -69,10 +70,13 @@ class TrialJournal:
         """
         line = json.dumps(asdict(record), allow_nan=False) + "\n"
         with self._lock, writing_to(self._path):
+            is_new = not self._path.exists()
             with self._path.open("ab") as file:
                 file.write(line.encode())
                 file.flush()
                 os.fsync(file.fileno())
+            if is_new:
+                sync(self._path.parent)
             self.records[record.key] = record
 
     def _read(self) -> Iterator[TrialRecord]:

@@ -52,7 +52,7 @@ class Size:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class LearningCurve:
     """The evaluations of every size and repeat.
 
     Attributes:
@@ -124,12 +124,12 @@ class LearningCurveStudy(Study):
             Size(limit, float(count.mean())) for limit, count in zip(limits, counts, strict=True)
         )
 
-    def curve(self, data: StudyData, groups: Groups) -> Curve:
+    def curve(self, data: StudyData, groups: Groups) -> LearningCurve:
         """The evaluations, size by size."""
         sizes = self.usable_sizes(data)
         available = data.n_training()
         limits = [available if size.limit is None else size.limit for size in sizes]
-        return Curve(
+        return LearningCurve(
             sizes,
             tuple(tuple(results_of(groups[size.name], data)) for size in sizes),
             np.array([np.minimum(available, limit) for limit in limits]),

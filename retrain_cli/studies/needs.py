@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.studies.learning_curve import Curve
+from retrain_cli.studies.learning_curve import LearningCurve
 from retrain_cli.studies.power_law import FEWEST_SIZES, Array, PowerLaws
 
 _DRAWS = 400
@@ -93,7 +93,7 @@ class CurveFit:
         seed: equal seeds draw equally.
     """
 
-    def __init__(self, curve: Curve, seed: int) -> None:
+    def __init__(self, curve: LearningCurve, seed: int) -> None:
         self._seen = np.flatnonzero(curve.n_test > 0)
         self._n = curve.n_training[:, self._seen].astype(float)
         self._shares = curve.accuracies()[..., self._seen]

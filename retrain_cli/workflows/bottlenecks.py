@@ -26,6 +26,7 @@ from retrain_cli.datasets.folders import (
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
+from retrain_cli.errors import DatasetError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
@@ -37,6 +38,7 @@ from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.passed_over import PassedOver
 from retrain_cli.workspace import Workspace
 
 
@@ -195,8 +197,18 @@ def fill_cache(
             threads = request.settings.reader_count
             dataset = group_photos(dataset, opened.store, workspace, threads, on_look)
         replace(opened.used, complete=True).save(workspace)
-        dataset.check()
+        _check(dataset, PassedOver.of(opened.index, opened.dataset))
         return _summarise(request, opened, dataset, counts, backbone.device)
+
+
+def _check(dataset: Dataset, passed_over: PassedOver) -> None:
+    """`Dataset.check`, whose message says what was passed over if that may be the reason."""
+    try:
+        dataset.check()
+    except DatasetError as error:
+        if not passed_over.classes:
+            raise
+        raise DatasetError(f"{error} (passed over: {passed_over.in_words()})") from error
 
 
 def _extract(
@@ -245,6 +257,7 @@ def _summarise(
         classes=class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
         note=opened.note,
         near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
+        passed_over=PassedOver.of(opened.index, opened.dataset),
     )
 
 
@@ -278,6 +291,7 @@ class BottleneckSummary:
         classes: the class table.
         note: why precision or runtime are not what could be expected; usually empty.
         near_duplicates: how many photos are in groups of them; None where they are not grouped.
+        passed_over: files that are no image we read.
     """
 
     used: LastUsed
@@ -294,6 +308,7 @@ class BottleneckSummary:
     classes: list[ClassRow]
     note: str = ""
     near_duplicates: GroupCounts | None = None
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
 
 def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:

@@ -10,11 +10,12 @@ from typing import Any
 
 from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
-from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.cache.cache_files import cache_file, cache_files
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
 from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.durable import sweep_drafts
 from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
@@ -206,6 +207,7 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
     Those of photos that a class was added from stay as long as their run does.
     """
     checks: list[CacheCheck] = []
+    sweep_drafts(workspace.cache_dir, older_versions=True)
     if not _cache_files(workspace):
         return checks
     with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
@@ -333,7 +335,7 @@ def _used_path(workspace: Workspace) -> Path | None:
 
 
 def _cache_files(workspace: Workspace) -> list[Path]:
-    return sorted(workspace.cache_dir.glob("*.sqlite"))
+    return cache_files(workspace.cache_dir)
 
 
 def _chosen(workspace: Workspace, name: str | None) -> list[Path]:
@@ -351,7 +353,7 @@ def _source_files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     for folder in (source / "cache", source / ".retrain" / "cache", source):
-        files = [path for path in sorted(folder.glob("*.sqlite")) if path.name != "index.sqlite"]
+        files = [path for path in cache_files(folder) if path.name != "index.sqlite"]
         if files:
             return files
     raise ConfigError(

@@ -17,7 +17,7 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import PROPOSED_SHARE, ClassOrigin
 from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
-from retrain_cli.heads.surgery.source_head import load_stock_head
+from retrain_cli.heads.surgery.source_head import read_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, replacing
 
@@ -118,7 +118,7 @@ def _votes(
     top: Path | None,
 ) -> NDArray[np.float64]:
     """Share of each class's photos that go to each source class, `(n_classes, n_source)`."""
-    head = load_stock_head(used.backbone, source, top)
+    head = read_source_head(used.backbone, source, top)
     with open_to_read(used_cache(workspace, used)) as store:
         bottlenecks = store.read(dataset.digests)
     best = head.top_k(bottlenecks, 1)[0][:, 0]

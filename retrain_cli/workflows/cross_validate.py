@@ -12,8 +12,9 @@ from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.counts import EvalCounts
+from retrain_cli.evaluation.figures import headline_figures
 from retrain_cli.evaluation.predictions import Predictions
-from retrain_cli.evaluation.result import EvalResult, headline_figures
+from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldPlan, FoldProgress, OutOfFold, cross_validate
 from retrain_cli.runs.older_runs import FOLDS_KEY

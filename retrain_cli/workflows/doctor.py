@@ -11,6 +11,7 @@ from typing import Literal
 
 from retrain_cli import __version__
 from retrain_cli.backbones.downloads import keras_models_folder
+from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.engine import list_gpus, load_keras
 from retrain_cli.errors import RetrainError
 from retrain_cli.images.resizing import has_fast_resizer
@@ -115,7 +116,7 @@ def _workspace(workspace: Workspace) -> list[Finding]:
         workspace.prepare()
     except RetrainError as error:
         return [Finding("workspace", "problem", str(error))]
-    caches = len(list(workspace.cache_dir.glob("*.sqlite")))
+    caches = len(cache_files(workspace.cache_dir))
     runs = len([path for path in workspace.runs_dir.iterdir() if not path.name.startswith(".")])
     free = shutil.disk_usage(workspace.root).free / 1e9
     verdict: Verdict = "ok" if free > 1 else "problem"

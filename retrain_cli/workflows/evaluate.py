@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from retrain_cli.checks import check_choices, not_one_of
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError, setting
+from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.curves.class_curves import Curves, curves_of
 from retrain_cli.evaluation.curves.coverage import CoverageCurve, coverage_curve
-from retrain_cli.evaluation.curves.rank_counts import RankCounts
+from retrain_cli.evaluation.figures import Measured
 from retrain_cli.evaluation.predictions import Misclassified, Predictions, list_misclassified
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.result import EvalResult
@@ -145,17 +146,15 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON values; null where not defined, with a reason for missing curves."""
-        document = {"run": self.run.name, **self.result.to_dict()}
+        curves = self.curves_or_reason
+        is_known = isinstance(curves, Curves)
+        measured = Measured(self.result, curves if isinstance(curves, Curves) else None)
+        document: dict[str, Any] = {"run": self.run.name, **figures.document(measured)}
         # The temperature is the run's own; the heads of the folds know nothing of it.
         calibration = None if self.request.split == "cv" else self.run.calibration
         document["calibration"] = calibration and calibration.to_dict()
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
-        curves = self.curves_or_reason
-        if isinstance(curves, RetrainError):
-            return document | {"curves": None, "curves_missing": str(curves)}
-        rows = zip(document["per_class"], self.result.classes, strict=True)
-        document["per_class"] = [values | _areas(curves.classes[row.index]) for values, row in rows]
-        return document | {"curves": curves.to_dict()}
+        return document if is_known else document | {"curves_missing": str(curves)}
 
     def coverage(self) -> CoverageCurve:
         """The accuracy of the surest answers, by how many are given."""
@@ -183,11 +182,6 @@ def predictions_of(run: Run, request: EvalRequest) -> Predictions:
         RunError: the run was not cross-validated, or its files are damaged.
     """
     return saved_predictions(run) if request.split == "cv" else run.predictions
-
-
-def _areas(curve: RankCounts) -> dict[str, Any]:
-    auc = curve.auc_estimate
-    return {"auc": auc and auc.to_dict(), "average_precision": curve.average_precision}
 
 
 def evaluate(

@@ -19,7 +19,7 @@ from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
 from retrain_cli.workflows.cache import list_caches
-from retrain_cli.workflows.shared.kept_sources import load_stock_classes
+from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workspace import Workspace
@@ -149,7 +149,7 @@ def _cost(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
 
 
 def _stock(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
-    known = load_stock_classes(LastUsed.load(workspace), options["top"])
+    known = load_source_head(LastUsed.load(workspace), options["top"])
     return kind(known.head, known.source, **options)
 
 

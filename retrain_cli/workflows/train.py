@@ -32,9 +32,9 @@ from retrain_cli.workflows.cross_validate import (
 )
 from retrain_cli.workflows.shared.kept_sources import (
     KeptSources,
-    StockClasses,
+    SourceHead,
     keep_sources,
-    load_stock_classes,
+    load_source_head,
 )
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
@@ -158,14 +158,14 @@ def train_run(
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     parent = None if request.init_from is None else store.get(request.init_from)
     initial = _initial_head(parent, training_set)
-    stock = None
+    source_head = None
     if request.keep_source_classes:
-        stock = load_stock_classes(training_set.used, request.top)
+        source_head = load_source_head(training_set.used, request.top)
     with store.create(request.name) as draft, interrupts.held():
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
-        kept = _keep_sources(request, stock, trained, training_set)
+        kept = _keep_sources(request, source_head, trained, training_set)
         folds = _cross_validate(request, trained, training_set, draft, on_fold)
         provenance = replace(
             _provenance(training_set, request, parent),
@@ -206,15 +206,15 @@ def _train(
 
 def _keep_sources(
     request: TrainRequest,
-    stock: StockClasses | None,
+    source_head: SourceHead | None,
     trained: TrainedHead,
     training_set: TrainingSet,
 ) -> KeptSources | None:
     """The head joined with the backbone's own; None where that was not asked for, or not done."""
-    if stock is None or trained.stopped_by == "interrupt":
+    if source_head is None or trained.stopped_by == "interrupt":
         return None
     try:
-        return keep_sources(stock, trained.head, training_set, request.config)
+        return keep_sources(source_head, trained.head, training_set, request.config)
     except KeyboardInterrupt:
         return None  # the head itself is trained, and is kept
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from retrain_cli.backbones.source_top import load_stock_top
+from retrain_cli.backbones.source_top import load_source_top
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import KERAS_BACKBONES
 from retrain_cli.engine import load_keras
@@ -48,8 +48,8 @@ def test_the_last_layer_is_found(tmp_path: Path, shape: tuple[int, ...]) -> None
     whole = save(tmp_path / "whole.weights.h5", network() | top)
     bare = save(tmp_path / "bare.weights.h5", network())
     for found in (
-        load_stock_top(spec_of(whole), N_CLASSES),
-        load_stock_top(spec_of(bare), N_CLASSES, whole),
+        load_source_top(spec_of(whole), N_CLASSES),
+        load_source_top(spec_of(bare), N_CLASSES, whole),
     ):
         np.testing.assert_array_equal(
             found.weights, top["dense"][0].reshape(WIDTH, N_CLASSES).astype(np.float32)
@@ -60,29 +60,29 @@ def test_the_last_layer_is_found(tmp_path: Path, shape: tuple[int, ...]) -> None
 def test_a_file_without_a_classifier_says_what_is_needed(tmp_path: Path) -> None:
     bare = save(tmp_path / "bare.weights.h5", network())
     with pytest.raises(WeightsError, match="same network with its top as top='FILE'"):
-        load_stock_top(spec_of(bare), N_CLASSES)
+        load_source_top(spec_of(bare), N_CLASSES)
     odd = save(tmp_path / "odd.weights.h5", network() | classifier(WIDTH, N_CLASSES + 1))
     with pytest.raises(WeightsError, match="none for 7 source classes"):
-        load_stock_top(spec_of(bare), N_CLASSES, odd)
+        load_source_top(spec_of(bare), N_CLASSES, odd)
     narrow = save(tmp_path / "narrow.weights.h5", network() | classifier(WIDTH - 1, N_CLASSES))
     with pytest.raises(WeightsError, match="same network with its top"):
-        load_stock_top(spec_of(narrow), N_CLASSES)
+        load_source_top(spec_of(narrow), N_CLASSES)
     with pytest.raises(WeightsError, match="is no file"):
-        load_stock_top(spec_of(bare), N_CLASSES, tmp_path / "missing.h5")
+        load_source_top(spec_of(bare), N_CLASSES, tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("hello")
     with pytest.raises(WeightsError, match=r"^top takes an intact Keras file"):
-        load_stock_top(spec_of(bare), N_CLASSES, tmp_path / "text.h5")
+        load_source_top(spec_of(bare), N_CLASSES, tmp_path / "text.h5")
 
 
 def test_the_classifier_of_another_network_is_refused(tmp_path: Path) -> None:
     bare = save(tmp_path / "bare.weights.h5", network())
     other = save(tmp_path / "other.h5", network(1) | classifier(WIDTH, N_CLASSES))
     with pytest.raises(WeightsError, match=r"2 of the 2 layers of bare\.weights\.h5 are not in"):
-        load_stock_top(spec_of(bare), N_CLASSES, other)
+        load_source_top(spec_of(bare), N_CLASSES, other)
     between = {"dense_0": [np.ones((WIDTH, WIDTH))]}
     deep = save(tmp_path / "deep.h5", network() | between | classifier(WIDTH, N_CLASSES))
     with pytest.raises(WeightsError, match="has 1 more"):
-        load_stock_top(spec_of(bare), N_CLASSES, deep)
+        load_source_top(spec_of(bare), N_CLASSES, deep)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_classifier_of_another_network_is_refused(tmp_path: Path) -> None:
 )
 def test_bottlenecks_that_no_classifier_takes(changes: dict[str, Any]) -> None:
     with pytest.raises(BackboneError, match="works on the mean of its last layer"):
-        load_stock_top(BackboneSpec("mobilenet", **changes), 1000)
+        load_source_top(BackboneSpec("mobilenet", **changes), 1000)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_the_file_with_top_is_that_of_keras(name: str, monkeypatch: pytest.Monke
 def test_scores_from_bottlenecks_are_those_of_the_whole_network(test_data: Path) -> None:
     from retrain_cli.backbones.runtimes.keras_model import build_keras_backbone
     from retrain_cli.datasets.source_classes import load_source_classes
-    from retrain_cli.heads.surgery.source_head import load_stock_head
+    from retrain_cli.heads.surgery.source_head import read_source_head
     from retrain_cli.images.decode import decode_image
 
     weights = test_data / "weights"
@@ -134,7 +134,7 @@ def test_scores_from_bottlenecks_are_those_of_the_whole_network(test_data: Path)
         next((test_data / "data/caltech101" / c).iterdir()) for c in ("dalmatian", "starfish")
     ]
     pixels = np.stack([decode_image(p.read_bytes(), (224, 224), "squash") for p in photos])
-    head = load_stock_head(spec, load_source_classes("imagenet"), whole_file)
+    head = read_source_head(spec, load_source_classes("imagenet"), whole_file)
     ours = head.probabilities(build_keras_backbone(spec, "cpu:0")(pixels))
 
     keras = load_keras()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,7 +191,6 @@ def test_layers_in_another_order_are_refused(saved: Any, tmp_path: Path) -> None
 
 
 def test_a_legacy_file_in_another_order_is_refused(tmp_path: Path) -> None:
-    import hashlib
 
     model = make_net(nested=False)
     path = write_legacy(model, tmp_path / "old.h5")
@@ -239,3 +240,69 @@ def test_random_kernels_keep_the_size_of_what_passes() -> None:
     images = np.random.default_rng(0).normal(size=(8, 12, 12, 64)).astype(np.float32)
     mean_square = float(np.mean(np.square(model.predict_on_batch(images))))
     assert 1 < mean_square < 4  # 1 goes in; the factor 2 for rectifiers is not used up at the end
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+def test_bfloat16_arrays_are_read(suffix: str, tmp_path: Path) -> None:
+    keras = load_keras()
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        half = make_net(nested=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    path = tmp_path / f"half{suffix}"
+    half.save_weights(path) if suffix == ".weights.h5" else half.save(path)
+    model = make_net(nested=False)
+    load_weights_file(path, [model], "net")
+    wanted = [np.asarray(keras.ops.cast(value, "float32")) for value in half.weights]
+    assert all(map(np.array_equal, weights_of(model), wanted))
+
+
+def test_nothing_outside_the_file_is_read(saved: Any, tmp_path: Path) -> None:
+    model, path = saved
+    (tmp_path / "secret").write_bytes(b"x" * 4096)
+    with h5py.File(path, "r") as source:
+        keys = [name for name in _arrays_of(source) if source[name].ndim == 1]
+    for number, plant in enumerate((_external, _virtual, _external_link, _soft_link)):
+        foreign = tmp_path / f"{number}.weights.h5"
+        shutil.copyfile(path, foreign)
+        with h5py.File(foreign, "r+") as file:
+            shape = file[keys[0]].shape
+            del file[keys[0]]
+            plant(file, keys[0], shape, tmp_path)
+        message = refuse(foreign, model)
+        assert "lie in another file" in message or "is a link" in message
+
+
+def _arrays_of(file: Any) -> list[str]:
+    names: list[str] = []
+    file.visititems(
+        lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+    )
+    return names
+
+
+def _external(file: Any, key: str, shape: tuple[int, ...], folder: Path) -> None:
+    outside = [(str(folder / "secret"), 0, 4 * int(np.prod(shape)))]
+    file.create_dataset(key, shape, "f4", external=outside)
+
+
+def _virtual(file: Any, key: str, shape: tuple[int, ...], folder: Path) -> None:
+    layout = h5py.VirtualLayout(shape, "f4")
+    layout[:] = h5py.VirtualSource(str(folder / "other.h5"), "x", shape)
+    file.create_virtual_dataset(key, layout)
+
+
+def _external_link(file: Any, key: str, shape: tuple[int, ...], folder: Path) -> None:
+    file[key] = h5py.ExternalLink(str(folder / "pipe"), "/x")
+
+
+def _soft_link(file: Any, key: str, shape: tuple[int, ...], folder: Path) -> None:
+    file[key] = h5py.SoftLink("/nowhere")
+
+
+def test_an_archive_that_unpacks_without_end_is_refused_unread(saved: Any, tmp_path: Path) -> None:
+    model, _ = saved
+    with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(1 << 26))
+    assert "claims 67,108,864 bytes" in refuse(tmp_path / "bomb.keras", model)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import time
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import wait_for
 from PIL import Image
 
 from benchmarks import __main__ as command
 from benchmarks import decoding
 from benchmarks.machine import describe_machine
 from benchmarks.photos import gather_photos
-from benchmarks.timing import Contestant, compare, compare_rates
+from benchmarks.timing import REAL_CLOCK, Clock, Contestant, compare, compare_rates
+from retrain_cli.parallel import usable_processors
 
 
 def test_contestants_take_turns_after_one_warm_up() -> None:
@@ -28,29 +31,61 @@ def test_contestants_take_turns_after_one_warm_up() -> None:
     assert "".join(calls) == "oab" * 4
 
 
+class Watch:
+    """A clock that goes on when it is told."""
+
+    def __init__(self) -> None:
+        self.now = self.worked = 0.0
+        self.clock = Clock(lambda: self.now, lambda: self.worked)
+
+    def lasts(self, *seconds: float, share: float = 0.0) -> Callable[[], None]:
+        """Something that takes so long, each time it is called, and works for a share of it."""
+        durations = itertools.cycle(seconds)
+
+        def run() -> None:
+            duration = next(durations)
+            self.now += duration
+            self.worked += share * duration
+
+        return run
+
+
 def test_ratio_counts_what_each_works_through() -> None:
-    ours = Contestant("ours", lambda: time.sleep(0.02), 10)  # 500 a second
-    (line,) = compare_rates(
-        ours, [Contestant("half as fast", lambda: time.sleep(0.04), 10)], "images", 5
-    )
-    assert line.ratio == pytest.approx(2, rel=0.3)
-    assert line.lowest <= line.ratio <= line.highest
-    (line,) = compare_rates(
-        ours, [Contestant("twice as fast", lambda: time.sleep(0.04), 40)], "images", 5
-    )
-    assert line.ratio == pytest.approx(0.5, rel=0.3)
-    assert line.rate == pytest.approx(500, rel=0.3)
-    assert line.busy < 0.5  # sleeping is no work
+    watch = Watch()
+    ours = Contestant("ours", watch.lasts(0.02), 10)  # 500 a second
+    half = Contestant("half as fast", watch.lasts(0.04), 10)
+    twice = Contestant("twice as fast", watch.lasts(0.04), 40)
+    slower, faster = compare_rates(ours, [half, twice], "images", 5, watch.clock)
+    assert (slower.ratio, slower.rate) == pytest.approx((2, 500))
+    assert (faster.ratio, faster.reference_rate) == pytest.approx((0.5, 1000))
+    assert slower.busy == 0
 
 
-def test_busy_counts_work() -> None:
-    def work() -> None:
-        until = time.process_time() + 0.1
-        while time.process_time() < until:
-            hashlib.sha256(b"0" * 1000).digest()
+def test_the_median_of_the_rounds_is_told_with_the_extremes() -> None:
+    watch = Watch()
+    ours = Contestant("ours", watch.lasts(1.0), 1)
+    uneven = Contestant("uneven", watch.lasts(1.0, 1.0, 2.0, 9.0), 1)  # one warms up
+    (line,) = compare_rates(ours, [uneven], "calls", 3, watch.clock)
+    assert (line.lowest, line.ratio, line.highest) == pytest.approx((1, 2, 9))
 
-    (line,) = compare(("work", work), [("sleep", lambda: time.sleep(0.01))], 1, "calls", 3)
-    assert line.busy > 0.02
+
+def test_busy_is_the_share_of_all_processors() -> None:
+    watch = Watch()
+    work = Contestant("work", watch.lasts(2.0, share=1.0), 1)
+    rest = Contestant("rest", watch.lasts(2.0), 1)
+    (line,) = compare_rates(work, [rest], "calls", 3, watch.clock)
+    assert line.busy == pytest.approx(1 / usable_processors())
+
+
+def test_the_real_clock_sees_time_and_work() -> None:
+    now, worked = REAL_CLOCK.now(), REAL_CLOCK.worked()
+
+    def work() -> bool:
+        hashlib.sha256(b"0" * 1_000_000).digest()
+        return REAL_CLOCK.worked() > worked
+
+    wait_for(work, "a clock of work that goes on")
+    assert REAL_CLOCK.now() > now
 
 
 def test_photos_are_made_up_or_taken_evenly(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from retrain_cli.cli import console
 from retrain_cli.cli.main import hoist_global_options
+from retrain_cli.reports.text import printable
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e12, "2.5 TB"), (9e15, "9000.0 TB")],
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2.5e12, "2.5 TB"), (9e15, "9.0 PB")],
 )
 def test_sizes(count: float, text: str) -> None:
     assert console.size(int(count)) == text
@@ -64,14 +65,15 @@ def test_global_options_go_to_the_front(given: list[str], hoisted: list[str]) ->
 
 
 def test_colour_and_control_characters_of_a_name_do_no_harm() -> None:
-    assert console.printable("a\x1b[31mred") == "a\\x1b[31mred"
-    assert console.printable("bytes \udcff") == "bytes \\udcff"
+    assert printable("a\x1b[31mred") == "a\\x1b[31mred"
+    assert printable("bytes \udcff") == "bytes \\udcff"
 
 
 def test_a_narrow_terminal_keeps_every_column_readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = Console(width=60, file=io.StringIO(), force_terminal=True, color_system=None)
+    shown = io.StringIO()
+    screen = Console(width=60, file=shown, force_terminal=True, color_system=None)
     monkeypatch.setattr(console, "_stdout", lambda: screen)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     row = ["top-1", *["58.0-85.0%"] * 4]
     console.table(console.Table(["", *["95% CI"] * 4], [row], right=range(1, 5)))
-    assert "top-1" in screen.file.getvalue()
+    assert "top-1" in shown.getvalue()

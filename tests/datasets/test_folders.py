@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,7 +152,12 @@ def test_the_walk_is_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     tree(tmp_path, *(f"c{n}/{m}.jpg" for n in range(5) for m in range(3)))
     seen: list[str] = []
     look = folders._look_at
-    monkeypatch.setattr(folders, "_look_at", lambda *args: (seen.append(args[1]), look(*args))[1])
+
+    def watched(*args: Any) -> Any:
+        seen.append(args[1])
+        return look(*args)
+
+    monkeypatch.setattr(folders, "_look_at", watched)
     walk = walk_folders(tmp_path)
     next(walk)
     before = seen.count("0.jpg")

@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moved_photos import AFTER, contents
 
-from retrain_cli.datasets import move_journal
-from retrain_cli.datasets.move_journal import latest_journal, perform, plan_moves, undo
+from retrain_cli.datasets.move_journal import latest_journal, plan_moves
 from retrain_cli.datasets.moves import Move, MoveScript, read_script, write_script
+from retrain_cli.datasets.moving import perform, undo
 from retrain_cli.errors import DatasetError
-from retrain_cli.images.examine import content_digest
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1).filter(lambda n: n != "..")
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> MoveScript:
-    """Four photos of two classes, two to be relabelled, one of them to a taken name."""
-    for name in ("ant/1.jpg", "ant/2.jpg", "bee/1.jpg", "bee/3.jpg"):
-        path = tmp_path / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode())
-    digest = {name: content_digest(name.encode()).hex() for name in ("ant/1.jpg", "bee/3.jpg")}
-    moves = (
-        Move("ant/1.jpg", "bee/1.jpg", False, digest["ant/1.jpg"], "looks like bee"),
-        Move("bee/3.jpg", "bee/3.jpg", True, digest["bee/3.jpg"], "blank"),
-    )
-    return MoveScript(tmp_path / "photos", tmp_path / "quarantine", moves)
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and "journals" not in path.parts
-    }
-
-
-AFTER = {
-    "photos/ant/2.jpg": b"ant/2.jpg",
-    "photos/bee/1.jpg": b"bee/1.jpg",
-    "photos/bee/1-2.jpg": b"ant/1.jpg",
-    "quarantine/bee/3.jpg": b"bee/3.jpg",
-}
 
 
 def test_moves_are_made_and_taken_back(script: MoveScript, tmp_path: Path) -> None:
@@ -61,61 +29,6 @@ def test_moves_are_made_and_taken_back(script: MoveScript, tmp_path: Path) -> No
     assert contents(tmp_path) == before
     assert latest_journal(journals) is None
     assert not (tmp_path / "quarantine" / "bee").exists()
-
-
-class Killed(BaseException):
-    """Not an Exception: nothing catches it on its way."""
-
-
-@pytest.mark.parametrize("at", range(4))
-@pytest.mark.parametrize("call", ["link", "unlink"])
-@pytest.mark.parametrize("forward", [True, False])
-def test_a_kill_in_the_middle_loses_nothing(
-    script: MoveScript,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    at: int,
-    call: str,
-    forward: bool,
-) -> None:
-    before, journals = contents(tmp_path), tmp_path / "journals"
-    planned = plan_moves(script, journals)
-    owner = os if call == "link" else Path
-    real, calls = getattr(owner, call), iter(range(100))
-
-    def dying(*arguments: Any, **options: Any) -> Any:
-        if next(calls) == at:
-            raise Killed
-        return real(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, call, dying)
-        with suppress(Killed):
-            perform(planned)
-    assert set(contents(tmp_path).values()) == set(before.values())
-    journal = latest_journal(journals)
-    if journal is None:  # it died before it began
-        assert contents(tmp_path) == before
-    elif forward:
-        perform(journal)
-        assert contents(tmp_path) == AFTER
-    else:
-        undo(journal)
-        assert contents(tmp_path) == before
-
-
-def test_another_disk_is_copied_to(
-    script: MoveScript, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
-
-    monkeypatch.setattr(move_journal.os, "link", refuse)
-    before = contents(tmp_path)
-    done = perform(plan_moves(script, tmp_path / "journals"))
-    assert contents(tmp_path) == AFTER
-    undo(done)
-    assert contents(tmp_path) == before
 
 
 def test_nothing_is_moved_where_one_photo_changed(script: MoveScript, tmp_path: Path) -> None:

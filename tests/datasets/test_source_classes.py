@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import LIMIT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,7 +129,7 @@ def test_the_generator_finds_its_table_stale_or_not(tmp_path: Path) -> None:
         tool = PROJECT / "tools" / "make_imagenet_classes.py"
         command = [sys.executable, str(tool), str(tmp_path), "--check"]
         environment = {"PYTHONPATH": str(PROJECT)}
-        return subprocess.run(command, check=False, env=environment, timeout=60).returncode
+        return subprocess.run(command, check=False, env=environment, timeout=LIMIT).returncode
 
     lemmas.write_text("\n".join(lines), encoding="utf-8")
     assert check() == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import RETRAIN, Outcome
+from helpers import LIMIT, RETRAIN, Outcome
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcom
             check=False,
             cwd=tmp_path,
             env=environment | options.pop("env", {}),
-            timeout=180,
+            timeout=LIMIT,
             **options,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -10,14 +10,13 @@ import shutil
 import sqlite3
 import struct
 import subprocess
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import RETRAIN, TINY, Outcome, make_photos
+from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos, wait_for
 from PIL import Image
 
 
@@ -191,7 +190,7 @@ def test_a_full_disk(
         cwd=tmp_path,
         env=environment,
         preexec_fn=limit,
-        timeout=120,
+        timeout=LIMIT,
     )
     assert done.returncode == 3, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -324,12 +323,10 @@ def test_two_commands_in_one_workspace(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     owner = tmp_path / ".retrain" / "lock.owner"
-    deadline = time.monotonic() + 60
-    while not owner.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(owner.exists, "the lock of the first command")
     line = retrain("bottlenecks", photos, *TINY).refused()
     assert f"(process {first.pid}) is at work" in line
-    out, err = first.communicate(timeout=120)
+    out, err = first.communicate(timeout=LIMIT)
     assert first.returncode == 0, err
     assert b"800 computed" in out
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos
+from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from terminal import Terminal, at_a_terminal
+
+from retrain_cli.cache.store import open_to_read
+from retrain_cli.errors import CacheError
 
 READERS = ("threads", "processes")
 
@@ -19,15 +23,12 @@ READERS = ("threads", "processes")
 def test_sigkill_at_a_random_moment(
     retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], seed: int
 ) -> None:
+    """The moment is a number of rows in the cache: none that a slow machine would not reach."""
     photos = make_photos(tmp_path / "photos", {"ant": 300, "bee": 300}, seed=seed)
     options = [*TINY, "--batch-size", "4", "--readers", READERS[seed % 2]]
     command = [str(RETRAIN), "bottlenecks", str(photos), *options]
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
-    cache = tmp_path / ".retrain" / "cache"
-    deadline = time.monotonic() + 60
-    while not list(cache.glob("*.sqlite-wal")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(random.Random(seed).uniform(0, 6))
+    wait_until_cached(tmp_path, victim, random.Random(seed).randint(0, 400))
     victim.send_signal(signal.SIGKILL)
     victim.wait()
 
@@ -52,13 +53,17 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
         stderr=subprocess.PIPE,
         preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
     )
-    wait_until_something_is_cached(retrain, process)
+    wait_until_cached(tmp_path, process, 1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err
-    assert err.decode().strip() == "error: interrupted; everything that was finished is kept"
+    said = re.fullmatch(
+        r"error: interrupted; (\d+) of 1,200 new photos are done and kept: .*\n", err.decode()
+    )
+    assert said is not None, err
     assert not processes_with(mark)
     kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
+    assert int(said[1]) == kept
     assert 0 < kept < 1200
     assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 1200 - kept
 
@@ -76,15 +81,12 @@ def test_reader_processes_end_with_a_killed_command(
             env=environment | {"RETRAIN_TEST_MARK": mark},
             stderr=stderr,
         )
-    wait_until_something_is_cached(retrain, victim)
+    wait_until_cached(tmp_path, victim, 1)
     seen = processes_with(mark)
     victim.kill()
     victim.wait()
     assert len(seen) == 4  # the command and its readers
-    deadline = time.monotonic() + 20
-    while processes_with(mark) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not processes_with(mark)
+    wait_for(lambda: not processes_with(mark), "the end of the readers")
     lines = said.read_text().splitlines()
     assert all(line.startswith("bottlenecks: ") for line in lines), lines
 
@@ -108,33 +110,74 @@ def environment_of(folder: Path) -> list[bytes]:
     return [value for _, _, value in (entry.partition(b"=") for entry in entries)]
 
 
-def test_ctrl_c_in_training_keeps_the_best_so_far(
+STOPS: dict[str, tuple[Callable[[Terminal], None], int]] = {
+    "Ctrl-C": (lambda terminal: terminal.press_ctrl_c(), 130),
+    "SIGTERM": (lambda terminal: terminal.process.terminate(), 143),
+    "closed window": (lambda terminal: terminal.hang_up(), 129),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_who_ends_a_training_keeps_the_best_so_far(
+    photos: Path,
+    retrain: Callable[..., Outcome],
+    tmp_path: Path,
+    environment: dict[str, str],
+    stop: str,
+) -> None:
+    retrain("bottlenecks", photos, *TINY)
+    end, code = STOPS[stop]
+    command = ["train", "--steps", "10000000", "--name", "long"]
+    with at_a_terminal(command, tmp_path, environment) as terminal:
+        seen = terminal.wait_until_done(500)
+        end(terminal)
+        assert terminal.wait() == code, terminal.text()
+    kept = retrain("runs", "show", "long", "--json").json
+    assert kept["stopped_by"] == "interrupt"
+    assert retrain("eval", "long").code == 0
+    if stop != "closed window":
+        shown = " ".join(terminal.text().split())
+        by = "" if stop == "Ctrl-C" else " by SIGTERM"
+        said = re.search(
+            rf"error: interrupted{by}; training ended at step ([\d,]+) of 10,000,000, and run "
+            rf"long keeps the best head of these, that of step {kept['best_step']:,}",
+            shown,
+        )
+        assert said is not None, shown
+        assert int(said[1].replace(",", "")) >= seen
+        assert "run long: validation top-1" in shown
+
+
+def test_ctrl_c_before_the_first_step_says_that_there_is_no_run(
     photos: Path, retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     retrain("bottlenecks", photos, *TINY)
-    process = subprocess.Popen(
-        [str(RETRAIN), "train", "--steps", "10000000", "--name", "long"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
-    )
-    time.sleep(12)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert b"run long: validation top-1" in out
-    assert b"interrupted: the best so far is kept" in err
-    assert retrain("eval").code == 0
+    runs = tmp_path / ".retrain" / "runs"
+    with at_a_terminal(["train", "--name", "early"], tmp_path, environment) as terminal:
+        wait_for(lambda: list(runs.glob(".draft-*")), "the draft of a run")
+        terminal.press_ctrl_c()
+        assert terminal.wait() == 130
+    shown = " ".join(terminal.text().split())
+    assert "error: interrupted; nothing was trained yet, so there is no new run" in shown
+    assert list(runs.iterdir()) == []
 
 
-def wait_until_something_is_cached(
-    retrain: Callable[..., Outcome], process: subprocess.Popen[bytes]
-) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        caches = retrain("cache", "info", "--json")
-        if caches.code == 0 and caches.json and caches.json[0]["bottlenecks"]:
-            return
-        time.sleep(0.05)
+def wait_until_cached(folder: Path, process: subprocess.Popen[bytes], least: int) -> None:
+    """Wait until the cache of a workspace holds so many bottlenecks."""
+
+    def cached() -> bool:
+        assert process.poll() is None, "it ended before it was to be killed"
+        logs = (folder / ".retrain" / "cache").glob("*.sqlite-wal")
+        # Before there is a log, a reader could get in the way of the one who makes the file.
+        return any(rows_of(log.with_name(log.name[: -len("-wal")])) >= least for log in logs)
+
+    wait_for(cached, f"{least} bottlenecks in the cache")
+
+
+def rows_of(path: Path) -> int:
+    """Bottlenecks in a cache that another process fills; -1 before it has a table."""
+    try:
+        with open_to_read(path) as store:
+            return len(store)
+    except CacheError:
+        return -1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, Outcome, make_photos
+from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
 
 NAME = ("--name", "first")
 
@@ -125,7 +125,7 @@ def test_a_pipe_that_closes_early(
         check=True,
         cwd=tmp_path,
         env=environment,
-        timeout=120,
+        timeout=LIMIT,
     )
     assert done.stdout.count(b"\n") == 1
     assert done.stderr == b""

@@ -47,7 +47,8 @@ def test_the_counts_are_those_of_scikit_learn(images: Any) -> None:
 @given(first=scored_images(0), second=scored_images(0))
 def test_merged_counts_are_those_of_all_images(first: Any, second: Any) -> None:
     merged = count(*first).merge(count(*second))
-    whole = count(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
+    joined: list[Any] = [np.concatenate(parts) for parts in zip(first, second, strict=True)]
+    whole = count(*joined)
     assert merged.ks == whole.ks
     for name in ("n_images", "hits", "pairs", "pair_counts"):
         np.testing.assert_array_equal(getattr(merged, name), getattr(whole, name))

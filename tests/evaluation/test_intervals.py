@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,9 +61,12 @@ def test_all_right_keeps_an_interval() -> None:
 
 @pytest.mark.parametrize("images", [(1, 4), (3, 15), (5, 50)])
 @pytest.mark.parametrize("shape", [(6, 1.5), (2, 2), (9, 0.5)])
-def test_the_interval_holds_the_truth_as_often_as_it_says(images: Any, shape: Any) -> None:
+def test_the_interval_holds_the_truth_as_often_as_it_says(
+    images: tuple[int, int], shape: tuple[float, float]
+) -> None:
     generator = np.random.default_rng(0)
-    truth, n = generator.beta(*shape, 40), generator.integers(*images, 40)
+    truth = generator.beta(shape[0], shape[1], 40)
+    n = generator.integers(images[0], images[1], 40)
     made = [macro_estimate(generator.binomial(n, truth), n) for _ in range(1000)]
     covered = np.mean([e is not None and e.low <= truth.mean() <= e.high for e in made])
     assert 0.925 < covered < 0.985

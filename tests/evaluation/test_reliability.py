@@ -20,7 +20,7 @@ class Lookup:
         self.n_classes = n_classes
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
 
 def predicted(n: int, seed: int, n_classes: int = 4) -> tuple[Predictions, np.ndarray]:

@@ -10,6 +10,7 @@ import pytest
 
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.evaluation.counts import EvalCounts
+from retrain_cli.evaluation.figures import Measured, document
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
 
 ORIGINS = [
@@ -107,10 +108,10 @@ def test_a_split_without_images_has_no_figures() -> None:
 
 
 def test_json_has_null_where_a_figure_is_not_defined() -> None:
-    document = json.loads(json.dumps(RESULT.to_dict(), allow_nan=False))
-    assert [top["k"] for top in document["top"]] == [1, 2, 5]
-    assert document["top"][2]["overall"] is None
-    assert document["per_class"][0] == {
+    values = json.loads(json.dumps(document(Measured(RESULT)), allow_nan=False))
+    assert [top["k"] for top in values["top"]] == [1, 2, 5]
+    assert values["top"][2]["overall"] is None
+    assert values["per_class"][0] == {
         "class": "cat",
         "origin": "INT",
         "images": 3,

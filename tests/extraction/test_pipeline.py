@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import FakeBackbone
+from helpers import LIMIT, FakeBackbone
 from PIL import Image
 
 from retrain_cli.datasets.file_index import FileRecord
@@ -200,16 +200,18 @@ class TwoAtOnce:
 
     def __init__(self, backbone: Any) -> None:
         self._backbone, self._lock = backbone, threading.Lock()
+        self._two = threading.Barrier(2, timeout=LIMIT)
         self.running = self.most = self.calls = 0
 
     def __call__(self, images: Any) -> Any:
         with self._lock:
             self.calls += 1
+            call = self.calls
             self.running += 1
             self.most = max(self.most, self.running)
         try:
-            if self.calls > 1:
-                threading.Event().wait(0.05)
+            if call in (2, 3):  # the first one loads the backbone
+                self._two.wait()  # one alone would wait in vain
             return self._backbone(images)
         finally:
             with self._lock:

@@ -154,4 +154,4 @@ def test_which_kind_reads() -> None:
     assert ExtractionSettings(workers=1, readers="processes").takes_processes(1, 299)
     assert not ExtractionSettings(readers="threads").takes_processes(10**6, 96)
     with pytest.raises(ConfigError, match="readers takes one of auto, threads, processes"):
-        ExtractionSettings(readers="forks")
+        ExtractionSettings(readers="forks")  # type: ignore[arg-type]

@@ -186,8 +186,8 @@ def test_extraction_with_openvino_from_end_to_end(photos: Path, workspace: Any) 
     other = fill_cache(BottleneckRequest(photos, on_keras), workspace)
     assert other.computed == 36
     assert other.cache_path != summary.cache_path
-    vectors = [_all_vectors(done.cache_path) for done in (summary, other)]
-    np.testing.assert_allclose(*vectors, rtol=1e-3, atol=1e-4)
+    one, two = (_all_vectors(done.cache_path) for done in (summary, other))
+    np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
 
 
 def _all_vectors(path: Path) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_it_steps_as_keras_does(epsilon: float) -> None:
     generator = np.random.default_rng(0)
     start = [generator.normal(size=shape).astype(np.float32) for shape in ((7, 3), (3,))]
 
-    def run(optimizer: object) -> list[np.ndarray]:
+    def run(optimizer: Any) -> list[np.ndarray]:
         variables = [keras.Variable(value, trainable=False) for value in start]
         draws = np.random.default_rng(1)
         optimizer.build(variables)

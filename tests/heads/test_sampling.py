@@ -37,7 +37,7 @@ def test_shuffled_shows_every_image_once_a_round(n_images: int, rounds: int, see
 @pytest.mark.parametrize("sampling", ["balanced", "shuffled"])
 @given(labels=label_lists, cut=st.integers(1, 6))
 def test_the_batches_do_not_depend_on_how_many_are_drawn_at_once(
-    sampling: str, labels: Any, cut: int
+    sampling: Any, labels: Any, cut: int
 ) -> None:
     labels = np.array(labels)
     whole = make_sampler(sampling, labels, 3).draw(7, 5)

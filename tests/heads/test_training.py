@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -75,7 +77,7 @@ def test_a_half_precision_keras_changes_nothing(optimizer: Any) -> None:
 
 
 @pytest.mark.parametrize("sampling", ["balanced", "shuffled"])
-def test_a_step_is_what_automatic_differentiation_gives(sampling: str) -> None:
+def test_a_step_is_what_automatic_differentiation_gives(sampling: Any) -> None:
     tensorflow = pytest.importorskip("tensorflow")
     data = without_validation(make_data())
     config = replace(
@@ -86,7 +88,12 @@ def test_a_step_is_what_automatic_differentiation_gives(sampling: str) -> None:
         from retrain_cli.heads.rows import ResidentFeeder
 
         original = ResidentFeeder.block
-        patch.setattr(ResidentFeeder, "block", lambda self, p: drawn.append(p) or original(self, p))
+
+        def watched(self: Any, positions: Any) -> Any:
+            drawn.append(positions)
+            return original(self, positions)
+
+        patch.setattr(ResidentFeeder, "block", watched)
         trained = train_head(data, config)
     batch = data.training[drawn[0][0]]
     start = Head.initial(data.class_names, data.width, config.seed)
@@ -106,7 +113,7 @@ def test_a_step_is_what_automatic_differentiation_gives(sampling: str) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_vectors_larger_than_memory_give_the_same_numbers(
-    tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, optimizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_data()
     monkeypatch.setattr(rows, "STREAM_BYTES", 4 * data.width * 20 * 7)  # blocks of 7 steps
@@ -162,7 +169,8 @@ def test_the_best_validation_head_is_kept() -> None:
     data, told = make_data(spread=4.0), list[TrainingProgress]()
     trained = train_head(data, replace(QUICK, steps=200), on_progress=told.append)
     assert [progress.row for progress in told] == list(trained.history)
-    best = max(trained.history, key=lambda row: (row.validation_accuracy, -row.validation_loss))
+    scores = [(row.validation_accuracy, -(row.validation_loss or 0)) for row in trained.history]
+    best = trained.history[scores.index(max(scores))]
     assert trained.best_step == best.step == told[-1].best_step
     held_out = replace(data, bottlenecks=data.bottlenecks[data.validation])
     right = trained.head.top_k(held_out.bottlenecks, 1)[0][:, 0] == data.labels[data.validation]
@@ -184,7 +192,7 @@ def test_the_steps_do_not_depend_on_the_evaluations(eval_every: int) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_patience_stops_training(optimizer: str) -> None:
+def test_patience_stops_training(optimizer: Any) -> None:
     config = replace(QUICK, steps=5000, patience=3, optimizer=optimizer, learning_rate=0.5)
     noise = make_data(spread=30.0)
     trained = train_head(noise, config)
@@ -206,12 +214,41 @@ def interrupt_at(evaluation: int) -> Callable[[TrainingProgress], None]:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_an_interrupt_keeps_the_best_so_far(optimizer: str) -> None:
+def test_an_interrupt_keeps_the_best_so_far(optimizer: Any) -> None:
     data, config = make_data(), replace(QUICK, optimizer=optimizer)
     stopped = train_head(data, config, on_progress=interrupt_at(2))
     assert stopped.stopped_by == "interrupt"
     assert stopped.history == train_head(data, config).history[:2]
     assert train_head(data, config).stopped_by in ("steps", "converged")  # the engine is sound
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
+    monkeypatch: pytest.MonkeyPatch, optimizer: Any
+) -> None:
+    """An exception in the middle of an engine's call is one that the engine may swallow."""
+    from retrain_cli.heads.lbfgs import Objective
+    from retrain_cli.heads.softmax import SoftmaxTrainer
+
+    calls: list[object] = []
+
+    def interrupting(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, argument: Any) -> Any:
+            calls.append(argument)
+            if len(calls) == 4:
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.raise_signal(signal.SIGINT)
+            return original(self, argument)
+
+        return call
+
+    monkeypatch.setattr(SoftmaxTrainer, "train", interrupting(SoftmaxTrainer.train))
+    monkeypatch.setattr(Objective, "__call__", interrupting(Objective.__call__))
+    stopped = train_head(make_data(), replace(QUICK, optimizer=optimizer, steps=100_000))
+    assert stopped.stopped_by == "interrupt"
+    assert len(calls) == 4
+    if optimizer == "adam":
+        assert stopped.history[-1].step < 100_000
 
 
 def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(
@@ -221,7 +258,7 @@ def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(
 
     original, calls = ResidentFeeder.block, []
 
-    def block(self, positions: Any) -> Any:
+    def block(self: Any, positions: Any) -> Any:
         calls.append(positions)
         if len(calls) == 2:
             raise KeyboardInterrupt
@@ -236,7 +273,7 @@ def test_an_interrupt_before_the_first_evaluation_evaluates_what_is_there(
 def test_an_interrupt_before_the_first_step_leaves_nothing_to_keep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def block(self, positions: Any) -> None:
+    def block(self: Any, positions: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("retrain_cli.heads.rows.ResidentFeeder.block", block)
@@ -282,7 +319,7 @@ def test_divergence_names_the_learning_rate() -> None:
 @pytest.mark.parametrize("memory_limit", [None, 0])
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_bottlenecks_that_are_not_finite_are_refused(
-    memory_limit: int | None, optimizer: str
+    memory_limit: int | None, optimizer: Any
 ) -> None:
     data = make_data()
     data.bottlenecks[data.training, 1] = np.nan

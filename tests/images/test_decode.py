@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzz.seeds import sound_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
+from reference.picture import RGB
+from reference.tiffs import tiff
 
 from retrain_cli.errors import ImageError
 from retrain_cli.images import decode
@@ -239,7 +242,8 @@ def half_transparent(mode: str) -> Image.Image:
 )
 def test_transparency_becomes_white(mode: str, kind: str) -> None:
     pixels = decode_image(encode(half_transparent(mode), kind), (64, 64))
-    red = RED if mode == "RGBA" else np.full(3, half_transparent("LA").getpixel((0, 0))[0])
+    grey: Any = half_transparent("LA").getpixel((0, 0))
+    red = RED if mode == "RGBA" else np.full(3, grey[0])
     assert is_near(pixels[32, 8], red, 8)
     assert is_near(pixels[32, 56], WHITE, 3)
 
@@ -525,3 +529,32 @@ def test_real_photos_decode_close_to_a_full_decode(test_data: Path) -> None:
             load_rgb(data).resize((128, 128), Image.Resampling.BILINEAR), dtype=np.float64
         )
         assert np.abs(decode_image(data, (128, 128)) - full).mean() < 1
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {50706: (1, [1, 4, 0, 0])},  # DNGVersion
+        {254: (4, [1]), 330: (4, [8])},  # a preview, and the photo below: NEF, ARW
+    ],
+)
+def test_the_preview_of_a_raw_file_is_not_taken_for_the_photo(tags: Any) -> None:
+    data = tiff(RGB.astype(int), 2, 8, None, tags)
+    assert reason(data) == "a camera's raw file: export it as JPEG or TIFF from a photo program"
+
+
+def test_plain_netpbm_of_a_megapixel_takes_no_time() -> None:
+    """Pillow goes through it number by number."""
+    side = 1000
+    grey = np.arange(side * side, dtype=np.uint32).reshape(side, side) % 256
+    text = b"\n".join(b" ".join(b"%d" % value for value in row) for row in grey)
+    data = b"P2\n%d %d\n255\n" % (side, side) + text
+    found = np.asarray(load_rgb(data))
+    np.testing.assert_array_equal(found[..., 0], grey)
+
+
+@pytest.mark.parametrize("kind", ["netpbm-P1", "netpbm-P2", "netpbm-RGB", "netpbm-P7", "netpbm-PF"])
+def test_cut_netpbm_is_told(kind: str) -> None:
+    data = sound_images()[kind]
+    for share in (0.02, 0.5, 0.95):
+        assert reason(data[: int(len(data) * share)]).startswith(("truncated Netpbm", "not an im"))

@@ -21,7 +21,8 @@ def scene(seed: int = 0, size: tuple[int, int] = (300, 200)) -> Image.Image:
 
 def encoded(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, **({"format": "JPEG", "quality": 90} | options))
+    chosen: dict[str, Any] = {"format": "JPEG", "quality": 90} | options
+    image.save(file, **chosen)
     return file.getvalue()
 
 

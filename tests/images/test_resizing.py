@@ -48,7 +48,7 @@ def distance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 def test_as_pillow_within_a_grey_level(
     source: Any, goal: Any, rule: Any, mode: Any, cut: Any, as_bytes: Any
 ) -> None:
-    image = noise(*source, mode)
+    image = noise(source[0], source[1], mode)
     extent = (source[0] - cut, source[1] - cut)  # as of a draft whose last pixels are cut
     wanted = Resizing.by_rule(extent, goal, rule)
     found = wanted.apply(image, image.tobytes() if as_bytes else None)

@@ -19,7 +19,7 @@ from retrain_cli.reports.projection import principal_components, project
 def test_principal_components_are_those_of_scikit_learn(n: Any, width: Any, seed: Any) -> None:
     vectors = np.random.default_rng(seed).normal(size=(n, width)) * np.linspace(1, 3, width)
     vectors = vectors.astype(np.float32)
-    points, shares = principal_components(vectors, 2)
+    points, shares = principal_components(vectors.astype(np.float32), 2)
     oracle = PCA(2, svd_solver="full").fit(vectors.astype(np.float64))
     expected = oracle.transform(vectors.astype(np.float64))
     np.testing.assert_allclose(shares, oracle.explained_variance_ratio_, atol=1e-6)

@@ -33,7 +33,7 @@ def noisy_logits(n: int, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndar
 
 def loss_at(temperature: float, logits: np.ndarray, labels: np.ndarray) -> float:
     scores = np.exp(log_softmax(logits.astype(np.float64) / temperature, axis=1))
-    return log_loss(labels, scores, labels=range(logits.shape[1]))
+    return float(log_loss(labels, scores, labels=range(logits.shape[1])))
 
 
 @settings(max_examples=30)
@@ -55,6 +55,7 @@ def test_the_temperature_that_was_put_in_is_found(factor: float) -> None:
 def test_no_other_temperature_has_a_lower_loss() -> None:
     logits, labels = noisy_logits(200, 4, 1)
     best = fit_temperature([logits], labels)
+    assert best is not None
     least = loss_at(best, logits, labels)
     assert all(loss_at(t, logits, labels) >= least for t in np.geomspace(0.3, 40, 200))
 

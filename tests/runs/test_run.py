@@ -190,16 +190,17 @@ def test_a_damaged_or_newer_config_is_a_run_error(tmp_path: Path, text: str) -> 
 
 def test_a_killed_writer_leaves_nothing_behind_for_long(tmp_path: Path) -> None:
     script = """
-        import sys, time
+        import sys
         from pathlib import Path
         from retrain_cli.runs.run import RunStore
         with RunStore(Path(sys.argv[1])).create("doomed") as writer:
             (writer.folder / "config.json").write_text("{}")
             print("ready", flush=True)
-            time.sleep(60)
+            sys.stdin.read()  # which ends with whoever started it, if nothing ends it before
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         store = RunStore(tmp_path)

@@ -57,7 +57,7 @@ def conduct() -> Any:
         from retrain_cli.studies.trial import TrialContext, TrialRecord
 
         context = TrialContext(lambda progress: None)
-        groups = {}
+        groups: dict[str, list[TrialRecord]] = {}
         for trial in study.trials(data, settings):
             outcome = study.perform(data, trial, context)
             groups.setdefault(trial.condition, []).append(TrialRecord.of(trial, 0.1, outcome))

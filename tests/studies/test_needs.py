@@ -8,13 +8,13 @@ import pytest
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.studies.learning_curve import Curve, Size
+from retrain_cli.studies.learning_curve import LearningCurve, Size
 from retrain_cli.studies.needs import CurveFit, Need
 
 SIZES = (3, 5, 10, 33, 100)
 
 
-def make_curve(floor: float, n_test: int = 40, repeats: int = 5, seed: int = 0) -> Curve:
+def make_curve(floor: float, n_test: int = 40, repeats: int = 5, seed: int = 0) -> LearningCurve:
     """Twelve classes whose error follows 0.9 n^-0.7 + floor."""
     generator = np.random.default_rng(seed)
     n_classes = 12
@@ -27,7 +27,7 @@ def make_curve(floor: float, n_test: int = 40, repeats: int = 5, seed: int = 0) 
         predicted = np.where(rank == 1, true, (true + 1) % n_classes)
         return EvalResult.from_counts(EvalCounts.count(true, rank, predicted, n_classes), origins)
 
-    return Curve(
+    return LearningCurve(
         tuple(Size(size, float(size)) for size in SIZES),
         tuple(tuple(evaluation(size) for _ in range(repeats)) for size in SIZES),
         np.repeat(np.array(SIZES)[:, None], n_classes, axis=1),
@@ -86,5 +86,5 @@ def test_texts() -> None:
 
 def test_too_few_small_sizes_give_no_forecast() -> None:
     curve = make_curve(0.0)
-    short = Curve(curve.sizes[-2:], curve.results[-2:], curve.n_training[-2:], curve.n_test)
+    short = LearningCurve(curve.sizes[-2:], curve.results[-2:], curve.n_training[-2:], curve.n_test)
     assert CurveFit(short, 0).forecast() is None

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import LIMIT
 
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import HistoryRow, TrainingProgress
 from retrain_cli.studies.journal import TrialJournal
-from retrain_cli.studies.runner import default_workers, run_trials
+from retrain_cli.studies.runner import StudyProgress, default_workers, run_trials
 from retrain_cli.studies.trial import Trial
 
 TRIALS = [Trial("any", repeat, TrainingConfig(seed=repeat)) for repeat in range(6)]
@@ -26,7 +27,7 @@ def journal(tmp_path: Path) -> Any:
 
 
 def run(journal: Any, perform: Any, workers: Any = 2, trials: Any = TRIALS) -> Any:
-    seen = []
+    seen: list[StudyProgress] = []
     records = run_trials(trials, perform, journal, workers, seen.append)
     return records, seen
 
@@ -48,7 +49,7 @@ def test_every_trial_is_done_once(journal: Any) -> None:
 
 
 def test_two_workers_work_at_the_same_time(journal: Any) -> None:
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=LIMIT)
 
     def perform(trial: Any, context: Any) -> Any:
         together.wait()  # a single worker would wait in vain
@@ -67,7 +68,7 @@ def test_an_interruption_keeps_what_was_finished(journal: Any, tmp_path: Path) -
             at_work.set()
             while True:
                 context.on_progress(PROGRESS)
-        at_work.wait(20)
+        at_work.wait(LIMIT)
         return {}
 
     def interrupt(progress: Any) -> None:

@@ -15,7 +15,8 @@ from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
 from retrain_cli.workflows.cache import collect_garbage, list_caches
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
-from retrain_cli.workflows.label import Labeller, LabelRequest, Source
+from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 

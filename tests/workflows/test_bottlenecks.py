@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import SMALL_SPEC, FakeBackbone, make_photos
+from helpers import LIMIT, SMALL_SPEC, FakeBackbone, make_photos
+from PIL import Image
 
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
 from retrain_cli.heads.config import TrainingConfig
@@ -130,11 +133,11 @@ def test_two_commands_in_one_workspace(photos: Path, fill: Any, workspace: Works
     def other_command() -> None:
         with workspace.lock("bottlenecks"):
             holding.set()
-            done.wait(10)
+            done.wait(LIMIT)
 
     thread = threading.Thread(target=other_command)
     thread.start()
-    holding.wait(10)
+    holding.wait(LIMIT)
     try:
         with pytest.raises(WorkspaceError, match=rf"process {os.getpid()}.* is at work"):
             fill(photos)
@@ -194,3 +197,45 @@ def test_a_plan_does_not_change_what_is_trained_on(
     assert (plan.cached, plan.to_do) == (36, 1)
     assert [path for path, _ in plan.bad] == ["ant/broken.png"]  # its header alone looks well
     assert len(load_training_set(workspace, TrainingConfig()).images) == 36
+
+
+def test_photos_of_any_format_are_read_and_the_rest_is_named(photos: Path, fill: Any) -> None:
+    for kind in ("ppm", "jp2", "tga", "pcx", "dds", "sgi"):
+        seed = next(iter(sorted((photos / "bee").glob("*.png"))))
+        Image.open(seed).save(photos / "ant" / f"x.{kind}")
+    for name in ("a.psd", "b.psd", "c.mp4", "d.txt"):
+        (photos / "ant" / name).write_bytes(b"whatever it is")
+    (photos / "ant" / "e.NEF").write_bytes(b"II*\0 and so on")
+    (photos / "drawings").mkdir()
+    (photos / "drawings" / "a.svg").write_text("<svg/>")
+    for _ in range(2):  # a later run does not open them, and still tells
+        summary = fill(photos)
+        assert (summary.found, summary.bad) == (42, [])
+        kinds = {unread.kind: count for unread, count in summary.passed_over.kinds}
+        assert kinds == {
+            "Photoshop document (.psd)": 2,
+            "camera raw file (.nef)": 1,
+            "no image (.txt)": 1,
+            "vector drawing (.svg)": 1,
+            "video (.mp4)": 1,
+        }
+        assert summary.passed_over.classes == ("drawings",)
+        assert summary.passed_over.files == 6
+
+
+def test_a_dataset_that_was_passed_over_says_so(tmp_path: Path, fill: Any) -> None:
+    make_photos(tmp_path / "photos", {"ant": 3})
+    (tmp_path / "photos" / "bee").mkdir()
+    (tmp_path / "photos" / "bee" / "a.psd").write_bytes(b"8BPS")
+    with pytest.raises(DatasetError, match=r"passed over: 1 x Photoshop document \(\.psd\)"):
+        fill(tmp_path / "photos")
+
+
+def test_files_that_an_earlier_version_passed_over_are_looked_at(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
+    Image.new("RGB", (9, 9), "red").save(photos / "ant" / "x.ppm")
+    fill(photos)
+    with closing(sqlite3.connect(workspace.index_path)) as index, index:
+        index.execute("UPDATE files SET digest = NULL WHERE name = ?", (b"x.ppm",))
+    assert fill(photos).found == 37

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -15,7 +16,9 @@ from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model, keep_model
 from retrain_cli.cache.array_batch import ArrayBatch
+from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.durable import DRAFT_PREFIX
 from retrain_cli.errors import CacheError, ConfigError, WorkspaceError
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
@@ -210,3 +213,50 @@ def test_an_export_of_arrays_alone_is_refused(
         store.arrays.put([(digests[0], 0)], ArrayBatch(np.ones((1, 9), np.float16)))
     with pytest.raises(CacheError, match="holds arrays alone"):
         cache.export_cache(workspace, tmp_path / "out.npz")
+
+
+def test_what_a_killed_repair_left_is_neither_listed_nor_kept(
+    photos: Path, fill: Any, workspace: Workspace
+) -> None:
+    path = fill(photos).cache_path
+    draft = workspace.cache_dir / f"{DRAFT_PREFIX}abc" / path.name
+    draft.parent.mkdir()
+    older = path.with_name(f".{path.stem}.4711.sqlite")  # as the version before called it
+    for left in (draft, older):
+        shutil.copy(path, left)
+    assert [info.path for info in cache.list_caches(workspace)] == [path]
+    assert len(cache.verify_caches(workspace)) == 1
+    cache.collect_garbage(workspace)
+    assert draft.exists()  # young: its writer may be alive
+    assert older.exists()
+    for left in (draft, draft.parent, older):
+        os.utime(left, (0, 0))
+    (check,) = cache.collect_garbage(workspace)
+    assert check.bottlenecks == 36
+    assert list(workspace.cache_dir.iterdir()) == [path]
+
+
+def test_a_repair_that_is_killed_leaves_the_file_and_no_second_cache(
+    photos: Path, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fill(photos).cache_path
+    with path.open("r+b") as file:
+        file.write(b"\xff" * 100)
+    before = path.read_bytes()
+
+    def killed(*_: object, **__: object) -> None:
+        raise _KilledError
+
+    with monkeypatch.context() as patch, pytest.raises(_KilledError):
+        for name in ("replace", "unlink", "rmdir"):
+            patch.setattr(os, name, killed)
+        cache.verify_caches(workspace, repair=True)
+    assert path.read_bytes() == before
+    assert cache_files(workspace.cache_dir) == [path]
+    (check,) = cache.verify_caches(workspace, repair=True)
+    assert check.salvaged is not None
+    assert check.salvaged.saved == 36
+
+
+class _KilledError(BaseException):
+    """Not an Exception: nothing catches it on its way."""

@@ -15,7 +15,8 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
-from retrain_cli.workflows.label import Labeller, LabelRequest, Source
+from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
@@ -35,7 +36,7 @@ def trained(tmp_path: Path, fill: Any, workspace: Workspace) -> Any:
         settings = {"steps": 30, "validation_percentage": 30, "testing_percentage": 20}
         return train_run(TrainRequest(TrainingConfig(**(settings | config))), workspace).run
 
-    train.root = root
+    train.root = root  # type: ignore[attr-defined]
     return train
 
 
@@ -81,7 +82,8 @@ def test_eval_and_label_use_it_until_it_is_undone(
     assert document["calibration"]["temperature"] == temperature
     assert calibrate(None, workspace).calibration.temperature == pytest.approx(temperature)
     remove_calibration(None, workspace)
-    assert (score(), loss()) == (pytest.approx(raw_score), pytest.approx(raw_loss))
+    assert score() == pytest.approx(raw_score)
+    assert loss() == pytest.approx(raw_loss)
     with pytest.raises(RunError, match="not calibrated"):
         remove_calibration(None, workspace)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from helpers import make_photos
+from matplotlib.patches import Rectangle
 
 from retrain_cli.errors import ConfigError, RetrainError
 from retrain_cli.evaluation import predictions as predictions_module
@@ -67,15 +68,16 @@ def test_the_curves_of_the_picture_are_those_of_the_evaluation(evaluation: Evalu
         (draw_precision_recall, curves.micro.precision_recall()),
     ):
         (axes,) = draw(evaluation.result, curves).axes
-        lines = {line.get_label().split(",")[0]: line for line in axes.get_lines()}
-        np.testing.assert_allclose(lines["micro"].get_xdata(), points[0])
-        np.testing.assert_allclose(lines["micro"].get_ydata(), points[1])
+        lines = {str(line.get_label()).split(",")[0]: line for line in axes.get_lines()}
+        np.testing.assert_allclose(np.asarray(lines["micro"].get_xdata()), np.asarray(points[0]))
+        np.testing.assert_allclose(np.asarray(lines["micro"].get_ydata()), np.asarray(points[1]))
 
 
 def test_the_bars_of_the_reliability_diagram_are_its_bins(evaluation: Evaluation) -> None:
     reliability = evaluation.result.reliability
+    assert reliability is not None
     figure = draw_reliability(evaluation.result, reliability)
-    heights = [bar.get_height() for bar in figure.axes[1].patches]
+    heights = [cast(Rectangle, bar).get_height() for bar in figure.axes[1].patches]
     assert heights == reliability.n_images.tolist()
 
 

@@ -12,9 +12,10 @@ import pytest
 from helpers import make_photos
 
 from retrain_cli.errors import DatasetError, RunError
-from retrain_cli.evaluation.result import headline_figures
+from retrain_cli.evaluation.figures import headline_figures
 from retrain_cli.heads import cross_validation
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.training import train_head
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.cross_validate import out_of_fold, plan_folds, saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
@@ -36,7 +37,8 @@ def test_a_cross_validated_run_holds_its_folds(
     assert sum(summary.folds.images) == 36
     result = evaluate(EvalRequest(split="cv", ks=(1, 5)), workspace).result
     assert result.n_images == 36
-    weighted = np.average(summary.folds.means["top1"].folds, weights=summary.folds.images)
+    top1: list[Any] = list(summary.folds.means["top1"].folds)
+    weighted = np.average(top1, weights=summary.folds.images)
     assert headline_figures(result)["top1"] == pytest.approx(weighted)
 
 
@@ -67,7 +69,7 @@ def test_the_judge_of_an_image_never_saw_it(
     training_set = load_training_set(workspace, CONFIG)
     digests = [item.digest for item in training_set.items]
     seen = []
-    real = cross_validation.train_head
+    real = train_head
 
     def watched(data: Any, *args: Any, **kwargs: Any) -> Any:
         seen.append({digests[row] for row in [*data.training, *data.validation]})
@@ -78,7 +80,7 @@ def test_the_judge_of_an_image_never_saw_it(
 
     monkeypatch.setattr(cross_validation, "train_head", watched)
     result = out_of_fold(training_set, CONFIG, 3)
-    judged = Counter()
+    judged: Counter[int] = Counter()
     for fold, known in enumerate(seen):
         held_out = result.rows(fold).tolist()
         assert held_out

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import FakeBackbone, make_photos
+from helpers import LIMIT, FakeBackbone, make_photos
 
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
@@ -28,8 +28,8 @@ def labeller(photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeB
     with ExitStack() as stack:
 
         def make(**request: Any) -> Labeller:
-            request = LabelRequest(**request)
-            made = Labeller(request, workspace, load=lambda spec, device: fake_backbone)
+            chosen = LabelRequest(**request)
+            made = Labeller(chosen, workspace, load=lambda spec, device: fake_backbone)
             return stack.enter_context(made)
 
         yield make
@@ -90,9 +90,9 @@ def test_each_photo_of_a_slow_pipe_is_answered_before_the_next_comes(
     thread.start()
     for path in paths:
         pipe.put(str(path))
-        assert answers.get(timeout=20) == str(path)
+        assert answers.get(timeout=LIMIT) == str(path)
     pipe.put(None)
-    thread.join(20)
+    thread.join(LIMIT)
     assert not thread.is_alive()
 
 

@@ -24,12 +24,12 @@ SETTINGS = StudySettings(2, TrainingConfig(steps=40, batch_size=20, eval_every=2
 
 @pytest.fixture
 def progress() -> Any:
-    seen = []
+    seen: list[Any] = []
 
     def last() -> Any:
         return seen[-1]
 
-    last.listen = seen.append
+    last.listen = seen.append  # type: ignore[attr-defined]
     return last
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -123,7 +123,7 @@ def test_an_extraction_that_was_interrupted(
 
     request = BottleneckRequest(photos, SMALL_SPEC, settings=ExtractionSettings(batch_size=8))
     with pytest.raises(KeyboardInterrupt):
-        fill_cache(request, workspace, load=lambda spec, device: interrupted)
+        fill_cache(request, workspace, load=lambda spec, device: cast(Any, interrupted))
     with pytest.raises(DatasetError, match="did not come to its end: run it again"):
         train_run(TrainRequest(CONFIG), workspace)
     assert fill(photos).computed == 28

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ _TIFF_MODES = ("L", "RGB", "RGBA", "CMYK", "LAB", "YCbCr", "I;16", "I", "F", "P"
 @cache
 def sound_images() -> dict[str, bytes]:
     """Encoded images by a name that begins with their format, such as "tiff-F-lzma"."""
-    groups = (_jpegs, _pngs, _gifs, _bmps, _tiffs, _webps, _avifs, _heics)
+    groups = (_jpegs, _pngs, _gifs, _bmps, _tiffs, _webps, _avifs, _heics, _netpbms, _others)
     return {name: data for group in groups for name, data in group()}
 
 
@@ -119,3 +120,63 @@ def _heics() -> Iterator[tuple[str, bytes]]:
         out = io.BytesIO()
         pillow_heif.from_pillow(picture(mode)).save(out, quality=60, exif=_exif())
         yield f"heic-{mode}", out.getvalue()
+
+
+def _netpbms() -> Iterator[tuple[str, bytes]]:
+    size = f"{SIZE[0]} {SIZE[1]}".encode()
+    grey, colours = picture("L").tobytes(), picture().tobytes()
+    plain = " ".join(str(value) for value in grey).encode()
+    yield (
+        "netpbm-P1",
+        b"P1\n" + size + b"\n" + b"".join(b"01"[v // 128 : v // 128 + 1] for v in grey),
+    )
+    yield "netpbm-P2", b"P2 # a comment\n" + size + b"\n255\n" + plain
+    yield "netpbm-P3", b"P3\n" + size + b"\n255\n" + " ".join(map(str, colours)).encode()
+    for mode in ("1", "L", "RGB", "I;16"):
+        yield f"netpbm-{mode}", encode(picture(mode), "ppm")
+    yield "netpbm-P5-of-15", b"P5\n" + size + b"\n15\n" + bytes(value // 16 for value in grey)
+    fields = b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n" % SIZE
+    yield "netpbm-P7", fields + picture("RGBA").tobytes()
+    floats = np.asarray(picture(), np.float32) / 255
+    yield "netpbm-PF", b"PF\n" + size + b"\n-1.0\n" + floats.astype("<f4").tobytes()
+    yield "netpbm-Pf", b"Pf\n" + size + b"\n1.0\n" + floats[..., 0].astype(">f4").tobytes()
+
+
+def _others() -> Iterator[tuple[str, bytes]]:
+    for mode in ("L", "RGB", "RGBA", "I;16"):
+        yield f"jp2-{mode}", encode(picture(mode), "jpeg2000")
+    yield "jp2-codestream", encode(picture(), "jpeg2000", no_jp2=True)
+    yield "jp2-tiles", encode(picture(), "jpeg2000", tile_size=(16, 16))
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        yield f"tga-{mode}", encode(picture(mode), "tga")
+        if mode not in ("1", "LA"):
+            yield f"tga-{mode}-rle", encode(picture(mode), "tga", compression="tga_rle")
+    for mode in ("1", "L", "P", "RGB"):
+        yield f"pcx-{mode}", encode(picture(mode), "pcx")
+    for name, options in (("png", {}), ("bmp", {"bitmap_format": "bmp"})):
+        data = encode(picture("RGBA"), "ico", sizes=[(32, 32), (16, 16)], **options)
+        yield f"ico-{name}", data
+        if name == "bmp":
+            yield "cur-bmp", data[:2] + b"\2" + data[3:]
+    yield "icns-RGBA", encode(picture("RGBA").resize((64, 64)), "icns")
+    for mode in ("L", "LA", "RGB", "RGBA"):
+        yield f"dds-{mode}", encode(picture(mode), "dds")
+    for pixels in ("DXT1", "DXT3", "DXT5", "BC5"):
+        mode = "RGB" if pixels == "BC5" else "RGBA"
+        yield f"dds-{pixels}", encode(picture(mode), "dds", pixel_format=pixels)
+    for mode in ("L", "RGB", "RGBA"):
+        yield f"sgi-{mode}", encode(picture(mode), "sgi")
+    yield "sgi-deep", encode(picture(), "sgi", bpc=2)
+    yield "qoi-RGB", encode(picture(), "qoi")
+    yield "qoi-RGBA", encode(picture("RGBA"), "qoi")
+    grey, colours = picture("L").tobytes(), picture().tobytes()
+    for kind, depth, body in ((1, 8, grey), (3, 24, colours), (2, 8, _sun_runs(grey))):
+        yield (
+            f"sun-{kind}",
+            struct.pack(">8I", 0x59A66A95, *SIZE, depth, len(body), kind, 0, 0) + body,
+        )
+
+
+def _sun_runs(values: bytes) -> bytes:
+    """Sun's run lengths, of which a single 128 needs one, too."""
+    return b"".join(b"\x80\0" if value == 128 else bytes([value]) for value in values)

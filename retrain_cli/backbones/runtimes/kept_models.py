@@ -8,14 +8,13 @@ The name says the backbone (with the fingerprint of its Keras form), the kind an
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.durable import draft_folder, sync, sync_tree
 from retrain_cli.errors import WeightsError, WorkspaceError, setting
 
 XML, BIN = "model.xml", "model.bin"
@@ -80,23 +79,20 @@ def keep_model(models: Path, spec: BackboneSpec, write: Callable[[Path], None]) 
     """
     try:
         models.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=models))
+        with draft_folder(models) as drafts:
+            draft = drafts / "model"
+            draft.mkdir()
+            write(draft)
+            digest = digest_model(draft)
+            target = models / f"{_prefix(spec)}{digest}"
+            _publish(draft, target)
+            return KeptModel(target, digest)
     except OSError as error:
         raise WorkspaceError(
             f"converted networks are kept in {models}, which cannot be written "
             f"({error.strerror or error}): choose another workspace with "
             f"{setting('workspace', 'FOLDER')}"
         ) from error
-    try:
-        write(draft)
-        digest = digest_model(draft)
-        target = models / f"{_prefix(spec)}{digest}"
-        if not target.exists():
-            draft.chmod(0o777 & ~_umask())
-            draft.rename(target)
-        return KeptModel(target, digest)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def copy_kept_models(source: Path, models: Path) -> None:
@@ -105,9 +101,16 @@ def copy_kept_models(source: Path, models: Path) -> None:
         target = models / folder.name
         if not target.exists():
             models.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=models))
-            shutil.copytree(folder, draft, dirs_exist_ok=True)
-            draft.rename(target)
+            with draft_folder(models) as drafts:
+                _publish(Path(shutil.copytree(folder, drafts / "model")), target)
+
+
+def _publish(draft: Path, target: Path) -> None:
+    """Rename a finished folder to its place, unless that is taken, and see it to the disk."""
+    sync_tree(draft)
+    if not target.exists():
+        draft.rename(target)
+        sync(target.parent)
 
 
 def digest_model(folder: Path) -> str:
@@ -121,9 +124,3 @@ def digest_model(folder: Path) -> str:
 def _prefix(spec: BackboneSpec) -> str:
     kind = "int8" if spec.precision == "int8" else "float32"  # bfloat16 is made while it compiles
     return f"{converted_from(spec).slug()}-{kind}-"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -13,6 +13,7 @@ from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import CacheError
+from retrain_cli.exporting.vectors import formats_in_words
 
 if TYPE_CHECKING:
     from retrain_cli.workflows.cache import CacheCheck
@@ -163,7 +164,7 @@ def merge(
 @command
 def export(
     ctx: typer.Context,
-    target: Annotated[Path, typer.Argument(help="File to write: .parquet, .npz or .csv.")],
+    target: Annotated[Path, typer.Argument(help=f"File to write: {formats_in_words()}.")],
 ) -> None:
     """Write the bottlenecks of the image folder last used, with path, class and split."""
     from retrain_cli.workflows.cache import export_cache

@@ -6,10 +6,13 @@ from typing import Any
 
 from retrain_cli.cli import console
 from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.reports.text import printable
 from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow, faster_next_time
 from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.passed_over import PassedOver
 from retrain_cli.workflows.shared.plan import Plan
 
+_KINDS_SHOWN = 5
 _BAD_SHOWN = 10
 """Bad images listed on a terminal; `--json` lists all."""
 
@@ -22,6 +25,7 @@ def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
         console.table(_class_table(summary.classes))
         console.line(_done(summary))
     _show_bad(summary.bad)
+    _show_passed_over(summary.passed_over)
     _warn(summary)
 
 
@@ -104,6 +108,21 @@ def _show_bad(bad: list[tuple[str, str]]) -> None:
         console.warn(f"skipped {len(bad) - _BAD_SHOWN} more: --json lists them all")
 
 
+def _show_passed_over(passed_over: PassedOver) -> None:
+    """What was not read: pictures and videos with what to do, the rest in one line."""
+    for unread, count in passed_over.kinds:
+        if unread.is_picture:
+            console.warn(f"passed over {count:,} x {unread.kind}, not read: {unread.remedy}")
+    others = tuple(kind for kind in passed_over.kinds if not kind[0].is_picture)
+    if others:
+        console.note(f"passed over {PassedOver(others).in_words(_KINDS_SHOWN)}")
+    for name in passed_over.classes:
+        console.warn(
+            f"class {printable(name)!r} is not in the dataset: none of its files is an image that "
+            "is read"
+        )
+
+
 def _warn(summary: BottleneckSummary) -> None:
     if summary.note:
         console.warn(summary.note)
@@ -174,6 +193,11 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "cached": summary.cached,
         "computed": summary.computed,
         "bad": _bad_list(summary.bad),
+        "passed_over": [
+            {"kind": unread.kind, "files": count, "remedy": unread.remedy}
+            for unread, count in summary.passed_over.kinds
+        ],
+        "classes_passed_over": list(summary.passed_over.classes),
         "images_per_second": summary.images_per_second,
         "device": summary.device,
         "note": summary.note,

@@ -85,11 +85,16 @@ def show_moves(journal: Journal, form: console.Form, *, undone: bool) -> None:
     moves = [move.reversed() for move in reversed(journal.moves)] if undone else journal.moves
     if form == "json":
         rows = [{"from": move.source, "to": move.target} for move in moves]
-        console.document({"undone": undone, "moves": rows})
+        console.document({"undone": undone, "moves": rows, "kept": list(journal.kept)})
     else:
         for move in moves:
             source, target = printable(move.source), printable(move.target)
             console.line(f"{source} -> {target}")
+    for path in journal.kept:
+        console.warn(
+            f"{printable(path)} was left where it is: what has its place holds the same, but may "
+            "be another file; remove one of them yourself"
+        )
     again = "nothing is computed twice: retrain bottlenecks IMAGE_DIR, then retrain train"
     if undone:
         console.note(f"{len(moves)} photo(s) are back; {again}")

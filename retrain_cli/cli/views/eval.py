@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from retrain_cli.cli import console
+from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.curves.class_curves import Curves
 from retrain_cli.evaluation.curves.coverage import CoverageCurve, CoveragePoint
-from retrain_cli.evaluation.curves.rank_counts import RankCounts
+from retrain_cli.evaluation.figures import Form, Measured, Place, Value
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
 from retrain_cli.evaluation.two_classes import TwoClassTable
-from retrain_cli.reports.text import NOT_DEFINED, percent
+from retrain_cli.reports import text
+from retrain_cli.reports.text import NOT_DEFINED
 from retrain_cli.workflows.calibrate import CalibrationSummary
 from retrain_cli.workflows.evaluate import Evaluation
 
@@ -93,13 +94,10 @@ def _show_two_classes(table: TwoClassTable) -> None:
     ]
     columns = (f"positive: {table.positive}", f"as {table.positive}", f"as {table.negative}")
     console.table(console.Table(columns, rows, right=(1, 2)))
-    shares = {
-        "sensitivity": table.sensitivity,
-        "specificity": table.specificity,
-        "positive predictive value": table.positive_predictive_value,
-        "negative predictive value": table.negative_predictive_value,
-    }
-    rows = [[name, *_share_and_interval(share)] for name, share in shares.items()]
+    rows = [
+        [name.replace("_", " "), *_share_and_interval(share)]
+        for name, share in table.shares.items()
+    ]
     console.table(console.Table(("", "", "95% CI"), rows, right=(1, 2)))
 
 
@@ -113,21 +111,18 @@ def _curves(evaluation: Evaluation) -> Curves | None:
 
 
 def _scores(evaluation: Evaluation) -> console.Table:
-    """What the scores are worth: areas under curves, log loss, calibration."""
+    """What the scores are worth: areas under curves, log loss, calibration, and what else is."""
     rows: list[list[str]] = []
+    curves = None
     if evaluation.n_scores > _FEW_SCORES:
         rows.append(["ROC AUC: many scores, see --json or --chart roc", NOT_DEFINED, ""])
-    elif curves := _curves(evaluation):
-        rows += [
-            ["ROC AUC, one class against the rest, mean", *_number(curves.macro_auc)],
-            ["ROC AUC, all classes together (micro)", *_number(curves.micro_auc)],
-            ["average precision, mean", _plain(curves.macro_average_precision), ""],
-        ]
-    if reliability := evaluation.result.reliability:
-        rows += [
-            ["log loss", *_number(reliability.log_loss)],
-            ["expected calibration error", percent(reliability.expected_calibration_error), ""],
-        ]
+    else:
+        curves = _curves(evaluation)
+    measured = Measured(evaluation.result, curves)
+    for figure in figures.FIGURES:
+        if figure.section != "curves" or curves:
+            value = figures.json_value(figure.of(measured))
+            rows.append([figure.title, *text.figure(value, figure.form, "-")])
     calibration = evaluation.run.calibration
     kind = f"calibrated, temperature {calibration.temperature:.3f}" if calibration else "as trained"
     return console.Table((f"scores ({kind})", "", "95% CI"), rows, right=(1, 2))
@@ -147,31 +142,23 @@ def _advise(evaluation: Evaluation) -> None:
         )
 
 
-def _number(estimate: Estimate | None) -> tuple[str, str]:
-    if estimate is None:
-        return (NOT_DEFINED, "")
-    return (_plain(estimate.value), f"{_plain(estimate.low)}-{_plain(estimate.high)}")
-
-
-def _plain(value: float | None) -> str:
-    """Three digits; what is not quite 1 does not look so."""
-    if value is None:
-        return NOT_DEFINED
-    return "0.999+" if 0.9995 <= value < 1 else f"{value:.3f}"
-
-
 def _show_csv(evaluation: Evaluation) -> None:
     result, curves = evaluation.result, _curves(evaluation)
-    columns = [*_class_columns(result), "AUC", "average precision"]
-    rows = _class_rows(result, _plain_share)
+    measured = Measured(result, curves)
+    areas = figures.class_columns("csv", curves=True)
+    columns = [*_class_columns(result, "csv"), *(one.title for one in areas)]
+    rows = _class_rows(measured, "csv")
     for cells, row in zip(rows, result.classes, strict=True):
-        curve = curves.classes[row.index] if curves else None
-        cells += [_plain_share(value) for value in _areas(curve)]
+        cells += [_cell(one.of(measured, row), one.form, "csv") for one in areas]
     console.csv_table(columns, rows)
 
 
-def _areas(curve: RankCounts | None) -> tuple[float | None, float | None]:
-    return (curve.auc, curve.average_precision) if curve else (None, None)
+def _cell(value: Value, form: Form, place: Place) -> str:
+    """A figure in a table of classes: all its digits for programs, few for people."""
+    if place != "csv":
+        return text.figure(figures.json_value(value), form)[0]
+    number = value.value if isinstance(value, Estimate) else value
+    return "" if number is None else f"{number:.6g}"
 
 
 def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
@@ -180,47 +167,43 @@ def _share_and_interval(estimate: Estimate | None) -> tuple[str, str]:
     return (f"{estimate.value:.1%}", f"{100 * estimate.low:.1f}-{estimate.high:.1%}")
 
 
-def _class_columns(result: EvalResult) -> list[str]:
-    shares = [f"top-{k}" for k in result.ks]
+def _class_columns(result: EvalResult, place: Place) -> list[str]:
     return [
         "class",
         "INT/EXT",
         "images",
-        *shares,
-        "precision",
-        "F1",
+        *(f"top-{k}" for k in result.ks),
+        *(one.title for one in figures.class_columns(place, curves=False)),
         "most often taken for",
         "times",
     ]
 
 
-def _class_rows(result: EvalResult, share: Any) -> list[list[str]]:
+def _class_rows(measured: Measured, place: Place) -> list[list[str]]:
+    shown = figures.class_columns(place, curves=False)
     return [
         [
             row.class_name,
             row.origin or NOT_DEFINED,
             str(row.n_images),
-            *(share(value) for value in (*row.top, row.precision, row.f1)),
+            *(_cell(value, "percent", place) for value in row.top),
+            *(_cell(one.of(measured, row), one.form, place) for one in shown),
             row.confused_with or "",
             str(row.confused_count or ""),
         ]
-        for row in result.classes
+        for row in measured.result.classes
     ]
 
 
 def _show_classes(result: EvalResult) -> None:
     """The per-class table; on a terminal the worst classes only, where there are very many."""
-    columns = _class_columns(result)
-    rows = _class_rows(result, percent)
-    numeric = (*range(2, 5 + len(result.ks)), len(columns) - 1)
+    columns = _class_columns(result, "text")
+    rows = _class_rows(Measured(result), "text")
+    numeric = (*range(2, len(columns) - 2), len(columns) - 1)
     shown = rows[:_MOST_ROWS] if sys.stdout.isatty() else rows
     console.table(console.Table(columns, shown, right=numeric))
     if len(shown) < len(rows):
         console.note(f"and {len(rows) - len(shown):,} better classes: --csv prints them all")
-
-
-def _plain_share(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
 
 
 def _show_histogram(result: EvalResult) -> None:

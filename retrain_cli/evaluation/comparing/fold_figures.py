@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.intervals import student_half_width
-from retrain_cli.evaluation.result import HEADLINES
 
 INTERVAL = "95% t interval over folds"
 
@@ -50,6 +50,11 @@ class FoldMean:
         half = student_half_width(values)
         return cls(mean, sd, max(0.0, mean - half), min(1.0, mean + half), tuple(folds))
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> FoldMean | None:
+        """The inverse of `to_dict`; None stays None."""
+        return cls(**{**values, "folds": (*values["folds"],)}) if values else None
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
@@ -78,7 +83,8 @@ class FoldFigures:
     @classmethod
     def of(cls, n_folds: int, folds: Sequence[Mapping[str, Any]]) -> FoldFigures:
         """Summarise the headline figures of each finished fold."""
-        means = {name: FoldMean.of([fold[name] for fold in folds]) for name in HEADLINES}
+        names = [one.name for one in figures.HEADLINES]
+        means = {name: FoldMean.of([fold[name] for fold in folds]) for name in names}
         return cls(n_folds, tuple(fold["images"] for fold in folds), means)
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,7 +105,8 @@ class FoldFigures:
             KeyError, TypeError: something is missing or of the wrong kind.
         """
         means = {
-            name: values[name] and FoldMean(**{**values[name], "folds": (*values[name]["folds"],)})
-            for name in HEADLINES
+            one.name: FoldMean.from_dict(values[one.name])
+            for one in figures.HEADLINES
+            if one.name in values  # a figure may be younger than the run
         }
         return cls(values["folds"], tuple(values["images"]), means)

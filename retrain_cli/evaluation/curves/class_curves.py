@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,15 +48,6 @@ class Curves:
         curves = [curve.roc() for curve in self.classes if curve.auc is not None]
         rates = [_highest_at(grid, *curve) for curve in curves]
         return grid, np.mean(rates, axis=0) if rates else np.full(n_points, np.nan)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The averages as JSON values; the classes' figures stand with the classes."""
-        return {
-            "micro_auc": self.micro_auc and self.micro_auc.to_dict(),
-            "macro_auc": self.macro_auc and self.macro_auc.to_dict(),
-            "micro_average_precision": self.micro.average_precision,
-            "macro_average_precision": self.macro_average_precision,
-        }
 
 
 def _highest_at(grid: _Floats, x: _Floats, y: _Floats) -> _Floats:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
-from retrain_cli.heads.surgery.joining import CalibrationSet, calibrate, join_heads, log_sum_exp
+from retrain_cli.heads.surgery.joining import AlignmentSet, align_logits, join_heads, log_sum_exp
 
 FloatArray = NDArray[np.float32]
 
@@ -40,14 +40,14 @@ def imprint(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:
     expected = length * _likeness(away, labels, photos - centre)
     beside = np.resize(log_sum_exp(head.logits(photos)), len(expected))
     second = np.concatenate([away @ direction, expected]).astype(np.float64)
-    photos_of_both = CalibrationSet(
+    photos_of_both = AlignmentSet(
         np.concatenate([log_sum_exp(head.logits(vectors)), beside]),
         second[:, None],
         np.repeat([-1, 0], [len(vectors), len(expected)]),
         _weights(len(vectors), len(expected), len(np.unique(labels))),
     )
     column = Head((name,), direction[:, None], -(centre @ direction)[None])
-    return join_heads(head, calibrate(photos_of_both).apply(column))
+    return join_heads(head, align_logits(photos_of_both).apply(column))
 
 
 def _weights(n_known: int, n_new: int, n_classes: int) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ _RIDGE = 1e-4
 
 
 @dataclass(frozen=True)
-class Calibration:
+class LogitAlignment:
     """What brings the logits of the second head to the scale of the first.
 
     Attributes:
@@ -46,7 +46,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
-class CalibrationSet:
+class AlignmentSet:
     """What two heads say about photos of both sides.
 
     Attributes:
@@ -92,7 +92,7 @@ def log_sum_exp(logits: NDArray[np.floating]) -> FloatVector:
     return result
 
 
-def calibrate(photos: CalibrationSet) -> Calibration:
+def align_logits(photos: AlignmentSet) -> LogitAlignment:
     """The scale and the offset of the least loss; both sides must have photos."""
     from scipy.optimize import minimize
 
@@ -103,7 +103,7 @@ def calibrate(photos: CalibrationSet) -> Calibration:
         method="L-BFGS-B",
         bounds=[(_LEAST_SCALE, None), (None, None)],
     )
-    return Calibration(float(found.x[0]), float(found.x[1]))
+    return LogitAlignment(float(found.x[0]), float(found.x[1]))
 
 
 def join_heads(first: Head, second: Head) -> Head:
@@ -123,24 +123,25 @@ _STAY_RIGHT = 0.95
 
 @dataclass(frozen=True, eq=False)
 class JoinedHeads:
-    """What `join_with_stock` made.
+    """What `join_with_source_head` made.
 
     Attributes:
-        head: the user's classes, then the source classes that are left, named as the stock head is.
+        head: the user's classes, then the source classes that are left, named as in the source
+            head.
         kept: indices of those source classes.
-        calibration: scale and offset of the user's classes.
-        without_int: the stock head joined with that of the EXT classes alone, on the same scale;
+        alignment: scale and offset of the user's classes.
+        without_int: the source head joined with that of the EXT classes alone, on the same scale;
             None where there is none.
     """
 
     head: Head
     kept: NDArray[np.int64]
-    calibration: Calibration
+    alignment: LogitAlignment
     without_int: Head | None
 
 
-def join_with_stock(
-    stock: Head,
+def join_with_source_head(
+    source_head: Head,
     head: Head,
     data: HeadData,
     columns: Sequence[NDArray[np.int64]],
@@ -149,7 +150,7 @@ def join_with_stock(
     """Join a trained head with the backbone's own.
 
     Args:
-        stock: the head of the source classes.
+        source_head: the head of the source classes.
         head: the trained head of the user's classes.
         data: what it was trained on.
         columns: for each of the user's classes the source classes that it is; none for EXT.
@@ -164,18 +165,18 @@ def join_with_stock(
             f"photos, and there are none: raise {setting('validation_percentage')}"
         )
     merged = np.concatenate([np.empty(0, np.int64), *columns])
-    kept = np.setdiff1d(np.arange(stock.n_classes), merged)
-    rest = _only(stock, kept)
+    kept = np.setdiff1d(np.arange(source_head.n_classes), merged)
+    rest = _only(source_head, kept)
     is_ext = np.array([not len(own) for own in columns])
     outside = _of_classes(data, is_ext)
     without_int = None
     if _can_compare(data, is_ext):
         ext_head = train(outside)
-        calibration = _by_int_photos(stock, ext_head, data, outside)
-        without_int = join_heads(stock, calibration.apply(ext_head))
+        alignment = _by_int_photos(source_head, ext_head, data, outside)
+        without_int = join_heads(source_head, alignment.apply(ext_head))
     else:
-        calibration = _by_staying_right(rest, head, data)
-    return JoinedHeads(join_heads(calibration.apply(head), rest), kept, calibration, without_int)
+        alignment = _by_staying_right(rest, head, data)
+    return JoinedHeads(join_heads(alignment.apply(head), rest), kept, alignment, without_int)
 
 
 def _only(head: Head, classes: NDArray[np.int64]) -> Head:
@@ -198,13 +199,15 @@ def _can_compare(data: HeadData, is_ext: NDArray[np.bool_]) -> bool:
     return bool(is_ext.sum() >= 2 and sides.any() and not sides.all())
 
 
-def _by_int_photos(stock: Head, ext_head: Head, data: HeadData, outside: HeadData) -> Calibration:
+def _by_int_photos(
+    source_head: Head, ext_head: Head, data: HeadData, outside: HeadData
+) -> LogitAlignment:
     vectors = data.bottlenecks[data.validation]
     target = outside.labels[data.validation].astype(np.int64)
     n_ext = int((target >= 0).sum())
-    return calibrate(
-        CalibrationSet(
-            log_sum_exp(stock.logits(vectors)),
+    return align_logits(
+        AlignmentSet(
+            log_sum_exp(source_head.logits(vectors)),
             ext_head.logits(vectors).astype(np.float64),
             target,
             np.where(target >= 0, 0.5 / n_ext, 0.5 / (len(target) - n_ext)),
@@ -212,12 +215,12 @@ def _by_int_photos(stock: Head, ext_head: Head, data: HeadData, outside: HeadDat
     )
 
 
-def _by_staying_right(rest: Head, head: Head, data: HeadData) -> Calibration:
+def _by_staying_right(rest: Head, head: Head, data: HeadData) -> LogitAlignment:
     vectors, labels = data.bottlenecks[data.validation], data.labels[data.validation]
     logits = head.logits(vectors)
     own = logits[np.arange(len(labels)), labels]
     right = own >= logits.max(axis=1)
     behind = rest.logits(vectors).max(axis=1) - own
-    return Calibration(
+    return LogitAlignment(
         1.0, float(np.quantile(behind[right if right.any() else ~right], _STAY_RIGHT))
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.backbones.source_top import load_stock_top
+from retrain_cli.backbones.source_top import load_source_top
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.source_classes import SourceClasses
@@ -16,8 +16,8 @@ from retrain_cli.errors import DatasetError
 from retrain_cli.heads.head import Head
 
 
-def load_stock_head(spec: BackboneSpec, source: SourceClasses | None, top: Path | None) -> Head:
-    """The head that the backbone was pre-trained with; see `load_stock_top`.
+def read_source_head(spec: BackboneSpec, source: SourceClasses | None, top: Path | None) -> Head:
+    """The head that the backbone was pre-trained with; see `load_source_top`.
 
     Raises:
         DatasetError: the source classes are not known.
@@ -28,14 +28,14 @@ def load_stock_head(spec: BackboneSpec, source: SourceClasses | None, top: Path 
             "a backbone's own classifier needs the names of its classes, and the source classes "
             "are not known: name them with `retrain bottlenecks --source-classes`"
         )
-    stock = load_stock_top(spec, len(source.classes), top)
-    return Head(tuple(one.wnid for one in source.classes), stock.weights, stock.bias)
+    own = load_source_top(spec, len(source.classes), top)
+    return Head(tuple(one.wnid for one in source.classes), own.weights, own.bias)
 
 
 def source_columns(
     origins: Sequence[ClassOrigin], source: SourceClasses
 ) -> list[NDArray[np.int64]]:
-    """For each class the columns of the stock head that it stands for; none for EXT classes."""
+    """For each class the columns of the source head that it stands for; none for EXT classes."""
     return [
         np.array([source.by_wnid[wnid.lower()].index for wnid in origin.wnids], np.int64)
         for origin in origins

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy, size_ticks
+from retrain_cli.studies.learning_curve import LearningCurve, LearningCurveStudy, size_ticks
 from retrain_cli.studies.means import Mean, mean_of, series_of
 from retrain_cli.studies.study import Groups, StudyResult, StudySettings, StudyTable, option
 from retrain_cli.studies.study_data import StudyData
@@ -89,7 +89,7 @@ class DifficultyStudy(LearningCurveStudy):
         )
 
 
-def _normalise(curve: Curve) -> NDArray[np.float64]:
+def _normalise(curve: LearningCurve) -> NDArray[np.float64]:
     """Normalised accuracies, `(n_sizes, n_repeats, n_classes)`; NaN for a class never right.
 
     The highest accuracy is that of the means over the repeats: the highest of single trials would
@@ -113,7 +113,7 @@ def _lines(normalised: NDArray[np.float64]) -> list[Mean | None]:
 
 def _class_table(
     data: StudyData,
-    curve: Curve,
+    curve: LearningCurve,
     few: int,
     share: NDArray[np.float64],
     group: NDArray[np.int64],
@@ -136,7 +136,7 @@ def _class_table(
     return StudyTable("classes", columns, rows)
 
 
-def _notes(group: NDArray[np.int64], curve: Curve) -> list[str]:
+def _notes(group: NDArray[np.int64], curve: LearningCurve) -> list[str]:
     notes = [
         "groups are made from the same test images that the curves are measured on, so the curves "
         f"of the groups lie a little too far apart; a class has {curve.n_test.mean():.1f} test "
@@ -147,7 +147,7 @@ def _notes(group: NDArray[np.int64], curve: Curve) -> list[str]:
     return notes
 
 
-def _chart(curve: Curve, lines: list[list[Mean | None]], group: NDArray[np.int64]) -> Chart:
+def _chart(curve: LearningCurve, lines: list[list[Mean | None]], group: NDArray[np.int64]) -> Chart:
     series = []
     for code, name in enumerate(GROUPS):
         points = [(size.mean, mean) for size, mean in zip(curve.sizes, lines[code], strict=True)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrain_cli.checks import check_share
 from retrain_cli.reports.charts import Chart, Series
-from retrain_cli.studies.learning_curve import Curve, LearningCurveStudy, size_ticks
+from retrain_cli.studies.learning_curve import LearningCurve, LearningCurveStudy, size_ticks
 from retrain_cli.studies.means import Mean, mean_of, series_of
 from retrain_cli.studies.needs import CurveFit, Forecast, Need
 from retrain_cli.studies.power_law import FEWEST_SIZES
@@ -77,7 +77,7 @@ class ExamplesStudy(LearningCurveStudy):
         )
 
 
-def _figures(curve: Curve, row: int) -> list[Mean | None]:
+def _figures(curve: LearningCurve, row: int) -> list[Mean | None]:
     """Top-1 and top-5, means over the classes."""
     macros = [[result.top[column].macro for result in curve.results[row]] for column in (0, 1)]
     return [mean_of([None if m is None else m.value for m in column]) for column in macros]
@@ -125,7 +125,7 @@ def _more_figures(
     }
 
 
-def _chart(curve: Curve, lines: list[list[Mean | None]], fit: CurveFit | None) -> Chart:
+def _chart(curve: LearningCurve, lines: list[list[Mean | None]], fit: CurveFit | None) -> Chart:
     series = []
     for number, label in enumerate(_LINES):
         points = [(s.mean, line[number]) for s, line in zip(curve.sizes, lines, strict=True)]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.learning_curve import SIZES, Curve, LearningCurveStudy
+from retrain_cli.studies.learning_curve import SIZES, LearningCurve, LearningCurveStudy
 from retrain_cli.studies.means import Mean, mean_of, series_of
 from retrain_cli.studies.study import Cell, Groups, StudyResult, StudySettings, StudyTable, option
 from retrain_cli.studies.study_data import StudyData
@@ -56,7 +56,7 @@ class HistogramStudy(LearningCurveStudy):
         return StudyResult(self.name, headline, (table,), (chart,), notes)
 
 
-def _bins(curve: Curve, row: int) -> list[Mean]:
+def _bins(curve: LearningCurve, row: int) -> list[Mean]:
     """Mean number of classes in each bin."""
     tallies = zip(*(result.histogram.all for result in curve.results[row]), strict=True)
     most = float((curve.n_test > 0).sum())

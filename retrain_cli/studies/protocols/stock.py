@@ -47,7 +47,7 @@ class StockStudy(Study):
     """The backbone's own classifier against the new head, on classes that it already knew (INT).
 
     Attributes:
-        stock: the backbone's own head.
+        head: the source head.
         source: the classes that it knows.
         top: the file that it was read from; None for the backbone's own choice.
     """
@@ -55,7 +55,7 @@ class StockStudy(Study):
     name: ClassVar[str] = "stock"
     family: ClassVar[str] = "stock"
 
-    stock: Head
+    head: Head
     source: SourceClasses
     top: Path | None = option(  # noqa: RUF009 - as every option of a study
         None,
@@ -82,11 +82,11 @@ class StockStudy(Study):
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
         """Both classifiers, among all their classes and among the INT classes alone."""
-        own = _StockFigures.of(self, data)
-        narrow = _StockFigures.of(self, data, narrowed=True)
+        own = _SourceFigures.of(self, data)
+        narrow = _SourceFigures.of(self, data, narrowed=True)
         among_all = results_of(groups[_ALL], data)
         rows: list[Sequence[Cell]] = [
-            ("backbone's own", self.stock.n_classes, *own.row()),
+            ("backbone's own", self.head.n_classes, *own.row()),
             ("new head", len(data.class_names), *_head_row(among_all)),
         ]
         if _INT_ONLY in groups:
@@ -109,7 +109,7 @@ class StockStudy(Study):
         return StudyResult(self.name, headline, (main, classes), (_chart(classes),), _NOTES)
 
     def _classes(
-        self, data: StudyData, own: _StockFigures, results: Sequence[EvalResult]
+        self, data: StudyData, own: _SourceFigures, results: Sequence[EvalResult]
     ) -> StudyTable:
         """Each INT class, those that gained most first."""
         rows = []
@@ -135,7 +135,7 @@ _NOTES = (
 
 
 @dataclass(frozen=True, eq=False)
-class _StockFigures:
+class _SourceFigures:
     """What the backbone's own classifier reaches.
 
     Attributes:
@@ -149,12 +149,12 @@ class _StockFigures:
     n_choices: int
 
     @classmethod
-    def of(cls, study: StockStudy, data: StudyData, *, narrowed: bool = False) -> _StockFigures:
+    def of(cls, study: StockStudy, data: StudyData, *, narrowed: bool = False) -> _SourceFigures:
         columns = source_columns(data.origins, study.source)
         rows = data.rows("test")
         rows = rows[[len(columns[label]) > 0 for label in data.data.labels[rows].tolist()]]
         labels = data.data.labels[rows]
-        logits = study.stock.logits(data.data.bottlenecks[rows])
+        logits = study.head.logits(data.data.bottlenecks[rows])
         n_choices = logits.shape[1]
         if narrowed:
             logits = _only(logits, np.concatenate(columns))

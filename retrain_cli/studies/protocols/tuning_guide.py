@@ -55,7 +55,7 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredSetting:
     """What a setting reached.
 
     Attributes:
@@ -179,16 +179,16 @@ def _options(config: TrainingConfig) -> str:
 
 def _measure(
     setting: Setting, settings: StudySettings, data: StudyData, groups: Groups
-) -> Measured:
+) -> MeasuredSetting:
     config = setting.config(settings.training)
     records = groups[_describe(config)]
     seconds = float(np.median([record.seconds for record in records]))
     if any("diverged" in record.outcome for record in records):
-        return Measured(setting, config, None, None, 0.0, seconds)
+        return MeasuredSetting(setting, config, None, None, 0.0, seconds)
     outcomes = [HeadOutcome.from_dict(record.outcome) for record in records]
     validation = [outcome.validation_top1 for outcome in outcomes]
     test = [outcome.result(data).top1.overall for outcome in outcomes]
-    return Measured(
+    return MeasuredSetting(
         setting,
         config,
         mean_of(validation),
@@ -203,7 +203,7 @@ def _standard_error(values: Sequence[float | None]) -> float:
     return float(np.std(known, ddof=1)) / math.sqrt(len(known)) if len(known) > 1 else 0.0
 
 
-def recommend(lines: Sequence[Measured]) -> Measured:
+def recommend(lines: Sequence[MeasuredSetting]) -> MeasuredSetting:
     """The fastest setting whose validation top-1 is within one standard error of the best.
 
     L. Breiman, J. Friedman, R. Olshen and C. Stone, "Classification and Regression Trees", 1984,
@@ -223,14 +223,14 @@ def recommend(lines: Sequence[Measured]) -> Measured:
     return min(good, key=lambda line: line.seconds)
 
 
-def _remark(line: Measured, chosen: TrainingConfig, protocol: TrainingConfig) -> str:
+def _remark(line: MeasuredSetting, chosen: TrainingConfig, protocol: TrainingConfig) -> str:
     if line.validation is None:
         return "diverges"
     marks = ["recommended"] * (line.config == chosen) + ["protocol"] * (line.config == protocol)
     return ", ".join(marks)
 
 
-def _notes(chosen: Measured, protocol: Measured) -> tuple[str, ...]:
+def _notes(chosen: MeasuredSetting, protocol: MeasuredSetting) -> tuple[str, ...]:
     lines = [f"recommended: retrain train {_options(chosen.config)}"]
     if chosen.test and protocol.test and chosen.config != protocol.config:
         lines.append(
@@ -244,7 +244,7 @@ def _notes(chosen: Measured, protocol: Measured) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _chart(lines: Sequence[Measured], factor: str, field: str) -> Chart:
+def _chart(lines: Sequence[MeasuredSetting], factor: str, field: str) -> Chart:
     of_factor = [line for line in lines if line.setting.factor == factor]
     series = []
     for label in ("validation", "test"):
@@ -260,5 +260,5 @@ def _place(point: tuple[float, Mean | None]) -> float:
     return point[0]
 
 
-def _values(lines: Sequence[Measured], field: str) -> list[float]:
+def _values(lines: Sequence[MeasuredSetting], field: str) -> list[float]:
     return sorted({float(getattr(line.config, field)) for line in lines})

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retrain_cli.datasets.move_journal import (
-    Journal,
-    Told,
-    latest_journal,
-    perform,
-    plan_moves,
-    undo,
-)
+from retrain_cli.datasets.move_journal import Journal, Told, latest_journal, plan_moves
 from retrain_cli.datasets.moves import read_script
+from retrain_cli.datasets.moving import perform, undo
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.workspace import Workspace
 
@@ -24,7 +18,8 @@ def apply_script(
 ) -> Journal:
     """Do the moves of a script, all of them or none.
 
-    An earlier script that was cut short is finished first; where it was this one, that is all.
+    What was cut short before is finished first: a script (where it was this one, that is all), or
+    taking one back.
 
     Raises:
         DatasetError: the script is wrong, empty, or a photo is not as it was.
@@ -35,7 +30,9 @@ def apply_script(
     workspace.prepare()
     with workspace.lock("check --apply"):
         before = latest_journal(folder)
-        if before is not None and not before.finished:
+        if before is not None and before.undoing:
+            undo(before, on_progress)
+        elif before is not None and not before.finished:
             before = perform(before, on_progress)
             sources = {str(script.root / move.source) for move in script.moves}
             if sources == {move.source for move in before.moves}:
@@ -59,5 +56,4 @@ def undo_last(workspace: Workspace, on_progress: Told = lambda done, total: None
             raise DatasetError(
                 f"{setting('undo')} takes back what `retrain check --apply` did, and it did nothing"
             )
-        undo(journal, on_progress)
-        return journal
+        return undo(journal, on_progress)

@@ -20,6 +20,7 @@ from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.readers import Location
 from retrain_cli.images.examine import Examined
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
+from retrain_cli.images.unread import why_unread
 from retrain_cli.workspace import Workspace
 
 
@@ -101,7 +102,7 @@ class Embedder:
             for batch in batches:
                 yield EmbeddedBatch(
                     tuple(source for source, _ in batch.photos),
-                    tuple(problem_of(seen) for _, seen in batch.photos),
+                    tuple(problem_of(seen, source.name) for source, seen in batch.photos),
                     self._bottlenecks(batch),
                     tuple(batch.usable),
                 )
@@ -122,6 +123,6 @@ class Embedder:
         return vectors
 
 
-def problem_of(seen: Examined) -> str | None:
+def problem_of(seen: Examined, name: str) -> str | None:
     """Why a file that was named as a photo cannot be used; None where it can."""
-    return seen.problem or (None if seen.digest is not None else "not an image")
+    return seen.problem or (None if seen.digest is not None else why_unread(name))

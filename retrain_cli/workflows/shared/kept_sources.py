@@ -18,8 +18,8 @@ from retrain_cli.evaluation.intervals import Estimate, share_estimate
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
-from retrain_cli.heads.surgery.joining import JoinedHeads, join_with_stock
-from retrain_cli.heads.surgery.source_head import load_stock_head, source_columns
+from retrain_cli.heads.surgery.joining import JoinedHeads, join_with_source_head
+from retrain_cli.heads.surgery.source_head import read_source_head, source_columns
 from retrain_cli.heads.training import train_head
 from retrain_cli.runs.joined_sources import JoinedSources
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -27,7 +27,7 @@ from retrain_cli.workflows.shared.training_set import TrainingSet
 
 
 @dataclass(frozen=True, eq=False)
-class StockClasses:
+class SourceHead:
     """The backbone's own classifier and the names of its classes."""
 
     head: Head
@@ -49,25 +49,25 @@ class KeptSources:
     report: JoinedSources
 
 
-def load_stock_classes(used: LastUsed, top: Path | None) -> StockClasses:
+def load_source_head(used: LastUsed, top: Path | None) -> SourceHead:
     """The own classifier of the backbone last used, before any work is done.
 
     Raises:
         RetrainError: there is none, or its classes are not known.
     """
     source = load_source_classes(used.source_classes)
-    head = load_stock_head(used.backbone, source, top)
+    head = read_source_head(used.backbone, source, top)
     assert source is not None  # else there is no classifier
-    return StockClasses(head, source)
+    return SourceHead(head, source)
 
 
 def keep_sources(
-    stock: StockClasses, head: Head, training_set: TrainingSet, config: TrainingConfig
+    source_head: SourceHead, head: Head, training_set: TrainingSet, config: TrainingConfig
 ) -> KeptSources:
     """Join a trained head with the backbone's own.
 
     Args:
-        stock: the backbone's own.
+        source_head: the backbone's own.
         head: the trained head.
         training_set: what it was trained on.
         config: how it was trained; a head of the EXT classes is trained likewise.
@@ -76,7 +76,7 @@ def keep_sources(
         DatasetError: there are no validation photos.
         KeyboardInterrupt: Ctrl-C came before the head of the EXT classes was trained.
     """
-    data, columns = training_set.data, source_columns(training_set.origins, stock.source)
+    data, columns = training_set.data, source_columns(training_set.origins, source_head.source)
 
     def train(part: HeadData) -> Head:
         trained = train_head(part, config)
@@ -84,11 +84,11 @@ def keep_sources(
             raise interrupts.interruption()
         return trained.head
 
-    joined = join_with_stock(stock.head, head, data, columns, train)
-    classes = [stock.source.classes[index] for index in joined.kept.tolist()]
+    joined = join_with_source_head(source_head.head, head, data, columns, train)
+    classes = [source_head.source.classes[index] for index in joined.kept.tolist()]
     origins = [*training_set.origins, *source_origins(classes, data.class_names)]
     named = replace(joined.head, labels=tuple(origin.class_name for origin in origins))
-    report = _report(joined, stock.head, head, training_set, columns)
+    report = _report(joined, source_head.head, head, training_set, columns)
     return KeptSources(named, origins, report)
 
 
@@ -111,7 +111,7 @@ def source_origins(classes: Sequence[SourceClass], taken: Sequence[str]) -> list
 
 def _report(
     joined: JoinedHeads,
-    stock: Head,
+    source_head: Head,
     head: Head,
     training_set: TrainingSet,
     columns: Sequence[NDArray[np.int64]],
@@ -122,9 +122,9 @@ def _report(
     own = [np.array([index]) for index in range(head.n_classes)]
     report = JoinedSources(
         classes_kept=len(joined.kept),
-        classes_merged=stock.n_classes - len(joined.kept),
-        scale=joined.calibration.scale,
-        offset=joined.calibration.offset,
+        classes_merged=source_head.n_classes - len(joined.kept),
+        scale=joined.alignment.scale,
+        offset=joined.alignment.offset,
         calibrated_on="INT and EXT photos" if joined.without_int else "95% stay right",
         test_images=len(rows),
         own_top1_before=_share(head, vectors, labels, own),
@@ -137,7 +137,7 @@ def _report(
     return replace(
         report,
         source_images=int(is_int.sum()),
-        source_top1_before=_share(stock, some, true, columns),
+        source_top1_before=_share(source_head, some, true, columns),
         source_top1_after=_share(joined.without_int, some, true, columns),
     )
 

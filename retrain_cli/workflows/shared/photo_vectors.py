@@ -97,7 +97,7 @@ class PhotoReader:
             done += len(batch.photos)
 
         def on_photo(path: Path, seen: Examined) -> None:
-            problem = problem_of(seen)
+            problem = problem_of(seen, path.name)
             if seen.digest is None or problem is not None:
                 bad.append((str(path), str(problem)))
             else:

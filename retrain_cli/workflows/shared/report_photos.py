@@ -14,7 +14,7 @@ from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import ImageError
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
 from retrain_cli.images.examine import content_digest, read_file
-from retrain_cli.reports.content import Mistake, Photo, PhotoMap
+from retrain_cli.reports.content import Mistake, PhotoMap, ReportPhoto
 from retrain_cli.reports.projection import MapMethod, project
 from retrain_cli.reports.text import printable
 from retrain_cli.reports.thumbnails import SIDE, SMALL_SIDE, thumbnail
@@ -42,13 +42,13 @@ class Album:
     class_names: tuple[str, ...]
     known: Mapping[bytes, str]
 
-    def photo(self, row: int, similarity: float | None = None) -> Photo:
+    def photo(self, row: int, similarity: float | None = None) -> ReportPhoto:
         """A photo with its thumbnail, or with the reason why there is none."""
         images = self.predictions.images
         path, name = images.paths[row], self.class_names[images.labels[row]]
         side = SIDE if similarity is None else SMALL_SIDE
         source, problem, note = self._picture(path, images.digest[row].tobytes(), side)
-        return Photo(printable(path), name, source, problem, note, similarity)
+        return ReportPhoto(printable(path), name, source, problem, note, similarity)
 
     def _picture(self, path: str, digest: bytes, side: int) -> tuple[str | None, str | None, str]:
         """Thumbnail, else problem; and a note."""
@@ -83,7 +83,7 @@ def worst_mistakes(
         tick: is told what is being done.
     """
     rows = misclassified_rows(album.predictions, split)[:most]
-    neighbours: list[tuple[Photo, ...]] = [()] * len(rows)
+    neighbours: list[tuple[ReportPhoto, ...]] = [()] * len(rows)
     if store is not None and len(rows):
         neighbours = _nearest_photos(album, rows, store, tick)
     predictions = album.predictions
@@ -101,7 +101,7 @@ def worst_mistakes(
 
 def _nearest_photos(
     album: Album, rows: NDArray[np.int64], store: BottleneckStore, tick: Tick
-) -> list[tuple[Photo, ...]]:
+) -> list[tuple[ReportPhoto, ...]]:
     tick("nearest training photos")
     training = album.predictions.rows("training")
     matrix, queries = (_bottlenecks(album, which, store) for which in (training, rows))

@@ -11,8 +11,9 @@ from retrain_cli import __version__
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.evaluation.counts import EvalCounts
+from retrain_cli.evaluation.figures import headline_figures
 from retrain_cli.evaluation.predictions import Predictions
-from retrain_cli.evaluation.result import EvalResult, headline_figures
+from retrain_cli.evaluation.result import EvalResult
 
 
 def _metrics(

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import open_to_read
 from retrain_cli.errors import RetrainError
 from retrain_cli.runs.run import RunStore
@@ -53,7 +54,7 @@ def remove_unused_models(workspace: Workspace, *, dry_run: bool = False) -> list
 
 def _digests_in_use(workspace: Workspace) -> set[str | None]:
     digests: set[str | None] = set()
-    for path in workspace.cache_dir.glob("*.sqlite"):
+    for path in cache_files(workspace.cache_dir):
         with open_to_read(path) as store:
             digests.add(store.identity.get("model"))
     for run in RunStore(workspace.runs_dir).list():

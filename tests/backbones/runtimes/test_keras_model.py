@@ -43,7 +43,7 @@ def test_vectors_are_those_of_keras_and_8_bit_goes_in(tmp_path: Path) -> None:
     features = np.asarray(base(scaled, training=False))
     vectors = backbone(pixels)
     assert (backbone.width, backbone.input_size, backbone.device) == (256, (32, 32), "cpu:0")
-    assert (vectors.shape, vectors.dtype) == ((3, 256), np.float32)
+    assert (vectors.shape, vectors.dtype) == ((3, 256), np.dtype(np.float32))
     np.testing.assert_allclose(vectors, features.mean(axis=(1, 2)), rtol=1e-4, atol=1e-7)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import PROJECT
+from helpers import LIMIT, PROJECT
 
 from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.runtimes import conversion
@@ -66,7 +66,7 @@ def test_any_number_of_images_gives_the_vectors_of_keras(models: Path, count: in
     assert (backbone.width, backbone.input_size, backbone.device) == (256, (64, 64), "cpu:0")
     images = noise(count)
     vectors = backbone(images)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (count, 256))
+    assert (vectors.dtype, vectors.shape) == (np.dtype(np.float32), (count, 256))
     expected = load_backbone(on_keras(SPEC), "cpu")(images)
     np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
 
@@ -91,7 +91,7 @@ def test_the_first_calls_may_run_side_by_side(models: Path) -> None:
     assert kept is not None
     for _ in range(4):  # OpenVINO's bindings deadlocked in one of ten
         command = [sys.executable, "-c", FIRST_CALLS, str(kept.folder)]
-        subprocess.run(command, check=True, timeout=240)
+        subprocess.run(command, check=True, timeout=LIMIT)
 
 
 def test_no_images(models: Path) -> None:

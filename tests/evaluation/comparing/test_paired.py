@@ -93,9 +93,9 @@ def test_one_class_is_the_plain_difference_of_about_as_many_images() -> None:
 
 
 @pytest.mark.parametrize("images", [(1, 4), (3, 15), (5, 50)])
-def test_the_interval_holds_the_truth_as_often_as_it_says(images: Any) -> None:
+def test_the_interval_holds_the_truth_as_often_as_it_says(images: tuple[int, int]) -> None:
     generator = np.random.default_rng(0)
-    n = generator.integers(*images, 30)
+    n = generator.integers(images[0], images[1], 30)
     labels = np.repeat(np.arange(30), n)
     one = generator.beta(6, 1.5, 30)
     other = np.clip(one + 0.1 * generator.normal(0.3, 1, 30), 0, 1)

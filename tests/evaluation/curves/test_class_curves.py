@@ -19,7 +19,7 @@ from retrain_cli.evaluation import predictions as module
 from retrain_cli.evaluation.curves.class_curves import curves_of
 from retrain_cli.evaluation.curves.rank_counts import RankCounts, auc_interval
 from retrain_cli.evaluation.predictions import ImageTable, Predictions, predict
-from retrain_cli.evaluation.scores import computed_scores, saved_scores
+from retrain_cli.evaluation.scores import AllScores, computed_scores, saved_scores
 
 # Few distinct values, so that ties are common.
 binary = st.integers(1, 30).flatmap(
@@ -109,7 +109,7 @@ class Lookup:
         self.n_classes = n_classes
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
 
 def predicted(logits: np.ndarray, labels: np.ndarray) -> Predictions:
@@ -118,6 +118,12 @@ def predicted(logits: np.ndarray, labels: np.ndarray) -> Predictions:
         np.full(n, 2, np.uint8), np.zeros((n, 16), np.uint8), ["x"] * n, labels.astype(np.int32)
     )
     return predict(Lookup(logits.shape[1]), logits, images)
+
+
+def scores_of(predictions: Predictions, rows: np.ndarray) -> AllScores:
+    scores = saved_scores(predictions, rows)
+    assert scores is not None
+    return scores
 
 
 @st.composite
@@ -135,7 +141,7 @@ def test_one_against_the_rest_micro_and_macro_are_scikit_learns(images: Any) -> 
     logits, labels = images
     predictions = predicted(logits, labels)
     rows = np.arange(len(labels))
-    source = saved_scores(predictions, rows)
+    source = scores_of(predictions, rows)
     (scores,) = source.pieces()
     made = curves_of(source)
     truth = labels[:, None] == np.arange(logits.shape[1])
@@ -169,7 +175,7 @@ def test_computed_scores_give_the_same_curves_as_saved_ones_in_any_pieces(
     labels = generator.integers(0, 4, 50)
     logits = generator.normal(size=(50, 4)).astype(np.float32)
     predictions, rows = predicted(logits, labels), np.arange(10, 50)
-    whole = curves_of(saved_scores(predictions, rows))
+    whole = curves_of(scores_of(predictions, rows))
     monkeypatch.setattr(module, "_CHUNK_VALUES", 28)
     seen = []
     pieces = curves_of(
@@ -195,7 +201,7 @@ def test_the_intervals_of_the_averages_hold_the_truth_as_often_as_they_say() -> 
     def curves(n: int) -> Any:
         labels = generator.integers(0, 5, n)
         logits = generator.normal(size=(n, 5)) + 1.5 * np.eye(5)[labels]
-        return curves_of(saved_scores(predicted(logits.astype(np.float32), labels), np.arange(n)))
+        return curves_of(scores_of(predicted(logits.astype(np.float32), labels), np.arange(n)))
 
     truth = curves(40_000)
     made = [curves(60) for _ in range(300)]
@@ -208,7 +214,7 @@ def test_the_intervals_of_the_averages_hold_the_truth_as_often_as_they_say() -> 
 def test_the_macro_curve_is_the_mean_of_the_classes() -> None:
     labels = np.array([0, 0, 1, 1])
     logits = np.log(np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]], np.float32))
-    made = curves_of(saved_scores(predicted(logits, labels), np.arange(4)))
+    made = curves_of(scores_of(predicted(logits, labels), np.arange(4)))
     x, y = made.macro_roc(3)
     assert x.tolist() == [0, 0.5, 1]
     assert y.tolist() == [0.5, 1, 1]

@@ -16,8 +16,8 @@ from retrain_cli.evaluation.predictions import ImageTable, Predictions
 @given(st.integers(1, 200), st.sampled_from([0.02, 0.05, 0.1, 0.3]), st.integers(0, 10_000))
 def test_the_rule_is_the_best_of_all_thresholds(n: int, max_error: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
-    scores = generator.integers(0, 20, n).astype(np.float32) / 20  # with ties
-    right = generator.random(n) < 0.3 + 0.7 * scores
+    scores = (generator.integers(0, 20, n) / np.float32(20)).astype(np.float32)  # with ties
+    right: np.ndarray = generator.random(n) < 0.3 + 0.7 * scores
     novelty = generator.random(n).astype(np.float32)
     try:
         rule = choose_rule(scores, right, novelty, max_error)

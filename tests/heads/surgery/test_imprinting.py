@@ -1,4 +1,4 @@
-"""A new column beside known ones: calibration, imprinting, and what it leaves alone."""
+"""A new column beside known ones: alignment, imprinting, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.growing import left_out_ranks, new_class_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
-from retrain_cli.heads.surgery.joining import CalibrationSet, calibrate, join_heads, log_sum_exp
+from retrain_cli.heads.surgery.joining import AlignmentSet, align_logits, join_heads, log_sum_exp
 from retrain_cli.heads.training import train_head
 
 WIDTH, N_KNOWN = 24, 6
@@ -41,13 +41,13 @@ def head(known: HeadData) -> Head:
 
 def new_photos(count: int, seed: int) -> np.ndarray:
     vectors, labels = clusters(N_KNOWN + 1, count, seed)
-    return vectors[labels == N_KNOWN]
+    return np.asarray(vectors[labels == N_KNOWN])
 
 
-def some_photos(seed: int = 0) -> CalibrationSet:
+def some_photos(seed: int = 0) -> AlignmentSet:
     generator = np.random.default_rng(seed)
     target = np.repeat([-1, 0, 1, 2], 10)
-    return CalibrationSet(
+    return AlignmentSet(
         generator.normal(size=40), generator.normal(size=(40, 3)), target, np.full(40, 1 / 40)
     )
 
@@ -68,7 +68,7 @@ def test_the_loss_is_the_cross_entropy_of_the_joined_softmax() -> None:
     scale, offset = 1.7, -0.4
     logits = np.column_stack([photos.first, scale * photos.second + offset])[rows]
     expected = log_sum_exp(logits) - logits[np.arange(len(rows)), photos.target[rows] + 1]
-    part = CalibrationSet(
+    part = AlignmentSet(
         photos.first[rows], photos.second[rows], photos.target[rows], np.full(len(rows), 1.0)
     )
     loss = part.loss(np.array([scale, offset]))[0] - 1e-4 * scale**2
@@ -80,13 +80,13 @@ def test_calibration_finds_the_scale_that_was_lost(known: HeadData, head: Head) 
     first = Head(head.labels[:3], head.weights[:, :3], head.bias[:3])
     second = Head(head.labels[3:], head.weights[:, 3:] * 0.2, head.bias[3:] * 0.2 - 5)
     target = np.where(known.labels >= 3, known.labels - 3, -1)
-    photos = CalibrationSet(
+    photos = AlignmentSet(
         log_sum_exp(first.logits(known.bottlenecks)),
         second.logits(known.bottlenecks).astype(np.float64),
         target,
         np.full(len(target), 1 / len(target)),
     )
-    joined = join_heads(first, calibrate(photos).apply(second))
+    joined = join_heads(first, align_logits(photos).apply(second))
     assert joined.labels == head.labels
     ranks = rank_of(joined.logits(known.bottlenecks), known.labels)
     apart = rank_of(join_heads(first, second).logits(known.bottlenecks), known.labels)

@@ -1,4 +1,4 @@
-"""The stock head joined with a trained one: what each knows, the joined one knows."""
+"""The source head joined with a trained one: what each knows, the joined one knows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from retrain_cli.errors import DatasetError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
-from retrain_cli.heads.surgery.joining import JoinedHeads, join_with_stock
+from retrain_cli.heads.surgery.joining import JoinedHeads, join_with_source_head
 from retrain_cli.heads.training import train_head
 
 WIDTH, N_SOURCE, N_EXT = 24, 8, 4
@@ -25,7 +25,7 @@ def photos(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def stock() -> Head:
+def source_head() -> Head:
     vectors, labels = photos(40, seed=1)
     rows = np.flatnonzero(labels < N_SOURCE)
     names = tuple(f"n{i}" for i in range(N_SOURCE))
@@ -49,18 +49,20 @@ def users_data(n_int: int) -> tuple[HeadData, list[np.ndarray]]:
     return data, columns
 
 
-def join(stock: Head, n_int: int) -> JoinedHeads:
+def join(source_head: Head, n_int: int) -> JoinedHeads:
     data, columns = users_data(n_int)
     head = train_head(data, CONFIG).head
-    return join_with_stock(stock, head, data, columns, lambda part: train_head(part, CONFIG).head)
+    return join_with_source_head(
+        source_head, head, data, columns, lambda part: train_head(part, CONFIG).head
+    )
 
 
 @pytest.mark.parametrize("n_int", [0, 3])
-def test_both_sides_are_known(stock: Head, n_int: int) -> None:
+def test_both_sides_are_known(source_head: Head, n_int: int) -> None:
     """Photos of source classes that the user has none of among them."""
-    joined = join(stock, n_int)
+    joined = join(source_head, n_int)
     assert joined.head.labels[: n_int + N_EXT] == users_data(n_int)[0].class_names
-    assert joined.head.labels[n_int + N_EXT :] == stock.labels[n_int:]
+    assert joined.head.labels[n_int + N_EXT :] == source_head.labels[n_int:]
     assert (joined.without_int is None) == (n_int == 0)
     vectors, labels = photos(60, seed=3)
     is_own = (labels < n_int) | (labels >= N_SOURCE)
@@ -71,7 +73,7 @@ def test_both_sides_are_known(stock: Head, n_int: int) -> None:
     assert right[~is_own].mean() > 0.6
 
 
-def test_every_class_is_one_that_the_backbone_knows(stock: Head) -> None:
+def test_every_class_is_one_that_the_backbone_knows(source_head: Head) -> None:
     data, columns = users_data(3)
     rows = data.labels < 3
     keep = np.flatnonzero(rows)
@@ -83,16 +85,18 @@ def test_every_class_is_one_that_the_backbone_knows(stock: Head) -> None:
         np.flatnonzero(np.arange(len(keep)) % 5 == 0),
     )
     head = train_head(part, CONFIG).head
-    joined = join_with_stock(stock, head, part, columns[:3], lambda part: pytest.fail("no EXT"))
+    joined = join_with_source_head(
+        source_head, head, part, columns[:3], lambda part: pytest.fail("no EXT")
+    )
     assert joined.head.n_classes == N_SOURCE
-    assert joined.calibration.scale == 1
+    assert joined.alignment.scale == 1
 
 
-def test_without_validation_photos(stock: Head) -> None:
+def test_without_validation_photos(source_head: Head) -> None:
     data, columns = users_data(3)
     bare = HeadData(
         data.bottlenecks, data.labels, data.class_names, data.training, np.empty(0, np.int64)
     )
     head = train_head(bare, TrainingConfig(steps=1, eval_every=1)).head
     with pytest.raises(DatasetError, match="raise validation_percentage"):
-        join_with_stock(stock, head, bare, columns, lambda part: head)
+        join_with_source_head(source_head, head, bare, columns, lambda part: head)

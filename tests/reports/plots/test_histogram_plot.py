@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from retrain_cli.datasets.origins import ClassOrigin, Origin
 from retrain_cli.errors import ConfigError, RetrainError
@@ -52,7 +54,7 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 def test_the_bars_are_the_histogram() -> None:
     (axes,) = draw_histogram(RESULT).axes
-    heights = np.array([bar.get_height() for bar in axes.patches]).reshape(2, -1)
+    heights = np.array([cast(Rectangle, bar).get_height() for bar in axes.patches]).reshape(2, -1)
     assert tuple(heights[0]) == RESULT.histogram.int_classes
     assert tuple(heights[1]) == RESULT.histogram.ext_classes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
@@ -64,7 +66,7 @@ def test_the_bars_are_the_histogram() -> None:
 def test_unknown_origins_are_bars_of_one_colour() -> None:
     result = make_result([None] * 5)
     (axes,) = draw_histogram(result).axes
-    assert tuple(bar.get_height() for bar in axes.patches) == result.histogram.all
+    assert tuple(cast(Rectangle, bar).get_height() for bar in axes.patches) == result.histogram.all
 
 
 def test_no_images_make_an_empty_picture(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from retrain_cli.errors import ConfigError
 from retrain_cli.reports.charts import Chart, Series
@@ -54,7 +57,7 @@ def test_another_suffix(tmp_path: Path) -> None:
 def test_lines_carry_their_figures() -> None:
     (axes,) = _draw([LINES]).axes
     first, fit = axes.get_lines()
-    assert first.get_ydata().tolist() == [0.5, 0.6, 0.7]
+    assert np.asarray(first.get_ydata()).tolist() == [0.5, 0.6, 0.7]
     assert fit.get_linestyle() == "--"
     assert axes.get_xscale() == "log"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["3", "ten"]
@@ -66,6 +69,6 @@ def test_bars_stand_side_by_side() -> None:
     heights = [[bar.get_height() for bar in group] for group in axes.containers if len(group) == 2]
     assert [3.0, 4.0] in heights
     assert [1.0, 6.0] in heights
-    lefts = sorted(bar.get_x() for bar in axes.patches)
-    width = axes.patches[0].get_width()
+    lefts = sorted(cast(Rectangle, bar).get_x() for bar in axes.patches)
+    width = cast(Rectangle, axes.patches[0]).get_width()
     assert all(b - a >= width - 1e-9 for a, b in itertools.pairwise(lefts))

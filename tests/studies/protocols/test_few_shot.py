@@ -61,6 +61,7 @@ def test_equal_seeds_leave_out_equal_classes(make_data: Callable[..., StudyData]
     assert len({trial.config.seed for trial in one}) == 2
     for trial in one:
         left = trial.condition.removesuffix(", others kept")
+        assert trial.config.classes is not None
         assert left not in trial.config.classes
         assert len(trial.config.classes) == 9
 

@@ -24,7 +24,7 @@ def test_as_many_classes_as_all_mixes_allow(make_data: Callable[..., StudyData])
     assert names == [f"{n} INT + {5 - n} EXT" for n in range(6)]
     assert len(trials) == 18
     for trial in trials:
-        assert len(set(trial.config.classes)) == 5
+        assert len(set(trial.config.classes or ())) == 5
 
 
 def test_the_mix_is_what_it_says(make_data: Callable[..., StudyData]) -> None:
@@ -47,7 +47,7 @@ def test_repeats_draw_other_classes_and_seeds_repeat_them(
 
 def test_neighbouring_mixes_share_their_classes(make_data: Callable[..., StudyData]) -> None:
     trials = IntExtStudy(6, 7).trials(make_data(10, 10), StudySettings(repeats=1))
-    sets = [set(trial.config.classes) for trial in trials]
+    sets = [set(trial.config.classes or ()) for trial in trials]
     assert all(len(a & b) == 5 for a, b in itertools.pairwise(sets))
 
 

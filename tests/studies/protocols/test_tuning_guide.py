@@ -11,7 +11,7 @@ from retrain_cli.errors import DatasetError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.studies.means import mean_of
 from retrain_cli.studies.protocols.tuning_guide import (
-    Measured,
+    MeasuredSetting,
     Setting,
     TuningGuideStudy,
     recommend,
@@ -22,9 +22,9 @@ from retrain_cli.studies.study_data import StudyData
 SETTINGS = StudySettings(1, TrainingConfig(steps=60, batch_size=20, eval_every=60))
 
 
-def line(top1: float | None, seconds: float, error: float = 0.01) -> Measured:
+def line(top1: float | None, seconds: float, error: float = 0.01) -> MeasuredSetting:
     mean = mean_of([top1])
-    return Measured(Setting("x", ()), TrainingConfig(), mean, mean, error, seconds)
+    return MeasuredSetting(Setting("x", ()), TrainingConfig(), mean, mean, error, seconds)
 
 
 def test_the_fastest_of_those_that_lose_nothing_is_recommended() -> None:

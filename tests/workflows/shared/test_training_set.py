@@ -37,7 +37,7 @@ def test_vectors_that_memory_does_not_hold_are_mapped(
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_a_run_from_mapped_vectors_is_the_same_run(
-    photos: Path, fill: Any, workspace: Workspace, optimizer: str
+    photos: Path, fill: Any, workspace: Workspace, optimizer: Any
 ) -> None:
     fill(photos)
     request = TrainRequest(replace(CONFIG, optimizer=optimizer), "held")

@@ -1,0 +1,506 @@
+"""Runs made in every way there is, and made again by the commands that their reports print.
+
+Each case makes a run; then the printed commands are run, as they are, on an empty workspace of
+which nothing but the name is exchanged. The new run must predict the very same. The network is a
+fake one whose numbers change with every setting of the backbone, so a setting that a command loses
+is seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from helpers import RETRAIN, SMALL_SPEC, TINY
+from numpy.typing import NDArray
+from PIL import Image
+
+from retrain_cli.backbones import loader
+from retrain_cli.backbones.source_top import StockTop
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.cli.main import app, hoist_global_options
+from retrain_cli.flags import flag_of
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.history import TrainingProgress
+from retrain_cli.heads.surgery import source_head
+from retrain_cli.runs.provenance import Grown, Provenance, Trained
+from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.workflows.add_class import AddClassRequest, add_class
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+from retrain_cli.workflows.calibrate import calibrate
+from retrain_cli.workflows.cross_validate import FILE_NAME
+from retrain_cli.workflows.report import ReportRequest, make_report
+from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workspace import Workspace
+
+CLASSES = {"ant": (118, 105, 96), "bee": (128, 116, 104), "teapot": (118, 122, 108)}
+SHORT = TrainingConfig(
+    steps=30, eval_every=10, batch_size=20, validation_percentage=25, testing_percentage=25
+)
+OTHER_SETTINGS: dict[str, Any] = {
+    "steps": 33,
+    "optimizer": "rmsprop",
+    "learning_rate": 0.037,
+    "epsilon": 0.0123,
+    "batch_size": 17,
+    "testing_percentage": 31.5,
+    "validation_percentage": 22.25,
+    "sampling": "shuffled",
+    "l2": 1e-05,
+    "examples_per_class": 9,
+    "classes": ("teapot", "ant"),
+    "seed": 7,
+    "eval_every": 3,
+    "patience": 4,
+}
+"""Of every training setting a value that is not the usual one."""
+
+
+class SpecBackbone:
+    """Random projections of a thumbnail; each setting of the backbone gives other ones."""
+
+    width = 16
+    device = "cpu:0"
+
+    def __init__(self, spec: BackboneSpec) -> None:
+        side = spec.input_size or 40
+        self.input_size = (side, side)
+        told = repr(sorted(spec.identity().items()))
+        seed = int.from_bytes(hashlib.blake2b(told.encode(), digest_size=4).digest(), "big")
+        generator = np.random.default_rng(seed)
+        self._projection = generator.normal(size=(4 * 4 * 3, self.width)).astype(np.float32)
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        count, block = len(images), self.input_size[0] // 4
+        blocks = images[:, : 4 * block, : 4 * block].reshape(count, 4, block, 4, block, 3)
+        means = blocks.mean(axis=(2, 4)).reshape(count, -1)
+        return np.maximum((means / 20 - 5.6) @ self._projection, 0).astype(np.float32)
+
+
+def stock_top(spec: BackboneSpec, n_classes: int, top: Path | None) -> StockTop:
+    """The classifier of the fake backbone: another one with each file."""
+    generator = np.random.default_rng(len(top.read_bytes()) if top else 0)
+    weights = generator.normal(size=(SpecBackbone.width, n_classes)).astype(np.float32)
+    return StockTop(weights, np.zeros(n_classes, np.float32))
+
+
+@pytest.fixture(autouse=True)
+def fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        loader, "load_backbone", lambda spec, device="auto", models=None: SpecBackbone(spec)
+    )
+    monkeypatch.setattr(source_head, "load_stock_top", stock_top)
+
+
+def draw(path: Path, colour: tuple[int, ...], generator: np.random.Generator) -> None:
+    """A photo of much noise, so that heads make mistakes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = generator.integers(-60, 60, (6, 8, 3))
+    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).resize((48, 36), Image.Resampling.NEAREST).save(path)
+
+
+def draw_folder(root: Path, classes: dict[str, tuple[int, ...]], count: int, seed: int) -> Path:
+    generator = np.random.default_rng(seed)
+    for name, colour in classes.items():
+        for number in range(count):
+            draw(root / name / f"{number:02}.png", colour, generator)
+    return root
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A workspace and photos, of names that a shell has to be told carefully."""
+
+    root: Path
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root / 'a work\'s "space"')
+
+    @property
+    def photos(self) -> Path:
+        folder = self.root / "-it's $HOME β"
+        return folder if folder.is_dir() else draw_folder(folder, CLASSES, 20, seed=1)
+
+    @property
+    def more(self) -> Path:
+        """Photos of a class that no run knows yet."""
+        folder = self.root / "more photos"
+        if not folder.is_dir():
+            draw_folder(folder, {"wasp": (190, 90, 60), "bug": (60, 90, 190)}, 6, seed=2)
+        return folder
+
+    def fill(self, image_dir: Path | None = None, **changes: Any) -> None:
+        request = BottleneckRequest(image_dir or self.photos, SMALL_SPEC)
+        fill_cache(replace(request, **changes), self.workspace)
+
+    def train(self, name: str, config: TrainingConfig = SHORT, **options: Any) -> str:
+        return train_run(TrainRequest(config, name, **options), self.workspace).run.name
+
+    def grow(self, class_name: str, *photos: Path, **options: Any) -> str:
+        request = AddClassRequest(class_name, photos, **options)
+        return add_class(request, self.workspace).run.name
+
+    def calibrate(self, name: str) -> str:
+        return calibrate(name, self.workspace).run.name
+
+    def remove(self, name: str) -> None:
+        RunStore(self.workspace.runs_dir).remove(name)
+
+
+Case = Callable[[Lab], str]
+CASES: dict[str, Case] = {}
+
+
+def case(make: Case) -> Case:
+    """A way to make a run; returns its name."""
+    CASES[make.__name__] = make
+    return make
+
+
+@case
+def plain(lab: Lab) -> str:
+    lab.fill()
+    return lab.train("- it's $mine β")
+
+
+@case
+def every_training_setting(lab: Lab) -> str:
+    lab.fill()
+    return lab.train("all", TrainingConfig(**OTHER_SETTINGS))
+
+
+@case
+def full_batch(lab: Lab) -> str:
+    lab.fill()
+    return lab.train("lbfgs", replace(SHORT, optimizer="lbfgs", steps=6))
+
+
+@case
+def classes_of_strange_names(lab: Lab) -> str:
+    names = ("a,b", " c\\", "-d 'e'", "β,", "--quiet")
+    photos = draw_folder(lab.root / "strange", dict.fromkeys(names, (110, 110, 110)), 8, seed=4)
+    draw_folder(photos, CLASSES, 8, seed=5)
+    lab.fill(photos)
+    return lab.train("--verbose", replace(SHORT, classes=names))
+
+
+@case
+def near_duplicates_in_groups(lab: Lab) -> str:
+    for number in range(20):
+        photo = lab.photos / "ant" / f"{number:02}.png"
+        with Image.open(photo) as image:
+            copy = image.copy()
+        copy.putpixel((0, 0), (1, 2, 3))
+        copy.save(photo.with_name(f"{number:02}b.png"))
+    lab.fill(group="near-duplicates")
+    name = lab.train("grouped")
+    lab.fill()
+    lab.train("not")
+    runs = RunStore(lab.workspace.runs_dir)
+    splits = [runs.get(one).predictions.images.split for one in ("grouped", "not")]
+    assert not np.array_equal(*splits)
+    return name
+
+
+@case
+def own_source_classes_and_overrides(lab: Lab) -> str:
+    source, override = lab.root / "my classes.txt", lab.root / "-int ext.csv"
+    source.write_text("ant\nteapot\ncup\n")
+    override.write_text("teapot,ext\n")
+    lab.fill(source_classes=str(source), int_ext=override)
+    name = lab.train("own")
+    lab.fill()  # what the workspace used last is something else by now
+    return name
+
+
+@case
+def a_backbone_of_many_settings(lab: Lab) -> str:
+    weights = lab.root / "-my weights.weights.h5"
+    weights.write_bytes(b"any")
+    spec = BackboneSpec(
+        "mobilenet_v2", 0.5, "block_6_expand", "max", str(weights), 48, "letterbox", "float32"
+    )
+    lab.fill(backbone=replace(spec, runtime="keras"))
+    name = lab.train("net")
+    lab.fill(backbone=replace(spec, weights="random", runtime="keras"))
+    return name
+
+
+@case
+def random_weights_and_source_classes(lab: Lab) -> str:
+    lab.fill(backbone=replace(SMALL_SPEC, alpha=0.5, resize="crop"), source_classes="imagenet")
+    return lab.train("random")
+
+
+@case
+def the_bundled_backbone(lab: Lab) -> str:
+    lab.fill(backbone=BackboneSpec("mini", precision="float32", runtime="keras"))
+    return lab.train("bundled")
+
+
+@case
+def a_saved_model(lab: Lab) -> str:
+    folder = lab.root / "saved model"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"any")
+    lab.fill(backbone=BackboneSpec(f"hub:{folder}", input_size=36, resize="crop", pooling="max"))
+    return lab.train("hub")
+
+
+@case
+def cross_validated(lab: Lab) -> str:
+    lab.fill()
+    return lab.train("folds", cv=3)
+
+
+@case
+def calibrated(lab: Lab) -> str:
+    lab.fill()
+    return lab.calibrate(lab.train("calibrated"))
+
+
+@case
+def interrupted(lab: Lab) -> str:
+    lab.fill()
+
+    def interrupt(progress: TrainingProgress) -> None:
+        if progress.row.step == 20:
+            raise KeyboardInterrupt
+
+    request = TrainRequest(replace(SHORT, steps=1000), "cut short")
+    return train_run(request, lab.workspace, interrupt).run.name
+
+
+@case
+def from_another_run_of_other_photos_that_is_gone(lab: Lab) -> str:
+    lab.fill(draw_folder(lab.root / "before", {**CLASSES, "fly": (90, 90, 90)}, 9, seed=8))
+    first = lab.train("first", replace(SHORT, seed=5))
+    second = lab.train("second", replace(SHORT, optimizer="sgd"), init_from=first)
+    lab.calibrate(second)  # does not count: a head is taken over as trained
+    lab.fill()
+    third = lab.train("third", replace(SHORT, steps=3), init_from=second)
+    lab.remove(first)
+    lab.remove(second)
+    lab.train(first, replace(SHORT, l2=1.0))  # another run of that name
+    return third
+
+
+@case
+def grown(lab: Lab) -> str:
+    lab.fill()
+    lab.train("base")
+    some = sorted((lab.more / "wasp").iterdir())
+    return lab.grow("--w'asp β", *some[:4], test=(some[4], some[5]), run="base", name="-grown")
+
+
+@case
+def grown_twice_from_a_calibrated_run_that_is_gone(lab: Lab) -> str:
+    lab.fill()
+    lab.calibrate(lab.train("base"))
+    first = lab.grow("wasp", lab.more / "wasp", run="base", name="first")
+    last = lab.grow("bug", lab.more / "bug", run=first, name="last")
+    lab.remove("base")
+    lab.remove(first)
+    return lab.calibrate(last)
+
+
+@case
+def grown_and_trained_again(lab: Lab) -> str:
+    lab.fill()
+    lab.train("base", replace(SHORT, examples_per_class=6))
+    return lab.grow("wasp", lab.more / "wasp", run="base", name="again", retrain=True)
+
+
+@case
+def trained_from_a_run_that_grew(lab: Lab) -> str:
+    lab.fill()
+    lab.train("base")
+    lab.grow("wasp", lab.more / "wasp", run="base", name="grown")
+    return lab.train("after", init_from="grown")
+
+
+@case
+def source_classes_kept(lab: Lab) -> str:
+    _fill_with_source_classes(lab)
+    return lab.train("kept", keep_source_classes=True)
+
+
+@case
+def source_classes_kept_by_a_file_and_grown(lab: Lab) -> str:
+    _fill_with_source_classes(lab)
+    top = lab.root / "-the top.h5"
+    top.write_bytes(b"seven..")
+    lab.train("kept", keep_source_classes=True, top=top)
+    return lab.grow("wasp", lab.more / "wasp", run="kept", name="grown")
+
+
+def _fill_with_source_classes(lab: Lab) -> None:
+    source = lab.root / "classes.txt"
+    source.write_text("ant\nteapot\ncup\nsaucer\n")
+    lab.fill(source_classes=str(source))
+
+
+@case
+def names_that_are_taken(lab: Lab) -> str:
+    lab.fill()
+    lab.train("x")
+    lab.train("x-again", init_from="x")
+    lab.remove("x")
+    return lab.train("x", replace(SHORT, seed=2), init_from="x-again")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_printed_commands_make_the_same_run_again(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Lab(tmp_path)
+    run = RunStore(lab.workspace.runs_dir).get(CASES[name](lab))
+    commands = printed(run, lab.workspace)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    empty = Workspace(tmp_path / "empty")
+    for words in commands:
+        assert words[:3] == ["retrain", "--workspace", str(lab.workspace.root)]
+        type_in("--workspace", str(empty.root), *words[3:])
+    again = RunStore(empty.runs_dir).latest()
+    assert_same(again, run)
+    assert [path.name for path in Path.cwd().iterdir()] == [f"report-{again.name}.html"]
+
+
+def printed(run: Run, workspace: Workspace) -> list[list[str]]:
+    """The words of each command of the report of a run."""
+    report = make_report(ReportRequest(run.name, map_method="none"), workspace)
+    return [shlex.split(command.text) for command in report.commands]
+
+
+def type_in(*words: str) -> None:
+    """Run a command as `retrain` does."""
+    app(args=hoist_global_options(list(words)), prog_name="retrain", standalone_mode=False)
+
+
+def assert_same(again: Run, run: Run) -> None:
+    """Both are the same but for their names and for what happened meanwhile."""
+    assert again.labels == run.labels
+    assert again.origins == run.origins
+    np.testing.assert_array_equal(again.head.weights, run.head.weights)
+    assert_equal_arrays(again, run, "predictions.npz")
+    assert (run.folder / FILE_NAME).exists() == (again.folder / FILE_NAME).exists()
+    if (run.folder / FILE_NAME).exists():
+        assert_equal_arrays(again, run, FILE_NAME)
+    assert (again.calibration is None) == (run.calibration is None)
+    assert nameless(again.provenance) == nameless(run.provenance)
+
+
+def assert_equal_arrays(again: Run, run: Run, file: str) -> None:
+    with np.load(again.folder / file) as one, np.load(run.folder / file) as other:
+        assert set(one) == set(other)
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def nameless(provenance: Provenance) -> list[Provenance]:
+    """The line of a run without the names, and with an interruption as an end."""
+    line = [*provenance.parents, *provenance.line("", calibrated=False)[-1:]]
+    return [_nameless(one.provenance) for one in line]
+
+
+def _nameless(one: Provenance) -> Provenance:
+    if isinstance(one.made, Grown):
+        return replace(one, made=replace(one.made, run=""), parents=())
+    training = replace(one.training, steps=one.made.stopped_at or one.training.steps)
+    made = replace(one.made, init_from=None, stopped_at=None)
+    return replace(one, made=made, training=training, parents=())
+
+
+def test_other_settings_are_of_every_field() -> None:
+    usual = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
+    assert OTHER_SETTINGS.keys() == usual.keys()
+    assert all(OTHER_SETTINGS[name] != usual[name] for name in usual)
+
+
+@pytest.mark.parametrize(
+    ("request_type", "kept_in", "irrelevant"),
+    [
+        (TrainRequest, Trained, {"config", "name", "tensorboard", "memory_limit"}),
+        (AddClassRequest, Grown, {"name", "device"}),
+        (
+            BottleneckRequest,
+            Provenance,
+            {"settings", "validation_percentage", "testing_percentage"},
+        ),
+    ],
+)
+def test_what_a_request_says_is_kept(
+    request_type: type, kept_in: type, irrelevant: set[str]
+) -> None:
+    """A new field of a request has a place in the provenance, or it changes no run."""
+    asked = {one.name: one for one in dataclasses.fields(request_type)}
+    kept = {one.name: one for one in dataclasses.fields(kept_in)}
+    assert asked.keys() - irrelevant <= kept.keys()
+    assert not asked.keys() & irrelevant & kept.keys()
+    if kept_in is not Provenance:
+        for name in asked.keys() - irrelevant - {"run", "photos"}:
+            assert asked[name].default == kept[name].default, name
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "no_option"),
+    [
+        ("train", TrainingConfig, set()),
+        ("train", Trained, {"stopped_at"}),
+        ("bottlenecks", BackboneSpec, {"model"}),
+        ("add-class", Grown, {"class_name", "photos", "before"}),
+        ("report", ReportRequest, {"run"}),
+    ],
+)
+def test_every_setting_is_an_option_of_its_command(
+    command: str, settings: type, no_option: set[str]
+) -> None:
+    """What is not printed has to be what the command line takes for granted."""
+    options = {
+        flag: parameter
+        for parameter in typer.main.get_command(app).commands[command].params
+        for flag in parameter.opts
+    }
+    for field in dataclasses.fields(settings):
+        if field.name in no_option:
+            continue
+        parameter = options[flag_of(field.name, settings)]
+        usual = field.default
+        if usual is dataclasses.MISSING or usual == ():
+            usual = None
+        assert parameter.default == usual or not (parameter.default or usual), field.name
+
+
+def test_pasted_into_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lines at once, with a real network, where the workspace was before it moved."""
+    monkeypatch.undo()
+    lab = Lab(tmp_path)
+    root, short = ("--workspace", str(lab.workspace.root)), ("--steps", "20", "--eval-every", "10")
+    type_in(*root, "bottlenecks", *TINY, "--", str(lab.photos))
+    type_in(*root, "train", *short, "--name=-base")
+    wasps = str(lab.more / "wasp")
+    type_in(*root, "add-class", "--run=-base", "--name", "it's grown", "--", "-wasp", wasps)
+    run = RunStore(lab.workspace.runs_dir).get("it's grown")
+    report = make_report(ReportRequest(run.name, map_method="none"), lab.workspace)
+    lines = "\n".join(command.text for command in report.commands[:-2])  # figures need no shell
+    shutil.move(lab.workspace.root, tmp_path / "kept")
+    environment = {**os.environ, "PATH": f"{RETRAIN.parent}:{os.environ['PATH']}"}
+    script = ["bash", "-euc", lines]
+    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    kept = RunStore(tmp_path / "kept" / "runs").get("it's grown")
+    assert_same(RunStore(lab.workspace.runs_dir).get("it's grown-again"), kept)
