@@ -87,7 +87,7 @@ def check_on_processor(spec: BackboneSpec, device: str) -> None:
     """
     if device not in ("auto", "cpu"):
         raise ConfigError(
-            f"OpenVINO computes {spec.label()} on the processor, so {setting('device')} {device} "
+            f"OpenVINO computes {spec.label()} on the processor, so {setting('device', device)} "
             f"cannot be: leave {setting('device')} out, or compute bottlenecks with "
             f"{setting('runtime', 'keras')}"
         )
