@@ -85,17 +85,17 @@ def test_a_folder_of_photos_called_like_a_split_is_a_class(tmp_path: Path, names
 @pytest.mark.parametrize(
     ("paths", "remedy"),
     [
-        (TRAIN + "unlabeled/1.jpg", "train; or layout=.splits. if it is a split; or layout=.cl"),
+        (TRAIN + "unlabeled/1.jpg", "train; or layout='splits' if it is a split; or layout='cl"),
         (
             "train/1.jpg test/1.jpg",
             "put the photos of each class into a folder such as train/CLASS",
         ),
-        ("train/1.jpg test/1.jpg bus/1.jpg", "train/CLASS; or layout=.classes. if every folder"),
+        ("train/1.jpg test/1.jpg bus/1.jpg", "train/CLASS; or layout='classes' if every folder"),
         ("train/1.jpg", "train/CLASS"),
         ("test/cat/1.jpg test/dog/1.jpg cat/1.jpg dog/1.jpg", "move cat/, dog/ into a new folder"),
         ("val/cat/1.jpg test/cat/1.jpg x/1.jpg", "call the folder with the training photos train"),
         ("val/1.jpg test/1.jpg", "train/CLASS"),
-        ("ds/a/1.jpg ds/b/1.jpg test/1.jpg", "/ds; or layout=.classes."),
+        ("ds/a/1.jpg ds/b/1.jpg test/1.jpg", "/ds; or layout='classes'"),
         ("ds/train/a/1.jpg ds/val/a/1.jpg extra/1.jpg", "retrain bottlenecks"),
     ],
 )
