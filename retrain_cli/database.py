@@ -49,37 +49,60 @@ def connect(
     if str(path) != ":memory:" and (problem := lock_problem(path.parent)):
         raise CacheError(cannot_lock(path.parent, problem))
     with translated_errors(path):
-        if read_only:
-            # On a read-only medium SQLite cannot make the side files of its log and need not.
-            immutable = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
-            uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
-            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        else:
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        connection = _open_to_read(path) if read_only else _open_to_write(path)
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             current = SCHEMA_VERSION + len(upgrades)
-            newest = max(newest, current)
-            if version > newest:
-                raise CacheError(
-                    f"{path} was made by a newer version of retrain (format {version}; this one "
-                    f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
-                    f"choose another workspace with {setting('workspace', 'FOLDER')}"
-                )
-            if version == 0 and not read_only:
-                _create(connection, schema, current)
-            elif version < current and not read_only:
-                _upgrade(connection, upgrades)
+            _check_version(path, version, max(newest, current))
             if not read_only:
-                # No transaction waits for the disk; the log is flushed before it is carried over.
-                # A killed process loses nothing. A power cut may cost the last transactions of
-                # each file by itself, so that the index promises what the cache has lost: the
-                # next `retrain bottlenecks` looks at both, and computes it again.
-                connection.execute("PRAGMA synchronous = NORMAL")
+                _prepare(connection, schema, version, upgrades)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """On a read-only medium SQLite cannot make the side files of its log, and need not.
+
+    A log that a killed command left there is read like the file itself; taken for unchangeable, the
+    file would be read without what only the log holds.
+    """
+    may_write = os.access(path.parent, os.W_OK)
+    log = path.with_name(path.name + "-wal")
+    has_log = log.is_file() and log.stat().st_size > 0
+    immutable = "" if may_write or has_log else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _check_version(path: Path, version: int, newest: int) -> None:
+    if version > newest:
+        raise CacheError(
+            f"{path} was made by a newer version of retrain (format {version}; this one "
+            f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
+            f"choose another workspace with {setting('workspace', 'FOLDER')}"
+        )
+
+
+def _prepare(
+    connection: sqlite3.Connection, schema: str, version: int, upgrades: Sequence[Upgrade]
+) -> None:
+    """Create the tables of a new file, or bring those of an older version up to date."""
+    current = SCHEMA_VERSION + len(upgrades)
+    if version == 0:
+        _create(connection, schema, current)
+    elif version < current:
+        _upgrade(connection, upgrades)
+    # No transaction waits for the disk; the log is flushed before it is carried over.
+    # A killed process loses nothing. A power cut may cost the last transactions of
+    # each file by itself, so that the index promises what the cache has lost: the
+    # next `retrain bottlenecks` looks at both, and computes it again.
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:

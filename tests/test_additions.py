@@ -35,7 +35,7 @@ def test_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("retrain_cli.cli.commands.toy")
     module.toy = toy
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    entry = main.Entry("The main job", "toy:toy", "Do what toys do.")
+    entry = main.CommandEntry("The main job", "toy:toy", "Do what toys do.")
     monkeypatch.setattr(main, "COMMANDS", {"toy": entry, **main.COMMANDS})
     assert "Do what toys do." in runner.invoke(main.app, ["--help"]).output
     assert runner.invoke(main.app, ["toy"]).output == "played\n"

@@ -39,7 +39,7 @@ _MAIN, _JUDGE, _PHOTOS, _KEEP = (
 )
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command in the list of commands.
 
     Attributes:
@@ -53,52 +53,58 @@ class Entry(NamedTuple):
     summary: str
 
 
-COMMANDS: dict[str, Entry] = {
-    "bottlenecks": Entry(
+COMMANDS: dict[str, CommandEntry] = {
+    "bottlenecks": CommandEntry(
         _MAIN, "bottlenecks:bottlenecks", "Compute and cache the bottleneck of every photo."
     ),
-    "train": Entry(_MAIN, "train:train", "Train a new softmax layer on the cached bottlenecks."),
-    "eval": Entry(_MAIN, "eval:evaluate", "Show how good a run is, overall and for each class."),
-    "label": Entry(
+    "train": CommandEntry(
+        _MAIN, "train:train", "Train a new softmax layer on the cached bottlenecks."
+    ),
+    "eval": CommandEntry(
+        _MAIN, "eval:evaluate", "Show how good a run is, overall and for each class."
+    ),
+    "label": CommandEntry(
         _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
     ),
-    "report": Entry(
+    "report": CommandEntry(
         _JUDGE,
         "report:report",
         "Put everything about a run into one HTML page that needs nothing else.",
     ),
-    "compare": Entry(
+    "compare": CommandEntry(
         _JUDGE, "compare:compare", "Compare runs on the photos that they were both tested on."
     ),
-    "study": Entry(
+    "study": CommandEntry(
         _JUDGE,
         "study:app",
         "Run the paper's experiments on your own photos: how effective is transfer learning here?",
     ),
-    "check": Entry(
+    "check": CommandEntry(
         _PHOTOS, "check:check", "Look for bad photos, duplicates, label errors and small classes."
     ),
-    "similar": Entry(
+    "similar": CommandEntry(
         _PHOTOS, "similar:similar", "Find the training photos that are most like an image."
     ),
-    "classes": Entry(
+    "classes": CommandEntry(
         _PHOTOS,
         "classes:classes",
         "List the classes of the dataset last used: INT or EXT, and why.",
     ),
-    "add-class": Entry(
+    "add-class": CommandEntry(
         _PHOTOS,
         "add_class:add_class",
         "Add a new class to a trained run, from as few as one photo.",
     ),
-    "runs": Entry(_KEEP, "runs:app", "List, show and remove trained runs."),
-    "cache": Entry(_KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."),
-    "doctor": Entry(
+    "runs": CommandEntry(_KEEP, "runs:app", "List, show and remove trained runs."),
+    "cache": CommandEntry(
+        _KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."
+    ),
+    "doctor": CommandEntry(
         _KEEP,
         "doctor:doctor",
         "Show versions, engine, GPU and folders; what is missing, and how to get it.",
     ),
-    "demo": Entry(
+    "demo": CommandEntry(
         _KEEP,
         "demo:demo",
         "Walk through the main job on drawn sample photos, with nothing to download.",
@@ -305,7 +311,7 @@ def expand_wildcards(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """CommandEntry point of the console script."""
     with exit_codes():  # here for Ctrl-C while the command line is still being built
         interrupts.heed(console.tell_of_request, console.leave_terminal)
         # The shells of Windows leave it to each program, and Typer expands only what it reads

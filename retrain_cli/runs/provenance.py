@@ -142,7 +142,7 @@ class Grown:
 
 
 @dataclass(frozen=True)
-class Step:
+class CommandStep:
     """A command without `retrain` in front, and what it is for."""
 
     arguments: tuple[str, ...]
@@ -158,7 +158,7 @@ class Remaking:
         name: what the new run is called.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[CommandStep, ...]
     name: str
 
 
@@ -219,8 +219,8 @@ class Provenance:
             calibrated: whether it was calibrated afterwards.
             taken: names that no new run may have.
         """
-        steps: list[Step] = []
-        prepared: Step | None = None
+        steps: list[CommandStep] = []
+        prepared: CommandStep | None = None
         used = {*taken}
         parent: str | None = None
         for one in self.line(name, calibrated=calibrated):
@@ -233,11 +233,11 @@ class Provenance:
             steps.append(one.provenance._making_step(new, parent))
             if one.calibrated:
                 again = ("eval", *option("--run", new), "--calibrate")
-                steps.append(Step(again, "calibrate its scores"))
+                steps.append(CommandStep(again, "calibrate its scores"))
             parent = new
         return Remaking(tuple(steps), new)
 
-    def bottlenecks_step(self) -> Step:
+    def bottlenecks_step(self) -> CommandStep:
         """The command that computes what the run was trained on."""
         spec, source = self.backbone, self.known_source_classes
         settled = {"model"}  # by the command itself
@@ -254,15 +254,15 @@ class Provenance:
         purpose = "compute the bottlenecks"
         if not self.complete:
             purpose += " (an older version made this run, and did not note --group and --int-ext)"
-        return Step(("bottlenecks", *arguments(str(self.image_dir)), *said), purpose)
+        return CommandStep(("bottlenecks", *arguments(str(self.image_dir)), *said), purpose)
 
-    def _making_step(self, name: str, parent: str | None) -> Step:
+    def _making_step(self, name: str, parent: str | None) -> CommandStep:
         made, purpose = self.made, self.made.purpose
         if made.parent is None:
-            return Step(made.arguments(self.training, name, None), purpose)
+            return CommandStep(made.arguments(self.training, name, None), purpose)
         if parent is None:
             purpose += f" (the run {made.parent} that it came from is not known any more)"
-        return Step(made.arguments(self.training, name, parent or made.parent), purpose)
+        return CommandStep(made.arguments(self.training, name, parent or made.parent), purpose)
 
     def facts(self) -> dict[str, Any]:
         """Everything but settings, backbone and counts as JSON values; parents by their names."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from retrain_cli.cache import store as store_module
-from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.errors import CacheError
 from retrain_cli.images.examine import content_digest
 
@@ -143,3 +145,22 @@ def test_lookups_and_scans_read_the_same(
             found = store.read([digests(40)[number] for number in wanted], out)
     assert found is out
     np.testing.assert_array_equal(found, vectors(40)[wanted])
+
+
+def test_what_a_killed_command_left_in_its_log_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cache.sqlite"
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from retrain_cli.cache.store import BottleneckStore\n"
+        "store = BottleneckStore(Path(sys.argv[1]), {'name': 'x'})\n"
+        "store.put([bytes([number]) * 16 for number in range(150)], np.ones((150, 8), 'f4'))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with open_to_read(path) as store:
+        assert len(store) == 150

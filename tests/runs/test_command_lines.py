@@ -43,7 +43,7 @@ def test_what_is_as_usual_is_not_said() -> None:
     said = Settings(1e-05, ("-a", "b,c"), (Path("/x y"), Path("-z")), True, False, 3)
     assert list(options_of(said, leave_out=("size",))) == [
         *("--rate", "1e-05"),
-        "--names=-a,b\\,c",
+        '--names=-a,"b,c"',
         *("--test", "/x y"),
         "--test=-z",
         "--no-gain",
