@@ -199,10 +199,10 @@ def _write_at_once(text: str) -> None:
 
 def _forget_dead_terminal() -> None:
     """What is printed to a terminal that was closed goes nowhere, in place of being an error."""
-    was_terminal = _stderr().is_terminal
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2, *([_stderr().file.fileno()] if was_terminal else [])):
+    for descriptor in (1, 2, _stderr().file.fileno()):
         with suppress(OSError):
+            # A terminal that was closed is still a device, but passes for none.
             if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
                 os.dup2(nowhere, descriptor)
     os.close(nowhere)
