@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from retrain_cli.errors import DatasetError
 
 if TYPE_CHECKING:
-    from retrain_cli.images.stream import Skipped
+    from retrain_cli.images.streams.stream import Skipped
     from retrain_cli.workflows.shared.embedding import Source
 
 _STANDARD_INPUT = "-"
@@ -26,7 +26,7 @@ def images_of_stdin() -> Iterator[Source]:
             and was not understood.
         ImageError: an image is too large.
     """
-    from retrain_cli.images.stream import split_images
+    from retrain_cli.images.streams.stream import split_images
     from retrain_cli.workflows.shared.embedding import Source
 
     skipped: list[Skipped] = []

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Generator
 from typing import Final
 
-from retrain_cli.images.jpeg_end import BrokenError, Held, Walk
+from retrain_cli.images.streams.jpeg_end import BrokenError, Held, Walk
 
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
                  16: 8, 17: 8, 18: 8}  # fmt: skip

@@ -6,10 +6,10 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from retrain_cli.images.codecs.netpbm import read_header
 from retrain_cli.images.formats import ImageFormat
-from retrain_cli.images.jpeg_end import BrokenError, Held, Walk, holds_another, jpeg_end
-from retrain_cli.images.netpbm import read_header
-from retrain_cli.images.tiff_end import tiff_end
+from retrain_cli.images.streams.jpeg_end import BrokenError, Held, Walk, holds_another, jpeg_end
+from retrain_cli.images.streams.tiff_end import tiff_end
 
 TO_THE_LAST: Final = 1 << 62
 """An end that is beyond every stream: the rest of it is this image."""

@@ -19,7 +19,7 @@ from reference.tiffs import tiffs
 
 from retrain_cli.errors import ImageError
 from retrain_cli.images.decode import load_rgb
-from retrain_cli.images.stream import Skipped, split_images
+from retrain_cli.images.streams.stream import Skipped, split_images
 
 
 def encoded(kind: str, seed: int, **options: Any) -> bytes:
