@@ -22,6 +22,7 @@ from PIL import (
 
 from retrain_cli.errors import ImageError, MissingExtraError
 from retrain_cli.images.budget import PixelBudget
+from retrain_cli.images.codecs.opening import is_tga, open_lazily
 from retrain_cli.images.formats import (
     FORMAT_NAMES,
     HEAD_BYTES,
@@ -29,7 +30,6 @@ from retrain_cli.images.formats import (
     looks_like_text,
     sniff_format,
 )
-from retrain_cli.images.opening import is_tga, open_lazily
 from retrain_cli.images.orientation import DECODER_FAULTS, orientation_of
 from retrain_cli.images.pixels import flatten, turn
 from retrain_cli.images.resizing import ResizeRule, Resizing, inner_size, pad

@@ -12,7 +12,7 @@ from fuzz.seeds import sound_images
 from retrain_cli.errors import ImageError
 from retrain_cli.images.decode import check_image, decode_image, load_rgb
 from retrain_cli.images.resizing import ResizeRule
-from retrain_cli.images.stream import split_images
+from retrain_cli.images.streams.stream import split_images
 
 _LONGEST_REASON = 250
 _SIDES = (1, 32, 224, 299)

@@ -32,10 +32,10 @@ from PIL import (
 )
 
 from retrain_cli.errors import ImageError
+from retrain_cli.images.codecs.netpbm import NetpbmFile
+from retrain_cli.images.codecs.png import open_png
+from retrain_cli.images.codecs.tiff import TiffFile
 from retrain_cli.images.formats import FORMAT_NAMES, ImageFormat, has_tga_header
-from retrain_cli.images.netpbm import NetpbmFile
-from retrain_cli.images.png import open_png
-from retrain_cli.images.tiff import TiffFile
 
 _OPENERS: Final[dict[ImageFormat, Callable[[io.BytesIO], Any]]] = {
     "jpeg": JpegImagePlugin.jpeg_factory,
