@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from retrain_cli.datasets.class_names import close_names, find_name
-from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, normalise_name
+from retrain_cli.datasets.source_classes import (
+    SourceClass,
+    SourceClasses,
+    bare_name,
+    normalise_name,
+)
 from retrain_cli.datasets.text_files import read_text
 from retrain_cli.errors import DatasetError, setting
 
@@ -78,8 +83,9 @@ def match_origins(
 ) -> list[ClassOrigin]:
     """Tell INT from EXT for every class.
 
-    A class is INT when its name is the WordNet id of a source class or, normalised (see
-    `normalise_name`), equals one of a source class's synonyms.
+    A class is INT when its name is, or begins with, the WordNet id of a source class or, normalised
+    (see `normalise_name`), equals one of a source class's synonyms; a number before it is no part
+    of the name.
 
     Args:
         class_names: the user's classes.
@@ -109,9 +115,9 @@ def _match(class_name: str, source: SourceClasses | None) -> ClassOrigin:
 
 def _internal(class_name: str, found: Sequence[SourceClass]) -> ClassOrigin:
     """An INT class and the source classes it stands for, under the synonym that matched."""
-    wanted = normalise_name(class_name)
+    wanted = {normalise_name(class_name), normalise_name(bare_name(class_name))}
     names = [
-        next((name for name in one.synonyms if normalise_name(name) == wanted), one.synonyms[0])
+        next((name for name in one.synonyms if normalise_name(name) in wanted), one.synonyms[0])
         for one in found
     ]
     wnids = tuple(one.wnid for one in found)
