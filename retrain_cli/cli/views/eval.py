@@ -8,6 +8,7 @@ from retrain_cli.cli import console
 from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.curves.class_curves import Curves
 from retrain_cli.evaluation.curves.coverage import CoverageCurve, CoveragePoint
+from retrain_cli.evaluation.few_photos import few_test_photos
 from retrain_cli.evaluation.figures import Form, Measured, Place, Value
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.reliability import Reliability
@@ -129,7 +130,11 @@ def _scores(evaluation: Evaluation) -> console.Table:
 
 
 def _advise(evaluation: Evaluation) -> None:
-    """Say in words when scores do not mean what they say, and what to do about it."""
+    """Say in words what is not to be trusted, and what to do about it."""
+    if evaluation.request.split == "test":
+        few = few_test_photos(evaluation.result)
+        if few is not None:
+            console.note(few)
     reliability = evaluation.result.reliability
     if reliability is None or evaluation.run.calibration or not reliability.total:
         return
