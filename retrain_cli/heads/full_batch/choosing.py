@@ -20,12 +20,15 @@ from retrain_cli.heads.full_batch.ridge import RidgePath
 from retrain_cli.heads.full_batch.training_rows import TrainingRows
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead
+from retrain_cli.heads.sampling import select_training
 from retrain_cli.heads.temperature import fit_temperature, platt_doubt
 
 _FOLDS = 3
 _DECAYS = (2e-4, 5e-5, 1e-5)  # of lbfgs, of the total variance; the heavier, the sooner done
 _ADAM_STEPS = 2_000
+_LBFGS_STEPS = 25  # from one weight decay to the next; convergence changes the losses no more
 _ERRORS = 2  # standard ones, that Adam has to be ahead
+_FEWEST_OF_CLASS = 4
 _MOST_IMAGES = 3_000  # of many, some tell the heads apart, and the rest would take minutes
 
 Train = Callable[[HeadData, TrainingConfig, Head | None], TrainedHead]
@@ -65,14 +68,14 @@ def choose_optimizer(
         KeyboardInterrupt: Ctrl-C came before there was a choice.
     """
     lbfgs, ridge = (replace(config, optimizer=name) for name in ("lbfgs", "ridge"))
-    rows = _some(np.concatenate([data.training, data.spare]), config.seed)
+    rows = _some(np.concatenate([data.training, data.spare]), data, config.seed)
     folds = deal_folds(rows, data, config.seed)
     judged, fold_of = rows[folds >= 0], folds[folds >= 0]
     labels = data.labels[judged]
     if not len(judged):  # one image in each class: nothing can be left out
         return PickedOptimizer("lbfgs", lbfgs.weight_decay, 1.0, 0, {})
     whole = replace(data, training=rows, spare=rows[:0], validation=rows[:0])
-    path = RidgePath(TrainingRows(whole, ridge, memory_limit), config.seed)
+    path = RidgePath(TrainingRows(whole, ridge, memory_limit), config.seed, judge_all=True)
     decays = [one * path.variance for one in _DECAYS] if config.l2 is None else [config.l2]
     l2, (lbfgs_losses, temperature) = _best_decay(whole, lbfgs, decays, train, judged, fold_of)
     ridge_scores = _ridge_scores(path, config.l2, folds)
@@ -93,10 +96,12 @@ def choose_optimizer(
     )
 
 
-def _some(rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def _some(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np.int64]:
+    """Of many images as many of each class, so that none is without."""
+    per_class = None
     if len(rows) > _MOST_IMAGES:
-        rows = np.random.default_rng([seed, 0xA070]).choice(rows, _MOST_IMAGES, replace=False)
-    return np.sort(rows)
+        per_class = max(_FEWEST_OF_CLASS, _MOST_IMAGES // data.n_classes)
+    return select_training(data.labels, np.sort(rows), per_class, seed)
 
 
 def deal_folds(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np.int64]:
@@ -131,7 +136,8 @@ def _best_decay(
         part = replace(data, training=np.setdiff1d(data.training, away))
         head = None
         for l2 in decays:
-            trained = train(part, replace(config, l2=l2), head)
+            steps = min(config.steps, _LBFGS_STEPS)
+            trained = train(part, replace(config, l2=l2, steps=steps), head)
             scores[l2][fold_of == fold] = _logits(trained, data, away)
             head = trained.head
     losses = {l2: image_losses(logits, data.labels[judged]) for l2, logits in scores.items()}

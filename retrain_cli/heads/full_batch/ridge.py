@@ -26,9 +26,10 @@ from retrain_cli.heads.head import Head
 from retrain_cli.heads.temperature import fit_temperature, platt_doubt
 
 MOST_JUDGED = 10_000  # left out in turn to choose by; more tell penalties apart no better
+_MOST_SCORES, _FEWEST_JUDGED = 1_000_000, 1_000  # of many classes fewer are, for the same time
 
 _PENALTIES = 10.0 ** np.arange(-7, 1.5)  # tried, of the total variance of the bottlenecks
-_COARSE, _CLOSE = 1e-3, 0.05  # of the logarithms of temperatures, of penalties
+_COARSE, _CLOSE = 0.02, 0.1  # of the logarithms of temperatures, of penalties
 _LEAST_SQUARE = 1e-12  # of the largest; smaller ones are rounding errors
 
 Matrix = NDArray[np.float64]
@@ -91,13 +92,15 @@ class RidgePath:
 
     Args:
         rows: the training images.
-        seed: chooses those that are judged, where there are more than 10,000.
+        seed: chooses those that are judged, where there are more than 10,000, or more than a
+            million scores.
+        judge_all: judge all of them.
 
     Raises:
         RunError: the images do not differ.
     """
 
-    def __init__(self, rows: TrainingRows, seed: int) -> None:
+    def __init__(self, rows: TrainingRows, seed: int, *, judge_all: bool = False) -> None:
         self._rows = rows
         moments = self._moments = Moments.of(rows)
         if not np.trace(moments.scatter) > 0:
@@ -107,7 +110,7 @@ class RidgePath:
             )
         self._basis = Basis.of(rows, moments)
         self._pulls = self._basis.directions.T @ moments.cross
-        self._judged = _judged(len(rows), seed)
+        self._judged = np.arange(len(rows)) if judge_all else _judged(rows, seed)
         places = self._rows.read(self._judged) - moments.mean
         self._places = places @ self._basis.directions
 
@@ -202,8 +205,10 @@ def _log_loss(logits: Matrix, labels: NDArray[np.int32]) -> float:
     return float((most + np.log(np.exp(above - most[:, None]).sum(axis=1))).mean())
 
 
-def _judged(n_images: int, seed: int) -> NDArray[np.int64]:
-    if n_images <= MOST_JUDGED:
-        return np.arange(n_images)
-    chosen = np.random.default_rng([seed, 0x71D6]).choice(n_images, MOST_JUDGED, replace=False)
+def _judged(rows: TrainingRows, seed: int) -> NDArray[np.int64]:
+    by_scores = max(_MOST_SCORES // rows.data.n_classes, _FEWEST_JUDGED)
+    most = min(MOST_JUDGED, by_scores)
+    if len(rows) <= most:
+        return np.arange(len(rows))
+    chosen = np.random.default_rng([seed, 0x71D6]).choice(len(rows), most, replace=False)
     return np.sort(chosen)

@@ -98,7 +98,8 @@ def test_one_photo_in_each_class_leaves_nothing_to_choose_by() -> None:
 
 def test_of_very_many_photos_some_choose(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "_MOST_IMAGES", 20)
-    assert choose_optimizer(make_data(), CONFIG, oracle("lbfgs"), None).n_images == 20
+    data = make_data(per_class=30)
+    assert choose_optimizer(data, CONFIG, oracle("lbfgs"), None).n_images == 18  # 6 of each
 
 
 def test_an_interrupt_in_between_is_no_choice() -> None:
