@@ -1,12 +1,13 @@
 """Compare heads on cached bottlenecks: the tables of docs/heads.md.
 
     python tools/compare_heads.py --workspace 'flowers=FOLDER' --workspace 'clothing=FOLDER' \
-        --splits 3 --results heads.jsonl
+        --splits 3 --results heads.jsonl --page docs/heads.md
 
 Each split draws 30% of the photos of each class for test, groups and copies together; of the rest
 so many of a class are there to train on. What chooses its head by validation photos takes them from
 these, as `retrain train` would: no head sees more photos than another. Finished trainings are lines
-of the file of results, and are not done again. Prints Markdown.
+of the file of results, and are not done again. The tables go to standard output or, with `--page`,
+into the page between `<!-- heads -->` and `<!-- end heads -->`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from retrain_cli.workspace import Workspace
 SIZES = (3, 5, 10, 30, None)
 TEST_SHARE = 0.3
 BASE = "adam"
+BEGIN, END = "<!-- heads -->", "<!-- end heads -->"
 
 Logs = NDArray[np.floating]
 Judge = Callable[[NDArray[np.float32]], Logs]
@@ -122,6 +124,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--results", type=Path, required=True, help="finished trainings")
     parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--page", type=Path, help="write the tables into this page")
     parser.add_argument("--print", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     done = _read(arguments.results)
@@ -130,7 +133,14 @@ def main() -> None:
         for split in range(arguments.splits):
             for title, folder in places.items():
                 _fill(title, Path(folder), split, arguments, done)
-    print(tables([one for one in done.values() if one.set in places]))
+    text = tables([one for one in done.values() if one.set in places])
+    if arguments.page is None:
+        print(text)
+        return
+    before, _, rest = arguments.page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    page = f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    arguments.page.write_text(page, encoding="utf-8")
 
 
 def _read(path: Path) -> dict[tuple[str, int | None, int, str], Trained]:

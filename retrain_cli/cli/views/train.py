@@ -9,7 +9,11 @@ from retrain_cli.evaluation.few_photos import few_test_photos
 
 if TYPE_CHECKING:
     from retrain_cli.heads.temperature import ScoreFit
+    from retrain_cli.runs.run import Run
     from retrain_cli.workflows.train import TrainingSummary
+
+_FEW = 30
+"""Photos a class up to which auto was better on all sets that were measured."""
 
 
 def notes_on(summary: TrainingSummary) -> Iterator[str]:
@@ -23,10 +27,20 @@ def notes_on(summary: TrainingSummary) -> Iterator[str]:
             )
     else:
         yield from _on_fit(fit)
+    if summary.run.config.optimizer == "adam" and 0 < photos_a_class(summary.run) <= _FEW:
+        yield (
+            "with so few photos a class `--optimizer auto` takes seconds, lets validation photos "
+            "train, too, and is usually better (docs/heads.md)"
+        )
     if summary.test is not None and summary.folds is None:
         few = few_test_photos(summary.test)
         if few is not None:
             yield few
+
+
+def photos_a_class(run: Run) -> float:
+    """Training images of a class, on average; 0 where that is not known."""
+    return (run.provenance.counts.trained_on or 0) / len(run.labels)
 
 
 def _on_fit(fit: ScoreFit) -> Iterator[str]:
