@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.train import TrainingSummary
 
 _FEW = 30
-"""Photos a class up to which auto was better on all sets that were measured."""
+"""Photos a class up to which auto was better in most cases that were measured (docs/heads.md)."""
 
 
 def notes_on(summary: TrainingSummary) -> Iterator[str]:
