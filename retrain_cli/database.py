@@ -107,7 +107,13 @@ def _prepare(
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {version}; COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        # Another command may have made the tables since this one found the file empty.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in filter(str.strip, schema.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:
