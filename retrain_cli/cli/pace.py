@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _LEAST_SECONDS = 1.0
-"""A rate from a shorter time than this says nothing."""
+"""A rate from a shorter time than this says nothing, and a shorter wait changes none."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Pace:
         self._clock = clock
         self.step = Step(0, 0)
         self.waits_for = ""
-        self._started = clock()
+        self._started = self._waits_since = clock()
         self._begin_at = 0
         self._first: tuple[float, int] | None = None
         self._last = self._started
@@ -60,11 +60,16 @@ class Pace:
         self._last = now
 
     def wait(self, words: str) -> None:
-        """Note what is waited for; the rate is measured anew from the first result after it."""
+        """Note what is waited for; the rate is measured anew after a long one."""
+        now = self._clock()
         if words and not self.waits_for:
-            self._started = self._clock()
-        if not words and self.waits_for:
-            self._started, self._first, self._begin_at = self._clock(), None, self.step.done
+            self._waits_since = now
+        if self.waits_for and not words:
+            if now - self._waits_since >= _LEAST_SECONDS:
+                self._first, self._begin_at = None, self.step.done
+            elif self._first is not None:
+                begun, done_then = self._first
+                self._first = (begun + now - self._waits_since, done_then)
         self.waits_for = words
 
     @property
@@ -75,7 +80,7 @@ class Pace:
     @property
     def seconds(self) -> float:
         """How long this stage, or what is waited for, has taken so far."""
-        return self._clock() - self._started
+        return self._clock() - (self._waits_since if self.waits_for else self._started)
 
     @property
     def rate(self) -> float | None:

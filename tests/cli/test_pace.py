@@ -225,3 +225,20 @@ def test_quiet_shows_nothing(capfd: pytest.CaptureFixture[str]) -> None:
         assert capfd.readouterr().err == ""
     finally:
         console.configure(quiet=False, verbose=False)
+
+
+def test_short_waits_change_neither_clock_nor_rate() -> None:
+    clock = Clock()
+    pace = pace_at(clock)
+    pace.take(Step(10, 100))
+    for fold in range(1, 5):
+        clock.now += 1
+        pace.take(Step(10 + 10 * fold, 100))
+        pace.wait("looking for GPUs")
+        clock.now += 0.5
+        assert story(pace, 80).endswith(", 0s, looking for GPUs")
+        pace.wait("")
+    assert pace.seconds == 6
+    clock.now += 1
+    pace.take(Step(60, 100))
+    assert pace.rate == pytest.approx(10)
