@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.database import connect, translated_errors
@@ -255,18 +256,29 @@ class BottleneckStore:
 
     # -- integrity -------------------------------------------------------------------------------
 
-    def verify(self) -> list[Damage]:
-        """Check the file and each row; an empty list means that all is well."""
+    def verify(self, on_row: Callable[[int, int], None] = lambda done, total: None) -> list[Damage]:
+        """Check the file and each row; an empty list means that all is well.
+
+        Args:
+            on_row: is told now and then how many rows of how many are done.
+        """
         damaged: list[Damage] = []
         try:
-            checked = self._query("PRAGMA integrity_check")
+            with waiting.for_(f"checking {self.path.name}"):
+                checked = self._query("PRAGMA integrity_check")
+            total = len(self) + len(self.arrays)
             damaged += [Damage("", text) for (text,) in checked if text != "ok"]
             expected = (self.width or 0) * VECTOR_TYPE.itemsize
-            for digest, blob, checksum in self.scan():
+            done = 0
+            for done, (digest, blob, checksum) in enumerate(self.scan(), start=1):
+                if done % _CHUNK == 0:
+                    on_row(done, total)
                 reason = row_fault(digest, blob, checksum, expected)
                 if reason:
                     damaged.append(Damage(bytes(digest).hex(), reason))
-            for row in self.arrays.scan():
+            for place, row in enumerate(self.arrays.scan(), start=done + 1):
+                if place % _CHUNK == 0:
+                    on_row(place, total)
                 if reason := row.fault():
                     damaged.append(Damage(bytes(row.digest).hex(), reason, row.view))
         except DamagedFileError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
@@ -150,7 +151,8 @@ def open_dataset(
     workspace.prepare()
     with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        folders = list(walk_folders(used.image_dir, [workspace.root], layout))
+        with waiting.for_("looking for photos"):
+            folders = list(walk_folders(used.image_dir, [workspace.root], layout))
         warnings = _check_walk(layout, folders)
         for warning in warnings:
             on_warning(warning)
@@ -161,7 +163,8 @@ def open_dataset(
         )
         used = replace(used, backbone=choice.backbone)
         with _open_cache(workspace, used.backbone) as store:
-            scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
+            with waiting.for_("looking for new photos"):
+                scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
                 on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
             yield OpenDataset(used, index, store, dataset, scan, layout, choice.note, warnings)

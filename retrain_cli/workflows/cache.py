@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.cache_files import cache_file, cache_files
@@ -22,6 +25,9 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
+
+RowListener = Callable[[str, int, int], None]
+"""Is told the name of a cache, how many of its rows are done, and how many it has."""
 
 _MERGE_ROWS = 1000
 _MERGE_ARRAYS = 64  # one may have 63 MB
@@ -133,7 +139,11 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
 
 
 def verify_caches(
-    workspace: Workspace, name: str | None = None, *, repair: bool = False
+    workspace: Workspace,
+    name: str | None = None,
+    *,
+    repair: bool = False,
+    on_row: RowListener = lambda name, done, total: None,
 ) -> list[CacheCheck]:
     """Read every row and compare its checksum; the index of photo files is looked at, too.
 
@@ -142,21 +152,24 @@ def verify_caches(
         name: one cache; None for all.
         repair: remove damaged rows, save the sound rows of a damaged file into a new one, and move
             a damaged index away, so that what is lost is computed again.
+        on_row: is told of the rows that are read.
 
     Raises:
         CacheError: no such cache, or one that nothing can be saved of.
     """
     with workspace.lock("cache verify --repair") if repair else nullcontext():
-        checks = [_verify_file(workspace, path, repair) for path in _chosen(workspace, name)]
+        checks = [
+            _verify_file(workspace, path, repair, on_row) for path in _chosen(workspace, name)
+        ]
         if name is None:
             checks += _verify_index(workspace, repair)
         return checks
 
 
-def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
+def _verify_file(workspace: Workspace, path: Path, repair: bool, on_row: RowListener) -> CacheCheck:
     try:
         with open_to_read(path) as store:
-            damaged = store.verify()
+            damaged = store.verify(partial(on_row, path.stem))
             rows = [damage for damage in damaged if damage.digest]
             if not repair or not damaged or len(rows) == len(damaged):
                 removed = _remove(store, rows) if repair and rows else 0
@@ -165,7 +178,8 @@ def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
         damaged = [Damage("", error.reason)]
         if not repair:
             return CacheCheck(path.stem, 0, damaged)
-    salvaged = salvage(path, _identity_of(workspace, path))
+    with waiting.for_(f"saving what is sound in {path.name}"):
+        salvaged = salvage(path, _identity_of(workspace, path))
     return CacheCheck(path.stem, salvaged.saved, damaged, salvaged=salvaged)
 
 
@@ -229,7 +243,9 @@ def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
     return {row.tobytes() for run in grown for row in run.predictions.images.digest}
 
 
-def merge_cache(workspace: Workspace, source: Path) -> list[MergedCache]:
+def merge_cache(
+    workspace: Workspace, source: Path, on_row: RowListener = lambda name, done, total: None
+) -> list[MergedCache]:
     """Take over what another workspace or cache file holds; damaged rows are left out.
 
     The converted networks that belong to them come along.
@@ -237,6 +253,7 @@ def merge_cache(workspace: Workspace, source: Path) -> list[MergedCache]:
     Args:
         workspace: where they go.
         source: a workspace, its cache folder, or one cache file.
+        on_row: is told of the rows that are read.
 
     Raises:
         CacheError: there is no cache at `source`, or it is damaged.
@@ -246,22 +263,23 @@ def merge_cache(workspace: Workspace, source: Path) -> list[MergedCache]:
         sources = _source_files(source)
         for folder in {path.parent / workspace.models_dir.name for path in sources}:
             copy_kept_models(folder, workspace.models_dir)
-        return [_merge_file(workspace, path) for path in sources]
+        return [_merge_file(workspace, path, on_row) for path in sources]
 
 
-def _merge_file(workspace: Workspace, source: Path) -> MergedCache:
+def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
     with (
         BottleneckStore(source, read_only=True) as theirs,
         BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
         before = (len(ours), len(ours.arrays))
-        damaged = theirs.verify()
+        damaged = theirs.verify(partial(on_row, source.stem))
         digests = list(theirs.digests())
         bad = {bytes.fromhex(d.digest) for d in damaged if d.digest and d.view is None}
         new = sorted(set(digests) - ours.present(digests) - bad)
         for start in range(0, len(new), _MERGE_ROWS):
             chunk = new[start : start + _MERGE_ROWS]
             ours.put(chunk, theirs.read(chunk))
+            on_row(f"{source.stem}: taking over", start + len(chunk), len(new))
         _merge_arrays(theirs, ours)
         return MergedCache(
             name=source.stem,
@@ -290,8 +308,17 @@ def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) 
     return workspace.cache_dir / f"{stem}.sqlite"
 
 
-def export_cache(workspace: Workspace, target: Path) -> int:
+def export_cache(
+    workspace: Workspace,
+    target: Path,
+    on_row: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Write the bottlenecks of the dataset last used with path, class and split of each photo.
+
+    Args:
+        workspace: where they are.
+        target: the file; its suffix names the format.
+        on_row: is told how many photos of how many are written.
 
     Returns:
         Number of photos.
@@ -322,6 +349,7 @@ def export_cache(workspace: Workspace, target: Path) -> int:
             digests=dataset.digests,
             read=store.read,
             width=store.width or 0,
+            on_row=on_row,
         )
         export_bottlenecks(rows, target)
     return len(dataset)

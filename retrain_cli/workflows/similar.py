@@ -11,6 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.cache.store import open_to_read
 from retrain_cli.checks import check_choices, check_least
@@ -147,7 +148,8 @@ class SimilarSearch:
         digests = self._photos.digests
         if 4 * len(digests) * (self._store.width or 0) <= _MOST_IN_MEMORY:
             if self._matrix is None:
-                self._matrix = self._store.read(digests)
+                with waiting.for_("reading the bottlenecks"):
+                    self._matrix = self._store.read(digests)
             yield self._matrix
             return
         for start in range(0, len(digests), _ROWS_AT_A_TIME):
@@ -162,7 +164,8 @@ class SimilarSearch:
         path = workspace.cache_dir / "indexes" / f"{used.fingerprint}-{name}.usearch"
         if path.is_file():
             return VectorIndex(path)
-        return VectorIndex.build(path, self._blocks(), self._store.width or 0)
+        with waiting.for_(f"making the index of {count:,} photos"):
+            return VectorIndex.build(path, self._blocks(), self._store.width or 0)
 
     def _named(
         self, source: Source, rows: NDArray[np.int64], similarity: NDArray[np.float32]

@@ -48,7 +48,8 @@ def classes(
 
     if not suggest and (request.top is not None or write is not None):
         raise ConfigError("--top and --write go with --suggest: add --suggest")
-    infos = list_class_infos(workspace_of(ctx), request if suggest else None)
+    with console.progress("classes"):
+        infos = list_class_infos(workspace_of(ctx), request if suggest else None)
     if form == "json":
         console.document([info.to_dict() for info in infos])
     else:

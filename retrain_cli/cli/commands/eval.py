@@ -123,7 +123,9 @@ def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: console.
     from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 
     if wanted:
-        show_calibration(calibrate(run, workspace_of(ctx)), form)
+        with console.progress("calibrating"):
+            done = calibrate(run, workspace_of(ctx))
+        show_calibration(done, form)
     else:
         undone = remove_calibration(run, workspace_of(ctx))
         console.note(f"the scores of run {undone.name} are as trained again")

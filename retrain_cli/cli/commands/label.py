@@ -59,6 +59,7 @@ def label(
     good = bad = 0
     with (
         interrupts.keeping(lambda: f"{good + bad} file(s) were answered, all of them in full"),
+        console.progress("labelling") as update,
         Labeller(request, workspace_of(ctx)) as labeller,
         quiet_engine(),
     ):
@@ -67,6 +68,8 @@ def label(
             (_print_json if as_json else _print_row)(image)
             console.flush()
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+            if not sys.stdout.isatty():  # on a terminal the answers themselves show it
+                update(console.Step(good + bad, 0, f"{bad:,} bad" if bad else ""))
     if bad:
         console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
     if not good:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.cache.mapped import mapped_matrix
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.dataset import Dataset, load_dataset
@@ -77,7 +78,8 @@ def load_training_set(
             labels, names = select_classes(dataset.labels, dataset.class_names, config.classes)
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
-        bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
+        with waiting.for_("reading the bottlenecks"):
+            bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
     kept_origins = [origins[name] for name in dataset.class_names]
