@@ -150,7 +150,7 @@ def merge(
     """Take over the bottlenecks that another machine computed."""
     from retrain_cli.workflows.cache import merge_cache
 
-    for check in merge_cache(workspace_of(ctx), source):
+    for check in merge_cache(workspace_of(ctx), source, console.warn):
         console.line(f"{check.name}: {check.added:,} new, {check.bottlenecks:,} in all")
         if check.arrays:
             console.line(
