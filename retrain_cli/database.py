@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -125,6 +126,12 @@ def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> Non
             for statement in upgrade:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + len(upgrades)}")
+
+
+def plain_statement(sql: str) -> str:
+    """A statement that makes a table without its comments and spaces, to compare it with others."""
+    text = re.sub(r"--[^\n]*", "", sql).replace("IF NOT EXISTS", "")
+    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(text.split()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "interrupts", "parallel", "durable", "paths", "waiting"},
+    {"errors", "flags", "interrupts", "parallel", "durable", "files", "paths", "waiting"},
     {"checks", "locking"},
     {"engine", "workspace", "database"},
     {"images", "samples"},

@@ -22,7 +22,7 @@ from retrain_cli.checks import check_choices
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.images.resizing import ResizeRule
-from retrain_cli.paths import absolute
+from retrain_cli.paths import absolute, is_plain_name
 
 Pooling = Literal["avg", "max"]
 
@@ -220,6 +220,42 @@ def identity_fingerprint(identity: Mapping[str, Any]) -> str:
     """12 hex digits of BLAKE2b over an identity as canonical JSON."""
     text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def check_identity(identity: object) -> None:
+    """Hold what another machine calls a backbone's identity to be one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(identity, dict):
+        raise ValueError("that is no record")
+    for key, (kinds, may_miss) in _IDENTITY_KINDS.items():
+        value = identity.get(key)
+        if key not in identity and not may_miss:
+            raise ValueError(f"it has no {key}")
+        if key in identity and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ValueError(f"its {key} is {value!r:.40}")
+    if unknown := sorted(set(identity) - set(_IDENTITY_KINDS)):
+        raise ValueError(f"it has a {unknown[0]!r:.40}")
+    if not is_plain_name(identity["name"]):
+        raise ValueError(f"its name is {identity['name']!r:.40}")
+
+
+_IDENTITY_KINDS: dict[str, tuple[tuple[type, ...], bool]] = {
+    "name": ((str,), False),
+    "alpha": ((float, int, type(None)), False),
+    "layer": ((str, type(None)), False),
+    "pooling": ((str,), False),
+    "weights": ((str,), False),
+    "input_size": ((int, type(None)), False),
+    "resize": ((str,), False),
+    "precision": ((str,), False),
+    "preprocessing": ((int,), False),
+    "runtime": ((str,), True),
+    "model": ((str, type(None)), True),
+}
+"""Of each entry of an identity its kinds, and whether it may be missing."""
 
 
 def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:

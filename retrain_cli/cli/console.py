@@ -176,6 +176,17 @@ def _say(word: str, style: str, text: str) -> None:
     _stderr().print(message, soft_wrap=True, highlight=False)
 
 
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal who could answer a question."""
+    return bool(sys.stdin) and sys.stdin.isatty() and _stderr().is_terminal
+
+
+def ask(question: str) -> bool:
+    """Ask a question; whatever is no clear yes is a no."""
+    _stderr().print(f"{printable(question)} [y/N] ", markup=False, highlight=False, end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def tell_of_request(number: int, waits: bool) -> None:
     """Say that Ctrl-C was seen where it has to wait; after a hang-up let the terminal go.
 

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from retrain_cli.durable import LEFT_BEHIND_S, sweep_drafts, sync, sync_tree
 from retrain_cli.errors import RunError, setting
+from retrain_cli.paths import is_plain_name
 from retrain_cli.workspace import writing_to
 
 _DRAFT, _REMOVED = ".draft-", ".removed-"
@@ -92,8 +93,7 @@ def check_name(name: str) -> str:
     Raises:
         RunError: it is empty, starts with a dot, or holds what not every system allows.
     """
-    bad = set(name) & set('/\\:*?"<>|')
-    if not name or name != name.strip() or name.startswith(".") or bad or not name.isprintable():
+    if not is_plain_name(name):
         raise RunError(
             "a run's name must be a plain folder name that does not start with a dot, "
             f"not {name!r}: use letters, digits, '-' and '_'"

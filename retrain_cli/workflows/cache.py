@@ -10,10 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.cache_files import cache_file, cache_files
+from retrain_cli.cache.foreign import open_foreign
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
 from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
 from retrain_cli.datasets.dataset import load_dataset
@@ -22,9 +25,10 @@ from retrain_cli.durable import sweep_drafts
 from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.paths import is_plain_name
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
-from retrain_cli.workspace import Workspace
+from retrain_cli.workspace import Workspace, writing_to
 
 RowListener = Callable[[str, int, int], None]
 """Is told the name of a cache, how many of its rows are done, and how many it has."""
@@ -244,16 +248,21 @@ def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
 
 
 def merge_cache(
-    workspace: Workspace, source: Path, on_row: RowListener = lambda name, done, total: None
+    workspace: Workspace,
+    source: Path,
+    on_row: RowListener = lambda name, done, total: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> list[MergedCache]:
     """Take over what another workspace or cache file holds; damaged rows are left out.
 
-    The converted networks that belong to them come along.
+    The converted networks that belong to them come along. Somebody else may have made all that: it
+    is held to be what it says, and nothing else of it is taken.
 
     Args:
         workspace: where they go.
         source: a workspace, its cache folder, or one cache file.
-        on_row: is told of the rows that are read.
+        on_row: is told of the rows that are taken over.
+        on_warning: called with each thing that is left out.
 
     Raises:
         CacheError: there is no cache at `source`, or it is damaged.
@@ -262,39 +271,35 @@ def merge_cache(
     with workspace.lock("cache merge"):
         sources = _source_files(source)
         for folder in {path.parent / workspace.models_dir.name for path in sources}:
-            copy_kept_models(folder, workspace.models_dir)
+            with writing_to(workspace.models_dir):
+                for name in copy_kept_models(folder, workspace.models_dir):
+                    on_warning(f"the converted network {name} is not what its name says: left out")
         return [_merge_file(workspace, path, on_row) for path in sources]
 
 
 def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
     with (
-        BottleneckStore(source, read_only=True) as theirs,
+        open_foreign(source) as theirs,
         BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
         before = (len(ours), len(ours.arrays))
-        damaged = theirs.verify(partial(on_row, source.stem))
-        digests = list(theirs.digests())
-        bad = {bytes.fromhex(d.digest) for d in damaged if d.digest and d.view is None}
-        new = sorted(set(digests) - ours.present(digests) - bad)
-        for start in range(0, len(new), _MERGE_ROWS):
-            chunk = new[start : start + _MERGE_ROWS]
-            ours.put(chunk, theirs.read(chunk))
-            on_row(f"{source.stem}: taking over", start + len(chunk), len(new))
-        _merge_arrays(theirs, ours)
+        vectors, arrays = theirs.vectors(), theirs.arrays()
+        done = 0
+        while chunk := list(islice(vectors, _MERGE_ROWS)):
+            digests = [digest for digest, _ in chunk]
+            ours.put(digests, np.stack([vector for _, vector in chunk]))
+            done += len(chunk)
+            on_row(f"{source.stem}: taking over", done, 0)  # a stranger's count is not asked for
+        while some := list(islice(arrays, _MERGE_ARRAYS)):
+            ours.arrays.put_rows(some)
         return MergedCache(
             name=source.stem,
             added=len(ours) - before[0],
             added_arrays=len(ours.arrays) - before[1],
-            left_out=[damage for damage in damaged if damage.digest],
+            left_out=theirs.damaged,
             bottlenecks=len(ours),
             arrays=len(ours.arrays),
         )
-
-
-def _merge_arrays(theirs: BottleneckStore, ours: BottleneckStore) -> None:
-    sound = (row for row in theirs.arrays.scan() if row.fault() is None)
-    while chunk := list(islice(sound, _MERGE_ARRAYS)):
-        ours.arrays.put_rows(chunk)
 
 
 def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) -> Path:
@@ -304,7 +309,11 @@ def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) 
     if existing is not None:
         return existing
     is_ours = source.stem.endswith(f"-{fingerprint}")
-    stem = source.stem if is_ours else f"{identity.get('name')}-{fingerprint}"
+    stem = source.stem if is_ours else f"{identity['name']}-{fingerprint}"
+    if not is_plain_name(stem):
+        raise CacheError(
+            f"a cache file has a plain name, and {source.name!r} is none: rename it, to copy.sqlite"
+        )
     return workspace.cache_dir / f"{stem}.sqlite"
 
 
@@ -379,7 +388,7 @@ def _chosen(workspace: Workspace, name: str | None) -> list[Path]:
 
 def _source_files(source: Path) -> list[Path]:
     if source.is_file():
-        return [source]
+        return [source.resolve() if source.is_symlink() else source]  # named by the user
     for folder in (source / "cache", source / ".retrain" / "cache", source):
         files = [path for path in cache_files(folder) if path.name != "index.sqlite"]
         if files:

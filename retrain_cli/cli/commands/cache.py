@@ -153,7 +153,7 @@ def merge(
     from retrain_cli.workflows.cache import merge_cache
 
     with console.progress("merging") as update:
-        merged = merge_cache(workspace_of(ctx), source, on_row=_each(update))
+        merged = merge_cache(workspace_of(ctx), source, _each(update), console.warn)
     for check in merged:
         console.line(f"{check.name}: {check.added:,} new, {check.bottlenecks:,} in all")
         if check.arrays:
