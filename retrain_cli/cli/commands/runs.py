@@ -34,21 +34,25 @@ def list_runs(ctx: typer.Context, form: JsonForm) -> None:
     else:
         columns = ("run", "top-1", "classes", "backbone", "optimizer", "steps", "created")
         rows = [_row(run) for run in runs]
-        console.table(console.Table(columns, rows, right=(1, 2, 5)))
+        spare = (5, 4, 2, 6)
+        more = "--json, or `retrain runs show RUN`"
+        console.table(console.Table(columns, rows, right=(1, 2, 5), spare=spare, more=more))
 
 
 @app.command()
 @command
 def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
-    """Show how a run was trained and what came of it."""
+    """Show what a run was made from, how good it is, and the commands that make it again.
+
+    With --json also every setting and version.
+    """
+    from retrain_cli.cli.views.runs import show_run
+
     chosen = _store(ctx).get(run)
-    summary = _summary(chosen)
     if form == "json":
-        console.document(summary)
-        return
-    known = {**summary, "dataset": chosen.info.provenance.described()}
-    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(known)]
-    console.table(console.Table((f"run {chosen.name}", ""), rows))
+        console.document(_summary(chosen))
+    else:
+        show_run(chosen)
 
 
 @app.command()
@@ -117,20 +121,3 @@ def _summary(run: Run) -> dict[str, Any]:
         "calibration": run.calibration and run.calibration.to_dict(),
         "classes": list(run.labels),
     }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        pairs += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
-    return pairs
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        more = f", and {len(value) - 8} more" if len(value) > 8 else ""
-        return ", ".join(map(_shown, value[:8])) + more
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)
