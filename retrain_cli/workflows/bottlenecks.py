@@ -36,6 +36,7 @@ from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
+from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -367,6 +368,16 @@ class BottleneckSummary:
     near_duplicates: GroupCounts | None = None
     passed_over: PassedOver = field(default_factory=PassedOver)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def few_photos(self) -> tuple[str, ...]:
+        """What is to be said of classes with few photos."""
+        rows = self.classes
+        return warn_of_few(
+            [row.origin.class_name for row in rows],
+            [row.images for row in rows],
+            [row.test for row in rows],
+        )
 
 
 def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:

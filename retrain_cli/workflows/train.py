@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrain_cli import interrupts
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
@@ -31,6 +35,7 @@ from retrain_cli.workflows.cross_validate import (
     plan_folds,
     save_predictions,
 )
+from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.kept_sources import (
     KeptSources,
     SourceHead,
@@ -148,6 +153,7 @@ def train_run(
     workspace: Workspace,
     on_progress: ProgressListener = lambda progress: None,
     on_fold: FoldListener = lambda progress: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> TrainingSummary:
     """Train a head on the dataset last used, and keep it as a run.
 
@@ -155,12 +161,21 @@ def train_run(
     run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
     and `unfinished` of the summary tell so.
 
+    Args:
+        request: what to train.
+        workspace: where the bottlenecks are.
+        on_progress: called after each evaluation.
+        on_fold: the same for the folds of a cross-validation.
+        on_warning: called, before the work, with what is to be said of classes with few photos.
+
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
         KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config, request.memory_limit)
+    for warning in _few_photos(training_set, request):
+        on_warning(warning)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     parent = None if request.init_from is None else store.get(request.init_from)
@@ -188,6 +203,17 @@ def train_run(
         return summary
     missing = _unfinished(request, kept, folds)
     return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
+
+
+def _few_photos(training_set: TrainingSet, request: TrainRequest) -> tuple[str, ...]:
+    """What is to be said of classes with few photos; folds test on every photo."""
+    images, names = training_set.images, training_set.data.class_names
+    is_test = images.split == SPLITS.index("test")
+    counts, test = (
+        np.bincount(labels, minlength=len(names)).tolist()
+        for labels in (images.labels, images.labels[is_test])
+    )
+    return warn_of_few(names, counts, [] if request.cv else test)
 
 
 def _train(

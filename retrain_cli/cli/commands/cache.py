@@ -53,7 +53,7 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
             ]
 
         rows = [row(cache) for cache in caches]
-        console.table(console.Table(columns, rows, right=(1, 2, 3, 5)))
+        console.table(console.Table(columns, rows, right=(1, 2, 3, 5), prose=(4,)))
 
 
 @app.command(cls=Command)

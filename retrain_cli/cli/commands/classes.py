@@ -68,7 +68,7 @@ def _table(infos: list[ClassInfo], suggest: bool) -> console.Table:
         return console.Table(columns, [_row(info) for info in infos], right=(3,))
     columns += ["seen most as", "share", "proposal"]
     rows = [[*_row(info), *_seen(info)] for info in infos]
-    return console.Table(columns, rows, right=(3, 5))
+    return console.Table(columns, rows, right=(3, 5), prose=(6,))
 
 
 def _row(info: ClassInfo) -> list[str]:

@@ -46,21 +46,25 @@ def list_runs(ctx: typer.Context, form: JsonForm) -> None:
         columns += ["created", "note"]
         if not any(row[-1] for row in rows):  # most people write none
             columns, rows = columns[:-1], [row[:-1] for row in rows]
-        console.table(console.Table(columns, rows, right=(1, 4, 6)))
+        spare = (6, 5, 4, 7)
+        more = "--json, or `retrain runs show RUN`"
+        console.table(console.Table(columns, rows, right=(1, 4, 6), spare=spare, more=more))
 
 
 @app.command(cls=Command)
 @command
 def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
-    """Show how a run was trained and what came of it."""
+    """Show what a run was made from, how good it is, and the commands that make it again.
+
+    With --json also every setting and version.
+    """
+    from retrain_cli.cli.views.runs import show_run
+
     chosen = _store(ctx).get(run)
-    summary = _summary(chosen)
     if form == "json":
-        console.document(summary)
-        return
-    known = {**summary, "dataset": chosen.info.provenance.described()}
-    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(known)]
-    console.table(console.Table((f"run {chosen.name}", ""), rows))
+        console.document(_summary(chosen))
+    else:
+        show_run(chosen)
 
 
 @app.command(cls=Command)
@@ -200,20 +204,3 @@ def _summary(run: Run) -> dict[str, Any]:
         "calibration": run.calibration and run.calibration.to_dict(),
         "classes": list(run.labels),
     }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        pairs += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
-    return pairs
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        more = f", and {len(value) - 8} more" if len(value) > 8 else ""
-        return ", ".join(map(_shown, value[:8])) + more
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)
