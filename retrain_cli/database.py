@@ -112,9 +112,19 @@ def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     with connection:
         # Another command may have made the tables since this one found the file empty.
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in filter(str.strip, schema.split(";")):
+            for statement in _statements(schema):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _statements(schema: str) -> Iterator[str]:
+    """Its statements one by one; a trigger has semicolons within."""
+    statement = ""
+    for part in schema.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:

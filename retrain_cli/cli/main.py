@@ -371,7 +371,7 @@ def expand_wildcards(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """CommandEntry point of the console script."""
+    """Entry point of the console script."""
     try:
         with exit_codes():  # here for Ctrl-C while the command line is still being built
             interrupts.heed(console.tell_of_request, console.leave_terminal)

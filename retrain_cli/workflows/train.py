@@ -180,9 +180,7 @@ def train_run(
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     parent = None if request.init_from is None else store.get(request.init_from)
     initial = _initial_head(parent, training_set)
-    source_head = None
-    if request.keep_source_classes:
-        source_head = load_source_head(training_set.used, request.top)
+    source_head = _source_head(request, training_set)
     with store.create(request.name) as draft, interrupts.held():
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
@@ -203,6 +201,12 @@ def train_run(
         return summary
     missing = _unfinished(request, kept, folds)
     return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
+
+
+def _source_head(request: TrainRequest, training_set: TrainingSet) -> SourceHead | None:
+    if not request.keep_source_classes:
+        return None
+    return load_source_head(training_set.used, request.top)
 
 
 def _few_photos(training_set: TrainingSet, request: TrainRequest) -> tuple[str, ...]:

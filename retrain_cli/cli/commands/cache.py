@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from retrain_cli.workflows.cache import CacheCheck, RowListener
 
 app = typer.Typer(
-    cls=Group, help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True
+    cls=Group,
+    add_completion=False,
+    help="Look into, check, tidy, merge and export the cache.",
+    no_args_is_help=True,
 )
 
 

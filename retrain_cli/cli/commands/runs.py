@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
+    add_completion=False,
     help="List, show, name, annotate and remove trained runs.",
     invoke_without_command=True,
 )
