@@ -187,11 +187,8 @@ def train_run(
         seconds = time.monotonic() - started
         kept = _keep_sources(request, source_head, trained, training_set)
         folds = _cross_validate(request, trained, training_set, draft, on_fold)
-        provenance = replace(
-            _provenance(training_set, request, parent),
-            made=_made(request, parent, trained, folds),
-            joined=None if kept is None else kept.report,
-        )
+        made = _made(request, parent, trained, folds)
+        provenance = _provenance(training_set, request, parent, made, kept)
         contents = _contents(provenance, training_set, trained, kept, folds)
         write_note(draft.folder, request.note)
         run = draft.commit(contents)
@@ -307,7 +304,13 @@ def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:
     return run.trained_head.extended_to(training_set.data.class_names)
 
 
-def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | None) -> Provenance:
+def _provenance(
+    training_set: TrainingSet,
+    request: TrainRequest,
+    parent: Run | None,
+    made: Trained,
+    kept: KeptSources | None,
+) -> Provenance:
     """What the run is made from."""
     used = training_set.used
     return Provenance(
@@ -317,6 +320,8 @@ def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | 
         used.source_classes,
         used.int_ext,
         used.group,
+        made=made,
+        joined=None if kept is None else kept.report,
         # A head is taken over as it was trained, calibrated or not.
         parents=() if parent is None else parent.provenance.line(parent.name, calibrated=False),
     )
