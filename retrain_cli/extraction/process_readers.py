@@ -30,6 +30,7 @@ from retrain_cli.extraction.readers import PendingFile, Results
 from retrain_cli.extraction.reading_process import Answer, ReadingJob
 from retrain_cli.images.decode import MAX_PIXELS
 from retrain_cli.images.examine import Decoder, Examined, examine_file
+from retrain_cli.images.limits.limited import give_up
 from retrain_cli.parallel import bounded_map
 
 _PIPE_BYTES = 1 << 20
@@ -90,6 +91,7 @@ class ProcessReaders:
 
     def __exit__(self, *_: object) -> None:
         self._is_over = True
+        give_up()
         self._stop_all()
         self._threads.shutdown(cancel_futures=True)
         self._stop_all()  # one may have been replaced meanwhile

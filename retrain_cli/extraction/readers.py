@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from retrain_cli.images.examine import Decoder, Examined, examine_file
+from retrain_cli.images.limits.limited import give_up
 from retrain_cli.parallel import bounded_map
 
 ReaderKind = Literal["auto", "threads", "processes"]
@@ -80,6 +81,7 @@ class ThreadReaders:
         return self
 
     def __exit__(self, *_: object) -> None:
+        give_up()
         self._pool.shutdown(cancel_futures=True)
 
     def results(self, pending: Sequence[PendingFile], ahead: int) -> Results:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from retrain_cli.extraction.heap import keep_freed_memory
-from retrain_cli.images.budget import OverBudgetError
 from retrain_cli.images.decode import Pixels, refuse_above
 from retrain_cli.images.examine import Decoder, Examined, examine_file
+from retrain_cli.images.limits.budget import OverBudgetError
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from retrain_cli.extraction.forward import padded_rows, run_padded
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.examine import Examined, examine_bytes, examine_file
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
+from retrain_cli.images.limits.limited import give_up
 from retrain_cli.images.unread import why_unread
 from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
@@ -167,6 +168,7 @@ def _batches(
                 yield [(source, future.result()) for source, future in batch]
         finally:
             stopped.set()
+            give_up()
             _drain(waiting)
 
 
