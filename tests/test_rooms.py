@@ -13,7 +13,7 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "interrupts", "parallel", "durable", "paths", "waiting"},
+    {"errors", "flags", "interrupts", "parallel", "durable", "paths", "waiting", "notices"},
     {"checks", "locking"},
     {"engine", "workspace", "database"},
     {"images", "samples"},

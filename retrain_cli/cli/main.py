@@ -16,7 +16,7 @@ import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
-from retrain_cli import __version__, interrupts
+from retrain_cli import __version__, interrupts, notices
 from retrain_cli.cli import console
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import ConfigError, RetrainError
@@ -270,6 +270,7 @@ def root(
 
     console.configure(quiet=quiet, verbose=verbose)
     set_verbose(verbose)
+    notices.listen(console.warn)
     ctx.obj = Workspace.locate(workspace)
 
 
