@@ -10,7 +10,6 @@ photo, of any shape and in several views, is in `BottleneckStore.arrays`.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.database import connect, translated_errors
+from retrain_cli.database import connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 CREATE_TABLES = """
@@ -296,7 +295,7 @@ def open_to_read(path: Path) -> BottleneckStore:
     Raises:
         CacheError: missing, damaged, or made by a newer version.
     """
-    return BottleneckStore(path, read_only=not os.access(path, os.W_OK))
+    return open_or_read(path, lambda read_only: BottleneckStore(path, read_only=read_only))
 
 
 def row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:

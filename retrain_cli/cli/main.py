@@ -16,7 +16,7 @@ import typer
 import typer.main
 from typer.core import TyperCommand
 
-from retrain_cli import __version__, interrupts
+from retrain_cli import __version__, interrupts, notices
 from retrain_cli.cli import console, log_file
 from retrain_cli.cli.grammar import (
     Command,
@@ -327,6 +327,7 @@ def root(
     set_verbose(verbose)
     if log is not None:
         log_file.start(absolute(log), sys.argv[1:], __version__, console.warn)
+    notices.listen(console.warn)
     settings_of(ctx).check(ctx.command)
     ctx.obj = Workspace.locate(workspace)
 

@@ -209,7 +209,7 @@ def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
     if not path.exists():
         return []
     try:
-        with FileIndex(path) as index:
+        with FileIndex.to_read(path) as index:
             damaged = index.verify()
     except DamagedFileError as error:
         damaged = [error.reason]
@@ -338,8 +338,8 @@ def export_cache(
     used = LastUsed.load(workspace)
     defaults = TrainingConfig()
     with (
-        FileIndex(workspace.index_path) as index,
-        BottleneckStore(used_cache(workspace, used)) as store,
+        FileIndex.to_read(workspace.index_path) as index,
+        open_to_read(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         if not len(dataset):

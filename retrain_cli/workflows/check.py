@@ -179,7 +179,7 @@ def _config(request: CheckRequest, workspace: Workspace) -> TrainingConfig:
 
 def _dataset(workspace: Workspace, used: LastUsed) -> tuple[Dataset, int]:
     """The photos as they are known, and how many of them are not so any more."""
-    with FileIndex(workspace.index_path) as index:
+    with FileIndex.to_read(workspace.index_path) as index:
         dataset = load_dataset(index, used.image_dir)
         return dataset, count_changed(used.image_dir, index, index.dataset_id(used.image_dir))
 

@@ -39,9 +39,10 @@ def draw_roc(result: EvalResult, curves: Curves) -> Figure:
     worst = _worst_first(result, curves, "auc")
     _draw_classes(axes, worst, lambda curve: curve.roc(), "default")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
-    axes.plot(
-        *curves.macro_roc(), color=BLUE, linewidth=2.2, label=_area("macro", curves.macro_auc)
-    )
+    mean = curves.macro_roc()
+    if mean is not None:
+        label = _area("macro", curves.macro_auc)
+        axes.plot(*mean, color=BLUE, linewidth=2.2, label=label)
     micro = _area("micro", curves.micro_auc)
     axes.plot(*curves.micro.roc(), color=GREEN, linewidth=2.2, linestyle="--", label=micro)
     unit_square(axes, "false positive rate", "true positive rate (recall)")

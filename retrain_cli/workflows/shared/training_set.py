@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from retrain_cli import waiting
 from retrain_cli.cache.mapped import mapped_matrix
-from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
@@ -65,8 +65,8 @@ def load_training_set(
     used = LastUsed.load(workspace)
     used.check_complete()
     with (
-        FileIndex(workspace.index_path) as index,
-        BottleneckStore(used_cache(workspace, used)) as store,
+        FileIndex.to_read(workspace.index_path) as index,
+        open_to_read(used_cache(workspace, used)) as store,
     ):
         dataset = with_groups(load_dataset(index, used.image_dir), used.group, workspace)
         dataset.check()
