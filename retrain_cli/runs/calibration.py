@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.errors import RunError
-from retrain_cli.evaluation.arrays import damaged, read_arrays
+from retrain_cli.evaluation.arrays import checked, damaged, read_arrays
 from retrain_cli.evaluation.predictions import Predictions
 
 LOWEST, HIGHEST = 1e-4, 1e4  # temperatures
@@ -86,11 +86,12 @@ class Calibration:
         saved = read_arrays(path, ("temperature", "n_images", "log_normalisers"), _WHAT)
         try:
             temperature, n_images = float(saved["temperature"]), int(saved["n_images"])
-        except (TypeError, ValueError) as error:
+            normalisers = checked(saved["log_normalisers"], "log_normalisers", "f", None)
+        except (TypeError, ValueError, OverflowError) as error:
             raise damaged(path, _WHAT, error) from error
         if not (math.isfinite(temperature) and temperature > 0):
             raise damaged(path, _WHAT, ValueError(f"a temperature of {temperature}"))
-        return cls(temperature, n_images, saved["log_normalisers"])
+        return cls(temperature, n_images, normalisers.astype(np.float64))
 
 
 def fit_temperature(pieces: list[_Logs], labels: NDArray[np.integer]) -> float | None:

@@ -24,7 +24,7 @@ from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, Retrai
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.paths import is_plain_name
-from retrain_cli.runs.run import RunStore
+from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, writing_to
 
@@ -206,17 +206,27 @@ def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
     return [CacheCheck(path.stem, 0, [Damage("", text) for text in damaged], salvaged=salvaged)]
 
 
-def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
+def collect_garbage(
+    workspace: Workspace,
+    *,
+    dry_run: bool = False,
+    on_warning: Callable[[str], None] = lambda warning: None,
+) -> list[CacheCheck]:
     """Remove the bottlenecks of images that no dataset of this workspace holds any more.
 
     Those of photos that a class was added from stay as long as their run does.
+
+    Args:
+        workspace: where the caches are.
+        dry_run: say what would go, and remove nothing.
+        on_warning: called with each run that cannot tell which photos it needs.
     """
     checks: list[CacheCheck] = []
     sweep_drafts(workspace.cache_dir, older_versions=True)
     if not _cache_files(workspace):
         return checks
     with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
-        known = index.known_digests() | _digests_of_grown_runs(workspace)
+        known = index.known_digests() | _digests_of_grown_runs(workspace, on_warning)
         for path in _cache_files(workspace):
             with BottleneckStore(path) as store:
                 unused = [digest for digest in store.digests() if digest not in known]
@@ -228,10 +238,26 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
     return checks
 
 
-def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
-    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do."""
-    grown = [run for run in RunStore(workspace.runs_dir).list() if run.info.provenance.made.added]
-    return {row.tobytes() for run in grown for row in run.predictions.images.digest}
+def _digests_of_grown_runs(workspace: Workspace, on_warning: Callable[[str], None]) -> set[bytes]:
+    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do.
+
+    A run that does not tell any more how it was made is taken for one of those.
+    """
+    digests: set[bytes] = set()
+    for run in RunStore(workspace.runs_dir).list():
+        try:
+            if _may_be_grown(run):
+                digests |= {row.tobytes() for row in run.trained_predictions.images.digest}
+        except RetrainError as error:
+            on_warning(f"its photos count as unused, for it does not tell them: {error}")
+    return digests
+
+
+def _may_be_grown(run: Run) -> bool:
+    try:
+        return bool(run.info.provenance.made.added)
+    except RetrainError:
+        return True
 
 
 def merge_cache(

@@ -123,7 +123,7 @@ def gc(
     from retrain_cli.workflows.shared.unused_models import remove_unused_models
 
     workspace = workspace_of(ctx)
-    checks = collect_garbage(workspace, dry_run=dry_run)
+    checks = collect_garbage(workspace, dry_run=dry_run, on_warning=console.warn)
     models = remove_unused_models(workspace, dry_run=dry_run)
     if form == "json":
         networks = [{"name": model.name, "bytes": model.bytes} for model in models]

@@ -1,4 +1,4 @@
-"""`retrain runs [show|rm|path]`."""
+"""`retrain runs [show|rm|verify|path]`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import JsonForm, RunArgument
 from retrain_cli.cli.signatures import command
-from retrain_cli.errors import RetrainError
+from retrain_cli.errors import RetrainError, RunError
 from retrain_cli.flags import flag_of
 from retrain_cli.reports.text import percent
 
 if TYPE_CHECKING:
     from retrain_cli.runs.run import Run, RunStore
+    from retrain_cli.runs.verifying import RunCheck
 
-app = typer.Typer(help="List, show and remove trained runs.", invoke_without_command=True)
+app = typer.Typer(help="List, show, verify and remove trained runs.", invoke_without_command=True)
 
 
 @app.callback()
@@ -64,6 +65,43 @@ def rm(
     for name in dict.fromkeys(runs):
         store.remove(name)
         console.note(f"removed run {name}")
+
+
+@app.command()
+@command
+def verify(
+    ctx: typer.Context,
+    runs: Annotated[list[str] | None, typer.Argument(help="Names of the runs (default: all).")],
+    form: JsonForm,
+) -> None:
+    """Compare the files of runs with their digests; exits with 3 where one has changed."""
+    from retrain_cli.runs.verifying import verify_run
+
+    store = _store(ctx)
+    chosen = [store.get(name) for name in dict.fromkeys(runs)] if runs else store.list()
+    checks = [verify_run(run) for run in chosen]
+    if form == "json":
+        console.document([check.to_dict() for check in checks])
+    elif not checks:
+        console.note("no runs yet: `retrain train` makes one")
+    for check in checks:
+        for fault in check.faults:
+            console.warn(f"{check.name}: {fault}")
+        if form != "json":
+            console.line(f"{check.name}: {_verdict(check)}")
+    if damaged := [check.name for check in checks if check.faults]:
+        raise RunError(
+            f"the files of a run stay as they were written, and some changed in "
+            f"{', '.join(damaged)}: put them back, or train it again"
+        )
+
+
+def _verdict(check: RunCheck) -> str:
+    if check.faults:
+        return f"damaged, {len(check.faults)} of its files" if check.files else "damaged"
+    if not check.files:
+        return "can be read; made by a version that noted no digests"
+    return f"{check.files} files, all as they were written"
 
 
 @app.command()
