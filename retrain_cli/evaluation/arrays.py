@@ -71,7 +71,7 @@ def checked(array: NDArray[Any], name: str, kinds: str, *shape: int | None) -> N
     return array
 
 
-def in_range(array: NDArray[Any], name: str, least: int, most: int) -> NDArray[Any]:
+def in_range(array: NDArray[Any], name: str, least: float, most: float) -> NDArray[Any]:
     """The array, if all of it lies from `least` to `most`; raises ValueError where it does not."""
     if array.size and not (array.min() >= least and array.max() <= most):
         raise ValueError(f"{name} is from {array.min()} to {array.max()}, not {least} to {most}")

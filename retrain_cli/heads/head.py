@@ -164,9 +164,12 @@ class Head:
             labels = checked(arrays["labels"], "labels", "U", None)
             weights = checked(arrays["weights"], "weights", "f", None, len(labels))
             bias = checked(arrays["bias"], "bias", "f", len(labels))
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+                weights, bias = weights.astype(np.float32), bias.astype(np.float32)
+            checked(np.append(weights, bias), "weights or bias", "f", None)
         except ValueError as error:
             raise damaged(path, "a trained head", error) from error
-        return cls(tuple(map(str, labels)), weights.astype(np.float32), bias.astype(np.float32))
+        return cls(tuple(map(str, labels)), weights, bias)
 
 
 def _mean_column(weights: FloatArray) -> FloatArray:

@@ -25,6 +25,7 @@ from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.paths import is_plain_name
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, writing_to
 
@@ -140,13 +141,13 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
 def verify_caches(
     workspace: Workspace, name: str | None = None, *, repair: bool = False
 ) -> list[CacheCheck]:
-    """Read every row and compare its checksum; the index of photo files is looked at, too.
+    """Read every row and compare its checksum; what is remembered of photos is looked at, too.
 
     Args:
         workspace: where the caches are.
         name: one cache; None for all.
         repair: remove damaged rows, save the sound rows of a damaged file into a new one, and move
-            a damaged index away, so that what is lost is computed again.
+            a damaged memory of photos away, so that what is lost is computed again.
 
     Raises:
         CacheError: no such cache, or one that nothing can be saved of.
@@ -154,7 +155,8 @@ def verify_caches(
     with workspace.lock("cache verify --repair") if repair else nullcontext():
         checks = [_verify_file(workspace, path, repair) for path in _chosen(workspace, name)]
         if name is None:
-            checks += _verify_index(workspace, repair)
+            for path, open_to_verify in _REMADE:
+                checks += _verify_remade(workspace.root / path, open_to_verify, repair)
         return checks
 
 
@@ -190,14 +192,22 @@ def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
-    """The index, where it is damaged: it is made again from the photos, so none of it is saved."""
-    path = workspace.index_path
+_REMADE: tuple[tuple[str, type[FileIndex] | type[PhotoFacts]], ...] = (
+    ("index.sqlite", FileIndex),
+    ("photos.sqlite", PhotoFacts),
+)
+"""What is only remembered of the photos, and made again from them."""
+
+
+def _verify_remade(
+    path: Path, kind: type[FileIndex] | type[PhotoFacts], repair: bool
+) -> list[CacheCheck]:
+    """A file that is damaged, and that is made again from the photos: none of it is saved."""
     if not path.exists():
         return []
     try:
-        with FileIndex(path) as index:
-            damaged = index.verify()
+        with kind(path) as opened:
+            damaged = opened.verify()
     except DamagedFileError as error:
         damaged = [error.reason]
     if not damaged:

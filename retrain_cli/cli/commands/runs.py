@@ -120,7 +120,7 @@ def _store(ctx: typer.Context) -> RunStore:
 def _is_readable(run: Run) -> bool:
     """Whether the list can show it; a damaged run is named, and keeps no other from being seen."""
     try:
-        _row(run)
+        _ = _row(run), _summary(run)
     except RetrainError as error:
         console.warn(error.worded(flag_of))
         return False
