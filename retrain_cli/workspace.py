@@ -150,12 +150,14 @@ class Workspace:
             return {}
         try:
             state = json.loads(text)
-        except ValueError as error:
+            if not isinstance(state, dict):
+                raise ValueError("a record was expected")
+        except (ValueError, RecursionError) as error:
             raise WorkspaceError(
                 f"{self.state_path} must hold JSON and does not ({error}): delete it and run "
                 "`retrain bottlenecks IMAGE_DIR` again; nothing is computed twice"
             ) from error
-        return dict(state)
+        return state
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Remember `state`, atomically."""

@@ -18,7 +18,7 @@ from retrain_cli.backbones.digests import digest_file, digest_folder
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
-from retrain_cli.checks import check_choices
+from retrain_cli.checks import check_choices, check_types
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.images.resizing import ResizeRule
@@ -185,7 +185,7 @@ class BackboneSpec:
         """The inverse of `to_dict`.
 
         Raises:
-            ConfigError: a field that this version does not know.
+            ConfigError: a field that this version does not know, or of the wrong kind.
         """
         unknown = sorted(set(data) - {field.name for field in fields(cls)})
         if unknown:
@@ -193,7 +193,12 @@ class BackboneSpec:
                 f"a backbone's description holds only known fields, not {', '.join(unknown)}: "
                 "it was written by a newer retrain; upgrade with pip install -U retrain-cli"
             )
-        return cls(**{"runtime": "keras", **data})  # descriptions from before there were two
+        spec = cls(**{"runtime": "keras", **data})  # descriptions from before there were two
+        try:
+            check_types(spec)
+        except TypeError as error:
+            raise ConfigError(f"a backbone's description is of the wrong kind ({error})") from error
+        return spec
 
     def _short_name(self) -> str:
         if not self.is_hub:

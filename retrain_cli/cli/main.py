@@ -102,7 +102,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "add_class:add_class",
         "Add a new class to a trained run, from as few as one photo.",
     ),
-    "runs": CommandEntry(_KEEP, "runs:app", "List, show, name, annotate and remove trained runs."),
+    "runs": CommandEntry(
+        _KEEP, "runs:app", "List, show, name, annotate, verify and remove trained runs."
+    ),
     "cache": CommandEntry(
         _KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."
     ),

@@ -15,10 +15,11 @@ from typing import Any
 
 from retrain_cli.durable import sync
 from retrain_cli.errors import RetrainError, RunError
+from retrain_cli.runs.digests import replacing_in_run
 from retrain_cli.runs.folder import check_name
 from retrain_cli.runs.provenance import Parent, Provenance
 from retrain_cli.runs.run import Run, RunStore
-from retrain_cli.workspace import replacing, to_json, writing_to
+from retrain_cli.workspace import to_json, writing_to
 
 _LINKS = ("init_from", "added_to")
 """Of a run's `dataset`: what holds the name of its parent."""
@@ -105,6 +106,6 @@ def _relink(dataset: dict[str, Any], old: str, new: str) -> bool:
 def _write_config(path: Path, config: Mapping[str, Any]) -> None:
     """Replace the file; its time stays, for that is the run's place among the others."""
     stamp = path.stat()
-    with replacing(path) as draft:
+    with replacing_in_run(path.parent, path.name) as draft:
         draft.write_text(to_json(config, indent=2) + "\n", encoding="utf-8")
         os.utime(draft, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))

@@ -7,20 +7,24 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from retrain_cli.checks import is_finite
 from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.errors import RunError, setting
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.errors import ConfigError, RetrainError, RunError, setting
 from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.files import read_file
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.runs.calibration import Calibration
+from retrain_cli.runs.digests import RunDigests, write_digests
 from retrain_cli.runs.folder import (
     LATEST,
     NOTE_FILE,
@@ -32,9 +36,11 @@ from retrain_cli.runs.folder import (
 )
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.naming import find_run
-from retrain_cli.runs.older_runs import grown_by, trained_by, was_calibrated
-from retrain_cli.runs.provenance import Grown, Provenance, Trained
+from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_calibrated
+from retrain_cli.runs.provenance import Grown, Provenance, Trained, as_record
 from retrain_cli.workspace import replacing, to_json, writing_to
+
+CALIBRATION_FILE = "calibration.npz"
 
 _T = TypeVar("_T")
 
@@ -55,6 +61,25 @@ class Run:
         return self.folder.name
 
     @cached_property
+    def digests(self) -> RunDigests | None:
+        """What its files should be; None for a run of a version that did not note it.
+
+        Raises:
+            RunError: the list is damaged.
+        """
+        return RunDigests.load(self.folder)
+
+    def file(self, name: str) -> Path:
+        """Where a file of the run is, which was compared with its digest.
+
+        Raises:
+            RunError: the file is not what was written.
+        """
+        if self.digests is not None:
+            self.digests.check(name)
+        return self.folder / name
+
+    @cached_property
     def info(self) -> RunInfo:
         """What the run was made of."""
         return self._parsed("config.json", RunInfo.from_dict)
@@ -64,7 +89,7 @@ class Run:
         """What it was made from, and how; of a run of an older version as far as files tell it.
 
         Raises:
-            RunError: the run, or one that it came from, is damaged.
+            RunError: the run is damaged; one that it came from and that is damaged is not known.
         """
         noted = self.info.provenance
         return noted if noted.complete else self._older_provenance(noted)
@@ -94,8 +119,9 @@ class Run:
             return None
         try:
             made, own = (datetime.fromisoformat(run.info.created) for run in (beside, self))
+            _ = beside.provenance, beside.trained_head
             return beside if made <= own else None
-        except (RunError, ValueError, TypeError):  # damaged: nobody knows when it was made
+        except (RunError, TypeError):  # damaged, or one of them tells no time zone
             return None
 
     @property
@@ -116,7 +142,16 @@ class Run:
     @cached_property
     def trained_head(self) -> Head:
         """The head as training left it."""
-        return Head.load(self.folder / "head.npz")
+        return self._loaded_head()
+
+    def _loaded_head(self) -> Head:
+        head = Head.load(self.file("head.npz"))
+        if head.labels != self.labels:
+            raise RunError(
+                f"a run's head must be for its labels, but in {self.folder} the classes of "
+                "head.npz and labels.json differ: put the old file back, or train it again"
+            )
+        return head
 
     @cached_property
     def head(self) -> Head:
@@ -128,18 +163,18 @@ class Run:
     @property
     def calibration_path(self) -> Path:
         """Where the calibration is kept."""
-        return self.folder / "calibration.npz"
+        return self.folder / CALIBRATION_FILE
 
     @cached_property
     def calibration(self) -> Calibration | None:
         """How its scores are calibrated; None where they are as trained."""
-        path = self.calibration_path
+        path = self.file(CALIBRATION_FILE)
         return Calibration.load(path) if path.exists() else None
 
     @cached_property
     def history(self) -> tuple[HistoryRow, ...]:
         """The evaluations during training."""
-        return read_history(self.folder / "history.csv")
+        return read_history(self.file("history.csv"))
 
     @cached_property
     def trained_predictions(self) -> Predictions:
@@ -148,7 +183,7 @@ class Run:
         Raises:
             RunError: damaged, or of other classes than the labels.
         """
-        predictions = Predictions.load(self.folder / "predictions.npz")
+        predictions = Predictions.load(self.file("predictions.npz"))
         if predictions.n_classes != len(self.labels):
             raise RunError(
                 f"a run's predictions must be about its labels, but {self.folder} holds "
@@ -166,7 +201,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The figures computed at the end of training, by split."""
-        return self._parsed("metrics.json", dict)
+        return self._parsed("metrics.json", _metrics)
 
     @property
     def note(self) -> str:
@@ -187,10 +222,10 @@ class Run:
             write_note(self.folder, text)
 
     def _parsed(self, file_name: str, parse: Callable[[Any], _T]) -> _T:
-        path = self.folder / file_name
+        path = self.file(file_name)
         try:
-            return parse(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return parse(json.loads(read_file(path)))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, ConfigError) as error:
             raise RunError(
                 f"{path} should be part of a run but cannot be read ({error}): train it again, "
                 f"or remove it with `retrain runs rm {self.name}`"
@@ -240,6 +275,7 @@ class RunWriter:
         """
         with writing_to(self._folder.root):
             contents.write(self.folder)
+            write_digests(self.folder)
             _make_newest(self.folder, self._folder.root)
             self.run = Run(self._folder.publish())
         return self.run
@@ -261,6 +297,13 @@ class RunStore:
             return []
         runs = [Run(path) for path in self.root.iterdir() if is_run(path)]
         return sorted(runs, key=lambda run: (finished(run.folder), run.name), reverse=True)
+
+    def readable(self) -> Iterator[Run]:
+        """Those of them whose settings can be read, newest first."""
+        for run in self.list():
+            with suppress(RetrainError):
+                _ = run.info
+                yield run
 
     def latest(self) -> Run:
         """The newest run.
@@ -319,6 +362,17 @@ class RunStore:
             )
         with RunFolder.reserve(self.root, name) as folder:
             yield RunWriter(folder)
+
+
+def _metrics(values: Any) -> dict[str, Any]:
+    """The figures of each split, numbers or none; those of folds are their reader's."""
+    metrics = dict(as_record(values))
+    for split in {*SPLITS} & {*metrics}:
+        for name, value in as_record(metrics[split] or {}).items():
+            if value is not None and not is_finite(value):
+                raise TypeError(f"{name} of {split} is {value!r:.40}")
+    as_record(metrics.get(FOLDS_KEY) or {})
+    return metrics
 
 
 def _make_newest(draft: Path, root: Path) -> None:

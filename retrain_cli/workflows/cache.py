@@ -26,7 +26,8 @@ from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, Retrai
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.paths import is_plain_name
-from retrain_cli.runs.run import RunStore
+from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, writing_to
 
@@ -149,13 +150,13 @@ def verify_caches(
     repair: bool = False,
     on_row: RowListener = lambda name, done, total: None,
 ) -> list[CacheCheck]:
-    """Read every row and compare its checksum; the index of photo files is looked at, too.
+    """Read every row and compare its checksum; what is remembered of photos is looked at, too.
 
     Args:
         workspace: where the caches are.
         name: one cache; None for all.
         repair: remove damaged rows, save the sound rows of a damaged file into a new one, and move
-            a damaged index away, so that what is lost is computed again.
+            a damaged memory of photos away, so that what is lost is computed again.
         on_row: is told of the rows that are read.
 
     Raises:
@@ -166,7 +167,8 @@ def verify_caches(
             _verify_file(workspace, path, repair, on_row) for path in _chosen(workspace, name)
         ]
         if name is None:
-            checks += _verify_index(workspace, repair)
+            for path, open_to_verify in _REMADE:
+                checks += _verify_remade(workspace.root / path, open_to_verify, repair)
         return checks
 
 
@@ -203,14 +205,22 @@ def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
-    """The index, where it is damaged: it is made again from the photos, so none of it is saved."""
-    path = workspace.index_path
+_REMADE: tuple[tuple[str, Callable[[Path], FileIndex | PhotoFacts]], ...] = (
+    ("index.sqlite", FileIndex.to_read),
+    ("photos.sqlite", PhotoFacts),
+)
+"""What is only remembered of the photos, and made again from them."""
+
+
+def _verify_remade(
+    path: Path, open_: Callable[[Path], FileIndex | PhotoFacts], repair: bool
+) -> list[CacheCheck]:
+    """A file that is damaged, and that is made again from the photos: none of it is saved."""
     if not path.exists():
         return []
     try:
-        with FileIndex.to_read(path) as index:
-            damaged = index.verify()
+        with open_(path) as opened:
+            damaged = opened.verify()
     except DamagedFileError as error:
         damaged = [error.reason]
     if not damaged:
@@ -219,17 +229,27 @@ def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
     return [CacheCheck(path.stem, 0, [Damage("", text) for text in damaged], salvaged=salvaged)]
 
 
-def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
+def collect_garbage(
+    workspace: Workspace,
+    *,
+    dry_run: bool = False,
+    on_warning: Callable[[str], None] = lambda warning: None,
+) -> list[CacheCheck]:
     """Remove the bottlenecks of images that no dataset of this workspace holds any more.
 
     Those of photos that a class was added from stay as long as their run does.
+
+    Args:
+        workspace: where the caches are.
+        dry_run: say what would go, and remove nothing.
+        on_warning: called with each run that cannot tell which photos it needs.
     """
     checks: list[CacheCheck] = []
     sweep_drafts(workspace.cache_dir, older_versions=True)
     if not _cache_files(workspace):
         return checks
     with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
-        known = index.known_digests() | _digests_of_grown_runs(workspace)
+        known = index.known_digests() | _digests_of_grown_runs(workspace, on_warning)
         for path in _cache_files(workspace):
             with BottleneckStore(path) as store:
                 unused = [digest for digest in store.digests() if digest not in known]
@@ -241,10 +261,26 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
     return checks
 
 
-def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
-    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do."""
-    grown = [run for run in RunStore(workspace.runs_dir).list() if run.info.provenance.made.added]
-    return {row.tobytes() for run in grown for row in run.predictions.images.digest}
+def _digests_of_grown_runs(workspace: Workspace, on_warning: Callable[[str], None]) -> set[bytes]:
+    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do.
+
+    A run that does not tell any more how it was made is taken for one of those.
+    """
+    digests: set[bytes] = set()
+    for run in RunStore(workspace.runs_dir).list():
+        try:
+            if _may_be_grown(run):
+                digests |= {row.tobytes() for row in run.trained_predictions.images.digest}
+        except RetrainError as error:
+            on_warning(f"its photos count as unused, for it does not tell them: {error}")
+    return digests
+
+
+def _may_be_grown(run: Run) -> bool:
+    try:
+        return bool(run.info.provenance.made.added)
+    except RetrainError:
+        return True
 
 
 def merge_cache(

@@ -21,7 +21,15 @@ from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore
 
-FILES = {"config.json", "labels.json", "head.npz", "history.csv", "predictions.npz", "metrics.json"}
+FILES = {
+    "config.json",
+    "digests.json",
+    "labels.json",
+    "head.npz",
+    "history.csv",
+    "predictions.npz",
+    "metrics.json",
+}
 
 
 def make_contents() -> RunContents:
@@ -160,14 +168,17 @@ def test_a_removed_run_is_gone(tmp_path: Path) -> None:
         store.remove("old")
 
 
-@pytest.mark.parametrize("file", sorted(FILES - {"config.json"}))
+@pytest.mark.parametrize("file", sorted(FILES - {"config.json", "digests.json"}))
 @pytest.mark.parametrize("text", ["", "{", "[1]", None])
+@pytest.mark.parametrize("listed", [True, False])
 def test_a_damaged_file_is_a_run_error_when_it_is_read(
-    tmp_path: Path, file: str, text: str | None
+    tmp_path: Path, file: str, text: str | None, listed: bool
 ) -> None:
     run = add(RunStore(tmp_path), "x")
     path = run.folder / file
     path.unlink() if text is None else path.write_text(text)
+    if not listed:
+        (run.folder / "digests.json").unlink()
     readers = {
         "labels.json": lambda run: run.labels,
         "head.npz": lambda run: run.head,
@@ -175,7 +186,7 @@ def test_a_damaged_file_is_a_run_error_when_it_is_read(
         "predictions.npz": lambda run: run.predictions,
         "metrics.json": lambda run: run.metrics,
     }
-    with pytest.raises(RunError, match="cannot be read") as caught:
+    with pytest.raises(RunError, match=r"cannot be read|was written|not there") as caught:
         readers[file](Run(run.folder))
     assert "\n" not in str(caught.value)
 

@@ -133,7 +133,7 @@ def gc(
 
     workspace = workspace_of(ctx)
     with console.progress("tidying"):
-        checks = collect_garbage(workspace, dry_run=dry_run)
+        checks = collect_garbage(workspace, dry_run=dry_run, on_warning=console.warn)
         models = remove_unused_models(workspace, dry_run=dry_run)
     if form == "json":
         networks = [{"name": model.name, "bytes": model.bytes} for model in models]

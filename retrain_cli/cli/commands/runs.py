@@ -1,4 +1,4 @@
-"""`retrain runs [show|note|rename|rm|path]`."""
+"""`retrain runs [show|note|rename|verify|rm|path]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.grammar import Command, Group
 from retrain_cli.cli.options import DryRun, JsonForm, RunArgument
 from retrain_cli.cli.signatures import command
-from retrain_cli.errors import RetrainError
+from retrain_cli.errors import RetrainError, RunError
 from retrain_cli.flags import flag_of
 from retrain_cli.reports.text import percent
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from retrain_cli.runs.run import Run, RunStore
+    from retrain_cli.runs.verifying import RunCheck
 
 app = typer.Typer(
     cls=Group,
     add_completion=False,
-    help="List, show, name, annotate and remove trained runs.",
+    help="List, show, name, annotate, verify and remove trained runs.",
     invoke_without_command=True,
 )
 
@@ -140,6 +141,49 @@ def rm(
 
 @app.command(cls=Command)
 @command
+def verify(
+    ctx: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The runs: names, how they begin, folders, or latest (default: all).",
+            autocompletion=run_names,
+        ),
+    ],
+    form: JsonForm,
+) -> None:
+    """Compare the files of runs with their digests; exits with 3 where one has changed."""
+    from retrain_cli.runs.verifying import verify_run
+
+    store = _store(ctx)
+    chosen = [store.get(name) for name in dict.fromkeys(runs)] if runs else store.list()
+    checks = [verify_run(run) for run in chosen]
+    if form == "json":
+        console.document([check.to_dict() for check in checks])
+    elif not checks:
+        console.note("no runs yet: `retrain train` makes one")
+    for check in checks:
+        for fault in check.faults:
+            console.warn(f"{check.name}: {fault}")
+        if form != "json":
+            console.line(f"{check.name}: {_verdict(check)}")
+    if damaged := [check.name for check in checks if check.faults]:
+        raise RunError(
+            f"the files of a run stay as they were written, and some changed in "
+            f"{', '.join(damaged)}: put them back, or train it again"
+        )
+
+
+def _verdict(check: RunCheck) -> str:
+    if check.faults:
+        return f"damaged, {len(check.faults)} of its files" if check.files else "damaged"
+    if not check.files:
+        return "can be read; made by a version that noted no digests"
+    return f"{check.files} files, all as they were written"
+
+
+@app.command(cls=Command)
+@command
 def path(ctx: typer.Context, run: RunArgument) -> None:
     """Print the folder of a run, for other programs."""
     console.line(str(_store(ctx).path(run)))
@@ -154,7 +198,7 @@ def _store(ctx: typer.Context) -> RunStore:
 def _is_readable(run: Run) -> bool:
     """Whether the list can show it; a damaged run is named, and keeps no other from being seen."""
     try:
-        _row(run, {})
+        _ = _row(run, {}), _summary(run)
     except RetrainError as error:
         console.warn(error.worded(flag_of))
         return False

@@ -6,6 +6,7 @@ import io
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def lying_avif() -> bytes:
 
 
 PRESSED = zlib.compress(bytes(16 * 16))
-SUSPICIOUS = {
+SUSPICIOUS: dict[str, Callable[[], bytes]] = {
     "shared tiles": lambda: tiff(512, 16, [8] * 1024, [len(PRESSED)] * 1024, PRESSED),
     "huge tile": lambda: tiff(16, 32_768, [8], [len(PRESSED)], PRESSED),
     "progressive": lambda: progressive(13_370),
