@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from retrain_cli.cli.grammar import (
     Group,
     UsageError,
     keep_settings,
+    not_a_choice,
     settings_of,
     take_over_settings,
 )
@@ -32,6 +32,9 @@ from retrain_cli.errors import ConfigError, RetrainError
 from retrain_cli.flags import flag_of
 from retrain_cli.paths import absolute
 from retrain_cli.workspace import Workspace
+
+_TYPED = "retrain_cli.typed"
+"""Where Click's context keeps the command as it was typed."""
 
 EXIT_FAULT = 1
 EXIT_BROKEN_PIPE = 141
@@ -165,7 +168,11 @@ class RetrainGroup(Group):
 
     def make_context(self, info_name: Any, args: list[str], *rest: Any, **extra: Any) -> Any:
         """Where options for all commands stand behind the command's name, they count, too."""
-        return super().make_context(info_name, hoist_global_options(args), *rest, **extra)
+        typed = list(args)
+        with exit_codes():
+            made = super().make_context(info_name, hoist_global_options(args), *rest, **extra)
+        made.meta[_TYPED] = typed
+        return made
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
@@ -200,7 +207,7 @@ def exit_codes() -> Iterator[None]:
         yield
         console.flush()
     except UsageError as error:
-        said = _not_a_choice(error)
+        said = not_a_choice(error)
         if said is None:
             log_file.entry("error", str(getattr(error, "message", error)))
             raise  # Typer shows the usage, and exits with 2
@@ -222,20 +229,6 @@ def _leave_interrupted(stop: KeyboardInterrupt) -> None:
     who = "" if request.number == signal.SIGINT else f" by {signal.Signals(request.number).name}"
     kept = request.kept or "everything that was finished is kept"
     _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
-
-
-# In the words of Click and of the versions of Typer that do without it.
-_NOT_A_CHOICE = re.compile(r"(?P<value>'.*'|\".*\") is not one of (?P<choices>.+?)\.?$")
-
-
-def _not_a_choice(error: Any) -> str | None:
-    """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
-    found = _NOT_A_CHOICE.search(error.message)
-    option: Any = getattr(error, "param", None)
-    if option is None or not found:
-        return None
-    choices = found["choices"].replace("'", "")
-    return f"{option.opts[0]} takes one of {choices}, not {found['value']}"
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
@@ -326,7 +319,7 @@ def root(
     console.configure(quiet=quiet, verbose=verbose)
     set_verbose(verbose)
     if log is not None:
-        log_file.start(absolute(log), sys.argv[1:], __version__, console.warn)
+        log_file.start(absolute(log), ctx.meta[_TYPED], __version__, console.warn)
     settings_of(ctx).check(ctx.command)
     ctx.obj = Workspace.locate(workspace)
 

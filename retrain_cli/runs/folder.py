@@ -100,9 +100,7 @@ def check_name(name: str) -> str:
     """
     bad = set(name) & set('/\\:*?"<>|')
     if name == LATEST:
-        raise RunError(
-            f"{LATEST!r} always means the run that was finished last: choose another name"
-        )
+        raise RunError(f"{LATEST!r} means the run that was finished last: choose another name")
     if not name or name != name.strip() or name.startswith(".") or bad or not name.isprintable():
         raise RunError(
             "a run's name must be a plain folder name that does not start with a dot, "
