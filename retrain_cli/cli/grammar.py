@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from retrain_cli.cli import log_file
-from retrain_cli.cli.settings import Setting, Settings, name_of
+from retrain_cli.cli.settings import OuterSetting, OuterSettings, name_of
 from retrain_cli.errors import ConfigError
 from retrain_cli.flags import flag_of
 
@@ -78,7 +78,7 @@ SUB_HINTS = {
 }
 
 
-class Command(TyperCommand):
+class RetrainCommand(TyperCommand):
     """A command whose options can be set in a file and in the environment."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -162,15 +162,15 @@ def command_path(ctx: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def keep_settings(ctx: Any, settings: Settings) -> None:
+def keep_settings(ctx: Any, settings: OuterSettings) -> None:
     """Let the commands below this context find the settings."""
     ctx.meta[_SETTINGS] = settings
 
 
-def settings_of(ctx: Any) -> Settings:
+def settings_of(ctx: Any) -> OuterSettings:
     """What is set elsewhere."""
     found = ctx.meta.get(_SETTINGS)
-    return found if isinstance(found, Settings) else Settings(None, {})
+    return found if isinstance(found, OuterSettings) else OuterSettings(None, {})
 
 
 def take_over_settings(ctx: Any) -> None:
@@ -219,9 +219,9 @@ def _let_typed_go_first(ctx: Any) -> None:
             del ctx.meta[_OWN][name]
 
 
-def _own_settings(ctx: Any) -> dict[str, Setting]:
+def _own_settings(ctx: Any) -> dict[str, OuterSetting]:
     """Those of the command at work that no flag overrides."""
-    own: dict[str, Setting] = ctx.meta.get(_OWN, {})
+    own: dict[str, OuterSetting] = ctx.meta.get(_OWN, {})
     return {name: one for name, one in own.items() if not is_typed(ctx, name)}
 
 

@@ -18,15 +18,15 @@ from typer.core import TyperCommand
 from retrain_cli import __version__, interrupts
 from retrain_cli.cli import console, log_file
 from retrain_cli.cli.grammar import (
-    Command,
     Group,
+    RetrainCommand,
     UsageError,
     keep_settings,
     not_a_choice,
     settings_of,
     take_over_settings,
 )
-from retrain_cli.cli.settings import Settings
+from retrain_cli.cli.settings import OuterSettings
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import ConfigError, RetrainError
 from retrain_cli.flags import flag_of
@@ -193,7 +193,7 @@ def _load(name: str) -> Any:
     found = getattr(import_module(f"retrain_cli.cli.commands.{file}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
-        alone.command(name=name, cls=Command)(found)
+        alone.command(name=name, cls=RetrainCommand)(found)
         found = alone
     loaded: Any = typer.main.get_command(found)
     loaded.name, loaded.rich_help_panel = name, entry.panel
@@ -260,7 +260,7 @@ def _print_version(wanted: bool) -> None:
 def _find_settings(ctx: typer.Context, chosen: str | None) -> str | None:
     """Before other options are looked at: what is set in a file, or in the environment."""
     try:
-        keep_settings(ctx, Settings.find(chosen))
+        keep_settings(ctx, OuterSettings.find(chosen))
     except ConfigError:
         if not ctx.resilient_parsing:  # completion goes on without
             raise

@@ -43,7 +43,7 @@ CommandPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Setting:
+class OuterSetting:
     """A value for an option, and where it was found.
 
     Attributes:
@@ -119,7 +119,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class OuterSettings:
     """All that is set outside of the command line.
 
     Attributes:
@@ -131,7 +131,7 @@ class Settings:
     environment: Mapping[str, str]
 
     @classmethod
-    def find(cls, chosen: str | None = None) -> Settings:
+    def find(cls, chosen: str | None = None) -> OuterSettings:
         """Those of a file: `--config`, else $RETRAIN_CONFIG, else `retrain.toml` in this folder.
 
         Raises:
@@ -144,33 +144,35 @@ class Settings:
         file = SettingsFile.read(path) if wanted or path.is_file() else None
         return cls(file, dict(os.environ))
 
-    def of(self, path: CommandPath, command: Any) -> dict[str, Setting]:
+    def of(self, path: CommandPath, command: Any) -> dict[str, OuterSetting]:
         """What is set for the options of a command, by their names in Click.
 
         Raises:
             ConfigError: a value is of a kind that the option does not take.
         """
-        found: dict[str, Setting] = {}
+        found: dict[str, OuterSetting] = {}
         for option in options_of(command):
             setting = self._in_environment(path, option) or self._in_file(path, option)
             if setting is not None:
                 found[option.name] = setting
         return found
 
-    def _in_environment(self, path: CommandPath, option: Any) -> Setting | None:
+    def _in_environment(self, path: CommandPath, option: Any) -> OuterSetting | None:
         for variable in variables_of(path, option):
             if text := self.environment.get(variable):  # an empty one is none, as everywhere
-                return Setting(_from_text(text, option, variable), variable)
+                return OuterSetting(_from_text(text, option, variable), variable)
         return None
 
-    def _in_file(self, path: CommandPath, option: Any) -> Setting | None:
+    def _in_file(self, path: CommandPath, option: Any) -> OuterSetting | None:
         for length in range(len(path), -1, -1) if self.file else ():
             assert self.file is not None
             table = self.file.table(path[:length])
             for key in table:
                 if key.replace("_", "-") in keys_of(option) and not _is_table(table[key]):
                     place = self.file.place(path[:length], key)
-                    return Setting(_from_file(table[key], option, place, self.file.path), place)
+                    return OuterSetting(
+                        _from_file(table[key], option, place, self.file.path), place
+                    )
         return None
 
     def check(self, root: Any) -> None:

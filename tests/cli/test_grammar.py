@@ -101,9 +101,8 @@ def test_a_k_is_k_or_top_k_everywhere() -> None:
 
 
 def test_a_plan_is_a_dry_run_everywhere() -> None:
-    with_plan = {
-        path: set(one.opts) for path, one in EVERY if {"--plan", "--dry-run"} & set(one.opts)
-    }
+    both = {"--plan", "--dry-run"}
+    with_plan = {path: set(one.opts) for path, one in EVERY if both & set(one.opts)}
     assert set(with_plan) == {
         f"retrain {name}" for name in ("bottlenecks", "check", "cache gc", "runs rm")
     }

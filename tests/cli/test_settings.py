@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from retrain_cli.cli import console
 from retrain_cli.cli.main import app
-from retrain_cli.cli.settings import Settings, keys_of, options_of
+from retrain_cli.cli.settings import OuterSettings, keys_of, options_of
 from retrain_cli.errors import ConfigError
 
 ROOT: Any = typer.main.get_command(app)
@@ -226,7 +226,7 @@ def test_a_wrong_table_of_another_command_is_refused_too(
 @pytest.mark.parametrize("name", ["none.toml", "."])
 def test_a_file_that_was_chosen_must_be_there(name: str) -> None:
     with pytest.raises(ConfigError, match="settings must be a file in TOML"):
-        Settings.find(name)
+        OuterSettings.find(name)
 
 
 @pytest.mark.parametrize(
@@ -260,5 +260,5 @@ def test_every_option_can_be_set_by_its_name() -> None:
         command = ROOT
         for name in path:
             command = command.get_command(None, name)
-        found = Settings(None, {f"RETRAIN_{words}": value}).of(path, command)
+        found = OuterSettings(None, {f"RETRAIN_{words}": value}).of(path, command)
         assert found[option.name].source == f"RETRAIN_{words}"

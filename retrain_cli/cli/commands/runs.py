@@ -9,7 +9,7 @@ import typer
 from retrain_cli.cli import console
 from retrain_cli.cli.completion import run_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.grammar import Command, Group
+from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.options import DryRun, JsonForm, RunArgument
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import RetrainError
@@ -49,7 +49,7 @@ def list_runs(ctx: typer.Context, form: JsonForm) -> None:
         console.table(console.Table(columns, rows, right=(1, 4, 6)))
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     """Show how a run was trained and what came of it."""
@@ -63,7 +63,7 @@ def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     console.table(console.Table((f"run {chosen.name}", ""), rows))
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def note(
     ctx: typer.Context,
@@ -90,7 +90,7 @@ def note(
     console.note(f"run {chosen.name}: {chosen.note or 'the note is removed'}")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def rename(
     ctx: typer.Context,
@@ -110,7 +110,7 @@ def rename(
     console.note(f"run {chosen.name} is called {renamed.name} now")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def rm(
     ctx: typer.Context,
@@ -133,7 +133,7 @@ def rm(
             console.note(f"removed run {folder.name}")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def path(ctx: typer.Context, run: RunArgument) -> None:
     """Print the folder of a run, for other programs."""
