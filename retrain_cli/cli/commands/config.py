@@ -45,7 +45,7 @@ def show(
         list[str] | None,
         typer.Argument(
             metavar="COMMAND",
-            help="RetrainCommand whose options are shown, such as train or study cost (default: what is "
+            help="Command whose options are shown, such as train or study cost (default: what is "
             "set, of all commands).",
             autocompletion=command_names,
         ),
