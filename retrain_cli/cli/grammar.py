@@ -7,13 +7,14 @@ finger to the one that was meant.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from retrain_cli.cli import log_file
-from retrain_cli.cli.settings import Setting, Settings
+from retrain_cli.cli.settings import OuterSetting, OuterSettings, name_of
 from retrain_cli.errors import ConfigError
 from retrain_cli.flags import flag_of
 
@@ -24,7 +25,7 @@ _SETTINGS, _OWN = "retrain_cli.settings", "retrain_cli.own_settings"
 """Where Click's context keeps all settings, and those that the command at work has of them."""
 
 _SAME_AS = {
-    "bottlenecks": "bottleneck cache embed embeddings encode extract extraction features prepare",
+    "bottlenecks": "bottleneck embed embeddings encode extract extraction features prepare",
     "train": "fit finetune fine-tune learn retrain run start transfer",
     "train --init-from RUN": "continue resume",
     "eval": "val valid validate validation evaluate evaluation test score metrics accuracy",
@@ -53,7 +54,9 @@ _SAME_AS = {
     "--install-completion": "completion completions",
 }
 HINTS = {peer: command for command, peers in _SAME_AS.items() for peer in peers.split()}
-HINTS["export"] = "cache export FILE` for vectors, `retrain runs path` for the files of a head"
+HINTS["export"] = (
+    "`retrain cache export FILE` writes vectors, `retrain runs path` says where a head is"
+)
 SUB_HINTS = {
     "runs": {
         **dict.fromkeys(("list", "ls", "all"), "runs"),
@@ -75,7 +78,7 @@ SUB_HINTS = {
 }
 
 
-class Command(TyperCommand):
+class RetrainCommand(TyperCommand):
     """A command whose options can be set in a file and in the environment."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -86,9 +89,13 @@ class Command(TyperCommand):
         """Take over what is set elsewhere, then what was typed."""
         take_over_settings(ctx)
         try:
-            return super().parse_args(ctx, args)
+            rest: list[str] = super().parse_args(ctx, args)
         except UsageError as error:
             raise _with_source(error, ctx) from error
+        except ConfigError as error:  # of what makes a value of one word
+            raise _with_places(error, ctx) from error
+        _let_typed_go_first(ctx)
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run it; a value that cannot work is told with the place where it was set."""
@@ -96,10 +103,7 @@ class Command(TyperCommand):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            places = _places(error.worded(flag_of), ctx)
-            if not places:
-                raise
-            raise ConfigError(f"{error.worded(flag_of)}; {places}") from error
+            raise _with_places(error, ctx) from error
 
 
 class Group(TyperGroup):
@@ -135,14 +139,15 @@ def _no_such_command(name: str, group: Group, ctx: Any) -> str:
     path = command_path(ctx)
     owner = " ".join(("retrain", *path))
     hints = SUB_HINTS.get(path[0], {}) if path else HINTS
-    hint = hints.get(name.lower())
-    if hint is None:
-        close = difflib.get_close_matches(name.lower(), group.list_commands(ctx), 3)
-        if close:
-            meant = " or ".join(f"`{owner} {one}`" for one in close)
-            return f"`{owner}` has no command {name!r}: did you mean {meant}?"
-        return f"`{owner}` has no command {name!r}: `{owner} --help` lists them"
-    return f"`{owner}` has no command {name!r}: use `retrain {hint.strip('`')}`"
+    named = {one: " ".join((*path, one)) for one in group.list_commands(ctx)}
+    start = f"`{owner}` has no command {name!r}"
+    if hint := hints.get(name.lower()):
+        return f"{start}: {hint if '`' in hint else f'use `retrain {hint}`'}"
+    close = difflib.get_close_matches(name.lower(), named)
+    if not close:
+        close, named = difflib.get_close_matches(name.lower(), hints, 1), hints
+    meant = " or ".join(f"`retrain {named[one]}`" for one in close if "`" not in named[one])
+    return f"{start}: did you mean {meant}?" if meant else f"{start}: `{owner} --help` lists them"
 
 
 # -- settings from elsewhere ---------------------------------------------------------------------
@@ -157,15 +162,15 @@ def command_path(ctx: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def keep_settings(ctx: Any, settings: Settings) -> None:
+def keep_settings(ctx: Any, settings: OuterSettings) -> None:
     """Let the commands below this context find the settings."""
     ctx.meta[_SETTINGS] = settings
 
 
-def settings_of(ctx: Any) -> Settings:
+def settings_of(ctx: Any) -> OuterSettings:
     """What is set elsewhere."""
     found = ctx.meta.get(_SETTINGS)
-    return found if isinstance(found, Settings) else Settings(None, {})
+    return found if isinstance(found, OuterSettings) else OuterSettings(None, {})
 
 
 def take_over_settings(ctx: Any) -> None:
@@ -203,9 +208,20 @@ def check_goes_with(ctx: Any, options: dict[str, str], needed: str, *, given: bo
             raise ConfigError(f"{flag} goes with {needed}: add that, or leave {flag} out")
 
 
-def _own_settings(ctx: Any) -> dict[str, Setting]:
+_INSTEAD = (("json", "csv"), ("csv", "json"), ("run_option", "run"))
+"""Of each pair the first means nothing where it is set elsewhere and the second is typed."""
+
+
+def _let_typed_go_first(ctx: Any) -> None:
+    for name, typed in _INSTEAD:
+        if name in _own_settings(ctx) and is_typed(ctx, typed):
+            ctx.params[name] = None if name.endswith("_option") else False
+            del ctx.meta[_OWN][name]
+
+
+def _own_settings(ctx: Any) -> dict[str, OuterSetting]:
     """Those of the command at work that no flag overrides."""
-    own: dict[str, Setting] = ctx.meta.get(_OWN, {})
+    own: dict[str, OuterSetting] = ctx.meta.get(_OWN, {})
     return {name: one for name, one in own.items() if not is_typed(ctx, name)}
 
 
@@ -215,17 +231,40 @@ def _with_source(error: Any, ctx: Any) -> Exception:
     setting = _own_settings(ctx).get(parameter.name) if parameter is not None else None
     if setting is None:
         return error  # type: ignore[no-any-return]
-    said = " ".join(str(error.message).split())
-    return ConfigError(f"{setting.source}: {parameter.opts[0]}: {said}")
+    said = not_a_choice(error)
+    if said is None:
+        reason = " ".join(str(error.message).split())
+        said = f"{name_of(parameter)} cannot be {setting.value!r} ({reason})"
+    return ConfigError(f"{setting.source}: {said}")
+
+
+# In the words of Click and of the versions of Typer that do without it.
+_NOT_A_CHOICE = re.compile(r"(?P<value>'.*'|\".*\") is not one of (?P<choices>.+?)\.?$")
+
+
+def not_a_choice(error: Any) -> str | None:
+    """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
+    found = _NOT_A_CHOICE.search(error.message)
+    option: Any = getattr(error, "param", None)
+    if option is None or not found:
+        return None
+    choices = found["choices"].replace("'", "")
+    return f"{name_of(option)} takes one of {choices}, not {found['value']}"
+
+
+def _with_places(error: ConfigError, ctx: Any) -> ConfigError:
+    """A value that cannot work, with the place where it was set."""
+    places = _places(error.worded(flag_of), ctx)
+    return ConfigError(f"{error.worded(flag_of)}; {places}") if places else error
 
 
 def _places(message: str, ctx: Any) -> str:
     """Where the options were set that a message names; empty where none was set elsewhere."""
     options = {option.name: option for option in ctx.command.params}
     return ", ".join(
-        f"{options[name].opts[0]} is set by {one.source}"
+        f"{name_of(options[name])} is set by {one.source}"
         for name, one in _own_settings(ctx).items()
-        if f"{options[name].opts[0]} " in f"{message} " and one.source not in message
+        if f"{name_of(options[name])} " in f"{message} " and one.source not in message
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,19 +18,23 @@ from typer.core import TyperCommand
 from retrain_cli import __version__, interrupts, notices
 from retrain_cli.cli import console, log_file
 from retrain_cli.cli.grammar import (
-    Command,
     Group,
+    RetrainCommand,
     UsageError,
     keep_settings,
+    not_a_choice,
     settings_of,
     take_over_settings,
 )
-from retrain_cli.cli.settings import Settings
+from retrain_cli.cli.settings import OuterSettings
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import ConfigError, RetrainError
 from retrain_cli.flags import flag_of
 from retrain_cli.paths import absolute
 from retrain_cli.workspace import Workspace
+
+_TYPED = "retrain_cli.typed"
+"""Where Click's context keeps the command as it was typed."""
 
 EXIT_FAULT = 1
 EXIT_BROKEN_PIPE = 141
@@ -167,7 +170,11 @@ class RetrainGroup(Group):
 
     def make_context(self, info_name: Any, args: list[str], *rest: Any, **extra: Any) -> Any:
         """Where options for all commands stand behind the command's name, they count, too."""
-        return super().make_context(info_name, hoist_global_options(args), *rest, **extra)
+        typed = list(args)
+        with exit_codes():
+            made = super().make_context(info_name, hoist_global_options(args), *rest, **extra)
+        made.meta[_TYPED] = typed
+        return made
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
@@ -188,7 +195,7 @@ def _load(name: str) -> Any:
     found = getattr(import_module(f"retrain_cli.cli.commands.{file}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
-        alone.command(name=name, cls=Command)(found)
+        alone.command(name=name, cls=RetrainCommand)(found)
         found = alone
     loaded: Any = typer.main.get_command(found)
     loaded.name, loaded.rich_help_panel = name, entry.panel
@@ -202,7 +209,7 @@ def exit_codes() -> Iterator[None]:
         yield
         console.flush()
     except UsageError as error:
-        said = _not_a_choice(error)
+        said = not_a_choice(error)
         if said is None:
             log_file.entry("error", str(getattr(error, "message", error)))
             raise  # Typer shows the usage, and exits with 2
@@ -224,20 +231,6 @@ def _leave_interrupted(stop: KeyboardInterrupt) -> None:
     who = "" if request.number == signal.SIGINT else f" by {signal.Signals(request.number).name}"
     kept = request.kept or "everything that was finished is kept"
     _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
-
-
-# In the words of Click and of the versions of Typer that do without it.
-_NOT_A_CHOICE = re.compile(r"(?P<value>'.*'|\".*\") is not one of (?P<choices>.+?)\.?$")
-
-
-def _not_a_choice(error: Any) -> str | None:
-    """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
-    found = _NOT_A_CHOICE.search(error.message)
-    option: Any = getattr(error, "param", None)
-    if option is None or not found:
-        return None
-    choices = found["choices"].replace("'", "")
-    return f"{option.opts[0]} takes one of {choices}, not {found['value']}"
 
 
 def _leave(cause: BaseException, message: str, code: int) -> None:
@@ -269,7 +262,7 @@ def _print_version(wanted: bool) -> None:
 def _find_settings(ctx: typer.Context, chosen: str | None) -> str | None:
     """Before other options are looked at: what is set in a file, or in the environment."""
     try:
-        keep_settings(ctx, Settings.find(chosen))
+        keep_settings(ctx, OuterSettings.find(chosen))
     except ConfigError:
         if not ctx.resilient_parsing:  # completion goes on without
             raise
@@ -328,7 +321,7 @@ def root(
     console.configure(quiet=quiet, verbose=verbose)
     set_verbose(verbose)
     if log is not None:
-        log_file.start(absolute(log), sys.argv[1:], __version__, console.warn)
+        log_file.start(absolute(log), ctx.meta[_TYPED], __version__, console.warn)
     notices.listen(console.warn)
     settings_of(ctx).check(ctx.command)
     ctx.obj = Workspace.locate(workspace)

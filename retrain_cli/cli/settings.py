@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from retrain_cli.errors import ConfigError
 from retrain_cli.paths import absolute
@@ -43,7 +43,7 @@ CommandPath = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Setting:
+class OuterSetting:
     """A value for an option, and where it was found.
 
     Attributes:
@@ -96,11 +96,13 @@ class SettingsFile:
         return found if isinstance(found, Mapping) else {}
 
     def place(self, path: CommandPath, key: str) -> str:
-        """Where a key stands: `retrain.toml, line 3`."""
+        """Where a key, or the table of a command, stands: `retrain.toml, line 3`."""
         table: CommandPath = ()
         for number, line in enumerate(self.text.splitlines(), start=1):
             if header := re.match(r"\s*\[([^\[\]]+)\]\s*(#.*)?$", line):
                 table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+                if table == (*path, key):
+                    return f"{self.path.name}, line {number}"
             elif table == path and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
                 return f"{self.path.name}, line {number}"
         where = f"[{'.'.join(path)}] {key}" if path else key
@@ -117,7 +119,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class OuterSettings:
     """All that is set outside of the command line.
 
     Attributes:
@@ -129,7 +131,7 @@ class Settings:
     environment: Mapping[str, str]
 
     @classmethod
-    def find(cls, chosen: str | None = None) -> Settings:
+    def find(cls, chosen: str | None = None) -> OuterSettings:
         """Those of a file: `--config`, else $RETRAIN_CONFIG, else `retrain.toml` in this folder.
 
         Raises:
@@ -142,33 +144,35 @@ class Settings:
         file = SettingsFile.read(path) if wanted or path.is_file() else None
         return cls(file, dict(os.environ))
 
-    def of(self, path: CommandPath, command: Any) -> dict[str, Setting]:
+    def of(self, path: CommandPath, command: Any) -> dict[str, OuterSetting]:
         """What is set for the options of a command, by their names in Click.
 
         Raises:
             ConfigError: a value is of a kind that the option does not take.
         """
-        found: dict[str, Setting] = {}
+        found: dict[str, OuterSetting] = {}
         for option in options_of(command):
             setting = self._in_environment(path, option) or self._in_file(path, option)
             if setting is not None:
                 found[option.name] = setting
         return found
 
-    def _in_environment(self, path: CommandPath, option: Any) -> Setting | None:
+    def _in_environment(self, path: CommandPath, option: Any) -> OuterSetting | None:
         for variable in variables_of(path, option):
             if text := self.environment.get(variable):  # an empty one is none, as everywhere
-                return Setting(_from_text(text, option, variable), variable)
+                return OuterSetting(_from_text(text, option, variable), variable)
         return None
 
-    def _in_file(self, path: CommandPath, option: Any) -> Setting | None:
+    def _in_file(self, path: CommandPath, option: Any) -> OuterSetting | None:
         for length in range(len(path), -1, -1) if self.file else ():
             assert self.file is not None
             table = self.file.table(path[:length])
             for key in table:
                 if key.replace("_", "-") in keys_of(option) and not _is_table(table[key]):
                     place = self.file.place(path[:length], key)
-                    return Setting(_from_file(table[key], option, place, self.file.path), place)
+                    return OuterSetting(
+                        _from_file(table[key], option, place, self.file.path), place
+                    )
         return None
 
     def check(self, root: Any) -> None:
@@ -192,11 +196,13 @@ class Settings:
 
     def _refuse(self, path: CommandPath, command: Any, key: str, *, is_table: bool) -> None:
         assert self.file is not None
-        place = self.file.place((*path, key) if is_table else path, key)
+        place, owner = self.file.place(path, key), " ".join(("retrain", *path))
+        if not is_table and key in _names(command):
+            table = ".".join((*path, key))
+            raise ConfigError(f"{place}: {key} is a command: its settings stand below [{table}]")
         names = _names(command) if is_table else sorted(_every_key(command))
         close = difflib.get_close_matches(key.replace("_", "-"), names, 1)
         kind = "table is a command" if is_table else "key is the name of an option"
-        owner = " ".join(("retrain", *path))
         hint = f"did you mean {close[0]}?" if close else f"`{owner} --help` lists them"
         raise ConfigError(f"{place}: a {kind} of `{owner}`, and {key!r} is none: {hint}")
 
@@ -213,6 +219,11 @@ def keys_of(option: Any) -> list[str]:
     return [name.removeprefix("--") for name in option.opts if name.startswith("--")]
 
 
+def name_of(option: Any) -> str:
+    """An option as it is named in messages: `--null`, and not `-0`."""
+    return next((name for name in option.opts if name.startswith("--")), str(option.opts[0]))
+
+
 def variables_of(path: CommandPath, option: Any) -> Iterator[str]:
     """The environment variables of an option: the one of the command first, then the shared one."""
     for length in range(len(path), -1, -1):
@@ -225,7 +236,7 @@ def _from_text(text: str, option: Any, source: str) -> Any:
     """A variable's value as Click takes a default."""
     if option.is_flag:
         if text.lower() not in _YES + _NO:
-            raise ConfigError(f"{source}: {option.opts[0]} takes true or false, not {text!r}")
+            raise ConfigError(f"{source}: {name_of(option)} takes true or false, not {text!r}")
         return text.lower() in _YES
     return text.split(os.pathsep) if option.multiple else text
 
@@ -237,7 +248,7 @@ def _from_file(value: Any, option: Any, place: str, file: Path) -> Any:
     is_list = option.multiple or wanted == "names"
     if not all(is_sound(one) for one in values) or (isinstance(value, list) and not is_list):
         shown = "true or false" if wanted == "flag" else wanted
-        raise ConfigError(f"{place}: {option.opts[0]} takes {shown}, not {value!r}")
+        raise ConfigError(f"{place}: {name_of(option)} takes {shown}, not {value!r}")
     if option.is_flag:
         return value
     texts = [_beside(str(one), option, file.parent) for one in values]
@@ -267,7 +278,9 @@ def _type_name(option: Any) -> str:
     """The type that a value is converted to, in either of the ways of Typer's versions."""
     descriptor = getattr(option, "type_descriptor", None)
     if descriptor is not None:
-        return str(getattr(descriptor.annotation, "__name__", descriptor.annotation))
+        kind = descriptor.annotation
+        kind = get_args(kind)[0] if get_origin(kind) is list else kind
+        return str(getattr(kind, "__name__", kind))
     return str(option.type.name)
 
 
@@ -276,7 +289,7 @@ def _beside(text: str, option: Any, folder: Path) -> str:
     if text.startswith("hub:"):
         return "hub:" + _beside_if_there(text.removeprefix("hub:"), folder)
     if _type_name(option).lower() in ("path", "file", "directory"):
-        return text if text.startswith("~") else str(folder / text)
+        return text if text.startswith("~") else os.path.normpath(folder.resolve() / text)
     return _beside_if_there(text, folder) if option.name in _PATHS_OR_WORDS else text
 
 

@@ -210,6 +210,9 @@ def known_classes(path: Path, root: Path) -> list[str]:
         "SELECT DISTINCT class FROM folders JOIN datasets ON id = dataset "
         "WHERE root = ? AND class != ''"
     )
-    with translated_errors(path), closing(connect(path, _SCHEMA, read_only=True)) as connection:
+    with (
+        translated_errors(path),
+        closing(connect(path, _SCHEMA, read_only=True, upgrades=_UPGRADES)) as connection,
+    ):
         rows = connection.execute(sql, (os.fsencode(root),)).fetchall()
     return sorted(os.fsdecode(name) for (name,) in rows)

@@ -100,9 +100,7 @@ def check_name(name: str) -> str:
         RunError: it is empty, starts with a dot, or holds what not every system allows.
     """
     if name == LATEST:
-        raise RunError(
-            f"{LATEST!r} always means the run that was finished last: choose another name"
-        )
+        raise RunError(f"{LATEST!r} means the run that was finished last: choose another name")
     if not is_plain_name(name):
         raise RunError(
             "a run's name must be a plain folder name that does not start with a dot, "

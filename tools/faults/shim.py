@@ -49,8 +49,8 @@ class Shim:
         def watched(*arguments: Any, **options: Any) -> Any:
             return connect(*arguments, **{"factory": _watched(self._before_sql), **options})
 
-        os.fsync = fsync
-        sqlite3.connect = watched  # type: ignore[assignment]  # it is overloaded
+        os.fsync = fsync  # type: ignore[assignment]
+        sqlite3.connect = watched
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

@@ -11,7 +11,7 @@ import typer
 from retrain_cli.cli import console
 from retrain_cli.cli.completion import cache_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.grammar import Command, Group
+from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.options import DryRun, JsonForm
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import CacheError
@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def info(ctx: typer.Context, form: JsonForm) -> None:
     """Show sizes and counts for each backbone."""
@@ -59,7 +59,7 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
         console.table(console.Table(columns, rows, right=(1, 2, 3, 5), prose=(4,)))
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def verify(
     ctx: typer.Context,
@@ -116,7 +116,7 @@ def _found(check: CacheCheck, repair: bool) -> str:
     return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def gc(
     ctx: typer.Context,
@@ -151,7 +151,7 @@ def gc(
         console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def merge(
     ctx: typer.Context,
@@ -172,7 +172,7 @@ def merge(
             console.warn(f"{check.name}: {len(check.left_out):,} damaged rows were left out")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def export(
     ctx: typer.Context,

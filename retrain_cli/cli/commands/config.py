@@ -10,9 +10,9 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.completion import command_names
-from retrain_cli.cli.grammar import Command, Group, settings_of
+from retrain_cli.cli.grammar import Group, RetrainCommand, settings_of
 from retrain_cli.cli.options import JsonForm
-from retrain_cli.cli.settings import Settings, keys_of, options_of
+from retrain_cli.cli.settings import OuterSettings, keys_of, options_of
 from retrain_cli.cli.signatures import command
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ class _Known:
     source: str
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def show(
     ctx: typer.Context,
@@ -99,7 +99,7 @@ def _every_command(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tup
         yield from _every_command(group.get_command(None, name), (*path, name))
 
 
-def _known(settings: Settings, path: tuple[str, ...], chosen: Any) -> Iterator[_Known]:
+def _known(settings: OuterSettings, path: tuple[str, ...], chosen: Any) -> Iterator[_Known]:
     own = settings.of(path, chosen)
     for option in options_of(chosen):
         setting = own.get(option.name)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from retrain_cli.cli import console
+from retrain_cli.cli.completion import command_names
 from retrain_cli.cli.signatures import command
 
 
@@ -15,7 +16,11 @@ def help_on(
     ctx: typer.Context,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND", help="The command, such as `train` or `runs rm`."),
+        typer.Argument(
+            metavar="COMMAND",
+            help="The command, such as `train` or `runs rm`.",
+            autocompletion=command_names,
+        ),
     ],
 ) -> None:
     """Show the help of a command."""
@@ -26,4 +31,6 @@ def help_on(
             break  # more words than commands: those of an example
         name, chosen, path = found.command.resolve_command(found, path)
         found = chosen.context_class(chosen, info_name=name, parent=found)
-    console.line(found.get_help().rstrip("\n"), end="\n" if found.get_help() else "")
+    text = found.get_help()  # Typer prints it itself where it is in colour
+    if text:
+        console.line(text)

@@ -9,7 +9,7 @@ import typer
 from retrain_cli.cli import console
 from retrain_cli.cli.completion import run_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.grammar import Command, Group
+from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.options import DryRun, JsonForm, RunArgument
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import RetrainError, RunError
@@ -53,7 +53,7 @@ def list_runs(ctx: typer.Context, form: JsonForm) -> None:
         console.table(console.Table(columns, rows, right=(1, 4, 6), spare=spare, more=more))
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     """Show what a run was made from, how good it is, and the commands that make it again.
@@ -69,7 +69,7 @@ def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
         show_run(chosen)
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def note(
     ctx: typer.Context,
@@ -96,7 +96,7 @@ def note(
     console.note(f"run {chosen.name}: {chosen.note or 'the note is removed'}")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def rename(
     ctx: typer.Context,
@@ -116,7 +116,7 @@ def rename(
     console.note(f"run {chosen.name} is called {renamed.name} now")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def rm(
     ctx: typer.Context,
@@ -139,7 +139,7 @@ def rm(
             console.note(f"removed run {folder.name}")
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def verify(
     ctx: typer.Context,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.grammar import Command, Group
+from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.signatures import SomeFields, chained
 from retrain_cli.cli.study_options import conduct
 
@@ -62,7 +62,7 @@ def study_commands() -> dict[str, Any]:
     made.callback()(_only_a_group)
     studies = find_studies()
     for name, study in studies.items():
-        made.command(name, cls=Command)(chained(_maker(study), conduct))
+        made.command(name, cls=RetrainCommand)(chained(_maker(study), conduct))
     commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
     return {name: commands[name] for name in studies}
 
