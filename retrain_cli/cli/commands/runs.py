@@ -182,7 +182,7 @@ def _verdict(check: RunCheck) -> str:
     return f"{check.files} files, all as they were written"
 
 
-@app.command(cls=Command)
+@app.command(cls=RetrainCommand)
 @command
 def path(ctx: typer.Context, run: RunArgument) -> None:
     """Print the folder of a run, for other programs."""

@@ -65,8 +65,8 @@ def train(
 ) -> None:
     """Train a new softmax layer on the cached bottlenecks.
 
-    The defaults are those of the study. The head that is best on validation is kept; Ctrl-C ends
-    training early, keeps the best head so far as a run, and exits with 130.
+    The defaults are those of the study. The head of the lowest loss on validation is kept;
+    Ctrl-C ends training early, keeps the best head so far as a run, and exits with 130.
     """
     from retrain_cli.workflows.train import train_run
 
