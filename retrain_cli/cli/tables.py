@@ -277,7 +277,10 @@ def _labelled(table: Table, cell: str, index: int, width: int) -> Iterator[str]:
     """A cell below its row, behind its heading; a sentence is broken between words."""
     if not cell:
         return
-    start = " " * _INDENT + (f"{table.columns[index]}: " if table.columns[index] else "")
+    heading = table.columns[index]
+    if _INDENT + cell_len(f"{heading}: {cell}") > width:
+        heading = table.short.get(index, heading)
+    start = " " * _INDENT + (f"{heading}: " if heading else "")
     room = width - cell_len(start)
     first, *others = broken(cell, room) if index in table.prose else [cell]
     yield start + first

@@ -197,12 +197,15 @@ def _candidates(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _give_name(draft: Path, target: Path) -> None:
+    """Give a draft its name alone, for the next draft is written to the same place."""
     try:
         os.link(draft, target)
     except FileExistsError:
         raise
     except OSError:  # this disk knows no second names
         _rename(draft, target)
+    else:
+        draft.unlink()
 
 
 def _rename(path: Path, target: Path) -> None:

@@ -50,7 +50,11 @@ def _show_short(evaluation: Evaluation) -> None:
     result, accuracies = evaluation.result, _accuracies(evaluation.result)
     console.table(accuracies)
     if evaluation.two_classes:
-        _show_two_classes(evaluation.two_classes)
+        console.table(_two_by_two(evaluation.two_classes))
+        for name, share in evaluation.two_classes.shares.items():
+            value, interval = _share_and_interval(share)
+            ends = f" (95% CI {interval})" if interval else ""
+            console.line(f"{name.replace('_', ' ')} {value}{ends}")
         console.note("averages, scores, areas under curves, a histogram: --full")
         return
     scores = _scores_in_words(evaluation)
@@ -123,13 +127,17 @@ def _averages(result: EvalResult) -> console.Table:
     return console.Table(columns, rows, right=range(1, 7), alike=True)
 
 
-def _show_two_classes(table: TwoClassTable) -> None:
+def _two_by_two(table: TwoClassTable) -> console.Table:
     rows = [
         [f"true {table.positive}", str(table.tp), str(table.fn)],
         [f"true {table.negative}", str(table.fp), str(table.tn)],
     ]
     columns = (f"positive: {table.positive}", f"as {table.positive}", f"as {table.negative}")
-    console.table(console.Table(columns, rows, right=(1, 2)))
+    return console.Table(columns, rows, right=(1, 2))
+
+
+def _show_two_classes(table: TwoClassTable) -> None:
+    console.table(_two_by_two(table))
     rows = [
         [name.replace("_", " "), *_share_and_interval(share)]
         for name, share in table.shares.items()
@@ -159,7 +167,8 @@ def _scores_in_words(evaluation: Evaluation) -> str:
         for one in figures.FIGURES
         if one.section == "calibration"
     ]
-    return f"scores ({_kind_of_scores(evaluation)}): {', '.join(parts)}"
+    kind = "calibrated" if evaluation.run.calibration else "as trained"
+    return f"scores, {kind}: {', '.join(parts)}"
 
 
 def _scores(evaluation: Evaluation) -> console.Table:
