@@ -41,15 +41,17 @@ class Shim:
         sys.addaudithook(self._heard)
         sync, connect = os.fsync, sqlite3.connect
 
-        def fsync(descriptor: int) -> None:
+        def fsync(fd: Any) -> None:
             self._before("fsync")
-            sync(descriptor)
+            sync(fd)
 
         def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            return connect(*arguments, **{"factory": _watched(self._before_sql), **options})
+            connection: sqlite3.Connection = connect(*arguments, **{"factory": kind, **options})
+            return connection
 
+        kind = _watched(self._before_sql)
         os.fsync = fsync
-        sqlite3.connect = watched
+        sqlite3.connect = watched  # type: ignore[assignment]
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
