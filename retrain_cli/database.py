@@ -85,7 +85,7 @@ def _check_version(path: Path, version: int, newest: int) -> None:
     if version > newest:
         raise CacheError(
             f"{path} was made by a newer version of retrain (format {version}; this one "
-            f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
+            f"reads up to {newest}): update this one (git pull, pip install .), or "
             f"choose another workspace with {setting('workspace', 'FOLDER')}"
         )
 

@@ -191,7 +191,7 @@ class BackboneSpec:
         if unknown:
             raise ConfigError(
                 f"a backbone's description holds only known fields, not {', '.join(unknown)}: "
-                "it was written by a newer retrain; upgrade with pip install -U retrain-cli"
+                "it was written by a newer retrain: update this one (git pull, pip install .)"
             )
         spec = cls(**{"runtime": "keras", **data})  # descriptions from before there were two
         try:

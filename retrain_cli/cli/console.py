@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from retrain_cli.cli import log_file
 from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
@@ -152,6 +153,7 @@ def _print_plain(content: Table) -> None:
 
 def note(text: str) -> None:
     """Say what happens; silenced by `--quiet`."""
+    log_file.entry("note", text)
     if not _settings.quiet:
         _stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
@@ -169,6 +171,7 @@ def error(text: str) -> None:
 def _say(word: str, style: str, text: str) -> None:
     from rich.text import Text
 
+    log_file.entry(word.rstrip(":"), text)
     message = Text.assemble((word, style), " ", printable(" ".join(text.splitlines())))
     _stderr().print(message, soft_wrap=True, highlight=False)
 

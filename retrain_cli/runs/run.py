@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
@@ -25,12 +24,21 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.runs.calibration import Calibration
-from retrain_cli.runs.digests import RunDigests, write_digests
-from retrain_cli.runs.folder import RunFolder, check_name, clean_leftovers, is_run
+from retrain_cli.runs.run_digests import RunDigests, write_digests
+from retrain_cli.runs.folder import (
+    LATEST,
+    NOTE_FILE,
+    RunFolder,
+    check_name,
+    clean_leftovers,
+    finished,
+    is_run,
+)
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.naming import find_run
 from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_calibrated
 from retrain_cli.runs.provenance import Grown, Provenance, Trained, as_record
-from retrain_cli.workspace import to_json, writing_to
+from retrain_cli.workspace import replacing, to_json, writing_to
 
 CALIBRATION_FILE = "calibration.npz"
 
@@ -195,6 +203,24 @@ class Run:
         """The figures computed at the end of training, by split."""
         return self._parsed("metrics.json", _metrics)
 
+    @property
+    def note(self) -> str:
+        """What its owner wrote about it, in one line; empty where that is nothing.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        return read_note(self.folder)
+
+    def annotate(self, text: str) -> None:
+        """Write a note about it, in place of an older one; an empty one removes it.
+
+        Raises:
+            WorkspaceError: the run cannot be changed.
+        """
+        with writing_to(self.folder):
+            write_note(self.folder, text)
+
     def _parsed(self, file_name: str, parse: Callable[[Any], _T]) -> _T:
         path = self.file(file_name)
         try:
@@ -270,7 +296,7 @@ class RunStore:
         if not self.root.is_dir():
             return []
         runs = [Run(path) for path in self.root.iterdir() if is_run(path)]
-        return sorted(runs, key=lambda run: (_finished(run.folder), run.name), reverse=True)
+        return sorted(runs, key=lambda run: (finished(run.folder), run.name), reverse=True)
 
     def readable(self) -> Iterator[Run]:
         """Those of them whose settings can be read, newest first."""
@@ -291,24 +317,16 @@ class RunStore:
         return runs[0]
 
     def get(self, name: str | None = None) -> Run:
-        """The run of this name, the latest for None.
+        """A run by its name, the latest for None.
+
+        Args:
+            name: the name, or how it begins where no other begins so; `latest`; or the folder of a
+                run, in this workspace or elsewhere.
 
         Raises:
             RunError: no such run; the message names those that come close, or the newest.
         """
-        if name is None:
-            return self.latest()
-        run = Run(self.root / check_name(name))
-        if not is_run(run.folder):
-            raise RunError(self._no_such_run(name))
-        return run
-
-    def _no_such_run(self, name: str) -> str:
-        names = [run.name for run in self.list()]
-        if not names:
-            return f"there is no run {name!r}, nor any other: `retrain train` makes one"
-        close = difflib.get_close_matches(name, names) or names[:3]
-        return f"there is no run {name!r}; there is {', '.join(close)}: `retrain runs` lists all"
+        return self.latest() if name is None or name == LATEST else Run(find_run(name, self.root))
 
     def path(self, name: str | None = None) -> Path:
         """The folder of a run, of the latest for None; raises as `get`."""
@@ -318,8 +336,9 @@ class RunStore:
         """Remove a run for good; raises as `get`."""
         folder = self.get(name).folder
         # Renamed first: a removal that is cut short leaves a leftover, never half a run.
-        doomed = self.root / f".removed-{uuid.uuid4().hex[:12]}"
-        folder.rename(doomed)
+        doomed = folder.with_name(f".removed-{uuid.uuid4().hex[:12]}")
+        with writing_to(folder):
+            folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
     @contextmanager
@@ -356,15 +375,40 @@ def _metrics(values: Any) -> dict[str, Any]:
     return metrics
 
 
-def _finished(folder: Path) -> int:
-    return (folder / "config.json").stat().st_mtime_ns
-
-
 def _make_newest(draft: Path, root: Path) -> None:
     """Date a run after all others: the clock may have been set back."""
-    newest = max((_finished(run.folder) for run in RunStore(root).list()), default=0)
-    if _finished(draft) <= newest:
+    newest = max((finished(run.folder) for run in RunStore(root).list()), default=0)
+    if finished(draft) <= newest:
         os.utime(draft / "config.json", ns=(newest + 1,) * 2)
+
+
+def read_note(folder: Path) -> str:
+    """The note in the folder of a run; empty where there is none, RunError where it is damaged."""
+    path = folder / NOTE_FILE
+    try:
+        return one_line(read_file(path).decode("utf-8"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path} should be a note in UTF-8 but cannot be read ({error}): write it again with "
+            f"`retrain runs note {folder.name} TEXT`"
+        ) from error
+
+
+def write_note(folder: Path, text: str) -> None:
+    """Put a note into the folder of a run, or of one in the making; an empty one removes it."""
+    path = folder / NOTE_FILE
+    if not one_line(text):
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as draft:
+        draft.write_text(one_line(text) + "\n", encoding="utf-8", errors="replace")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and spaces around, as a note is kept."""
+    return " ".join(text.split())
 
 
 def _write_json(path: Path, values: Any) -> None:

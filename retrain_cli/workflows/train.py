@@ -21,7 +21,7 @@ from retrain_cli.heads.training import train_head
 from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
-from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter
+from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
@@ -50,7 +50,8 @@ class TrainRequest:
     Attributes:
         config: the training settings.
         name: name of the run; None for one made of the time.
-        init_from: name of the run whose head to start from, or None.
+        note: what to remember about it, in one line.
+        init_from: the run whose head to start from, or None.
         tensorboard: whether to write curves into the run.
         memory_limit: bytes that bottlenecks may take in memory before they are read from a file;
             None for half of what is available.
@@ -61,6 +62,7 @@ class TrainRequest:
 
     config: TrainingConfig
     name: str | None = None
+    note: str = ""
     init_from: str | None = None
     tensorboard: bool = False
     memory_limit: int | None = None
@@ -174,10 +176,11 @@ def train_run(
         folds = _cross_validate(request, trained, training_set, draft, on_fold)
         provenance = replace(
             _provenance(training_set, request, parent),
-            made=_made(request, trained, folds),
+            made=_made(request, parent, trained, folds),
             joined=None if kept is None else kept.report,
         )
         contents = _contents(provenance, training_set, trained, kept, folds)
+        write_note(draft.folder, request.note)
         run = draft.commit(contents)
         interrupted_by = interrupts.taken()
     summary = _summarise(run, contents, seconds, folds)
@@ -289,11 +292,13 @@ def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | 
     )
 
 
-def _made(request: TrainRequest, trained: TrainedHead, folds: FoldFigures | None) -> Trained:
+def _made(
+    request: TrainRequest, parent: Run | None, trained: TrainedHead, folds: FoldFigures | None
+) -> Trained:
     """How the run is made."""
     interrupted = trained.stopped_by == "interrupt" and trained.history
     return Trained(
-        request.init_from,
+        None if parent is None else parent.name,
         None if folds is None else request.cv,
         request.keep_source_classes,
         request.top and request.top.expanduser().absolute(),

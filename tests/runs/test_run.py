@@ -7,19 +7,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
+from made_runs import add, make_contents
 
-from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.errors import RunError
-from retrain_cli.evaluation.predictions import ImageTable, predict
-from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.heads.head import Head
-from retrain_cli.heads.history import HistoryRow
-from retrain_cli.runs.info import RunInfo
-from retrain_cli.runs.provenance import Provenance
-from retrain_cli.runs.run import Run, RunContents, RunStore
+from retrain_cli.runs.run import Run, RunStore
 
 FILES = {
     "config.json",
@@ -30,40 +22,6 @@ FILES = {
     "predictions.npz",
     "metrics.json",
 }
-
-
-def make_contents() -> RunContents:
-    head = Head.initial(("ant", "βους"), 3, seed=1)
-    images = ImageTable(
-        np.array([0, 2], np.uint8),
-        np.zeros((2, 16), np.uint8),
-        ["ant/1.jpg", "βους/2.jpg"],
-        np.array([0, 1], np.int32),
-    )
-    info = RunInfo(
-        Provenance(
-            Path("/photos"),
-            BackboneSpec(input_size=299),
-            TrainingConfig(steps=7, classes=("ant", "βους")),
-        ),
-        cache="abc",
-        versions={"retrain": "1"},
-        best_step=5,
-        stopped_by="steps",
-    )
-    return RunContents(
-        info,
-        [ClassOrigin("ant", "INT", ("n02219486",), "n02219486 ant"), ClassOrigin("βους", "EXT")],
-        head,
-        [HistoryRow(5, 0.5, 0.75, 0.6, 0.7), HistoryRow(7, 0.4, 0.8)],
-        predict(head, np.ones((2, 3), np.float32), images),
-        {"test": {"top1": 0.5, "top5": None}},
-    )
-
-
-def add(store: RunStore, name: str | None = None) -> Run:
-    with store.create(name) as writer:
-        return writer.commit(make_contents())
 
 
 def backdate(run: Run, seconds: int) -> None:
@@ -142,7 +100,7 @@ def test_names_that_cannot_be_folders_are_refused(tmp_path: Path, name: str) -> 
     store = RunStore(tmp_path)
     with pytest.raises(RunError, match="plain folder name"), store.create(name):
         pass
-    with pytest.raises(RunError, match="plain folder name"):
+    with pytest.raises(RunError, match=r"no run|must lead to"):
         store.get(name)
 
 
@@ -155,7 +113,7 @@ def test_a_missing_run_names_those_that_come_close(tmp_path: Path) -> None:
     add(store, "flowers")
     add(store, "caltech")
     with pytest.raises(RunError, match="there is flowers:"):
-        store.get("flower")
+        store.get("flowres")
 
 
 def test_a_removed_run_is_gone(tmp_path: Path) -> None:

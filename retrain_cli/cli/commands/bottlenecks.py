@@ -42,7 +42,8 @@ def bottlenecks(
         ),
     ],
     plan: Annotated[
-        bool, typer.Option("--plan", help="Say what would be done, and compute nothing.")
+        bool,
+        typer.Option("--plan", "--dry-run", help="Say what would be done, and compute nothing."),
     ],
     form: JsonForm,
 ) -> None:

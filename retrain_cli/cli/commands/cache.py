@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrain_cli.cli import console
+from retrain_cli.cli.completion import cache_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.grammar import Group, RetrainCommand
+from retrain_cli.cli.options import DryRun, JsonForm
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import CacheError
 from retrain_cli.exporting.vectors import formats_in_words
@@ -18,10 +20,12 @@ from retrain_cli.exporting.vectors import formats_in_words
 if TYPE_CHECKING:
     from retrain_cli.workflows.cache import CacheCheck
 
-app = typer.Typer(help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True
+)
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def info(ctx: typer.Context, form: JsonForm) -> None:
     """Show sizes and counts for each backbone."""
@@ -52,12 +56,15 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
         console.table(console.Table(columns, rows, right=(1, 2, 3, 5)))
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def verify(
     ctx: typer.Context,
     cache: Annotated[
-        str | None, typer.Argument(help="Name of one cache, or how it begins (default: all).")
+        str | None,
+        typer.Argument(
+            help="Name of one cache, or how it begins (default: all).", autocompletion=cache_names
+        ),
     ],
     repair: Annotated[
         bool,
@@ -105,13 +112,11 @@ def _found(check: CacheCheck, repair: bool) -> str:
     return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def gc(
     ctx: typer.Context,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
-    ],
+    dry_run: DryRun,
     form: JsonForm,
 ) -> None:
     """Remove bottlenecks of photos that no known image folder holds any more.
@@ -141,7 +146,7 @@ def gc(
         console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def merge(
     ctx: typer.Context,
@@ -160,7 +165,7 @@ def merge(
             console.warn(f"{check.name}: {len(check.left_out):,} damaged rows were left out")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def export(
     ctx: typer.Context,

@@ -9,7 +9,8 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import at_most_one, numbers, workspace_of
-from retrain_cli.cli.options import TableForm
+from retrain_cli.cli.grammar import check_goes_with
+from retrain_cli.cli.options import Described, TableForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.errors import ConfigError
 from retrain_cli.workflows.evaluate import ChartRequest, EvalRequest
@@ -22,6 +23,7 @@ def evaluate(
         EvalRequest,
         Fields(
             without=("ks",),
+            run=Described("Run to show (default: latest).", is_argument=True, and_option=True),
             split="Which photos; cv: each image of `train --cv`, judged by a head that never saw "
             "it.",
             positive="With two classes: the positive one (default: the second by name).",
@@ -88,6 +90,7 @@ def evaluate(
         "--coverage": coverage,
     }
     at_most_one(instead)
+    check_goes_with(ctx, {"chart": "--chart"}, "--plot FILE", given=picture.plot is not None)
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
     if calibrate is not None:

@@ -11,6 +11,7 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import images_of_stdin, named_sources
@@ -54,6 +55,8 @@ def label(
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.label import Labeller
 
+    check_goes_with(ctx, {"max_error": "--max-error"}, "--reject", given=request.reject)
+    check_goes_with(ctx, {"null": "--null"}, "- for a list of paths", given="-" in (paths or ()))
     sources = _sources(paths or [], null, stdin_image, workspace_of(ctx).root)
     as_json = form == "json" or not sys.stdout.isatty()
     good = bad = 0

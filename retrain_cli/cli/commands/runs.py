@@ -1,4 +1,4 @@
-"""`retrain runs [show|rm|verify|path]`."""
+"""`retrain runs [show|note|rename|rm|verify|path]`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrain_cli.cli import console
+from retrain_cli.cli.completion import run_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.options import JsonForm, RunArgument
+from retrain_cli.cli.grammar import Group, RetrainCommand
+from retrain_cli.cli.options import DryRun, JsonForm, RunArgument
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import RetrainError, RunError
 from retrain_cli.flags import flag_of
 from retrain_cli.reports.text import percent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from retrain_cli.runs.run import Run, RunStore
     from retrain_cli.runs.verifying import RunCheck
 
-app = typer.Typer(help="List, show, verify and remove trained runs.", invoke_without_command=True)
+app = typer.Typer(
+    cls=Group,
+    help="List, show, name, annotate, verify and remove trained runs.",
+    invoke_without_command=True,
+)
 
 
 @app.callback()
@@ -33,12 +41,16 @@ def list_runs(ctx: typer.Context, form: JsonForm) -> None:
     elif not runs:
         console.note("no runs yet: `retrain train` makes one")
     else:
-        columns = ("run", "top-1", "classes", "backbone", "optimizer", "steps", "created")
-        rows = [_row(run) for run in runs]
-        console.table(console.Table(columns, rows, right=(1, 2, 5)))
+        datasets = _datasets(runs)
+        columns = ["run", "top-1", "dataset", "backbone", "classes", "optimizer", "steps"]
+        rows = [_row(run, datasets) for run in runs]
+        columns += ["created", "note"]
+        if not any(row[-1] for row in rows):  # most people write none
+            columns, rows = columns[:-1], [row[:-1] for row in rows]
+        console.table(console.Table(columns, rows, right=(1, 4, 6)))
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     """Show how a run was trained and what came of it."""
@@ -52,22 +64,77 @@ def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
     console.table(console.Table((f"run {chosen.name}", ""), rows))
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
+@command
+def note(
+    ctx: typer.Context,
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Name of the run, how it begins, its folder, or latest.", autocompletion=run_names
+        ),
+    ],
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(help='What to remember about it (default: print the note); "" removes it.'),
+    ],
+) -> None:
+    """Write a note about a run, or print the one that it has."""
+    chosen = _store(ctx).get(run)
+    if text is None or not len(text):
+        if chosen.note:
+            console.line(chosen.note)
+        else:
+            console.note(f"run {chosen.name} has no note")
+        return
+    chosen.annotate(" ".join(text))
+    console.note(f"run {chosen.name}: {chosen.note or 'the note is removed'}")
+
+
+@app.command(cls=RetrainCommand)
+@command
+def rename(
+    ctx: typer.Context,
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Name of the run, how it begins, its folder, or latest.", autocompletion=run_names
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="Its new name, which no other run may have.")],
+) -> None:
+    """Give a run another name; runs that came from it name it so, too."""
+    from retrain_cli.runs.renaming import rename_run
+
+    chosen = _store(ctx).get(run)
+    renamed = rename_run(chosen, name)
+    console.note(f"run {chosen.name} is called {renamed.name} now")
+
+
+@app.command(cls=RetrainCommand)
 @command
 def rm(
     ctx: typer.Context,
-    runs: Annotated[list[str], typer.Argument(help="Names of the runs.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="The runs: names, how they begin, folders, or latest.", autocompletion=run_names
+        ),
+    ],
+    dry_run: DryRun,
 ) -> None:
     """Remove runs; bottlenecks stay."""
     store = _store(ctx)
-    for name in runs:  # all must exist before any goes
-        store.get(name)
-    for name in dict.fromkeys(runs):
-        store.remove(name)
-        console.note(f"removed run {name}")
+    chosen = {store.get(name).folder: None for name in runs}  # all must exist before any goes
+    for folder in chosen:
+        if dry_run:
+            console.line(f"run {folder.name} would be removed: {folder}")
+        else:
+            store.remove(str(folder))
+            console.note(f"removed run {folder.name}")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def verify(
     ctx: typer.Context,
@@ -104,7 +171,7 @@ def _verdict(check: RunCheck) -> str:
     return f"{check.files} files, all as they were written"
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def path(ctx: typer.Context, run: RunArgument) -> None:
     """Print the folder of a run, for other programs."""
@@ -120,25 +187,40 @@ def _store(ctx: typer.Context) -> RunStore:
 def _is_readable(run: Run) -> bool:
     """Whether the list can show it; a damaged run is named, and keeps no other from being seen."""
     try:
-        _ = _row(run), _summary(run)
+        _ = _row(run, {}), _summary(run)
     except RetrainError as error:
         console.warn(error.worded(flag_of))
         return False
     return True
 
 
-def _row(run: Run) -> list[str]:
+def _row(run: Run, datasets: dict[Path, str]) -> list[str]:
     config, info = run.config, run.info
     top1 = _test_top1(run)
+    image_dir = info.provenance.image_dir
     return [
         run.name,
         percent(top1),
-        str(len(run.labels)),
+        datasets.get(image_dir, str(image_dir)),
         info.backbone.label(),
+        str(len(run.labels)),
         config.optimizer,
         str(info.best_step),
         info.created.replace("T", " ")[:16],
+        run.note,
     ]
+
+
+def _datasets(runs: list[Run]) -> dict[Path, str]:
+    """The image folders by as much of their ends as tells them apart."""
+    folders = {run.info.provenance.image_dir for run in runs}
+    shown: dict[Path, str] = {}
+    for folder in folders:
+        ends = ["/".join(folder.parts[-count:]) for count in range(1, len(folder.parts) + 1)]
+        others = [f"/{'/'.join(other.parts[1:])}" for other in folders - {folder}]
+        alone = (end for end in ends if not any(one.endswith(f"/{end}") for one in others))
+        shown[folder] = next(alone, str(folder))
+    return shown
 
 
 def _test_top1(run: Run) -> float | None:
@@ -150,6 +232,7 @@ def _summary(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "folder": str(run.folder),
+        "note": run.note,
         "metrics": dict(run.metrics),
         **run.info.to_dict(),
         "calibration": run.calibration and run.calibration.to_dict(),

@@ -80,16 +80,23 @@ def save_script(script: MoveScript, path: Path) -> None:
     )
 
 
-def show_moves(journal: Journal, form: console.Form, *, undone: bool) -> None:
-    """Print what was moved, or moved back."""
+def show_moves(
+    journal: Journal, form: console.Form, *, undone: bool, planned: bool = False
+) -> None:
+    """Print what was moved, or moved back; with `planned`, what would be."""
     moves = [move.reversed() for move in reversed(journal.moves)] if undone else journal.moves
     if form == "json":
         rows = [{"from": move.source, "to": move.target} for move in moves]
-        console.document({"undone": undone, "moves": rows, "kept": list(journal.kept)})
+        kept = list(journal.kept)
+        console.document({"undone": undone, "planned": planned, "moves": rows, "kept": kept})
     else:
         for move in moves:
             source, target = printable(move.source), printable(move.target)
             console.line(f"{source} -> {target}")
+    if planned:
+        back = " back" if undone else ""
+        console.note(f"{len(moves)} photo(s) would be moved{back}; nothing was changed")
+        return
     for path in journal.kept:
         console.warn(
             f"{printable(path)} was left where it is: what has its place holds the same, but may "
