@@ -18,8 +18,8 @@ from mutated_files import mutate
 
 from retrain_cli.cli.main import app
 from retrain_cli.errors import RetrainError, RunError
-from retrain_cli.runs.digests import DIGESTS_FILE, RunDigests, write_digests
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.runs.run_digests import DIGESTS_FILE, RunDigests, write_digests
 from retrain_cli.runs.verifying import verify_run
 from retrain_cli.workflows.report import ReportRequest, make_report
 from retrain_cli.workspace import Workspace
@@ -227,3 +227,14 @@ def test_a_run_of_an_older_version_has_no_list_and_opens(
     assert type_in(workspace, "runs", "verify") == 3
     assert "plain: damaged" in capfd.readouterr().out
     assert verify_run(run).faults == ("history.csv is not there any more",)
+
+
+def test_a_run_that_is_renamed_or_annotated_stays_as_it_was_written(workspace: Workspace) -> None:
+    store = RunStore(workspace.runs_dir)
+    for run in store.list():
+        write_digests(run.folder)
+    assert type_in(workspace, "runs", "rename", "calibrated", "another") == 0
+    assert type_in(workspace, "runs", "note", "another", "a good one") == 0
+    child = store.get("grown")
+    assert child.info.provenance.made.parent == "another"  # its config.json was written anew
+    assert [verify_run(run).faults for run in store.list()] == [()] * len(NAMES)

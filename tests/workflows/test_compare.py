@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.runs.digests import write_digests
+from retrain_cli.runs.run_digests import write_digests
 from retrain_cli.workflows.compare import compare_runs
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace

@@ -23,10 +23,11 @@ from filelock import FileLock
 from retrain_cli.durable import DRAFT_PREFIX, sync
 from retrain_cli.errors import RunError
 from retrain_cli.files import check_ordinary, read_file
+from retrain_cli.runs.folder import NOTE_FILE
 from retrain_cli.workspace import replacing, to_json, write_atomically, writing_to
 
 DIGESTS_FILE = "digests.json"
-_UNLISTED = (DIGESTS_FILE, "note.txt")  # notes are their owner's, who may edit them
+_UNLISTED = (DIGESTS_FILE, NOTE_FILE)  # notes are their owner's, who may edit them
 FORMAT_VERSION = 1
 _MOST_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 20
