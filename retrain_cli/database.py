@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -128,7 +129,7 @@ def _check_version(path: Path, version: int, newest: int) -> None:
     if version > newest:
         raise CacheError(
             f"{path} was made by a newer version of retrain (format {version}; this one "
-            f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
+            f"reads up to {newest}): update this one (git pull, pip install .), or "
             f"choose another workspace with {setting('workspace', 'FOLDER')}"
         )
 
@@ -162,7 +163,23 @@ def _prepare(
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {version}; COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        # Another command may have made the tables since this one found the file empty.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _statements(schema):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _statements(schema: str) -> Iterator[str]:
+    """Its statements one by one; a trigger has semicolons within."""
+    statement = ""
+    for part in schema.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:
@@ -174,6 +191,12 @@ def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> Non
             for statement in upgrade:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + len(upgrades)}")
+
+
+def plain_statement(sql: str) -> str:
+    """A statement that makes a table without its comments and spaces, to compare it with others."""
+    text = re.sub(r"--[^\n]*", "", sql).replace("IF NOT EXISTS", "")
+    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(text.split()))
 
 
 @contextmanager

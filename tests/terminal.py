@@ -28,7 +28,7 @@ class Terminal:
 
     def __init__(self, arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
         self._keyboard, its_end = pty.openpty()
-        fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
         os.set_blocking(self._keyboard, False)
         self._shown = b""
         self._is_open = True

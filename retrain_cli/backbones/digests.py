@@ -41,11 +41,18 @@ def digest_folder(folder: Path) -> str:
     The folder's own place does not count, so that a moved or copied model stays the same.
 
     Raises:
-        WeightsError: a file in it cannot be read.
+        WeightsError: a file in it cannot be read; it holds something that the digest could not
+            stand for, such as a pipe or a link to a folder.
     """
     digest = hashlib.blake2b(digest_size=16)
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     for name in sorted(files):
-        if files[name].is_file():
-            digest.update(os.fsencode(name) + b"\0" + digest_file(files[name]).encode())
+        if files[name].is_dir() and not files[name].is_symlink():
+            continue
+        if not files[name].is_file():
+            raise WeightsError(
+                f"a model's folder holds files and folders, and {files[name]} is neither: copy the "
+                "model with what its links lead to (cp -rL)"
+            )
+        digest.update(os.fsencode(name) + b"\0" + digest_file(files[name]).encode())
     return digest.hexdigest()

@@ -27,7 +27,7 @@ from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.database import connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 
-_SCHEMA = """
+CREATE_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE bottlenecks (
     digest BLOB NOT NULL PRIMARY KEY,  -- BLAKE2b-128 of the image file's bytes
@@ -83,7 +83,7 @@ class BottleneckStore:
             )
         self.path = path
         self._lock = threading.Lock()
-        self._connection = connect(path, _SCHEMA, read_only=read_only, newest=ARRAYS_VERSION)
+        self._connection = connect(path, CREATE_TABLES, read_only=read_only, newest=ARRAYS_VERSION)
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
             if identity is not None:

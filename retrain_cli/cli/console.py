@@ -13,15 +13,20 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.cells import cell_len
+
 from retrain_cli import waiting
+from retrain_cli.cli import log_file
 from retrain_cli.cli.pace import Step as Step  # noqa: PLC0414 - what `progress` takes
 from retrain_cli.cli.pace import duration as duration  # noqa: PLC0414 - with the other words
+from retrain_cli.cli.tables import Table as Table  # noqa: PLC0414 - what is printed here
+from retrain_cli.cli.tables import lay_out
 from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
@@ -33,9 +38,6 @@ if TYPE_CHECKING:
 Form = Literal["text", "csv", "json"]
 """How a result is printed: for people, or for programs."""
 
-_LEAST_WIDTH = 10
-"""Columns of text on a narrow terminal are broken over lines, but no narrower than this."""
-
 
 @dataclass
 class _Settings:
@@ -45,16 +47,6 @@ class _Settings:
 
 
 _settings = _Settings()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to print; `right` holds the indices of the columns that are aligned right."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]] = ()
-    title: str = ""
-    right: Collection[int] = ()
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
@@ -94,11 +86,36 @@ def document(value: Any) -> None:
 
 
 def table(content: Table) -> None:
-    """Print a table: with rules on a terminal, as plain aligned text in a pipe."""
-    if sys.stdout.isatty():
-        _stdout().print(_ruled(content))
-    else:
-        _print_plain(content)
+    """Print a table: with a rule on a terminal, as plain aligned text in a pipe; nothing is cut.
+
+    What a narrow terminal has no room for is named in a note.
+    """
+    if not sys.stdout.isatty():
+        for one in lay_out(content).lines:
+            line(one.text)
+        return
+    from rich.text import Text
+
+    laid_out = lay_out(content, width())
+    for one in laid_out.lines:
+        _stdout().print(Text(one.text, one.style), soft_wrap=True)
+    line()
+    if laid_out.left_out:
+        how = f": {content.more}" if content.more else ""
+        note(f"left out for want of width: {', '.join(laid_out.left_out)}{how}")
+
+
+def width() -> int:
+    """Cells of a line of the terminal."""
+    return _stdout().width
+
+
+def table_height(content: Table) -> int:
+    """How many lines of a terminal `table` takes; in a pipe as on one of 80 columns."""
+    cells = width() if sys.stdout.isatty() else 80
+    laid_out = lay_out(content, cells)
+    lines = sum(max(1, -(-cell_len(one.text) // cells)) for one in laid_out.lines)
+    return lines + 1 + bool(laid_out.left_out)
 
 
 def styled(text: str) -> None:
@@ -112,49 +129,12 @@ def styled(text: str) -> None:
         line(parsed.plain)
 
 
-def _ruled(content: Table) -> Any:
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    ruled = RichTable(title=content.title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for index, column in enumerate(content.columns):
-        numeric = index in content.right
-        cells = [column, *(row[index] for row in content.rows)]
-        ruled.add_column(
-            column,
-            justify="right" if numeric else "left",
-            no_wrap=numeric,
-            min_width=min(_LEAST_WIDTH, max(cell_len(cell) for cell in cells)),
-        )
-    for row in content.rows:
-        ruled.add_row(*(Text(printable(cell)) for cell in row))
-    return ruled
-
-
-def _print_plain(content: Table) -> None:
-    from rich.cells import cell_len
-
-    if content.title:
-        line(content.title)
-    rows = [list(content.columns), *([printable(c) for c in row] for row in content.rows)]
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(content.columns))]
-    for row in rows:
-        cells = [
-            " " * (width - cell_len(cell)) + cell
-            if index in content.right
-            else cell + " " * (width - cell_len(cell))
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line("  ".join(cells).rstrip())
-
-
 # -- standard error: the story -------------------------------------------------------------------
 
 
 def note(text: str) -> None:
     """Say what happens; silenced by `--quiet`."""
+    log_file.entry("note", text)
     if not _settings.quiet:
         _stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
@@ -172,8 +152,20 @@ def error(text: str) -> None:
 def _say(word: str, style: str, text: str) -> None:
     from rich.text import Text
 
+    log_file.entry(word.rstrip(":"), text)
     message = Text.assemble((word, style), " ", printable(" ".join(text.splitlines())))
     _stderr().print(message, soft_wrap=True, highlight=False)
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal who could answer a question."""
+    return bool(sys.stdin) and sys.stdin.isatty() and _stderr().is_terminal
+
+
+def ask(question: str) -> bool:
+    """Ask a question; whatever is no clear yes is a no."""
+    _stderr().print(f"{printable(question)} [y/N] ", markup=False, highlight=False, end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def tell_of_request(number: int, waits: bool) -> None:
@@ -202,10 +194,10 @@ def _write_at_once(text: str) -> None:
 
 def _forget_dead_terminal() -> None:
     """What is printed to a terminal that was closed goes nowhere, in place of being an error."""
-    was_terminal = _stderr().is_terminal
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2, *([_stderr().file.fileno()] if was_terminal else [])):
+    for descriptor in (1, 2, _stderr().file.fileno()):
         with suppress(OSError):
+            # A terminal that was closed is still a device, but passes for none.
             if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
                 os.dup2(nowhere, descriptor)
     os.close(nowhere)

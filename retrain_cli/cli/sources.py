@@ -8,22 +8,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retrain_cli.cli.path_lists import listed_paths
+from retrain_cli.errors import DatasetError
 
 if TYPE_CHECKING:
+    from retrain_cli.images.streams.stream import Skipped
     from retrain_cli.workflows.shared.embedding import Source
 
 _STANDARD_INPUT = "-"
 _READ_BYTES = 1 << 16
+_PARTS_TOLD = 5
 
 
 def images_of_stdin() -> Iterator[Source]:
-    """Standard input as an image, or several that follow each other."""
-    from retrain_cli.images.stream import split_images
+    """Standard input as an image, or several that follow each other.
+
+    Raises:
+        DatasetError: behind the last image, so that all are labelled first: some of it is no image
+            and was not understood.
+        ImageError: an image is too large.
+    """
+    from retrain_cli.images.streams.stream import split_images
     from retrain_cli.workflows.shared.embedding import Source
 
-    images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""))
+    skipped: list[Skipped] = []
+    images = split_images(iter(lambda: os.read(0, _READ_BYTES), b""), skipped.append)
     for number, data in enumerate(images, start=1):
         yield Source(f"stdin:{number}", data)
+    if skipped:
+        raise DatasetError(_not_understood(skipped))
+
+
+def _not_understood(skipped: list[Skipped]) -> str:
+    places = ", ".join(f"{part.length:,} at byte {part.offset:,}" for part in skipped[:_PARTS_TOLD])
+    more = f", and {len(skipped) - _PARTS_TOLD:,} more" if len(skipped) > _PARTS_TOLD else ""
+    return (
+        "standard input must be images that follow each other; some bytes of it are none that is "
+        f"read, and were passed over: {places}{more}: look at them, or give the images as files"
+    )
 
 
 def named_sources(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,3 +197,25 @@ class FileIndex:
         sql = "SELECT DISTINCT digest FROM files WHERE digest IS NOT NULL"
         with translated_errors(self.path):
             return {row[0] for row in self._connection.execute(sql)}
+
+
+def known_classes(path: Path, root: Path) -> list[str]:
+    """The names of the classes of a dataset, sorted; none where it is not known.
+
+    Args:
+        path: the index; it is only read.
+        root: the image folder, absolute.
+
+    Raises:
+        CacheError: the index is not there, or damaged.
+    """
+    sql = (
+        "SELECT DISTINCT class FROM folders JOIN datasets ON id = dataset "
+        "WHERE root = ? AND class != ''"
+    )
+    with (
+        translated_errors(path),
+        closing(connect(path, _SCHEMA, read_only=True, upgrades=_UPGRADES)) as connection,
+    ):
+        rows = connection.execute(sql, (os.fsencode(root),)).fetchall()
+    return sorted(os.fsdecode(name) for (name,) in rows)

@@ -68,11 +68,7 @@ def undo(journal: Journal, on_progress: Told = lambda done, total: None) -> Jour
         DatasetError: a photo changed since, or its old place is taken; nothing is moved then.
         WorkspaceError: the disk has no room for all, so that nothing is moved, or refuses.
     """
-    back = tuple(move.reversed() for move in reversed(journal.moves))
-    states = [_state(move) for move in back]
-    for move in back:
-        _check_way_back(move)
-    _check_room(back, states)
+    back, states = way_back(journal)
     journal = replace(journal, finished=False, undoing=True)
     journal.save()
     journal = _carry_out(journal, back, states, on_progress)
@@ -83,6 +79,21 @@ def undo(journal: Journal, on_progress: Told = lambda done, total: None) -> Jour
         os.unlink(journal.path)  # noqa: PTH108
         sync(journal.path.parent)
     return journal
+
+
+def way_back(journal: Journal) -> tuple[tuple[PlannedMove, ...], list[_State]]:
+    """The moves that take a journal's back, and how far each has come; nothing is moved.
+
+    Raises:
+        DatasetError: a photo changed since, or its old place is taken.
+        WorkspaceError: the disk has no room for all.
+    """
+    back = tuple(move.reversed() for move in reversed(journal.moves))
+    states = [_state(move) for move in back]
+    for move in back:
+        _check_way_back(move)
+    _check_room(back, states)
+    return back, states
 
 
 def _state(move: PlannedMove) -> _State:

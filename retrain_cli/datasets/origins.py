@@ -8,8 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from retrain_cli.checks import check_types
 from retrain_cli.datasets.class_names import close_names, find_name
-from retrain_cli.datasets.source_classes import SourceClass, SourceClasses, normalise_name
+from retrain_cli.datasets.source_classes import (
+    SourceClass,
+    SourceClasses,
+    bare_name,
+    normalise_name,
+)
 from retrain_cli.datasets.text_files import read_text
 from retrain_cli.errors import DatasetError, setting
 
@@ -54,8 +60,17 @@ class ClassOrigin:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> ClassOrigin:
-        """The inverse of `to_dict`."""
-        return cls(row["class"], row["origin"], tuple(row["wnids"]), row["matched"])
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError: something is missing or of the wrong kind.
+        """
+        wnids = row["wnids"]
+        if not isinstance(wnids, list):
+            raise TypeError(f"wnids is {wnids!r:.60}")
+        origin = cls(row["class"], row["origin"], tuple(wnids), row["matched"])
+        check_types(origin)
+        return origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +93,9 @@ def match_origins(
 ) -> list[ClassOrigin]:
     """Tell INT from EXT for every class.
 
-    A class is INT when its name is the WordNet id of a source class or, normalised (see
-    `normalise_name`), equals one of a source class's synonyms.
+    A class is INT when its name is, or begins with, the WordNet id of a source class or, normalised
+    (see `normalise_name`), equals one of a source class's synonyms; a number before it is no part
+    of the name.
 
     Args:
         class_names: the user's classes.
@@ -109,9 +125,9 @@ def _match(class_name: str, source: SourceClasses | None) -> ClassOrigin:
 
 def _internal(class_name: str, found: Sequence[SourceClass]) -> ClassOrigin:
     """An INT class and the source classes it stands for, under the synonym that matched."""
-    wanted = normalise_name(class_name)
+    wanted = {normalise_name(class_name), normalise_name(bare_name(class_name))}
     names = [
-        next((name for name in one.synonyms if normalise_name(name) == wanted), one.synonyms[0])
+        next((name for name in one.synonyms if normalise_name(name) in wanted), one.synonyms[0])
         for one in found
     ]
     wnids = tuple(one.wnid for one in found)

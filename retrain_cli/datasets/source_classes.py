@@ -20,6 +20,8 @@ TABLE_HEADER: Final = ("index", "wnid", "synonyms")
 SYNONYM_SEPARATOR = "; "
 
 _WNID = re.compile(r"([nvars]\d{8})[\s,]+(.+)")
+_WNID_IN_NAME = re.compile(r"\s*([nvars]\d{8})(?![0-9A-Za-z])", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:[nvars]\d{8}|\d{1,5})[\s._-]+", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
@@ -55,13 +57,28 @@ class SourceClasses:
     by_name: Mapping[str, tuple[SourceClass, ...]]
 
     def lookup(self, name: str) -> tuple[SourceClass, ...]:
-        """Classes that a WordNet id or a name stands for; several where the name is ambiguous."""
+        """Classes that a WordNet id or a name stands for; several where the name is ambiguous.
+
+        As datasets number their folders, a name may follow an id (`n02085620-Chihuahua`, by which
+        it then goes) or a number (`012.binoculars`).
+        """
         exact = self.by_wnid.get(name.strip().lower())
-        return (exact,) if exact else self.by_name.get(normalise_name(name), ())
+        if exact:
+            return (exact,)
+        if found := self.by_name.get(normalise_name(name)):
+            return found
+        if (labelled := _WNID_IN_NAME.match(name)) and labelled[1].lower() in self.by_wnid:
+            return (self.by_wnid[labelled[1].lower()],)
+        return self.by_name.get(normalise_name(bare_name(name)), ())
 
     def ambiguous_names(self) -> dict[str, tuple[SourceClass, ...]]:
         """Normalised names that stand for more than one class, in order."""
         return {name: found for name, found in sorted(self.by_name.items()) if len(found) > 1}
+
+
+def bare_name(name: str) -> str:
+    """A name without the id or number that a dataset puts before it, unless that is all."""
+    return _NUMBER.sub("", name.strip(), count=1) or name
 
 
 def normalise_name(name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli.backbones.spec import BUNDLED, SAVED_MODEL, BackboneSpec
+from retrain_cli.checks import check_types
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.flags import flag_of
@@ -304,7 +305,7 @@ class Provenance:
         """
         facts = as_record(facts)
         joined = facts.get("source_head")
-        return cls(
+        provenance = cls(
             Path(facts["image_dir"]),
             backbone,
             training,
@@ -317,6 +318,9 @@ class Provenance:
             None if joined is None else JoinedSources.from_dict(as_record(joined)),
             complete=bool(facts.get("complete", "made_by" in facts)),
         )
+        for record in (provenance, provenance.made, provenance.counts):
+            check_types(record)
+        return provenance
 
 
 @dataclass(frozen=True)

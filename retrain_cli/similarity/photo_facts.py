@@ -74,6 +74,20 @@ class PhotoFacts:
                 self._problem = str(error)
         notices.not_remembered("what was seen of the photos", self._problem)
 
+    def verify(self) -> list[str]:
+        """What is wrong with the file; an empty list means that all is well.
+
+        Raises:
+            DamagedFileError: it cannot be read at all.
+        """
+        with self._lock, translated_errors(self.path):
+            rows = self._connection.execute("PRAGMA integrity_check").fetchall()
+            # Read, for the check looks at the order of the rows and not at what they hold.
+            for table in ("looks", "near_duplicates"):
+                for _ in self._connection.execute(f"SELECT * FROM {table}"):
+                    pass
+        return [text for (text,) in rows if text != "ok"]
+
     def close(self) -> None:
         """Close the file; further calls fail."""
         self._connection.close()

@@ -24,7 +24,7 @@ from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
-from retrain_cli.runs.run import Run, RunContents, RunStore
+from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos
 from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
@@ -40,8 +40,9 @@ class AddClassRequest:
         class_name: name of the new class.
         photos: its photos, files or folders.
         test: photos that measure it, files or folders; none to leave each photo out in turn.
-        run: name of the run to add to; None for the latest.
+        run: the run to add to; None for the latest.
         name: name of the new run; None for one made of the time.
+        note: what to remember about it, in one line.
         retrain: train all classes again, instead of keeping the known ones as they are.
         device: auto, cpu, gpu or gpu:N.
         workers: number of readers, who read and decode; None: one a processor.
@@ -53,6 +54,7 @@ class AddClassRequest:
     test: tuple[Path, ...] = ()
     run: str | None = None
     name: str | None = None
+    note: str = ""
     retrain: bool = False
     device: str = "auto"
     workers: int | None = None
@@ -137,6 +139,7 @@ def add_class(
     with runs.create(request.name) as draft, interrupts.held():
         trained = _grow(request, photos, on_progress)
         contents = _contents(request, photos, trained)
+        write_note(draft.folder, request.note)
         grown = draft.commit(contents)
         interrupted_by = interrupts.taken()
     bad = photos.made_of.bad + photos.test.bad

@@ -13,6 +13,7 @@ from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.checks import check_choices
@@ -35,6 +36,7 @@ from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
+from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -58,6 +60,8 @@ class BottleneckRequest:
         group: near-duplicates to keep these in one split each, or None.
         layout: what the first level of the folder is: classes, splits, or auto.
         rescan: read every photo again, whatever is known of it.
+        trust_model: whether a SavedModel may run, which is remembered; it can read and write files
+            as any program.
     """
 
     image_dir: Path
@@ -70,6 +74,7 @@ class BottleneckRequest:
     group: Grouping | None = None
     layout: LayoutChoice = "auto"
     rescan: bool = False
+    trust_model: bool = False
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -92,6 +97,18 @@ class BottleneckRequest:
             group=self.group,
             layout=self.layout,
         )
+
+
+def question_of_trust(request: BottleneckRequest, workspace: Workspace) -> str:
+    """What to ask before a SavedModel runs here for the first time; empty where nothing is to ask.
+
+    Raises:
+        RetrainError: the backbone cannot be found.
+    """
+    if request.trust_model or not request.backbone.is_hub:
+        return ""
+    spec = request.backbone.resolve()
+    return "" if is_trusted(spec, workspace) else f"{WARNING}. Do you trust {spec.name}?"
 
 
 @dataclass(frozen=True)
@@ -219,7 +236,11 @@ def fill_cache(
         on_progress(ExtractionCounts(total=0, stage=stage))
 
     with open_dataset(request, workspace, on_stage=on_stage, on_warning=on_warning) as opened:
+        if request.trust_model:
+            trust(opened.used.backbone, workspace)
         if opened.scan.pending:
+            if load is None:
+                check_trusted(opened.used.backbone, is_trusted(opened.used.backbone, workspace))
             opened.used.save(workspace)  # not complete, should this be interrupted
         backbone = LazyBackbone(
             opened.used.backbone, request.settings.device, load or loader_of(workspace)
@@ -347,6 +368,16 @@ class BottleneckSummary:
     near_duplicates: GroupCounts | None = None
     passed_over: PassedOver = field(default_factory=PassedOver)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def few_photos(self) -> tuple[str, ...]:
+        """What is to be said of classes with few photos."""
+        rows = self.classes
+        return warn_of_few(
+            [row.origin.class_name for row in rows],
+            [row.images for row in rows],
+            [row.test for row in rows],
+        )
 
 
 def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:

@@ -25,8 +25,8 @@ from retrain_cli.runs.command_lines import options_of
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.cross_validate import saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, Evaluated, Evaluation, evaluate
-from retrain_cli.workflows.shared.report_photos import Album, Tick, map_photos, worst_mistakes
-from retrain_cli.workflows.shared.report_setup import commands_of_run, settings_of_run
+from retrain_cli.workflows.reporting.report_photos import Album, Tick, map_photos, worst_mistakes
+from retrain_cli.workflows.reporting.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workspace import Workspace
 
 MOST_MISTAKES = 250  # with their neighbours 5 MB of photos, and 8 MB of pure noise

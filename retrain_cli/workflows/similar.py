@@ -205,7 +205,7 @@ def _photos(workspace: Workspace, used: LastUsed, split: Among) -> Dataset:
 
 
 def _last_config(workspace: Workspace, used: LastUsed) -> TrainingConfig:
-    for run in RunStore(workspace.runs_dir).list():
+    for run in RunStore(workspace.runs_dir).readable():
         if run.info.provenance.image_dir == used.image_dir:
             return run.config
     return TrainingConfig()

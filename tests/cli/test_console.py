@@ -60,7 +60,8 @@ def test_json_of_any_file_name() -> None:
         (["eval", "--workspace", "w"], ["--workspace", "w", "eval"]),
         (["eval", "--workspace=w"], ["--workspace=w", "eval"]),
         (["label", "--", "--quiet"], ["label", "--", "--quiet"]),
-        (["eval", "--workspace"], ["--workspace", "eval"]),
+        (["eval", "--workspace"], ["--workspace"]),
+        (["runs", "--log", "l", "--config=c", "-q"], ["--log", "l", "--config=c", "-q", "runs"]),
     ],
 )
 def test_global_options_go_to_the_front(given: list[str], hoisted: list[str]) -> None:

@@ -159,3 +159,28 @@ def test_an_override_finds_a_class_whatever_its_unicode_form(
     override.write_text(lines + unicodedata.normalize(folder, "café,int\n"), encoding="utf-8")
     with pytest.raises(DatasetError, match="again: remove one of its lines"):
         match_origins(names, imagenet, override)
+
+
+@pytest.mark.parametrize(
+    ("folder", "matched"),
+    [
+        ("n02085620-Chihuahua", "n02085620 Chihuahua"),
+        ("n02099601-golden_retriever", "n02099601 golden retriever"),
+        ("n02123045 tabby", "n02123045 tabby"),
+        ("N02123045_my_cat", "n02123045 tabby"),
+        ("012.binoculars", "n02841315 binoculars"),
+        ("001.Affenpinscher", "n02110627 affenpinscher"),
+        ("7_starfish", "n02317335 starfish"),
+        ("Golden Retriever", "n02099601 golden retriever"),
+        ("n99999999-nothing", None),
+        ("n020856201", None),
+        ("012.", None),
+        ("2020", None),
+    ],
+)
+def test_names_with_the_id_or_number_of_a_dataset(
+    imagenet: SourceClasses, folder: str, matched: str | None
+) -> None:
+    (origin,) = match_origins([folder], imagenet, None)
+    assert origin.origin == ("INT" if matched else "EXT")
+    assert origin.matched == (matched or "")

@@ -233,7 +233,7 @@ def test_a_run_that_does_not_exist(
     retrain("bottlenecks", photos, *TINY)
     assert "retrain train" in retrain(*command).refused()
     retrain("train", "--steps", 5, "--name", "orchids")
-    name = ["orchid"] if command[0] == "runs" else ["--run", "orchid"]
+    name = ["orchis"] if command[0] == "runs" else ["--run", "orchis"]
     assert "orchids" in retrain(*command, *name).refused()
 
 

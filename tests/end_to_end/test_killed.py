@@ -132,7 +132,7 @@ def test_who_ends_a_training_keeps_the_best_so_far(
         assert terminal.wait() == code, terminal.text()
     kept = retrain("runs", "show", "long", "--json").json
     assert kept["stopped_by"] == "interrupt"
-    assert retrain("eval", "long").code == 0
+    assert retrain("eval", "--run", "long").code == 0
     if stop != "closed window":
         shown = " ".join(terminal.text().split())
         by = "" if stop == "Ctrl-C" else " by SIGTERM"

@@ -16,10 +16,12 @@ from PIL import Image
 from retrain_cli.datasets import folders
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.examine import content_digest
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
+from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.train import request_for_data
 from retrain_cli.workspace import Workspace
 
@@ -186,3 +188,14 @@ def test_an_empty_class_is_told_before_the_work(
     summary = fill(photos, on_warning=told.append)
     assert told == ["no photo in bird/: not a class until there is one"]
     assert "bird" not in [row.origin.class_name for row in summary.classes]
+
+
+def test_an_override_of_all_classes_goes_with_some_of_them(
+    photos: Path, fill: Any, workspace: Workspace, tmp_path: Path
+) -> None:
+    override = tmp_path / "int-ext.csv"
+    override.write_text("teapot,ext\nant,ext\n")
+    fill(photos, int_ext=override)
+    config = TrainingConfig(classes=("ant", "bee"))
+    origins = load_training_set(workspace, config).origins
+    assert [(one.class_name, one.origin) for one in origins] == [("ant", "EXT"), ("bee", "INT")]

@@ -1,104 +1,59 @@
-"""Splits that hold next to nothing: what is not defined is null, with a reason, and never NaN."""
+"""Warnings of classes with few photos: who is told what, in numbers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import pytest
 from helpers import make_photos
 
-from retrain_cli.errors import RetrainError
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.reports.html import render_html
-from retrain_cli.reports.markdown import render_markdown
-from retrain_cli.workflows.calibrate import calibrate
-from retrain_cli.workflows.compare import compare_runs
-from retrain_cli.workflows.evaluate import _CHARTS, EvalRequest, evaluate, plot_chart
-from retrain_cli.workflows.report import ReportRequest, make_report
+from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.train import TrainRequest, train_run
-from retrain_cli.workspace import Workspace, to_json
+from retrain_cli.workspace import Workspace
 
-CASES: dict[str, dict[str, dict[str, int]]] = {
-    "one class in test": {
-        "train": {"ant": 8, "bee": 8},
-        "validation": {"ant": 3, "bee": 3},
-        "test": {"bee": 6},
-    },
-    "one photo in test": {
-        "train": {"ant": 8, "bee": 8, "cat": 8},
-        "validation": {"ant": 3, "bee": 3, "cat": 3},
-        "test": {"cat": 1},
-    },
-    "one class in validation": {
-        "train": {"ant": 8, "bee": 8, "cat": 8},
-        "validation": {"ant": 5},
-        "test": {"ant": 3, "bee": 3},
-    },
-    "one photo in validation": {
-        "train": {"ant": 8, "bee": 8},
-        "validation": {"ant": 1},
-        "test": {"ant": 3, "bee": 3},
-    },
-    "no test": {"train": {"ant": 8, "bee": 8}, "validation": {"ant": 3, "bee": 3}},
-    "no validation": {"train": {"ant": 8, "bee": 8}, "test": {"ant": 3, "bee": 3}},
-    "one photo of a class": {
-        "train": {"ant": 8, "bee": 1},
-        "validation": {"ant": 3},
-        "test": {"ant": 3},
-    },
-}
+CONFIG = TrainingConfig(steps=5, eval_every=5)
 
 
-@pytest.fixture(params=CASES)
-def trained(request: Any, tmp_path: Path, fill: Any, workspace: Workspace) -> Workspace:
-    for number, (split, classes) in enumerate(CASES[request.param].items()):
-        make_photos(tmp_path / "photos" / split, classes, seed=number)
-    fill(tmp_path / "photos")
-    for name in ("run", "other"):
-        config = TrainingConfig(optimizer="lbfgs", steps=5)
-        train_run(TrainRequest(config, name=name), workspace)
-    return workspace
+def test_nothing_is_said_of_enough_photos() -> None:
+    assert warn_of_few(["ant", "bee"], [20, 20], [5, 5]) == ()
 
 
-SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+def test_small_classes_and_small_tests_are_told_with_numbers() -> None:
+    images, test = warn_of_few(["ant", "bee", "cat"], [19, 200, 3], [2, 20, 0])
+    assert images.startswith("2 classes have fewer than 20 photos (cat 3, ant 19): add some")
+    assert test == (
+        "2 classes have fewer than 5 test photos (cat 0, ant 2), one photo being 50 points or more "
+        "of its accuracy: `retrain train --cv 5` tests on every photo"
+    )
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_all_figures_are_json(trained: Workspace, split: Any, tmp_path: Path) -> None:
-    try:
-        evaluation = evaluate(EvalRequest("run", split, (1, 5)), trained)
-    except RetrainError as error:
-        assert split in str(error)
-        return
-    to_json(evaluation.to_dict())
-    for chart in _CHARTS:
-        plot_chart(evaluation, chart, tmp_path / f"{chart}.svg")
-        assert (tmp_path / f"{chart}.svg").stat().st_size > 1000
+def test_of_many_only_the_smallest_are_named() -> None:
+    names = [f"class {number}" for number in range(30)]
+    (told,) = warn_of_few(names, range(30), [])
+    assert told.startswith(
+        "20 classes have fewer than 20 photos (class 0 0, class 1 1, class 2 2, class 3 3, 16 more)"
+    )
 
 
-@pytest.mark.parametrize("split", SPLITS)
-def test_a_report_says_what_is_not_defined(trained: Workspace, split: Any) -> None:
-    try:
-        report = make_report(ReportRequest("run", split), trained)
-    except RetrainError as error:
-        assert split in str(error)
-        return
-    page = render_html(report)
-    assert "NaN" not in page.partition("<script")[0]
-    render_markdown(report)
-    if report.evaluation["curves"] and report.evaluation["curves"]["macro_auc"] is None:
-        assert "photos of one class alone" in report.missing["mean of the classes' curves"]
+def test_nothing_is_said_of_a_test_that_nobody_asked_for() -> None:
+    assert warn_of_few(["ant"], [50], [0]) == ()
 
 
-def test_what_follows_is_defined_or_refused(trained: Workspace) -> None:
-    for act in (
-        lambda: [one.to_dict() for one in compare_runs(["run", "other"], trained)],
-        lambda: calibrate("run", trained).to_dict(),
-        lambda: evaluate(EvalRequest("run", "test", (1,)), trained).to_dict(),
-    ):
-        try:
-            found = act()
-        except RetrainError:
-            continue
-        to_json(found)
+def test_bottlenecks_and_train_tell(tmp_path: Path, fill: Any, workspace: Workspace) -> None:
+    summary = fill(make_photos(tmp_path / "photos", {"ant": 30, "bee": 8}))
+    assert any(
+        told.startswith("1 class has fewer than 20 photos (bee 8)") for told in summary.few_photos
+    )
+    told: list[str] = []
+    train_run(TrainRequest(CONFIG), workspace, on_warning=told.append)
+    assert any(one.startswith("1 class has fewer than 20 photos (bee 8)") for one in told)
+    assert any("test photos" in one for one in told)
+
+
+def test_folds_test_on_every_photo(photos: Path, fill: Any, workspace: Workspace) -> None:
+    fill(photos)
+    told: list[str] = []
+    train_run(TrainRequest(CONFIG, cv=2), workspace, on_warning=told.append)
+    assert len(told) == 1
+    assert "fewer than 20 photos" in told[0]

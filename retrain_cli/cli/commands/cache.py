@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrain_cli.cli import console
+from retrain_cli.cli.completion import cache_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.grammar import Group, RetrainCommand
+from retrain_cli.cli.options import DryRun, JsonForm
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import CacheError
 from retrain_cli.exporting.vectors import formats_in_words
@@ -18,10 +20,15 @@ from retrain_cli.exporting.vectors import formats_in_words
 if TYPE_CHECKING:
     from retrain_cli.workflows.cache import CacheCheck, RowListener
 
-app = typer.Typer(help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    help="Look into, check, tidy, merge and export the cache.",
+    no_args_is_help=True,
+)
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def info(ctx: typer.Context, form: JsonForm) -> None:
     """Show sizes and counts for each backbone."""
@@ -49,15 +56,18 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
             ]
 
         rows = [row(cache) for cache in caches]
-        console.table(console.Table(columns, rows, right=(1, 2, 3, 5)))
+        console.table(console.Table(columns, rows, right=(1, 2, 3, 5), prose=(4,)))
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def verify(
     ctx: typer.Context,
     cache: Annotated[
-        str | None, typer.Argument(help="Name of one cache, or how it begins (default: all).")
+        str | None,
+        typer.Argument(
+            help="Name of one cache, or how it begins (default: all).", autocompletion=cache_names
+        ),
     ],
     repair: Annotated[
         bool,
@@ -106,13 +116,11 @@ def _found(check: CacheCheck, repair: bool) -> str:
     return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def gc(
     ctx: typer.Context,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
-    ],
+    dry_run: DryRun,
     form: JsonForm,
 ) -> None:
     """Remove bottlenecks of photos that no known image folder holds any more.
@@ -125,7 +133,7 @@ def gc(
 
     workspace = workspace_of(ctx)
     with console.progress("tidying"):
-        checks = collect_garbage(workspace, dry_run=dry_run)
+        checks = collect_garbage(workspace, dry_run=dry_run, on_warning=console.warn)
         models = remove_unused_models(workspace, dry_run=dry_run)
     if form == "json":
         networks = [{"name": model.name, "bytes": model.bytes} for model in models]
@@ -143,7 +151,7 @@ def gc(
         console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def merge(
     ctx: typer.Context,
@@ -153,7 +161,7 @@ def merge(
     from retrain_cli.workflows.cache import merge_cache
 
     with console.progress("merging") as update:
-        merged = merge_cache(workspace_of(ctx), source, on_row=_each(update))
+        merged = merge_cache(workspace_of(ctx), source, _each(update), console.warn)
     for check in merged:
         console.line(f"{check.name}: {check.added:,} new, {check.bottlenecks:,} in all")
         if check.arrays:
@@ -164,7 +172,7 @@ def merge(
             console.warn(f"{check.name}: {len(check.left_out):,} damaged rows were left out")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def export(
     ctx: typer.Context,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from retrain_cli.cli import console
+from retrain_cli.cli.completion import run_names
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import TableForm
 from retrain_cli.cli.signatures import command
@@ -16,7 +17,10 @@ from retrain_cli.cli.signatures import command
 def compare(
     ctx: typer.Context,
     runs: Annotated[
-        list[str], typer.Argument(help="Two or more runs; each is compared with the first.")
+        list[str],
+        typer.Argument(
+            help="Two or more runs; each is compared with the first.", autocompletion=run_names
+        ),
     ],
     flips: Annotated[
         bool,

@@ -27,7 +27,7 @@ def report(
     request: Annotated[
         ReportRequest,
         Fields(
-            run=Described("Run to report (default: the latest).", is_argument=True),
+            run=Described("Run to report (default: latest).", is_argument=True, and_option=True),
             split="What is evaluated, as in `eval`.",
             html=Described("The HTML page (default: report-RUN.html here).", "-o"),
             markdown="Write figures and tables as Markdown.",

@@ -9,6 +9,7 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import named_sources
@@ -43,6 +44,7 @@ def similar(
 
     if not paths:
         raise ConfigError("similar needs images: paths, folders, or - for a list on standard input")
+    check_goes_with(ctx, {"null": "--null"}, "- for a list of paths", given="-" in (paths or ()))
     sources = named_sources(paths, "\0" if null else "\n", [workspace_of(ctx).root])
     several = len(paths) > 1 or paths == ["-"]
     good = bad = 0

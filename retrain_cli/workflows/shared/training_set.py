@@ -72,6 +72,8 @@ def load_training_set(
         dataset.check()
         splits = dataset.splits(config.validation_percentage, config.testing_percentage)
         codes = np.array([SPLITS.index(split) for split in splits], np.uint8)
+        # An --int-ext file speaks of all classes, also where only some of them are trained on.
+        origins = {one.class_name: one for one in used.origins(dataset.class_names)}
         if config.classes is not None:
             labels, names = select_classes(dataset.labels, dataset.class_names, config.classes)
             kept = np.flatnonzero(labels >= 0)
@@ -80,8 +82,8 @@ def load_training_set(
             bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
-    origins = used.origins(dataset.class_names)
-    return TrainingSet(used, data, images, origins, dataset.split_items())
+    kept_origins = [origins[name] for name in dataset.class_names]
+    return TrainingSet(used, data, images, kept_origins, dataset.split_items())
 
 
 def _read(

@@ -1,0 +1,1 @@
+"""Readers of single formats, and which of them opens which."""
