@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 from retrain_cli.locking import cannot_lock, lock_problem
@@ -19,6 +20,8 @@ A file with a higher one was made by a newer version.
 """
 
 BUSY_TIMEOUT_S = 30.0
+
+T = TypeVar("T")
 
 Upgrade = tuple[str, ...]
 """Statements from one version to the next; each must be fast, whatever the file's size."""
@@ -37,8 +40,8 @@ def connect(
     Args:
         path: the file.
         schema: CREATE TABLE statements, run once.
-        read_only: open an existing file without ever writing to it; one of an older version stays
-            as it is.
+        read_only: open an existing file without ever writing to it; one of an older version is
+            upgraded in memory.
         newest: highest format that the caller understands, where it needs no upgrade.
         upgrades: what turns a file of each older version into one of the next, the oldest first.
 
@@ -57,10 +60,35 @@ def connect(
             _check_version(path, version, max(newest, current))
             if not read_only:
                 _prepare(connection, schema, version, upgrades)
+            elif 0 < version < current:
+                connection = _upgraded_copy(connection, upgrades)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def open_or_read(path: Path, open_: Callable[[bool], T]) -> T:
+    """Open a file to write, or where that cannot be, as on a full or read-only disk, to read.
+
+    Args:
+        path: the file.
+        open_: opens it, read-only or not.
+
+    Raises:
+        CacheError: it cannot even be read.
+    """
+    if not os.access(path, os.W_OK):
+        return open_(path.exists())
+    try:
+        return open_(False)
+    except DamagedFileError:
+        raise
+    except CacheError as why:
+        try:
+            return open_(True)
+        except CacheError:
+            raise why from None
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -76,9 +104,25 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     may_write = os.access(path.parent, os.W_OK)
     log = path.with_name(path.name + "-wal")
     has_log = log.is_file() and log.stat().st_size > 0
-    immutable = "" if may_write or has_log else "&immutable=1"
-    uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
+    if may_write or has_log:
+        connection = _connect_to_read(path, "")
+        if has_log or _can_be_read(connection):
+            return connection
+        connection.close()  # the disk has no room for the side files
+    return _connect_to_read(path, "&immutable=1")
+
+
+def _connect_to_read(path: Path, more: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro{more}"
     return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _can_be_read(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def _check_version(path: Path, version: int, newest: int) -> None:
@@ -88,6 +132,17 @@ def _check_version(path: Path, version: int, newest: int) -> None:
             f"reads up to {newest}): update this one (git pull, pip install .), or "
             f"choose another workspace with {setting('workspace', 'FOLDER')}"
         )
+
+
+def _upgraded_copy(
+    connection: sqlite3.Connection, upgrades: Sequence[Upgrade]
+) -> sqlite3.Connection:
+    """In memory, of a file of an older version that must stay as it is."""
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.backup(copy)
+    connection.close()
+    _upgrade(copy, upgrades)
+    return copy
 
 
 def _prepare(
@@ -108,7 +163,23 @@ def _prepare(
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {version}; COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        # Another command may have made the tables since this one found the file empty.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _statements(schema):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _statements(schema: str) -> Iterator[str]:
+    """Its statements one by one; a trigger has semicolons within."""
+    statement = ""
+    for part in schema.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:

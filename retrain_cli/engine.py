@@ -6,6 +6,7 @@ module of this package imports it at the top; whoever needs it calls `load_keras
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from retrain_cli import waiting
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
@@ -44,11 +46,28 @@ def load_keras() -> ModuleType:
     """
     if "keras" in sys.modules:
         return import_module("keras")
-    with quiet_engine():
+    with waiting.for_(f"loading {_engine_name()}"), quiet_engine():
         try:
             return import_module("keras")
         except (ImportError, ValueError, TypeError, AttributeError, AssertionError) as error:
             raise ConfigError(_why_keras_fails(error)) from error
+
+
+_ENGINE_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def _engine_name() -> str:
+    """The engine that is about to be loaded, as people call it."""
+    chosen = os.environ.get("KERAS_BACKEND") or _backend_of_settings_file() or "tensorflow"
+    return _ENGINE_NAMES.get(chosen, "Keras")
+
+
+def _backend_of_settings_file() -> str | None:
+    file = keras_settings_file()
+    try:
+        return None if file is None else str(json.loads(file.read_text()).get("backend"))
+    except (OSError, ValueError, AttributeError):
+        return None  # Keras itself says what is wrong with it
 
 
 def _why_keras_fails(error: Exception) -> str:
@@ -101,7 +120,7 @@ def load_tensorflow() -> ModuleType:
     """Import TensorFlow quietly; only for what is its own (TF-Hub, SavedModel, summaries)."""
     if "tensorflow" in sys.modules:
         return import_module("tensorflow")
-    with quiet_engine():
+    with waiting.for_("loading TensorFlow"), quiet_engine():
         return import_module("tensorflow")
 
 
@@ -122,7 +141,7 @@ def load_openvino() -> ModuleType:
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        with quiet_engine():
+        with waiting.for_("loading OpenVINO"), quiet_engine():
             return import_module("openvino")
     except ImportError as error:
         raise ConfigError(
@@ -187,7 +206,7 @@ def choose_devices(wanted: str = "auto") -> list[str]:
 def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()
-    with quiet_engine():
+    with waiting.for_("looking for GPUs"), quiet_engine():
         try:
             return list(keras.distribution.list_devices("gpu"))
         except RuntimeError:  # JAX built for the processor alone knows no such platform

@@ -13,7 +13,17 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "interrupts", "parallel", "durable", "files", "paths"},
+    {
+        "errors",
+        "flags",
+        "interrupts",
+        "parallel",
+        "durable",
+        "files",
+        "paths",
+        "waiting",
+        "notices",
+    },
     {"checks", "locking"},
     {"engine", "workspace", "database"},
     {"images", "samples"},

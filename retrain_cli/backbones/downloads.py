@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from retrain_cli import waiting
 from retrain_cli.backbones.table import PublishedWeights
 from retrain_cli.engine import load_keras, quiet_engine
 from retrain_cli.errors import WeightsError, reason_of, setting
@@ -26,7 +27,11 @@ def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
     """
     keras = load_keras()
     try:
-        with quiet_engine(), _silent_keras(keras):
+        with (
+            waiting.for_(f"fetching the weights of {backbone}"),
+            quiet_engine(),
+            _silent_keras(keras),
+        ):
             path = keras.utils.get_file(
                 published.file_name,
                 origin=published.url,

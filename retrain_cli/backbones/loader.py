@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.backbones.machine import check_on_processor
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import check_trusted, is_trusted
@@ -99,6 +100,7 @@ class LazyBackbone:
         self._device = device
         self._load = load
         self._loaded: Backbone | None = None
+        self._has_computed = False
 
     @property
     def device(self) -> str | None:
@@ -125,9 +127,16 @@ class LazyBackbone:
     def load(self) -> Backbone:
         """The backbone itself."""
         if self._loaded is None:
-            self._loaded = self._load(self._spec, self._device)
+            with waiting.for_(f"loading {self._spec.name}"):
+                self._loaded = self._load(self._spec, self._device)
         return self._loaded
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch."""
-        return self.load()(images)
+        backbone = self.load()
+        if self._has_computed:
+            return backbone(images)
+        with waiting.for_(f"compiling {self._spec.name}"):  # which the first batch does
+            vectors = backbone(images)
+        self._has_computed = True
+        return vectors

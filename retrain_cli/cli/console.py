@@ -13,47 +13,40 @@ import os
 import signal
 import stat
 import sys
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.cells import cell_len
+
+from retrain_cli import waiting
 from retrain_cli.cli import log_file
+from retrain_cli.cli.pace import Step as Step  # noqa: PLC0414 - what `progress` takes
+from retrain_cli.cli.pace import duration as duration  # noqa: PLC0414 - with the other words
+from retrain_cli.cli.tables import Table as Table  # noqa: PLC0414 - what is printed here
+from retrain_cli.cli.tables import lay_out
 from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from retrain_cli.cli.progress_display import Bar, Lines
+
 Form = Literal["text", "csv", "json"]
 """How a result is printed: for people, or for programs."""
-
-_LEAST_WIDTH = 10
-"""Columns of text on a narrow terminal are broken over lines, but no narrower than this."""
-
-_SECONDS_BETWEEN_LINES = 30.0
-"""How often progress speaks where standard error is no terminal."""
 
 
 @dataclass
 class _Settings:
     quiet: bool = False
     verbose: bool = False
+    shown: Bar | Lines | None = None
 
 
 _settings = _Settings()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to print; `right` holds the indices of the columns that are aligned right."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]] = ()
-    title: str = ""
-    right: Collection[int] = ()
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
@@ -78,6 +71,7 @@ def is_verbose() -> bool:
 
 def line(text: str = "", end: str = "\n") -> None:
     """Print a line of the result as it is."""
+    _hide_progress()
     sys.stdout.write(text + end)
 
 
@@ -92,11 +86,36 @@ def document(value: Any) -> None:
 
 
 def table(content: Table) -> None:
-    """Print a table: with rules on a terminal, as plain aligned text in a pipe."""
-    if sys.stdout.isatty():
-        _stdout().print(_ruled(content))
-    else:
-        _print_plain(content)
+    """Print a table: with a rule on a terminal, as plain aligned text in a pipe; nothing is cut.
+
+    What a narrow terminal has no room for is named in a note.
+    """
+    if not sys.stdout.isatty():
+        for one in lay_out(content).lines:
+            line(one.text)
+        return
+    from rich.text import Text
+
+    laid_out = lay_out(content, width())
+    for one in laid_out.lines:
+        _stdout().print(Text(one.text, one.style), soft_wrap=True)
+    line()
+    if laid_out.left_out:
+        how = f": {content.more}" if content.more else ""
+        note(f"left out for want of width: {', '.join(laid_out.left_out)}{how}")
+
+
+def width() -> int:
+    """Cells of a line of the terminal."""
+    return _stdout().width
+
+
+def table_height(content: Table) -> int:
+    """How many lines of a terminal `table` takes; in a pipe as on one of 80 columns."""
+    cells = width() if sys.stdout.isatty() else 80
+    laid_out = lay_out(content, cells)
+    lines = sum(max(1, -(-cell_len(one.text) // cells)) for one in laid_out.lines)
+    return lines + 1 + bool(laid_out.left_out)
 
 
 def styled(text: str) -> None:
@@ -108,44 +127,6 @@ def styled(text: str) -> None:
         _stdout().print(parsed, soft_wrap=True)
     else:
         line(parsed.plain)
-
-
-def _ruled(content: Table) -> Any:
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    ruled = RichTable(title=content.title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for index, column in enumerate(content.columns):
-        numeric = index in content.right
-        cells = [column, *(row[index] for row in content.rows)]
-        ruled.add_column(
-            column,
-            justify="right" if numeric else "left",
-            no_wrap=numeric,
-            min_width=min(_LEAST_WIDTH, max(cell_len(cell) for cell in cells)),
-        )
-    for row in content.rows:
-        ruled.add_row(*(Text(printable(cell)) for cell in row))
-    return ruled
-
-
-def _print_plain(content: Table) -> None:
-    from rich.cells import cell_len
-
-    if content.title:
-        line(content.title)
-    rows = [list(content.columns), *([printable(c) for c in row] for row in content.rows)]
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(content.columns))]
-    for row in rows:
-        cells = [
-            " " * (width - cell_len(cell)) + cell
-            if index in content.right
-            else cell + " " * (width - cell_len(cell))
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line("  ".join(cells).rstrip())
 
 
 # -- standard error: the story -------------------------------------------------------------------
@@ -229,80 +210,31 @@ def trace() -> None:
     _stderr().print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
 
 
-@dataclass(frozen=True)
-class Step:
-    """Where a piece of work stands: `done` of `total`, and a few words more.
-
-    A `total` of 0 means what comes before the counting; its words are told at once.
-    """
-
-    done: int
-    total: int
-    detail: str = ""
-
-
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[Step], None]]:
-    """A progress bar on a terminal, a line now and then elsewhere, nothing with `--quiet`."""
+    """A progress bar on a terminal, a line now and then elsewhere, nothing with `--quiet`.
+
+    What `waiting` announces meanwhile is shown, too.
+    """
     if _settings.quiet:
         yield lambda step: None
-    elif _stderr().is_terminal:
-        with _bar(title) as update:
-            yield update
-    else:
-        yield _occasional_lines(title)
+        return
+    from retrain_cli.cli.progress_display import Bar, Lines
+
+    shown = Bar(title, _stderr()) if _stderr().is_terminal else Lines(title, note)
+    before, _settings.shown = _settings.shown, shown
+    try:
+        with waiting.told(shown.wait):
+            yield shown.take
+    finally:
+        _settings.shown = before
+        shown.close()
 
 
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[Step], None]]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=_stderr(), transient=True) as bars:
-        task = bars.add_task(title, total=None, detail="")
-        yield lambda step: bars.update(
-            task, completed=step.done, total=step.total or None, detail=step.detail
-        )
-
-
-def _occasional_lines(title: str) -> Callable[[Step], None]:
-    started = last = time.monotonic()
-
-    def update(step: Step) -> None:
-        nonlocal started, last
-        now = time.monotonic()
-        if not step.total and step.detail:
-            note(f"{title}: {step.detail}")
-            started = last = now
-        if now - last < _SECONDS_BETWEEN_LINES or not step.done:
-            return
-        last = now
-        left = (now - started) / step.done * (step.total - step.done)
-        note(f"{title}: {step.done}/{step.total} {step.detail}, {duration(left)} left")
-
-    return update
-
-
-def duration(seconds: float) -> str:
-    """A length of time as people say it: 45s, 3m 20s, 2h 05m."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+def _hide_progress() -> None:
+    """Before a result is printed to the terminal on which progress is shown."""
+    if _settings.shown is not None and sys.stdout.isatty():
+        _settings.shown.hide()
 
 
 def size(count: int) -> str:
@@ -312,8 +244,13 @@ def size(count: int) -> str:
     return decimal(count)
 
 
-@cache
 def _stdout() -> Console:
+    _hide_progress()
+    return _terminal()
+
+
+@cache
+def _terminal() -> Console:
     from rich.console import Console
 
     return Console()

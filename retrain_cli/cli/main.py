@@ -15,7 +15,7 @@ import typer
 import typer.main
 from typer.core import TyperCommand
 
-from retrain_cli import __version__, interrupts
+from retrain_cli import __version__, interrupts, notices
 from retrain_cli.cli import console, log_file
 from retrain_cli.cli.grammar import (
     Group,
@@ -105,7 +105,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "add_class:add_class",
         "Add a new class to a trained run, from as few as one photo.",
     ),
-    "runs": CommandEntry(_KEEP, "runs:app", "List, show, name, annotate and remove trained runs."),
+    "runs": CommandEntry(
+        _KEEP, "runs:app", "List, show, name, annotate, verify and remove trained runs."
+    ),
     "cache": CommandEntry(
         _KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."
     ),
@@ -320,6 +322,7 @@ def root(
     set_verbose(verbose)
     if log is not None:
         log_file.start(absolute(log), ctx.meta[_TYPED], __version__, console.warn)
+    notices.listen(console.warn)
     settings_of(ctx).check(ctx.command)
     ctx.obj = Workspace.locate(workspace)
 
@@ -364,7 +367,7 @@ def expand_wildcards(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """CommandEntry point of the console script."""
+    """Entry point of the console script."""
     try:
         with exit_codes():  # here for Ctrl-C while the command line is still being built
             interrupts.heed(console.tell_of_request, console.leave_terminal)

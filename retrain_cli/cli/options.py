@@ -83,7 +83,8 @@ SHARED: Final[dict[str, str | Described]] = {
     "TrainingConfig.validation_percentage": "Share of the images for validation.",
     "TrainingConfig.sampling": "How batches are drawn: balanced takes a class first, then one of "
     "its images.",
-    "TrainingConfig.l2": "Weight decay: l2 / 2 x the sum of squared weights.",
+    "TrainingConfig.l2": "Weight decay: l2 / 2 x the sum of squared weights (default: 0.0001 for "
+    "lbfgs, none for the others).",
     "TrainingConfig.examples_per_class": "Train on at most this many images of each class.",
     "TrainingConfig.classes": Described(
         "Train on these classes only, such as ant,bee; a name with a comma stands in double "

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain_cli.database import connect, translated_errors
+from retrain_cli.database import connect, open_or_read, translated_errors
 from retrain_cli.datasets.splits import Split
 
 _SCHEMA = """
@@ -88,9 +88,14 @@ class IndexedFile:
 class FileIndex:
     """Reads and writes the index of one workspace."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._connection = connect(path, _SCHEMA, upgrades=_UPGRADES)
+        self._connection = connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES)
+
+    @classmethod
+    def to_read(cls, path: Path) -> FileIndex:
+        """Open it without writing where that cannot be, as on a full or read-only disk."""
+        return open_or_read(path, lambda read_only: cls(path, read_only=read_only))
 
     def close(self) -> None:
         """Close the file; further calls fail."""

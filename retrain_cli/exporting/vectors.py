@@ -29,6 +29,7 @@ class ExportRows:
         digests: digest of each photo, 16 bytes.
         read: vectors of some digests, `(n, width) float32`.
         width: length of a vector.
+        on_row: is told how many photos of how many are written.
     """
 
     paths: list[str]
@@ -37,6 +38,7 @@ class ExportRows:
     digests: list[bytes]
     read: VectorReader
     width: int
+    on_row: Callable[[int, int], None] = lambda done, total: None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -46,6 +48,7 @@ class ExportRows:
         for start in range(0, len(self), _ROWS_AT_A_TIME):
             rows = slice(start, start + _ROWS_AT_A_TIME)
             yield rows, self.read(self.digests[rows])
+            self.on_row(min(rows.stop, len(self)), len(self))
 
 
 def export_bottlenecks(rows: ExportRows, target: Path) -> None:

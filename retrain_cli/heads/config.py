@@ -20,6 +20,7 @@ SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )
+LBFGS_L2 = 1e-4  # without any, nothing holds back the weights of classes that are told apart
 MOST_BATCH = 100_000  # a step of 2048 wide bottlenecks then takes 1 GB
 
 
@@ -37,6 +38,7 @@ class TrainingConfig:
         validation_percentage: share of the images, in percent, kept for the validation split.
         sampling: balanced picks a class first, then one of its images; shuffled goes through all.
         l2: weight decay; `l2 / 2 * sum(weights ** 2)` is added to the mean loss, biases left out.
+            None for what the optimiser usually has (see `weight_decay`).
         examples_per_class: train on at most this many images of each class; None for all.
         classes: train on these classes only; None for all.
         seed: seed of everything random.
@@ -52,12 +54,30 @@ class TrainingConfig:
     testing_percentage: float = 10.0
     validation_percentage: float = 10.0
     sampling: Sampling = "balanced"
-    l2: float = 0.0
+    l2: float | None = None
     examples_per_class: int | None = None
     classes: tuple[str, ...] | None = None
     seed: int = 0
     eval_every: int = 100
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.l2 == _usual_l2(self.optimizer):  # said or not, it is the same training
+            object.__setattr__(self, "l2", None)
+
+    @property
+    def weight_decay(self) -> float:
+        """The weight decay that is meant: `l2`, else 0.0001 for lbfgs and none for the others."""
+        return _usual_l2(self.optimizer) if self.l2 is None else self.l2
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the best of the heads on the way is kept.
+
+        lbfgs goes to the one minimum of its loss, and l2 is what keeps that from fitting too
+        closely. Only who stops it early, by patience, wants the best so far.
+        """
+        return self.optimizer != "lbfgs" or self.patience is not None
 
     def validate(self) -> TrainingConfig:
         """Return self.
@@ -74,7 +94,7 @@ class TrainingConfig:
                 f"{setting('optimizer', 'lbfgs')} takes all images at once"
             )
         check_positive(self, "learning_rate", "epsilon")
-        if not (math.isfinite(self.l2) and self.l2 >= 0):
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ConfigError(f"{setting('l2')} must be a number of at least 0, not {self.l2}")
         self._check_percentages()
         if self.classes is not None and len(set(self.classes)) < 2:
@@ -102,6 +122,7 @@ class TrainingConfig:
         """The settings as plain JSON values."""
         values = dataclasses.asdict(self)
         values["classes"] = None if self.classes is None else list(self.classes)
+        values["l2"] = self.weight_decay
         return values
 
     @classmethod
@@ -124,6 +145,10 @@ class TrainingConfig:
             return config.validate()
         except TypeError as error:
             raise ConfigError(f"a training setting is of the wrong kind ({error})") from error
+
+
+def _usual_l2(optimizer: str) -> float:
+    return LBFGS_L2 if optimizer == "lbfgs" else 0.0
 
 
 def _close(name: str, known: set[str]) -> str:

@@ -57,7 +57,7 @@ class SoftmaxTrainer:
         _check_learns(keras.backend.backend())
         self._ops = keras.ops
         self._labels = head.labels
-        self._l2 = config.l2
+        self._l2 = config.weight_decay
         with float32_by_default():
             # Not trainable for the engine: gradients are computed here, it records nothing.
             self._weights = keras.Variable(head.weights, trainable=False, name="weights")

@@ -21,8 +21,9 @@ from retrain_cli.heads.validation import Score
 class Tracker:
     """Records evaluations.
 
-    The best head has the highest validation accuracy, of equals the lowest validation loss, of
-    equals it came first. Without validation images it is the last.
+    The best head has the lowest validation loss, of equals the highest validation accuracy, of
+    equals it came first. Without validation images it is the last; so it is where the settings
+    choose none (`TrainingConfig.chooses`).
 
     Args:
         config: the training settings.
@@ -75,7 +76,9 @@ class Tracker:
         return TrainedHead(self._best, tuple(self._rows), self._best_step, stopped_by)
 
     def _improves(self, score: Score | None) -> bool:
-        if score is None or self._best is None or self._best_score is None:
+        if not self._config.chooses or score is None:
+            return True
+        if self._best is None or self._best_score is None:
             return True
         return score.better_than(self._best_score)
 

@@ -26,6 +26,12 @@ from retrain_cli.heads.softmax import SoftmaxTrainer
 from retrain_cli.heads.tracker import Tracker
 from retrain_cli.heads.validation import Score, ValidationSet
 
+TRAINING_RULES = 2
+"""Raised when equal settings come to give another head, so that a study does not mix both.
+
+1 kept the head of the highest accuracy on validation, 2 keeps that of the lowest loss.
+"""
+
 _MOST_BLOCK_STEPS = 100  # in one call of the engine: Ctrl-C waits for its end
 _MOST_BLOCK_FLOPS = 2e11  # likewise, where many classes make a step slow: about a second
 
@@ -81,7 +87,7 @@ def _prepare(
     if initial is not None:
         tracker.start_from(start, validation.measure(start))
     if config.optimizer == "lbfgs":
-        from retrain_cli.heads.lbfgs import Objective, train_lbfgs  # scipy
+        from retrain_cli.heads.full_batch.lbfgs import Objective, train_lbfgs  # scipy
 
         objective = Objective(data, config, memory_limit)
         return lambda: train_lbfgs(objective, config, start, validation, tracker)

@@ -29,8 +29,12 @@ class Score:
     accuracy: float
 
     def better_than(self, other: Score) -> bool:
-        """More right answers, or as many at a lower loss."""
-        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+        """A lower loss, or the same with more right answers.
+
+        Of few images the share of right answers is a coarse measure: by it one image, right by
+        chance, would keep a head that has hardly been trained, whose scores say nothing.
+        """
+        return (self.loss, -self.accuracy) < (other.loss, -other.accuracy)
 
 
 @dataclass(frozen=True, eq=False)

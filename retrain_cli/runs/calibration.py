@@ -1,13 +1,7 @@
-"""Temperature scaling: one number that makes a head's scores mean what they say.
-
-C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017:
-the logits are divided by the temperature that minimises the log loss on validation. No answer
-changes, for the order of an image's scores does not; above 1 they become less sure, below 1 surer.
-"""
+"""The calibration of a run: the temperature of its softmax, kept beside the head."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +13,7 @@ from numpy.typing import NDArray
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.arrays import checked, damaged, in_range, read_arrays
 from retrain_cli.evaluation.predictions import Predictions
-
-LOWEST, HIGHEST = 1e-4, 1e4  # temperatures
+from retrain_cli.heads.temperature import HIGHEST, LOWEST
 
 _LARGEST = 1e30
 """A normaliser; of a head that was trained it has a few digits."""
@@ -96,48 +89,6 @@ class Calibration:
         if not LOWEST <= temperature <= HIGHEST:
             raise damaged(path, _WHAT, ValueError(f"a temperature of {temperature}"))
         return cls(temperature, n_images, normalisers.astype(np.float64))
-
-
-def fit_temperature(pieces: list[_Logs], labels: NDArray[np.integer]) -> float | None:
-    """The temperature of the lowest log loss; None where there is none from 0.0001 to 10,000.
-
-    That happens where every image is right (the surer, the better) or answers are no better than
-    chance. The loss is convex in the inverse temperature, so it is lowest where its slope is 0.
-
-    Args:
-        pieces: `(some images, n_classes)` log-probabilities or logits, in the order of `labels`.
-        labels: `(n_images,)` true classes.
-    """
-    from scipy.optimize import brentq
-
-    def slope(log_temperature: float) -> float:
-        return loss_slope(pieces, labels, math.exp(-log_temperature))
-
-    edges = (math.log(LOWEST), math.log(HIGHEST))
-    if _all_right(pieces, labels) or slope(edges[0]) <= 0 or slope(edges[1]) >= 0:
-        return None
-    return math.exp(brentq(slope, *edges, xtol=1e-9))
-
-
-def _all_right(pieces: list[_Logs], labels: NDArray[np.integer]) -> bool:
-    predicted = [logs.argmax(axis=1) for logs in pieces]
-    return bool((np.concatenate(predicted) == labels).all())
-
-
-def loss_slope(pieces: list[_Logs], labels: NDArray[np.integer], inverse: float) -> float:
-    """Slope of the mean log loss over the inverse temperature, at an inverse temperature.
-
-    It is the mean difference of the score-weighted mean logit and the logit of the true class.
-    """
-    total, done = 0.0, 0
-    for logs in pieces:
-        # Logits count up to a constant an image: from the true class's no digits are lost.
-        own = np.take_along_axis(logs, labels[done : done + len(logs), None], axis=1)
-        above = logs.astype(np.float64) - own
-        weights = np.exp(inverse * (above - above.max(axis=1, keepdims=True)))
-        total += float(((weights * above).sum(axis=1) / weights.sum(axis=1)).sum())
-        done += len(logs)
-    return total / done
 
 
 def log_normalisers(logs: _Logs, temperature: float) -> NDArray[np.float64]:

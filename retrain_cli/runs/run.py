@@ -24,7 +24,6 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.runs.calibration import Calibration
-from retrain_cli.runs.run_digests import RunDigests, write_digests
 from retrain_cli.runs.folder import (
     LATEST,
     NOTE_FILE,
@@ -38,6 +37,7 @@ from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.naming import find_run
 from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_calibrated
 from retrain_cli.runs.provenance import Grown, Provenance, Trained, as_record
+from retrain_cli.runs.run_digests import RunDigests, write_digests
 from retrain_cli.workspace import replacing, to_json, writing_to
 
 CALIBRATION_FILE = "calibration.npz"
@@ -386,7 +386,7 @@ def read_note(folder: Path) -> str:
     """The note in the folder of a run; empty where there is none, RunError where it is damaged."""
     path = folder / NOTE_FILE
     try:
-        return one_line(read_file(path).decode("utf-8"))
+        return one_line(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

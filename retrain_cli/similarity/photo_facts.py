@@ -6,11 +6,14 @@ no file, and so that groups of near duplicates survive renaming, moving and addi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
-from retrain_cli.database import connect, translated_errors
+from retrain_cli import notices
+from retrain_cli.database import connect, open_or_read, translated_errors
+from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.looks import LOOK_VERSION, PhotoLook
 
 _SCHEMA = """
@@ -31,12 +34,45 @@ CREATE TABLE near_duplicates (
 
 
 class PhotoFacts:
-    """Reads and writes the facts of one workspace."""
+    """Reads and writes the facts of one workspace.
+
+    Where the file cannot be written, what is to be remembered is used and not remembered, and told.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-        self._connection = connect(path, _SCHEMA)
+        self._problem = ""
+        self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return open_or_read(self.path, self._connect)
+        except DamagedFileError:
+            raise
+        except CacheError as error:
+            if self.path.exists():
+                raise
+            self._problem = str(error)  # nothing was remembered yet, and nothing can be
+            return connect(Path(":memory:"), _SCHEMA)
+
+    def _connect(self, read_only: bool) -> sqlite3.Connection:
+        self._problem = f"{self.path} cannot be written" if read_only else ""
+        return connect(self.path, _SCHEMA, read_only=read_only)
+
+    def _remember(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if not rows:
+            return
+        if not self._problem:
+            try:
+                with self._lock, translated_errors(self.path), self._connection as connection:
+                    connection.executemany(sql, rows)
+                    return
+            except DamagedFileError:
+                raise
+            except CacheError as error:
+                self._problem = str(error)
+        notices.not_remembered("what was seen of the photos", self._problem)
 
     def verify(self) -> list[str]:
         """What is wrong with the file; an empty list means that all is well.
@@ -81,8 +117,7 @@ class PhotoFacts:
             for phash in (look.phash.to_bytes(8, "big"),)
         ]
         sql = "INSERT OR REPLACE INTO looks VALUES (?,?,?,?,?,?,?)"
-        with self._lock, translated_errors(self.path), self._connection as connection:
-            connection.executemany(sql, rows)
+        self._remember(sql, rows)
 
     def founders(self) -> dict[bytes, bytes]:
         """For each photo that was ever grouped, alone or not, the founder of its group."""
@@ -93,5 +128,4 @@ class PhotoFacts:
     def remember_founders(self, founders: Mapping[bytes, bytes]) -> None:
         """Keep groups, in one transaction."""
         sql = "INSERT OR REPLACE INTO near_duplicates VALUES (?,?)"
-        with self._lock, translated_errors(self.path), self._connection as connection:
-            connection.executemany(sql, list(founders.items()))
+        self._remember(sql, list(founders.items()))

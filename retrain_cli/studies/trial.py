@@ -10,6 +10,7 @@ from typing import Any
 
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import ProgressListener
+from retrain_cli.heads.training import TRAINING_RULES
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Trial:
     @property
     def key(self) -> str:
         """Equal exactly for equal trials, in this process and in any other."""
-        content = [self.condition, self.repeat, self.config.to_dict()]
+        content = [self.condition, self.repeat, self.config.to_dict(), TRAINING_RULES]
         return digest_of(content)
 
 

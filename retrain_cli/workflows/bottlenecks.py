@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
@@ -35,6 +36,7 @@ from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
+from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -166,7 +168,8 @@ def open_dataset(
     workspace.prepare()
     with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        folders = list(walk_folders(used.image_dir, [workspace.root], layout))
+        with waiting.for_("looking for photos"):
+            folders = list(walk_folders(used.image_dir, [workspace.root], layout))
         warnings = _check_walk(layout, folders)
         for warning in warnings:
             on_warning(warning)
@@ -177,7 +180,8 @@ def open_dataset(
         )
         used = replace(used, backbone=choice.backbone)
         with _open_cache(workspace, used.backbone) as store:
-            scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
+            with waiting.for_("looking for new photos"):
+                scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
                 on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
             yield OpenDataset(used, index, store, dataset, scan, layout, choice.note, warnings)
@@ -364,6 +368,16 @@ class BottleneckSummary:
     near_duplicates: GroupCounts | None = None
     passed_over: PassedOver = field(default_factory=PassedOver)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def few_photos(self) -> tuple[str, ...]:
+        """What is to be said of classes with few photos."""
+        rows = self.classes
+        return warn_of_few(
+            [row.origin.class_name for row in rows],
+            [row.images for row in rows],
+            [row.test for row in rows],
+        )
 
 
 def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.cache_files import cache_file, cache_files
@@ -28,6 +30,9 @@ from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, writing_to
+
+RowListener = Callable[[str, int, int], None]
+"""Is told the name of a cache, how many of its rows are done, and how many it has."""
 
 _MERGE_ROWS = 1000
 _MERGE_ARRAYS = 64  # one may have 63 MB
@@ -139,7 +144,11 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
 
 
 def verify_caches(
-    workspace: Workspace, name: str | None = None, *, repair: bool = False
+    workspace: Workspace,
+    name: str | None = None,
+    *,
+    repair: bool = False,
+    on_row: RowListener = lambda name, done, total: None,
 ) -> list[CacheCheck]:
     """Read every row and compare its checksum; what is remembered of photos is looked at, too.
 
@@ -148,22 +157,25 @@ def verify_caches(
         name: one cache; None for all.
         repair: remove damaged rows, save the sound rows of a damaged file into a new one, and move
             a damaged memory of photos away, so that what is lost is computed again.
+        on_row: is told of the rows that are read.
 
     Raises:
         CacheError: no such cache, or one that nothing can be saved of.
     """
     with workspace.lock("cache verify --repair") if repair else nullcontext():
-        checks = [_verify_file(workspace, path, repair) for path in _chosen(workspace, name)]
+        checks = [
+            _verify_file(workspace, path, repair, on_row) for path in _chosen(workspace, name)
+        ]
         if name is None:
             for path, open_to_verify in _REMADE:
                 checks += _verify_remade(workspace.root / path, open_to_verify, repair)
         return checks
 
 
-def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
+def _verify_file(workspace: Workspace, path: Path, repair: bool, on_row: RowListener) -> CacheCheck:
     try:
         with open_to_read(path) as store:
-            damaged = store.verify()
+            damaged = store.verify(partial(on_row, path.stem))
             rows = [damage for damage in damaged if damage.digest]
             if not repair or not damaged or len(rows) == len(damaged):
                 removed = _remove(store, rows) if repair and rows else 0
@@ -172,7 +184,8 @@ def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
         damaged = [Damage("", error.reason)]
         if not repair:
             return CacheCheck(path.stem, 0, damaged)
-    salvaged = salvage(path, _identity_of(workspace, path))
+    with waiting.for_(f"saving what is sound in {path.name}"):
+        salvaged = salvage(path, _identity_of(workspace, path))
     return CacheCheck(path.stem, salvaged.saved, damaged, salvaged=salvaged)
 
 
@@ -192,21 +205,21 @@ def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
         return None
 
 
-_REMADE: tuple[tuple[str, type[FileIndex] | type[PhotoFacts]], ...] = (
-    ("index.sqlite", FileIndex),
+_REMADE: tuple[tuple[str, Callable[[Path], FileIndex | PhotoFacts]], ...] = (
+    ("index.sqlite", FileIndex.to_read),
     ("photos.sqlite", PhotoFacts),
 )
 """What is only remembered of the photos, and made again from them."""
 
 
 def _verify_remade(
-    path: Path, kind: type[FileIndex] | type[PhotoFacts], repair: bool
+    path: Path, open_: Callable[[Path], FileIndex | PhotoFacts], repair: bool
 ) -> list[CacheCheck]:
     """A file that is damaged, and that is made again from the photos: none of it is saved."""
     if not path.exists():
         return []
     try:
-        with kind(path) as opened:
+        with open_(path) as opened:
             damaged = opened.verify()
     except DamagedFileError as error:
         damaged = [error.reason]
@@ -273,6 +286,7 @@ def _may_be_grown(run: Run) -> bool:
 def merge_cache(
     workspace: Workspace,
     source: Path,
+    on_row: RowListener = lambda name, done, total: None,
     on_warning: Callable[[str], None] = lambda warning: None,
 ) -> list[MergedCache]:
     """Take over what another workspace or cache file holds; damaged rows are left out.
@@ -283,6 +297,7 @@ def merge_cache(
     Args:
         workspace: where they go.
         source: a workspace, its cache folder, or one cache file.
+        on_row: is told of the rows that are taken over.
         on_warning: called with each thing that is left out.
 
     Raises:
@@ -295,19 +310,22 @@ def merge_cache(
             with writing_to(workspace.models_dir):
                 for name in copy_kept_models(folder, workspace.models_dir):
                     on_warning(f"the converted network {name} is not what its name says: left out")
-        return [_merge_file(workspace, path) for path in sources]
+        return [_merge_file(workspace, path, on_row) for path in sources]
 
 
-def _merge_file(workspace: Workspace, source: Path) -> MergedCache:
+def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
     with (
         open_foreign(source) as theirs,
         BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
         before = (len(ours), len(ours.arrays))
         vectors, arrays = theirs.vectors(), theirs.arrays()
+        done = 0
         while chunk := list(islice(vectors, _MERGE_ROWS)):
             digests = [digest for digest, _ in chunk]
             ours.put(digests, np.stack([vector for _, vector in chunk]))
+            done += len(chunk)
+            on_row(f"{source.stem}: taking over", done, 0)  # a stranger's count is not asked for
         while some := list(islice(arrays, _MERGE_ARRAYS)):
             ours.arrays.put_rows(some)
         return MergedCache(
@@ -335,8 +353,17 @@ def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) 
     return workspace.cache_dir / f"{stem}.sqlite"
 
 
-def export_cache(workspace: Workspace, target: Path) -> int:
+def export_cache(
+    workspace: Workspace,
+    target: Path,
+    on_row: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Write the bottlenecks of the dataset last used with path, class and split of each photo.
+
+    Args:
+        workspace: where they are.
+        target: the file; its suffix names the format.
+        on_row: is told how many photos of how many are written.
 
     Returns:
         Number of photos.
@@ -347,8 +374,8 @@ def export_cache(workspace: Workspace, target: Path) -> int:
     used = LastUsed.load(workspace)
     defaults = TrainingConfig()
     with (
-        FileIndex(workspace.index_path) as index,
-        BottleneckStore(used_cache(workspace, used)) as store,
+        FileIndex.to_read(workspace.index_path) as index,
+        open_to_read(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         if not len(dataset):
@@ -367,6 +394,7 @@ def export_cache(workspace: Workspace, target: Path) -> int:
             digests=dataset.digests,
             read=store.read,
             width=store.width or 0,
+            on_row=on_row,
         )
         export_bottlenecks(rows, target)
     return len(dataset)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.reliability import Reliability
+from retrain_cli.heads.temperature import fit_temperature
 from retrain_cli.heads.validation import MOST_IMAGES
-from retrain_cli.runs.calibration import Calibration, all_normalisers, fit_temperature
-from retrain_cli.runs.run_digests import remove_from_run, replacing_in_run
+from retrain_cli.runs.calibration import Calibration, all_normalisers
 from retrain_cli.runs.run import CALIBRATION_FILE, Run, RunStore
+from retrain_cli.runs.run_digests import remove_from_run, replacing_in_run
 from retrain_cli.workflows.shared.run_scores import trained_logs_of
 from retrain_cli.workspace import Workspace
 

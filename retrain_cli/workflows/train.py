@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrain_cli import interrupts
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
@@ -31,6 +35,7 @@ from retrain_cli.workflows.cross_validate import (
     plan_folds,
     save_predictions,
 )
+from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.kept_sources import (
     KeptSources,
     SourceHead,
@@ -148,6 +153,7 @@ def train_run(
     workspace: Workspace,
     on_progress: ProgressListener = lambda progress: None,
     on_fold: FoldListener = lambda progress: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> TrainingSummary:
     """Train a head on the dataset last used, and keep it as a run.
 
@@ -155,30 +161,34 @@ def train_run(
     run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
     and `unfinished` of the summary tell so.
 
+    Args:
+        request: what to train.
+        workspace: where the bottlenecks are.
+        on_progress: called after each evaluation.
+        on_fold: the same for the folds of a cross-validation.
+        on_warning: called, before the work, with what is to be said of classes with few photos.
+
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
         KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config, request.memory_limit)
+    for warning in _few_photos(training_set, request):
+        on_warning(warning)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     parent = None if request.init_from is None else store.get(request.init_from)
     initial = _initial_head(parent, training_set)
-    source_head = None
-    if request.keep_source_classes:
-        source_head = load_source_head(training_set.used, request.top)
+    source_head = _source_head(request, training_set)
     with store.create(request.name) as draft, interrupts.held():
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
         kept = _keep_sources(request, source_head, trained, training_set)
         folds = _cross_validate(request, trained, training_set, draft, on_fold)
-        provenance = replace(
-            _provenance(training_set, request, parent),
-            made=_made(request, parent, trained, folds),
-            joined=None if kept is None else kept.report,
-        )
+        made = _made(request, parent, trained, folds)
+        provenance = _provenance(training_set, request, parent, made, kept)
         contents = _contents(provenance, training_set, trained, kept, folds)
         write_note(draft.folder, request.note)
         run = draft.commit(contents)
@@ -188,6 +198,23 @@ def train_run(
         return summary
     missing = _unfinished(request, kept, folds)
     return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
+
+
+def _source_head(request: TrainRequest, training_set: TrainingSet) -> SourceHead | None:
+    if not request.keep_source_classes:
+        return None
+    return load_source_head(training_set.used, request.top)
+
+
+def _few_photos(training_set: TrainingSet, request: TrainRequest) -> tuple[str, ...]:
+    """What is to be said of classes with few photos; folds test on every photo."""
+    images, names = training_set.images, training_set.data.class_names
+    is_test = images.split == SPLITS.index("test")
+    counts, test = (
+        np.bincount(labels, minlength=len(names)).tolist()
+        for labels in (images.labels, images.labels[is_test])
+    )
+    return warn_of_few(names, counts, [] if request.cv else test)
 
 
 def _train(
@@ -277,7 +304,13 @@ def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:
     return run.trained_head.extended_to(training_set.data.class_names)
 
 
-def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | None) -> Provenance:
+def _provenance(
+    training_set: TrainingSet,
+    request: TrainRequest,
+    parent: Run | None,
+    made: Trained,
+    kept: KeptSources | None,
+) -> Provenance:
     """What the run is made from."""
     used = training_set.used
     return Provenance(
@@ -287,6 +320,8 @@ def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | 
         used.source_classes,
         used.int_ext,
         used.group,
+        made=made,
+        joined=None if kept is None else kept.report,
         # A head is taken over as it was trained, calibrated or not.
         parents=() if parent is None else parent.provenance.line(parent.name, calibrated=False),
     )

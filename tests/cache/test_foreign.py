@@ -323,6 +323,6 @@ def test_converted_networks_come_along_as_ordinary_files_alone(
     kept = keep_model(other.models_dir, SMALL_SPEC, write)
     harm(kept.folder)
     told: list[str] = []
-    merge_cache(workspace, other.root, told.append)
+    merge_cache(workspace, other.root, on_warning=told.append)
     assert not workspace.models_dir.exists() or not any(workspace.models_dir.iterdir())
     assert len(told) == 1 and "left out" in told[0]

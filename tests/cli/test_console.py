@@ -8,6 +8,7 @@ import os
 import sys
 
 import pytest
+from commands import forget_standard_error
 from rich.console import Console
 
 from retrain_cli.cli import console
@@ -95,10 +96,3 @@ def test_what_is_said_while_an_engine_is_silenced_is_heard(
     finally:
         console.configure(quiet=False, verbose=False)
         forget_standard_error()
-
-
-def forget_standard_error() -> None:
-    """As at the start of a process."""
-    console._stderr().file.close()
-    console._stderr.cache_clear()
-    console._error_descriptor.cache_clear()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,15 @@ def test_the_defaults_are_those_of_the_study() -> None:
 )
 def test_settings_survive_json(config: TrainingConfig) -> None:
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_the_usual_weight_decay_is_the_same_said_or_not() -> None:
+    assert TrainingConfig(l2=0.0) == TrainingConfig()
+    assert TrainingConfig(optimizer="lbfgs", l2=1e-4) == TrainingConfig(optimizer="lbfgs")
+    assert TrainingConfig(optimizer="lbfgs").to_dict()["l2"] == 1e-4
+    assert TrainingConfig(optimizer="lbfgs", l2=0.0).weight_decay == 0  # as older runs have it
+    assert replace(TrainingConfig(), optimizer="lbfgs").weight_decay == 1e-4
+    assert replace(TrainingConfig(l2=0.5), optimizer="lbfgs").weight_decay == 0.5
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_step_is_what_automatic_differentiation_gives(sampling: Any) -> None:
     with tensorflow.GradientTape() as tape:
         logits = data.bottlenecks[batch] @ weights + bias
         losses = tensorflow.nn.sparse_softmax_cross_entropy_with_logits(data.labels[batch], logits)
-        penalty = config.l2 / 2 * tensorflow.reduce_sum(weights**2)
+        penalty = config.weight_decay / 2 * tensorflow.reduce_sum(weights**2)
         loss = tensorflow.reduce_mean(losses) + penalty
     gradients = tape.gradient(loss, [weights, bias])
     np.testing.assert_allclose(
@@ -169,12 +169,37 @@ def test_the_best_validation_head_is_kept() -> None:
     data, told = make_data(spread=4.0), list[TrainingProgress]()
     trained = train_head(data, replace(QUICK, steps=200), on_progress=told.append)
     assert [progress.row for progress in told] == list(trained.history)
-    scores = [(row.validation_accuracy, -(row.validation_loss or 0)) for row in trained.history]
-    best = trained.history[scores.index(max(scores))]
+    scores = [(row.validation_loss, -(row.validation_accuracy or 0)) for row in trained.history]
+    best = trained.history[scores.index(min(scores))]
     assert trained.best_step == best.step == told[-1].best_step
     held_out = replace(data, bottlenecks=data.bottlenecks[data.validation])
     right = trained.head.top_k(held_out.bottlenecks, 1)[0][:, 0] == data.labels[data.validation]
     assert right.mean() == pytest.approx(best.validation_accuracy)
+
+
+def test_one_lucky_image_does_not_keep_an_untrained_head() -> None:
+    lucky, trained = validation.Score(2.1, 0.94), validation.Score(0.3, 0.92)
+    assert trained.better_than(lucky)
+    assert not lucky.better_than(trained)
+    assert validation.Score(0.3, 0.93).better_than(trained)
+    assert not trained.better_than(trained)
+
+
+def test_lbfgs_keeps_its_minimum_and_has_a_weight_decay() -> None:
+    """The heads on the way there are better on some images, by chance."""
+    data = make_data(spread=6.0)
+    config = TrainingConfig(optimizer="lbfgs")
+    trained = train_head(data, config)
+    assert trained.stopped_by == "converged"
+    assert trained.best_step == trained.history[-1].step
+    losses = [row.validation_loss for row in trained.history]
+    assert losses.index(min(losses, key=lambda loss: loss or 0)) < len(losses) - 1
+    assert same(trained, train_head(data, replace(config, l2=1e-4)))
+    assert not same(trained, train_head(data, replace(config, l2=0.0)))
+    assert same(
+        replace(trained, history=()),
+        replace(train_head(without_validation(data), config), history=()),
+    )
 
 
 def test_without_validation_the_last_head_is_kept() -> None:
@@ -227,7 +252,7 @@ def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
     monkeypatch: pytest.MonkeyPatch, optimizer: Any
 ) -> None:
     """An exception in the middle of an engine's call is one that the engine may swallow."""
-    from retrain_cli.heads.lbfgs import Objective
+    from retrain_cli.heads.full_batch.lbfgs import Objective
     from retrain_cli.heads.softmax import SoftmaxTrainer
 
     calls: list[object] = []

@@ -5,10 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.special import log_softmax
-from sklearn.metrics import log_loss
 
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.predictions import ImageTable, predict
@@ -16,54 +12,8 @@ from retrain_cli.heads.head import Head
 from retrain_cli.runs.calibration import (
     Calibration,
     all_normalisers,
-    fit_temperature,
     log_normalisers,
-    loss_slope,
 )
-
-
-def noisy_logits(n: int, n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logits whose labels are drawn from their own softmax: the right temperature is 1."""
-    generator = np.random.default_rng(seed)
-    logits = (2 * generator.normal(size=(n, n_classes))).astype(np.float32)
-    scores = np.exp(log_softmax(logits, axis=1))
-    labels = (scores.cumsum(axis=1) < generator.random(n)[:, None]).sum(axis=1)
-    return logits, np.minimum(labels, n_classes - 1)
-
-
-def loss_at(temperature: float, logits: np.ndarray, labels: np.ndarray) -> float:
-    scores = np.exp(log_softmax(logits.astype(np.float64) / temperature, axis=1))
-    return float(log_loss(labels, scores, labels=range(logits.shape[1])))
-
-
-@settings(max_examples=30)
-@given(seed=st.integers(0, 10_000), inverse=st.floats(0.1, 2))
-def test_the_slope_is_that_of_scikit_learns_loss(seed: int, inverse: float) -> None:
-    logits, labels = noisy_logits(20, 3, seed)
-    made = loss_slope([logits[:7], logits[7:]], labels, inverse)
-    near = [loss_at(1 / (inverse + step), logits, labels) for step in (-1e-4, 1e-4)]
-    assert made == pytest.approx((near[1] - near[0]) / 2e-4, abs=1e-4)
-
-
-@pytest.mark.parametrize("factor", [0.005, 0.2, 1.0, 4.0, 300.0])
-def test_the_temperature_that_was_put_in_is_found(factor: float) -> None:
-    logits, labels = noisy_logits(20_000, 5, 0)
-    made = fit_temperature([(logits * factor).astype(np.float32)], labels)
-    assert made == pytest.approx(factor, rel=0.05)
-
-
-def test_no_other_temperature_has_a_lower_loss() -> None:
-    logits, labels = noisy_logits(200, 4, 1)
-    best = fit_temperature([logits], labels)
-    assert best is not None
-    least = loss_at(best, logits, labels)
-    assert all(loss_at(t, logits, labels) >= least for t in np.geomspace(0.3, 40, 200))
-
-
-def test_without_mistakes_no_temperature_is_best() -> None:
-    logits = 3 * np.eye(4, dtype=np.float32)
-    assert fit_temperature([logits], np.arange(4)) is None
-    assert fit_temperature([logits], np.arange(4)[::-1]) is None
 
 
 def test_calibrated_predictions_are_those_of_the_head_at_that_temperature() -> None:

@@ -18,8 +18,8 @@ from mutated_files import mutate
 
 from retrain_cli.cli.main import app
 from retrain_cli.errors import RetrainError, RunError
-from retrain_cli.runs.run_digests import DIGESTS_FILE, RunDigests, write_digests
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.runs.run_digests import DIGESTS_FILE, RunDigests, write_digests
 from retrain_cli.runs.verifying import verify_run
 from retrain_cli.workflows.report import ReportRequest, make_report
 from retrain_cli.workspace import Workspace

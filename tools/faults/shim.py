@@ -39,19 +39,18 @@ class Shim:
     def install(self) -> None:
         """Watch this process from now on; there is no way back."""
         sys.addaudithook(self._heard)
-        sync, connect = os.fsync, sqlite3.connect
+        sync: Any = os.fsync
+        connect: Any = sqlite3.connect
 
-        def fsync(fd: Any) -> None:
+        def fsync(descriptor: Any) -> None:
             self._before("fsync")
-            sync(fd)
+            sync(descriptor)
 
-        def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            connection: sqlite3.Connection = connect(*arguments, **{"factory": kind, **options})
-            return connection
+        def watched(*arguments: Any, **options: Any) -> Any:
+            return connect(*arguments, **{"factory": _watched(self._before_sql), **options})
 
-        kind = _watched(self._before_sql)
-        os.fsync = fsync
-        sqlite3.connect = watched  # type: ignore[assignment]
+        os.fsync = fsync  # type: ignore[assignment]
+        sqlite3.connect = watched
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

@@ -93,7 +93,7 @@ def ask_for_trust(request: BottleneckRequest, workspace: Workspace) -> Bottlenec
 
 def looking(update: Callable[[console.Step], None]) -> Callable[[int, int], None]:
     """Progress of looking at photos as a step of the progress bar."""
-    return lambda done, total: update(console.Step(done, total, "looking at the photos"))
+    return lambda done, total: update(console.Step(done, total, stage="looking at the photos"))
 
 
 def photos_kept(seen: Sequence[ExtractionCounts]) -> str:
@@ -114,7 +114,7 @@ def extraction_step(
 
     def on_progress(counts: ExtractionCounts) -> None:
         if counts.stage:
-            update(console.Step(0, 0, counts.stage))
+            update(console.Step(0, 0, stage=counts.stage))
             return
         if seen is not None:
             seen[:] = [counts]

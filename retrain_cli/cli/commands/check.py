@@ -73,7 +73,7 @@ def check(
         report = check_dataset(
             request,
             workspace,
-            lambda stage, done, total: update(console.Step(done, total, stage)),
+            lambda stage, done, total: update(console.Step(done, total, stage=stage)),
         )
     folder = quarantine or default_quarantine(report.dataset.root)
     moves = make_script(report, folder)

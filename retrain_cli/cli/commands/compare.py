@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from retrain_cli.cli import console
 from retrain_cli.cli.completion import run_names
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import TableForm
@@ -40,5 +41,6 @@ def compare(
     from retrain_cli.cli.views import compare as view
     from retrain_cli.workflows.compare import compare_runs
 
-    comparisons = compare_runs(runs, workspace_of(ctx))
+    with console.progress("comparing"):
+        comparisons = compare_runs(runs, workspace_of(ctx))
     (view.show_flips if flips else view.show_comparisons)(comparisons, form)

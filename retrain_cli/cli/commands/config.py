@@ -17,6 +17,7 @@ from retrain_cli.cli.signatures import command
 
 app = typer.Typer(
     cls=Group,
+    add_completion=False,
     help="Show what is set by a file, by the environment and by default.",
     no_args_is_help=True,
 )

@@ -34,6 +34,13 @@ def evaluate(
         str | None,
         typer.Option("--top-k", "-k", help="Also top-k for these k, such as 3,5."),
     ],
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Print all: every class, averages, areas under curves, intervals, histogram.",
+        ),
+    ],
     confusion: Annotated[
         bool, typer.Option("--confusion", help="Print the confusion matrix instead.")
     ],
@@ -75,12 +82,12 @@ def evaluate(
     """Show how good a run is, overall and for each class.
 
     INT top-1 and EXT top-1 are the means of the per-class accuracies over the classes that the
-    backbone's pre-training knew, and over the new ones. The table shows the worst classes first;
-    top-1 is the recall of a class.
+    backbone's pre-training knew, and over the new ones. The table shows the worst classes, as many
+    as a screen holds beside the figures; top-1 is the recall of a class.
     """
     from retrain_cli.cli.views import eval as view
     from retrain_cli.cli.views import eval_lists as lists
-    from retrain_cli.cli.views.eval import show_coverage
+    from retrain_cli.cli.views.eval_scores import show_coverage
     from retrain_cli.workflows.evaluate import evaluate, plot_chart
 
     instead = {
@@ -89,7 +96,7 @@ def evaluate(
         "--confused": confused,
         "--coverage": coverage,
     }
-    at_most_one(instead)
+    at_most_one({"--full": full, **instead})
     check_goes_with(ctx, {"chart": "--chart"}, "--plot FILE", given=picture.plot is not None)
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
@@ -106,7 +113,7 @@ def evaluate(
             plot_chart(evaluation, picture.chart, picture.plot)
             console.note(f"wrote {picture.plot}")
         if not any(instead.values()):
-            view.prepare(evaluation, form)
+            view.prepare(evaluation, form, full=full)
     if coverage:
         show_coverage(evaluation, form)
     elif confusion:
@@ -116,17 +123,19 @@ def evaluate(
     elif confused:
         lists.show_confused(evaluation, form)
     else:
-        view.show_evaluation(evaluation, form)
+        view.show_evaluation(evaluation, form, full=full)
     if assert_top1 is not None:
         evaluation.assert_top1(assert_top1)
 
 
 def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: console.Form) -> None:
-    from retrain_cli.cli.views.eval import show_calibration
+    from retrain_cli.cli.views.eval_scores import show_calibration
     from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 
     if wanted:
-        show_calibration(calibrate(run, workspace_of(ctx)), form)
+        with console.progress("calibrating"):
+            done = calibrate(run, workspace_of(ctx))
+        show_calibration(done, form)
     else:
         undone = remove_calibration(run, workspace_of(ctx))
         console.note(f"the scores of run {undone.name} are as trained again")

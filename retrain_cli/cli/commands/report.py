@@ -51,7 +51,9 @@ def report(
         page = Path(f"report-{_name_of(ctx, request.run)}.html")
         request = replace(request, html=page)
     with interrupts.keeping(lambda: _NOT_WRITTEN), console.progress("report") as update:
-        done = write_report(request, workspace, lambda doing: update(console.Step(0, 1, doing)))
+        done = write_report(
+            request, workspace, lambda doing: update(console.Step(0, 0, stage=doing))
+        )
     _show(done, form)
 
 

@@ -1,4 +1,4 @@
-"""`retrain runs [show|note|rename|rm|verify|path]`."""
+"""`retrain runs [show|note|rename|verify|rm|path]`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     cls=Group,
+    add_completion=False,
     help="List, show, name, annotate, verify and remove trained runs.",
     invoke_without_command=True,
 )
@@ -47,21 +48,25 @@ def list_runs(ctx: typer.Context, form: JsonForm) -> None:
         columns += ["created", "note"]
         if not any(row[-1] for row in rows):  # most people write none
             columns, rows = columns[:-1], [row[:-1] for row in rows]
-        console.table(console.Table(columns, rows, right=(1, 4, 6)))
+        spare = (6, 5, 4, 7)
+        more = "--json, or `retrain runs show RUN`"
+        console.table(console.Table(columns, rows, right=(1, 4, 6), spare=spare, more=more))
 
 
 @app.command(cls=RetrainCommand)
 @command
 def show(ctx: typer.Context, run: RunArgument, form: JsonForm) -> None:
-    """Show how a run was trained and what came of it."""
+    """Show what a run was made from, how good it is, and the commands that make it again.
+
+    With --json also every setting and version.
+    """
+    from retrain_cli.cli.views.runs import show_run
+
     chosen = _store(ctx).get(run)
-    summary = _summary(chosen)
     if form == "json":
-        console.document(summary)
-        return
-    known = {**summary, "dataset": chosen.info.provenance.described()}
-    rows = [[key.replace("_", " "), _shown(value)] for key, value in _flat(known)]
-    console.table(console.Table((f"run {chosen.name}", ""), rows))
+        console.document(_summary(chosen))
+    else:
+        show_run(chosen)
 
 
 @app.command(cls=RetrainCommand)
@@ -138,7 +143,13 @@ def rm(
 @command
 def verify(
     ctx: typer.Context,
-    runs: Annotated[list[str] | None, typer.Argument(help="Names of the runs (default: all).")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The runs: names, how they begin, folders, or latest (default: all).",
+            autocompletion=run_names,
+        ),
+    ],
     form: JsonForm,
 ) -> None:
     """Compare the files of runs with their digests; exits with 3 where one has changed."""
@@ -238,20 +249,3 @@ def _summary(run: Run) -> dict[str, Any]:
         "calibration": run.calibration and run.calibration.to_dict(),
         "classes": list(run.labels),
     }
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        pairs += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
-    return pairs
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        more = f", and {len(value) - 8} more" if len(value) > 8 else ""
-        return ", ".join(map(_shown, value[:8])) + more
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)

@@ -48,9 +48,14 @@ def similar(
     sources = named_sources(paths, "\0" if null else "\n", [workspace_of(ctx).root])
     several = len(paths) > 1 or paths == ["-"]
     good = bad = 0
-    with SimilarSearch(request, workspace_of(ctx)) as photos:
+    with (
+        console.progress("searching") as update,
+        SimilarSearch(request, workspace_of(ctx)) as photos,
+    ):
         for image in photos.search(sources):
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+            if not sys.stdout.isatty():  # on a terminal the answers themselves show it
+                update(console.Step(good + bad, 0))
             if form == "json":
                 _print_json(image)
             elif image.error:

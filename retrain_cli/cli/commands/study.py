@@ -43,6 +43,7 @@ class StudyGroup(Group):
 
 app = typer.Typer(
     cls=StudyGroup,
+    add_completion=False,
     help="Run the paper's experiments on your own photos: how effective is transfer learning here?",
     no_args_is_help=True,
 )

@@ -32,7 +32,8 @@ def _table(table: StudyTable) -> console.Table:
         for index in range(len(table.columns))
         if all(_is_number(row[index]) for row in table.rows)
     ]
-    return console.Table(table.columns, rows, title=table.name, right=numeric)
+    sentences = [index for index in range(1, len(table.columns)) if index not in numeric]
+    return console.Table(table.columns, rows, table.name, numeric, prose=sentences)
 
 
 def _is_number(cell: Cell) -> bool:

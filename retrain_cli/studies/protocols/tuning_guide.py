@@ -33,6 +33,7 @@ from retrain_cli.studies.trial import Trial, TrialContext
 _BATCH_SIZES = (10, 32, 100, 320)
 _LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 _OPTIMIZER_RATES = (0.001, 0.01, 0.1)
+_LBFGS_L2 = (0.00001, 0.0001, 0.001)
 _STEP_SHARES = (0.01, 0.03, 0.1, 0.3, 1.0)
 _PANELS = (("batch size", "batch_size"), ("learning rate", "learning_rate"), ("steps", "steps"))
 
@@ -145,10 +146,8 @@ def _grid(settings: StudySettings) -> list[Setting]:
     steps = [max(1, round(share * base.steps)) for share in _STEP_SHARES]
     grid += [Setting("steps", (("steps", number),)) for number in dict.fromkeys(steps)]
     for name in OPTIMIZERS:
-        if name == "lbfgs":  # has no learning rate; needs a little decay to have a minimum
-            grid += [
-                Setting(name, (("optimizer", name), ("l2", l2))) for l2 in (0.0, 0.0001, 0.001)
-            ]
+        if name == "lbfgs":  # has no learning rate; without decay its weights grow without end
+            grid += [Setting(name, (("optimizer", name), ("l2", l2))) for l2 in _LBFGS_L2]
         else:
             changes = [(("optimizer", name), ("learning_rate", r)) for r in _OPTIMIZER_RATES]
             grid += [Setting(name, change) for change in changes]
@@ -163,14 +162,14 @@ def _changed(config: TrainingConfig) -> dict[str, Any]:
 
 def _describe(config: TrainingConfig) -> str:
     if config.optimizer == "lbfgs":
-        return f"lbfgs, l2 {config.l2:g}, at most {config.steps:,} iterations"
+        return f"lbfgs, l2 {config.weight_decay:g}, at most {config.steps:,} iterations"
     rate = f"{config.optimizer} {config.learning_rate:g}"
     return f"{rate}, {config.steps:,} steps of {config.batch_size}"
 
 
 def _options(config: TrainingConfig) -> str:
     if config.optimizer == "lbfgs":
-        return f"--optimizer lbfgs --l2 {config.l2:g} --steps {config.steps}"
+        return f"--optimizer lbfgs --l2 {config.weight_decay:g} --steps {config.steps}"
     return (
         f"--optimizer {config.optimizer} --learning-rate {config.learning_rate:g} "
         f"--batch-size {config.batch_size} --steps {config.steps}"
