@@ -386,7 +386,7 @@ def read_note(folder: Path) -> str:
     """The note in the folder of a run; empty where there is none, RunError where it is damaged."""
     path = folder / NOTE_FILE
     try:
-        return one_line(read_file(path).decode("utf-8"))
+        return one_line(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

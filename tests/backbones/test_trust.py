@@ -128,14 +128,16 @@ def test_in_a_pipe_the_error_names_the_option(
     request_: BottleneckRequest,
     ran: list[BackboneSpec],
     workspace: Workspace,
-    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = ["--workspace", str(workspace.root), "bottlenecks", str(request_.image_dir)]
     words += ["--backbone", request_.backbone.name, "--input-size", "32"]
+    told: list[str] = []
+    monkeypatch.setattr(console, "error", told.append)
     with pytest.raises(SystemExit) as caught:
         app(args=words, standalone_mode=False)
     assert caught.value.code == 3
-    assert "--trust-model" in capfd.readouterr().err
+    assert len(told) == 1 and "--trust-model" in told[0]
     app(args=[*words, "--trust-model"], standalone_mode=False)
     assert len(ran) == 1
     assert len(json.loads(workspace.trusted_path.read_text())["models"]) == 1
