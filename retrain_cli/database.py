@@ -263,3 +263,37 @@ def _explain(error: sqlite3.DatabaseError) -> str:
         f"it is damaged or no file of retrain ({text}): `retrain cache verify --repair` saves what "
         "is sound in it"
     )
+
+
+class PlaceOfFile:
+    """Whether a file that is open is still the one at its path.
+
+    SQLite goes on in a file that was deleted, and what is written to it is gone with the process.
+
+    Args:
+        path: the file, just opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._identity = path, _identity_of(path)
+
+    def check(self) -> None:
+        """Raise where another file, or none, is there now.
+
+        Raises:
+            CacheError: what was written since may be gone.
+        """
+        if self._identity is not None and _identity_of(self._path) != self._identity:
+            raise CacheError(
+                f"{self._path} must stay in its place while a command fills it, and it was removed "
+                "or replaced: what was kept in it is gone; run the command again"
+            )
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where there is no file, or none that can be told apart."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None

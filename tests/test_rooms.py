@@ -23,6 +23,7 @@ FLOORS: list[set[str]] = [
         "paths",
         "waiting",
         "notices",
+        "cells",
     },
     {"checks", "locking"},
     {"engine", "workspace", "database"},

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.database import connect, open_or_read, translated_errors
+from retrain_cli.database import PlaceOfFile, connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 CREATE_TABLES = """
@@ -84,6 +84,7 @@ class BottleneckStore:
         self.path = path
         self._lock = threading.Lock()
         self._connection = connect(path, CREATE_TABLES, read_only=read_only, newest=ARRAYS_VERSION)
+        self._place = PlaceOfFile(path)
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
             if identity is not None:
@@ -106,6 +107,14 @@ class BottleneckStore:
     def close(self) -> None:
         """Close the file; further calls fail."""
         self._connection.close()
+
+    def check_in_place(self) -> None:
+        """Make sure that what was put is still there to be found.
+
+        Raises:
+            CacheError: the file was removed or replaced meanwhile.
+        """
+        self._place.check()
 
     def __enter__(self) -> BottleneckStore:
         return self

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.cells import cell_len
 
 from retrain_cli import waiting
+from retrain_cli.cells import csv_cell, tsv_cell
 from retrain_cli.cli import log_file
 from retrain_cli.cli.pace import Step as Step  # noqa: PLC0414 - what `progress` takes
 from retrain_cli.cli.pace import duration as duration  # noqa: PLC0414 - with the other words
@@ -70,9 +71,17 @@ def is_verbose() -> bool:
 
 
 def line(text: str = "", end: str = "\n") -> None:
-    """Print a line of the result as it is."""
+    """Print a line of the result: as it is into a pipe, without control characters to a terminal.
+
+    Names come from the disk, where everybody can have put them, and a terminal obeys.
+    """
     _hide_progress()
-    sys.stdout.write(text + end)
+    sys.stdout.write((_shown(text) if sys.stdout.isatty() else text) + end)
+
+
+def _shown(text: str) -> str:
+    """The text with its line ends, and nothing else that a terminal would obey."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def flush() -> None:
@@ -122,7 +131,7 @@ def styled(text: str) -> None:
     """Print text with Rich markup on a terminal, without any in a pipe."""
     from rich.text import Text
 
-    parsed = Text.from_markup(text)
+    parsed = Text.from_markup(_shown(text))
     if sys.stdout.isatty():
         _stdout().print(parsed, soft_wrap=True)
     else:
@@ -136,7 +145,17 @@ def note(text: str) -> None:
     """Say what happens; silenced by `--quiet`."""
     log_file.entry("note", text)
     if not _settings.quiet:
-        _stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        _tell(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell(content: Any, **how: Any) -> None:
+    """Print to standard error; where that takes nothing, the work goes on in silence."""
+    try:
+        _stderr().print(content, **how)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _stderr().file.fileno())
+        os.close(nowhere)
 
 
 def warn(text: str) -> None:
@@ -154,7 +173,7 @@ def _say(word: str, style: str, text: str) -> None:
 
     log_file.entry(word.rstrip(":"), text)
     message = Text.assemble((word, style), " ", printable(" ".join(text.splitlines())))
-    _stderr().print(message, soft_wrap=True, highlight=False)
+    _tell(message, soft_wrap=True, highlight=False)
 
 
 def can_ask() -> bool:
@@ -164,7 +183,7 @@ def can_ask() -> bool:
 
 def ask(question: str) -> bool:
     """Ask a question; whatever is no clear yes is a no."""
-    _stderr().print(f"{printable(question)} [y/N] ", markup=False, highlight=False, end="")
+    _tell(f"{printable(question)} [y/N] ", markup=False, highlight=False, end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -207,7 +226,7 @@ def trace() -> None:
     """Print the traceback of the current exception, for `--verbose`."""
     import traceback
 
-    _stderr().print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
+    _tell(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -276,9 +295,13 @@ def csv_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([csv_cell(cell) for cell in row] for row in (columns, *rows))
     line(text.getvalue(), end="")
+
+
+def tab_separated(cells: Iterable[str]) -> None:
+    """Print a row for programs: between two tabs is one cell, whatever it holds."""
+    line("\t".join(map(tsv_cell, cells)))
 
 
 def rows_for_programs(content: Table, form: Form) -> None:
@@ -289,4 +312,4 @@ def rows_for_programs(content: Table, form: Form) -> None:
         table(content)
     else:
         for row in content.rows:
-            line("\t".join(row))
+            tab_separated(row)

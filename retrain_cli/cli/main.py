@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -16,7 +16,7 @@ import typer.main
 from typer.core import TyperCommand
 
 from retrain_cli import __version__, interrupts, notices
-from retrain_cli.cli import console, log_file
+from retrain_cli.cli import console, environment, log_file
 from retrain_cli.cli.grammar import (
     Group,
     RetrainCommand,
@@ -219,9 +219,14 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt as stop:
         _leave_interrupted(stop)
     except BrokenPipeError:  # the next program of the pipe has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        environment.drop_output()
         sys.exit(EXIT_BROKEN_PIPE)
     except Exception as fault:
+        if refused := environment.refusal(fault):
+            with suppress(OSError):
+                console.flush()
+            environment.drop_output()
+            _leave(fault, refused, environment.EXIT_REFUSED)
         reason = f"{type(fault).__name__}: {fault}"
         _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
 
@@ -368,6 +373,7 @@ def expand_wildcards(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Entry point of the console script."""
+    environment.open_missing_streams()
     try:
         with exit_codes():  # here for Ctrl-C while the command line is still being built
             interrupts.heed(console.tell_of_request, console.leave_terminal)

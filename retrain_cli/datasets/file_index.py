@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain_cli.database import connect, open_or_read, translated_errors
+from retrain_cli.database import PlaceOfFile, connect, open_or_read, translated_errors
 from retrain_cli.datasets.splits import Split
 
 _SCHEMA = """
@@ -91,6 +91,7 @@ class FileIndex:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path, self._read_only = path, read_only
         self._connection = connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES)
+        self._place = PlaceOfFile(path)
 
     @classmethod
     def to_read(cls, path: Path) -> FileIndex:
@@ -100,6 +101,14 @@ class FileIndex:
     def close(self) -> None:
         """Close the file; further calls fail."""
         self._connection.close()
+
+    def check_in_place(self) -> None:
+        """As of a cache.
+
+        Raises:
+            CacheError: the file was removed or replaced meanwhile.
+        """
+        self._place.check()
 
     def __enter__(self) -> FileIndex:
         return self

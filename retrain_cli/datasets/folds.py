@@ -46,7 +46,7 @@ def assign_folds(items: Sequence[SplitItem], n_folds: int) -> NDArray[np.int32]:
         )
     rows = np.array([row for row, item in enumerate(items) if item.given != "test"], np.int64)
     folds = np.full(len(items), NEVER, np.int32)
-    if len(rows):
+    if 0 < n_folds <= len(rows):
         folds[rows] = _spread([items[row] for row in rows.tolist()], n_folds)
     filled = len(np.unique(folds[folds != NEVER]))
     if filled < n_folds:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.cells import csv_cell
 from retrain_cli.errors import ConfigError, MissingExtraError
 from retrain_cli.workspace import replacing
 
@@ -97,7 +98,8 @@ def _write_csv(rows: ExportRows, path: Path) -> None:
                 strict=True,
             )
             for name, class_name, split, digest, vector in fields:
-                writer.writerow([name, class_name, split, digest.hex(), *map(str, vector)])
+                texts = map(csv_cell, (name, class_name, split))
+                writer.writerow([*texts, digest.hex(), *map(str, vector)])
 
 
 def _write_parquet(rows: ExportRows, path: Path) -> None:

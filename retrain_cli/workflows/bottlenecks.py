@@ -246,6 +246,8 @@ def fill_cache(
             opened.used.backbone, request.settings.device, load or loader_of(workspace)
         )
         counts = _extract(opened, backbone, request.settings, on_progress)
+        opened.store.check_in_place()
+        opened.index.check_in_place()
         if counts.images_per_second:
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)

@@ -328,6 +328,7 @@ def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> Merg
             on_row(f"{source.stem}: taking over", done, 0)  # a stranger's count is not asked for
         while some := list(islice(arrays, _MERGE_ARRAYS)):
             ours.arrays.put_rows(some)
+        ours.check_in_place()
         return MergedCache(
             name=source.stem,
             added=len(ours) - before[0],

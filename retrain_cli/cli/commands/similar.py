@@ -87,4 +87,4 @@ def _print_rows(image: SimilarImages, *, several: bool) -> None:
         console.table(console.Table(columns, rows, title=image.path, right=(2,)))
         return
     for row in rows:
-        console.line("\t".join([image.path, *row] if several else row))
+        console.tab_separated([image.path, *row] if several else row)

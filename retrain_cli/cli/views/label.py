@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
+from retrain_cli.cells import csv_cell
 from retrain_cli.cli import console
 from retrain_cli.cli.tables import padded
 from retrain_cli.reports.text import printable
@@ -121,7 +122,7 @@ class LabelView:
 
 def _csv_line(cells: Sequence[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
+    csv.writer(text, lineterminator="").writerow(map(csv_cell, cells))
     return text.getvalue()
 
 
