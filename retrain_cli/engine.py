@@ -19,6 +19,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 from retrain_cli import waiting
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
@@ -250,7 +251,7 @@ def quiet_engine() -> Iterator[None]:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
+    with _notebook_for_chatter() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
             yield
@@ -263,3 +264,11 @@ def quiet_engine() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _notebook_for_chatter() -> IO[bytes]:
+    """A file without a name; where there is no room for one, the chatter is lost."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b")  # noqa: PTH123 - it has no path of its own

@@ -89,7 +89,7 @@ class FileIndex:
     """Reads and writes the index of one workspace."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
+        self.path, self._read_only = path, read_only
         self._connection = connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES)
 
     @classmethod
@@ -108,12 +108,15 @@ class FileIndex:
         self.close()
 
     def dataset_id(self, root: Path) -> int:
-        """The number of the dataset at `root`, made where it is new."""
+        """The number of the dataset at `root`, made where it is new; then 0 if opened to read."""
         key = os.fsencode(root)
         with translated_errors(self.path), self._connection as connection:
-            connection.execute("INSERT OR IGNORE INTO datasets (root) VALUES (?)", (key,))
             sql = "SELECT id FROM datasets WHERE root = ?"
-            return int(connection.execute(sql, (key,)).fetchone()[0])
+            found = connection.execute(sql, (key,)).fetchone()
+            if found is None and not self._read_only:
+                connection.execute("INSERT OR IGNORE INTO datasets (root) VALUES (?)", (key,))
+                found = connection.execute(sql, (key,)).fetchone()
+            return int(found[0]) if found else 0
 
     def folder(self, dataset: int, folder: str) -> dict[str, FileRecord]:
         """What is known of the files of one folder, by name."""

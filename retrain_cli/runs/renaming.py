@@ -43,7 +43,7 @@ def rename_run(run: Run, name: str) -> Run:
     if target.exists() and not target.samefile(run.folder):  # the same where case does not count
         raise RunError(f"a run's name must be new, but {name!r} is taken: choose another one")
     for other, renamed in _with_new_links(run, name):
-        _write_config(other.folder / "config.json", renamed)
+        _write_config(other.folder, renamed)
     with writing_to(root):
         run.folder.rename(target)
         sync(root)
@@ -103,9 +103,9 @@ def _relink(dataset: dict[str, Any], old: str, new: str) -> bool:
     return True
 
 
-def _write_config(path: Path, config: Mapping[str, Any]) -> None:
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Replace the file; its time stays, for that is the run's place among the others."""
-    stamp = path.stat()
-    with replacing_in_run(path.parent, path.name) as draft:
+    stamp = (folder / "config.json").stat()
+    with replacing_in_run(folder, "config.json") as draft:
         draft.write_text(to_json(config, indent=2) + "\n", encoding="utf-8")
         os.utime(draft, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))

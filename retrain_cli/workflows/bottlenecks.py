@@ -34,9 +34,9 @@ from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
+from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
-from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver

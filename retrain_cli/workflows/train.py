@@ -23,6 +23,7 @@ from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, 
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.paths import absolute
+from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
@@ -35,7 +36,6 @@ from retrain_cli.workflows.cross_validate import (
     plan_folds,
     save_predictions,
 )
-from retrain_cli.workflows.shared.few_photos import warn_of_few
 from retrain_cli.workflows.shared.kept_sources import (
     KeptSources,
     SourceHead,
@@ -159,14 +159,8 @@ def train_run(
 
     With `request.cv` the same settings are then cross-validated, and the result is kept with the
     run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
-    and `unfinished` of the summary tell so.
-
-    Args:
-        request: what to train.
-        workspace: where the bottlenecks are.
-        on_progress: called after each evaluation.
-        on_fold: the same for the folds of a cross-validation.
-        on_warning: called, before the work, with what is to be said of classes with few photos.
+    and `unfinished` of the summary tell so. Before the work, `on_warning` is told of classes with
+    few photos.
 
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
@@ -174,8 +168,7 @@ def train_run(
     """
     store = RunStore(workspace.runs_dir)
     training_set = load_training_set(workspace, request.config, request.memory_limit)
-    for warning in _few_photos(training_set, request):
-        on_warning(warning)
+    _tell_of_few_photos(training_set, request, on_warning)
     if request.cv is not None:
         plan_folds(training_set, request.cv)  # what cannot work is said before the work
     parent = None if request.init_from is None else store.get(request.init_from)
@@ -206,15 +199,18 @@ def _source_head(request: TrainRequest, training_set: TrainingSet) -> SourceHead
     return load_source_head(training_set.used, request.top)
 
 
-def _few_photos(training_set: TrainingSet, request: TrainRequest) -> tuple[str, ...]:
-    """What is to be said of classes with few photos; folds test on every photo."""
+def _tell_of_few_photos(
+    training_set: TrainingSet, request: TrainRequest, on_warning: Callable[[str], None]
+) -> None:
+    """Folds test on every photo, so nothing is said of small tests where there are any."""
     images, names = training_set.images, training_set.data.class_names
     is_test = images.split == SPLITS.index("test")
     counts, test = (
         np.bincount(labels, minlength=len(names)).tolist()
         for labels in (images.labels, images.labels[is_test])
     )
-    return warn_of_few(names, counts, [] if request.cv else test)
+    for warning in warn_of_few(names, counts, [] if request.cv else test):
+        on_warning(warning)
 
 
 def _train(

@@ -38,7 +38,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "bottlenecks": (rt.BottleneckRequest,),
     "train": (rt.TrainRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
-    "label": (rt.LabelRequest,),
+    "label": (rt.LabelRequest, rt.SortRequest),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),

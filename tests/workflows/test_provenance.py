@@ -374,8 +374,8 @@ def test_the_printed_commands_make_the_same_run_again(
     monkeypatch.chdir(tmp_path / "elsewhere")
     empty = Workspace(tmp_path / "empty")
     for words in commands:
-        assert words[:3] == ["retrain", "--workspace", str(lab.workspace.root)]
-        type_in("--workspace", str(empty.root), *words[3:])
+        assert words[:5] == ["retrain", "--config", "none", "--workspace", str(lab.workspace.root)]
+        type_in("--workspace", str(empty.root), *words[5:])
     again = RunStore(empty.runs_dir).latest()
     assert_same(again, run)
     assert [path.name for path in Path.cwd().iterdir()] == [f"report-{again.name}.html"]

@@ -42,15 +42,17 @@ class Shim:
         sync: Any = os.fsync
         connect: Any = sqlite3.connect
 
-        def fsync(descriptor: Any) -> None:
+        def fsync(fd: Any) -> None:
             self._before("fsync")
-            sync(descriptor)
+            sync(fd)
 
-        def watched(*arguments: Any, **options: Any) -> Any:
-            return connect(*arguments, **{"factory": _watched(self._before_sql), **options})
+        def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            connection: sqlite3.Connection = connect(*arguments, **{"factory": kind, **options})
+            return connection
 
-        os.fsync = fsync  # type: ignore[assignment]
-        sqlite3.connect = watched
+        kind = _watched(self._before_sql)
+        os.fsync = fsync
+        sqlite3.connect = watched  # type: ignore[assignment]
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

@@ -213,7 +213,7 @@ def _row(run: Run, datasets: dict[Path, str]) -> list[str]:
         run.name,
         percent(top1),
         datasets.get(image_dir, str(image_dir)),
-        info.backbone.label(),
+        " ".join(filter(None, (info.backbone.name, info.backbone.layer))),  # `show` says the rest
         str(len(run.labels)),
         config.optimizer,
         str(info.best_step),

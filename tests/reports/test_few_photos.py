@@ -8,7 +8,7 @@ from typing import Any
 from helpers import make_photos
 
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.workflows.shared.few_photos import warn_of_few
+from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
