@@ -400,7 +400,8 @@ def write_note(folder: Path, text: str) -> None:
     """Put a note into the folder of a run, or of one in the making; an empty one removes it."""
     path = folder / NOTE_FILE
     if not one_line(text):
-        path.unlink(missing_ok=True)
+        with writing_to(path):
+            path.unlink(missing_ok=True)
         return
     with replacing(path) as draft:
         draft.write_text(one_line(text) + "\n", encoding="utf-8", errors="replace")

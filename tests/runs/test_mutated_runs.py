@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import warnings
@@ -17,8 +18,8 @@ from helpers import PROJECT
 from mutated_files import mutate
 
 from retrain_cli.cli.main import app
-from retrain_cli.errors import RetrainError, RunError
-from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.errors import RetrainError, RunError, WorkspaceError
+from retrain_cli.runs.run import Run, RunStore, write_note
 from retrain_cli.runs.run_digests import DIGESTS_FILE, RunDigests, write_digests
 from retrain_cli.runs.verifying import verify_run
 from retrain_cli.workflows.report import ReportRequest, make_report
@@ -238,3 +239,24 @@ def test_a_run_that_is_renamed_or_annotated_stays_as_it_was_written(workspace: W
     child = store.get("grown")
     assert child.info.provenance.made.parent == "another"  # its config.json was written anew
     assert [verify_run(run).faults for run in store.list()] == [()] * len(NAMES)
+
+
+def test_a_normaliser_beyond_all_measure_is_refused(workspace: Workspace) -> None:
+    folder = workspace.runs_dir / "calibrated"
+    with np.load(folder / "calibration.npz") as saved:
+        arrays = dict(saved)
+    arrays["log_normalisers"][0] = 1e308
+    np.savez(folder / "calibration.npz", **arrays)
+    with pytest.raises(RunError, match="log_normalisers"):
+        _ = Run(folder).predictions
+
+
+def test_a_note_that_cannot_be_removed_is_one_clear_line(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(WorkspaceError, match="No space left"):
+        write_note(workspace.runs_dir / "plain", "")
