@@ -101,7 +101,7 @@ def fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         loader, "load_backbone", lambda spec, device="auto", models=None: SpecBackbone(spec)
     )
-    monkeypatch.setattr(source_head, "load_stock_top", stock_top)
+    monkeypatch.setattr(source_head, "load_source_top", stock_top)
 
 
 def draw(path: Path, colour: tuple[int, ...], generator: np.random.Generator) -> None:
