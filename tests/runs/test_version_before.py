@@ -46,7 +46,7 @@ def type_in(workspace: Workspace, *words: str) -> None:
 
 def words_of(workspace: Workspace, name: str) -> list[list[str]]:
     report = make_report(ReportRequest(name), workspace)
-    return [shlex.split(command.text)[3:] for command in report.commands]
+    return [shlex.split(command.text)[5:] for command in report.commands]
 
 
 def test_they_are_listed_and_shown(workspace: Workspace, capsys: Any) -> None:
