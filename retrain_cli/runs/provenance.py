@@ -174,6 +174,7 @@ class Provenance:
         source_classes: imagenet, none, or the path of a file.
         int_ext: file that overrides INT and EXT, or None.
         group: near-duplicates where these were split groups, else None.
+        layout: what the first level of the folder was said to be.
         made: by which command.
         parents: the runs that it came from, oldest first, its own parent last.
         counts: how many images there were.
@@ -192,6 +193,7 @@ class Provenance:
     counts: ImageCounts = field(default_factory=ImageCounts)
     joined: JoinedSources | None = None
     complete: bool = True
+    layout: str = "auto"
 
     @property
     def known_source_classes(self) -> str:
@@ -251,6 +253,7 @@ class Provenance:
             *option(flag_of("source_classes"), None if own else source),
             *option(flag_of("int_ext"), self.int_ext),
             *option(flag_of("group"), self.group),
+            *option(flag_of("layout"), None if self.layout == "auto" else self.layout),
         )
         purpose = "compute the bottlenecks"
         if not self.complete:
@@ -273,6 +276,7 @@ class Provenance:
             "source_classes": self.source_classes,
             "int_ext": None if self.int_ext is None else str(self.int_ext),
             "group": self.group,
+            "layout": self.layout,
             **self.made.facts(),
         }
         if self.joined is not None:
@@ -317,6 +321,7 @@ class Provenance:
             ImageCounts(**{one.name: facts.get(one.name) for one in fields(ImageCounts)}),
             None if joined is None else JoinedSources.from_dict(as_record(joined)),
             complete=bool(facts.get("complete", "made_by" in facts)),
+            layout=str(facts.get("layout", "auto")),
         )
         for record in (provenance, provenance.made, provenance.counts):
             check_types(record)

@@ -316,6 +316,7 @@ def _provenance(
         used.source_classes,
         used.int_ext,
         used.group,
+        layout=used.layout,
         made=made,
         joined=None if kept is None else kept.report,
         # A head is taken over as it was trained, calibrated or not.
