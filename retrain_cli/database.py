@@ -290,6 +290,41 @@ class PlaceOfFile:
             )
 
 
+_Self = TypeVar("_Self", bound="DatabaseFile")
+
+
+class DatabaseFile:
+    """An open SQLite file, to be closed by `close` or at the end of a `with` block.
+
+    Args:
+        path: the file.
+        connection: to it, just opened.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._place = PlaceOfFile(path)
+
+    def close(self) -> None:
+        """Close the file; further calls fail."""
+        self._connection.close()
+
+    def check_in_place(self) -> None:
+        """Make sure that what was put is still there to be found.
+
+        Raises:
+            CacheError: the file was removed or replaced meanwhile.
+        """
+        self._place.check()
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def _identity_of(path: Path) -> tuple[int, int] | None:
     """Device and inode; None where there is no file, or none that can be told apart."""
     try:

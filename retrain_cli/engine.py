@@ -23,6 +23,7 @@ from typing import IO
 
 from retrain_cli import waiting
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
+from retrain_cli.paths import absolute, home
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 
@@ -86,10 +87,14 @@ def _why_keras_fails(error: Exception) -> str:
     )
 
 
+def keras_folder() -> Path:
+    """Where Keras keeps settings and downloads, as `keras.src.backend.config` decides."""
+    return absolute(os.environ.get("KERAS_HOME") or (home() or Path("/tmp")) / ".keras")
+
+
 def keras_settings_file() -> Path | None:
     """Keras's own settings, which other programs write too; None where there is no such file."""
-    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")  # noqa: PTH111, PTH118 - "~" stays where nobody has a home
-    file = Path(home, "keras.json")
+    file = keras_folder() / "keras.json"
     return file if file.is_file() else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -35,11 +36,28 @@ def read_file(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
     return b"".join(pieces)
 
 
+def hex_digest(path: Path) -> str:
+    """BLAKE2b-128 of a file's bytes, as 32 hex digits; memory does not grow with the file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+class NotOrdinaryError(OSError):
+    """A device or a folder, where a file was expected."""
+
+
 def open_at_once(path: Path) -> BinaryIO:
     """Open a file, or a pipe whose writer is there already, for reading.
 
     Raises:
-        OSError: it cannot be read, or is a device or a folder.
+        OSError: it cannot be read; a NotOrdinaryError for a device or a folder.
     """
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - Path.open has no opener
     mode = os.fstat(file.fileno()).st_mode
@@ -47,7 +65,7 @@ def open_at_once(path: Path) -> BinaryIO:
         os.set_blocking(file.fileno(), True)
     elif not stat.S_ISREG(mode):
         file.close()
-        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+        raise NotOrdinaryError(errno.EINVAL, "it is no ordinary file", str(path))
     return file
 
 
@@ -58,7 +76,7 @@ def check_ordinary(path: Path) -> None:
         OSError: it is not there, or no ordinary file.
     """
     if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "it is no ordinary file", str(path))
+        raise NotOrdinaryError(errno.EINVAL, "it is no ordinary file", str(path))
 
 
 def _without_waiting(path: str, flags: int) -> int:

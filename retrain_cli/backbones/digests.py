@@ -8,8 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from retrain_cli.errors import WeightsError
-
-_CHUNK = 1 << 20
+from retrain_cli.files import hex_digest
 
 
 def digest_file(path: Path) -> str:
@@ -28,11 +27,7 @@ def digest_file(path: Path) -> str:
 @lru_cache(maxsize=16)
 def _digest_unchanged(path: Path, size: int, mtime_ns: int) -> str:
     """Hash once per state of the file; `size` and `mtime_ns` only tell the states apart."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return hex_digest(path)
 
 
 def digest_folder(folder: Path) -> str:

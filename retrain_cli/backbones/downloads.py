@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from retrain_cli import waiting
 from retrain_cli.backbones.table import PublishedWeights
-from retrain_cli.engine import load_keras, quiet_engine
+from retrain_cli.engine import keras_folder, load_keras, quiet_engine
 from retrain_cli.errors import WeightsError, reason_of, setting
-from retrain_cli.paths import absolute, home
 
 
 def keras_models_folder() -> Path:
-    """Where Keras keeps weights that it has downloaded (as `keras.src.backend.config` decides)."""
-    return absolute(os.environ.get("KERAS_HOME") or (home() or Path("/tmp")) / ".keras") / "models"
+    """Where Keras keeps weights that it has downloaded."""
+    return keras_folder() / "models"
 
 
 def fetch_weights(published: PublishedWeights, backbone: str) -> Path:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.database import PlaceOfFile, connect, open_or_read, translated_errors
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 
 CREATE_TABLES = """
@@ -57,7 +57,7 @@ class Damage:
     view: int | None = None
 
 
-class BottleneckStore:
+class BottleneckStore(DatabaseFile):
     """Reads and writes one cache file; safe to share between the threads of one process.
 
     Attributes:
@@ -81,10 +81,10 @@ class BottleneckStore:
             raise CacheError(
                 f"there is no cache at {path}: `retrain cache info` lists what there is"
             )
-        self.path = path
+        super().__init__(
+            path, connect(path, CREATE_TABLES, read_only=read_only, newest=ARRAYS_VERSION)
+        )
         self._lock = threading.Lock()
-        self._connection = connect(path, CREATE_TABLES, read_only=read_only, newest=ARRAYS_VERSION)
-        self._place = PlaceOfFile(path)
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
             if identity is not None:
@@ -103,24 +103,6 @@ class BottleneckStore:
                 f"{self.path} holds the bottlenecks of another backbone than its name says: "
                 "move it away and run again"
             )
-
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
-
-    def check_in_place(self) -> None:
-        """Make sure that what was put is still there to be found.
-
-        Raises:
-            CacheError: the file was removed or replaced meanwhile.
-        """
-        self._place.check()
-
-    def __enter__(self) -> BottleneckStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- meta data -------------------------------------------------------------------------------
 

@@ -44,12 +44,8 @@ class Fields:
 
     def options(self, owner: type) -> Iterator[_Option]:
         """An option for each field, also of the dataclasses within."""
-        hints = get_type_hints(owner)
-        for field in dataclasses.fields(owner):
-            hint = hints[field.name]
-            if field.name in self._without:
-                continue
-            if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        for field, hint, nested in self._fields(owner):
+            if nested:
                 yield from self.options(hint)
             else:
                 yield _Option(owner, field, hint, self._described(owner, field, hint))
@@ -61,18 +57,22 @@ class Fields:
     def values(self, owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the fields of the dataclass are given."""
         given: dict[str, Any] = {}
-        hints = get_type_hints(owner)
-        for field in dataclasses.fields(owner):
-            hint = hints[field.name]
-            if field.name in self._without:
-                continue
-            if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        for field, hint, nested in self._fields(owner):
+            if nested:
                 given[field.name] = self.make(hint, values)
             else:
                 name = option_name(owner, field.name)
                 value = _said_once(name, values) if name + _AGAIN in values else values[name]
                 given[field.name] = _as_field(value, field, hint)
         return given
+
+    def _fields(self, owner: type) -> Iterator[tuple[dataclasses.Field[Any], Any, bool]]:
+        """The fields that the command line sets: their types, and whether these are dataclasses."""
+        hints = get_type_hints(owner)
+        for field in dataclasses.fields(owner):
+            if field.name not in self._without:
+                hint = hints[field.name]
+                yield field, hint, dataclasses.is_dataclass(hint) and isinstance(hint, type)
 
     def _described(self, owner: type, field: dataclasses.Field[Any], hint: Any) -> Described:
         name, qualified = field.name, f"{owner.__name__}.{field.name}"

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain_cli.database import PlaceOfFile, connect, open_or_read, translated_errors
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.datasets.splits import Split
 
 _SCHEMA = """
@@ -85,36 +85,17 @@ class IndexedFile:
     problem: str | None
 
 
-class FileIndex:
+class FileIndex(DatabaseFile):
     """Reads and writes the index of one workspace."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path, self._read_only = path, read_only
-        self._connection = connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES)
-        self._place = PlaceOfFile(path)
+        super().__init__(path, connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES))
+        self._read_only = read_only
 
     @classmethod
     def to_read(cls, path: Path) -> FileIndex:
         """Open it without writing where that cannot be, as on a full or read-only disk."""
         return open_or_read(path, lambda read_only: cls(path, read_only=read_only))
-
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
-
-    def check_in_place(self) -> None:
-        """As of a cache.
-
-        Raises:
-            CacheError: the file was removed or replaced meanwhile.
-        """
-        self._place.check()
-
-    def __enter__(self) -> FileIndex:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def dataset_id(self, root: Path) -> int:
         """The number of the dataset at `root`, made where it is new; then 0 if opened to read."""

@@ -26,7 +26,7 @@ from retrain_cli.datasets.move_journal import (
     digest_of,
     regular_file,
 )
-from retrain_cli.durable import draft_folder, make_folder, sync
+from retrain_cli.durable import draft_folder, make_folder, name_draft, rename_alone, sync
 from retrain_cli.errors import DatasetError, WorkspaceError, setting
 from retrain_cli.workspace import writing_to
 
@@ -213,7 +213,7 @@ def _give_new_names(
             journal.save()
         for move, draft in drafts.items():
             with writing_to(Path(move.target)):
-                _place(draft, Path(move.target))
+                name_draft(draft, Path(move.target))
     return journal
 
 
@@ -225,7 +225,7 @@ def _link(move: PlannedMove) -> bool:
         os.link(source, target)
     except OSError as error:
         if error.errno in _NO_LINKS and _device(source) == _device(target.parent):
-            _rename(source, target)
+            rename_alone(source, target)
         elif error.errno not in (*_NO_LINKS, errno.EXDEV):
             raise
         else:
@@ -239,23 +239,6 @@ def _copy(move: PlannedMove, draft: Path) -> None:
     sync(draft)
     if digest_of(draft) != move.digest:
         raise OSError(errno.EIO, "the copy is not what was copied")
-
-
-def _place(draft: Path, target: Path) -> None:
-    """Give a finished copy its name, never replacing another file."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except OSError:  # this disk knows no second names
-        _rename(draft, target)
-
-
-def _rename(path: Path, target: Path) -> None:
-    """For disks without second names, where nothing can forbid to replace: look first."""
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "File exists", str(target))
-    os.rename(path, target)  # noqa: PTH104
 
 
 def _with_copies(journal: Journal, drafts: Mapping[PlannedMove, Path]) -> Journal:

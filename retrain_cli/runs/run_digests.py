@@ -10,7 +10,6 @@ wrote no list are read without one.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from filelock import FileLock
 
 from retrain_cli.durable import DRAFT_PREFIX, sync
 from retrain_cli.errors import RunError
-from retrain_cli.files import check_ordinary, read_file
+from retrain_cli.files import check_ordinary, hex_digest, read_file
 from retrain_cli.runs.folder import NOTE_FILE
 from retrain_cli.workspace import replacing, to_json, write_atomically, writing_to
 
@@ -30,7 +29,6 @@ DIGESTS_FILE = "digests.json"
 _UNLISTED = (DIGESTS_FILE, NOTE_FILE)  # notes are their owner's, who may edit them
 FORMAT_VERSION = 1
 _MOST_BYTES = 64 << 20
-_PIECE_BYTES = 1 << 20
 
 _Accepted = tuple[str | None, ...]
 
@@ -101,15 +99,11 @@ def digest_of(path: Path) -> str | None:
     Raises:
         OSError: it cannot be read, or is no ordinary file.
     """
-    digest = hashlib.blake2b(digest_size=16)
     try:
         check_ordinary(path)
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
+        return hex_digest(path)
     except FileNotFoundError:
         return None
-    return digest.hexdigest()
 
 
 def write_digests(folder: Path) -> None:

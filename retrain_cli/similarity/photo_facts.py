@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from retrain_cli import notices
-from retrain_cli.database import connect, open_or_read, translated_errors
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.looks import LOOK_VERSION, PhotoLook
 
@@ -33,32 +34,31 @@ CREATE TABLE near_duplicates (
 """
 
 
-class PhotoFacts:
+class PhotoFacts(DatabaseFile):
     """Reads and writes the facts of one workspace.
 
     Where the file cannot be written, what is to be remembered is used and not remembered, and told.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = Lock()
         self._problem = ""
-        self._connection = self._open()
+        super().__init__(path, self._open(path))
+        self._lock = Lock()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, path: Path) -> sqlite3.Connection:
         try:
-            return open_or_read(self.path, self._connect)
+            return open_or_read(path, partial(self._connect, path))
         except DamagedFileError:
             raise
         except CacheError as error:
-            if self.path.exists():
+            if path.exists():
                 raise
             self._problem = str(error)  # nothing was remembered yet, and nothing can be
             return connect(Path(":memory:"), _SCHEMA)
 
-    def _connect(self, read_only: bool) -> sqlite3.Connection:
-        self._problem = f"{self.path} cannot be written" if read_only else ""
-        return connect(self.path, _SCHEMA, read_only=read_only)
+    def _connect(self, path: Path, read_only: bool) -> sqlite3.Connection:
+        self._problem = f"{path} cannot be written" if read_only else ""
+        return connect(path, _SCHEMA, read_only=read_only)
 
     def _remember(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         if not rows:
@@ -87,16 +87,6 @@ class PhotoFacts:
                 for _ in self._connection.execute(f"SELECT * FROM {table}"):
                     pass
         return [text for (text,) in rows if text != "ok"]
-
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
-
-    def __enter__(self) -> PhotoFacts:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def looks(self) -> dict[bytes, PhotoLook]:
         """The looks of every photo that was looked at, by digest."""

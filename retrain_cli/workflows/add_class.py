@@ -22,6 +22,7 @@ from retrain_cli.heads.history import ProgressListener, TrainedHead
 from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
+from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
@@ -228,7 +229,7 @@ def _parents(run: Run, request: AddClassRequest) -> tuple[Parent, ...]:
 
 
 def _absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    return tuple(path.expanduser().absolute() for path in paths)
+    return tuple(absolute(path) for path in paths)
 
 
 def _figures(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from retrain_cli.checks import check_choices
-from retrain_cli.durable import draft_folder, make_folder, sync
+from retrain_cli.durable import draft_folder, make_folder, name_draft, rename_alone, sync
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.workspace import writing_to
 
@@ -155,7 +155,7 @@ class PhotoSorter:
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                _rename(photo, target)
+                rename_alone(photo, target)
                 return
         sync(target.parent)
         photo.unlink()
@@ -198,21 +198,8 @@ def _candidates(folder: Path, name: str) -> Iterator[Path]:
 
 def _give_name(draft: Path, target: Path) -> None:
     """Give a draft its name alone, for the next draft is written to the same place."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except OSError:  # this disk knows no second names
-        _rename(draft, target)
-    else:
-        draft.unlink()
-
-
-def _rename(path: Path, target: Path) -> None:
-    """For disks without second names, where nothing can forbid to replace: look first."""
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "File exists", str(target))
-    os.rename(path, target)  # noqa: PTH104
+    name_draft(draft, target)
+    draft.unlink(missing_ok=True)
 
 
 def folder_names(labels: Iterable[str]) -> Mapping[str, str]:

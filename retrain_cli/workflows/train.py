@@ -333,7 +333,7 @@ def _made(
         None if parent is None else parent.name,
         None if folds is None else request.cv,
         request.keep_source_classes,
-        request.top and request.top.expanduser().absolute(),
+        request.top and absolute(request.top),
         trained.history[-1].step if interrupted else None,
     )
 

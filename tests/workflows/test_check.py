@@ -76,7 +76,7 @@ def test_a_second_check_opens_no_photo(
     shutil.rmtree(messy)
     again = check_dataset(CheckRequest(labels=False), workspace)
     assert found(again) == found(first)
-    assert again.unseen >= len(again.dataset)  # all are gone, unreadable ones too, and that is told
+    assert again.unseen == len(again.dataset) + len(again.bad)  # all are gone, and that is told
 
 
 def test_photos_that_changed_are_not_judged_by_what_they_were(

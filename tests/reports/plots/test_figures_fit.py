@@ -72,8 +72,8 @@ def parts(figure: Any) -> list[Any]:
         found += [axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label, axes]
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=False)
-            found += [label for place, label in ticks if low <= place <= high]
+            ticks = axis.get_major_ticks()
+            found += [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
         found.append(axes.get_legend())
     return [one for one in found if one is not None and one.get_visible()]
 
