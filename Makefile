@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, which is made on the first call.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check docs bench clean
+.PHONY: help setup demo test check docs bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -27,12 +27,9 @@ $(READY): pyproject.toml
 demo: $(READY)  ## Run the main job on the sample images, with the bundled backbone
 	@$(BIN)/retrain demo sample_images
 
-test: $(READY)  ## Run all tests (ARGS='-k store' for some of them)
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
-
-coverage: $(READY)  ## As test, and no less of the code covered than the floor in pyproject.toml
-	@COVERAGE_CORE=$$($(BIN)/python -c '$(BEST_CORE)') \
-	    $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov $(ARGS)
+test: $(READY)  ## Run all tests (ARGS='-k store' for some; COVERAGE=1 holds them to the floor in pyproject.toml)
+	@$(if $(COVERAGE),COVERAGE_CORE=$$($(BIN)/python -c '$(BEST_CORE)')) \
+	    $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(COVERAGE),--cov) $(ARGS)
 
 check: $(READY)  ## Lint, format, types, and that the generated docs are not stale
 	@$(BIN)/ruff check .

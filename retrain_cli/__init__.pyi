@@ -44,6 +44,8 @@ from .workflows.shared.suggestions import make_script as make_script
 from .workflows.shared.training_set import load_training_set as load_training_set
 from .workflows.similar import SimilarRequest as SimilarRequest
 from .workflows.similar import SimilarSearch as SimilarSearch
+from .workflows.sort_photos import PhotoSorter as PhotoSorter
+from .workflows.sort_photos import SortRequest as SortRequest
 from .workflows.study import run_study as run_study
 from .workflows.train import TrainRequest as TrainRequest
 from .workflows.train import train_run as train_run

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from retrain_cli.errors import ConfigError, setting
 
@@ -19,6 +21,49 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Literal:
         return get_args(hint)
     return tuple(choice for part in get_args(hint) for choice in choices_of(part))
+
+
+def check_types(record: Any) -> None:
+    """Hold every field of a dataclass that comes from a file to its type; numbers are finite.
+
+    Raises:
+        TypeError: the value of a field is of another kind.
+    """
+    for name, hint in _hints_of(type(record)).items():
+        value = getattr(record, name)
+        if not _is_of(value, hint):
+            raise TypeError(f"{name} is {value!r:.60}")
+
+
+def _hints_of(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_is_of(value, part) for part in parts)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (hint is float or hint is type(value)) and is_finite(value)
+    if origin is Literal:
+        return isinstance(value, str) and value in parts
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_of(one, parts[0]) for one in value)
+    if isinstance(value, Mapping):
+        keys_and_values = zip(parts, ((*value,), (*value.values(),)), strict=False)
+        return origin is Mapping and all(
+            _is_of(one, kind) for kind, some in keys_and_values for one in some
+        )
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def is_finite(value: object) -> bool:
+    """Whether this is a number that computing can be done with."""
+    try:
+        return isinstance(value, float | int) and math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def check_choices(request: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 from retrain_cli.locking import cannot_lock, lock_problem
@@ -18,6 +20,8 @@ A file with a higher one was made by a newer version.
 """
 
 BUSY_TIMEOUT_S = 30.0
+
+T = TypeVar("T")
 
 Upgrade = tuple[str, ...]
 """Statements from one version to the next; each must be fast, whatever the file's size."""
@@ -36,8 +40,8 @@ def connect(
     Args:
         path: the file.
         schema: CREATE TABLE statements, run once.
-        read_only: open an existing file without ever writing to it; one of an older version stays
-            as it is.
+        read_only: open an existing file without ever writing to it; one of an older version is
+            upgraded in memory.
         newest: highest format that the caller understands, where it needs no upgrade.
         upgrades: what turns a file of each older version into one of the next, the oldest first.
 
@@ -56,10 +60,35 @@ def connect(
             _check_version(path, version, max(newest, current))
             if not read_only:
                 _prepare(connection, schema, version, upgrades)
+            elif 0 < version < current:
+                connection = _upgraded_copy(connection, upgrades)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def open_or_read(path: Path, open_: Callable[[bool], T]) -> T:
+    """Open a file to write, or where that cannot be, as on a full or read-only disk, to read.
+
+    Args:
+        path: the file.
+        open_: opens it, read-only or not.
+
+    Raises:
+        CacheError: it cannot even be read.
+    """
+    if not os.access(path, os.W_OK):
+        return open_(path.exists())
+    try:
+        return open_(False)
+    except DamagedFileError:
+        raise
+    except CacheError as why:
+        try:
+            return open_(True)
+        except CacheError:
+            raise why from None
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -75,18 +104,45 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     may_write = os.access(path.parent, os.W_OK)
     log = path.with_name(path.name + "-wal")
     has_log = log.is_file() and log.stat().st_size > 0
-    immutable = "" if may_write or has_log else "&immutable=1"
-    uri = f"{path.absolute().as_uri()}?mode=ro{immutable}"
+    if may_write or has_log:
+        connection = _connect_to_read(path, "")
+        if has_log or _can_be_read(connection):
+            return connection
+        connection.close()  # the disk has no room for the side files
+    return _connect_to_read(path, "&immutable=1")
+
+
+def _connect_to_read(path: Path, more: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro{more}"
     return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+
+def _can_be_read(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def _check_version(path: Path, version: int, newest: int) -> None:
     if version > newest:
         raise CacheError(
             f"{path} was made by a newer version of retrain (format {version}; this one "
-            f"reads up to {newest}): upgrade with pip install -U retrain-cli, or "
+            f"reads up to {newest}): update this one (git pull, pip install .), or "
             f"choose another workspace with {setting('workspace', 'FOLDER')}"
         )
+
+
+def _upgraded_copy(
+    connection: sqlite3.Connection, upgrades: Sequence[Upgrade]
+) -> sqlite3.Connection:
+    """In memory, of a file of an older version that must stay as it is."""
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.backup(copy)
+    connection.close()
+    _upgrade(copy, upgrades)
+    return copy
 
 
 def _prepare(
@@ -107,7 +163,23 @@ def _prepare(
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {version}; COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        # Another command may have made the tables since this one found the file empty.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _statements(schema):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _statements(schema: str) -> Iterator[str]:
+    """Its statements one by one; a trigger has semicolons within."""
+    statement = ""
+    for part in schema.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> None:
@@ -119,6 +191,12 @@ def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> Non
             for statement in upgrade:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + len(upgrades)}")
+
+
+def plain_statement(sql: str) -> str:
+    """A statement that makes a table without its comments and spaces, to compare it with others."""
+    text = re.sub(r"--[^\n]*", "", sql).replace("IF NOT EXISTS", "")
+    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(text.split()))
 
 
 @contextmanager
@@ -185,3 +263,72 @@ def _explain(error: sqlite3.DatabaseError) -> str:
         f"it is damaged or no file of retrain ({text}): `retrain cache verify --repair` saves what "
         "is sound in it"
     )
+
+
+class PlaceOfFile:
+    """Whether a file that is open is still the one at its path.
+
+    SQLite goes on in a file that was deleted, and what is written to it is gone with the process.
+
+    Args:
+        path: the file, just opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._identity = path, _identity_of(path)
+
+    def check(self) -> None:
+        """Raise where another file, or none, is there now.
+
+        Raises:
+            CacheError: what was written since may be gone.
+        """
+        if self._identity is not None and _identity_of(self._path) != self._identity:
+            raise CacheError(
+                f"{self._path} must stay in its place while a command fills it, and it was removed "
+                "or replaced: what was kept in it is gone; run the command again"
+            )
+
+
+_Self = TypeVar("_Self", bound="DatabaseFile")
+
+
+class DatabaseFile:
+    """An open SQLite file, to be closed by `close` or at the end of a `with` block.
+
+    Args:
+        path: the file.
+        connection: to it, just opened.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._place = PlaceOfFile(path)
+
+    def close(self) -> None:
+        """Close the file; further calls fail."""
+        self._connection.close()
+
+    def check_in_place(self) -> None:
+        """Make sure that what was put is still there to be found.
+
+        Raises:
+            CacheError: the file was removed or replaced meanwhile.
+        """
+        self._place.check()
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where there is no file, or none that can be told apart."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None

@@ -84,6 +84,35 @@ def make_folder(folder: Path) -> None:
         sync(path.parent)
 
 
+def name_draft(draft: Path, target: Path) -> None:
+    """Give a finished draft its name, never replacing another file.
+
+    Where the disk knows second names the draft keeps its own beside the new one.
+
+    Raises:
+        FileExistsError: there is something at `target`.
+        OSError: the disk refuses.
+    """
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # this disk knows no second names
+        rename_alone(draft, target)
+
+
+def rename_alone(path: Path, target: Path) -> None:
+    """For disks without second names, where nothing can forbid to replace: look first.
+
+    Raises:
+        FileExistsError: there is something at `target`.
+        OSError: the disk refuses.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "File exists", str(target))
+    os.rename(path, target)  # noqa: PTH104
+
+
 def sync(path: Path) -> None:
     """Make sure that the content of a file, or the names in a folder, are on the disk.
 

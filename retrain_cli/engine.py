@@ -6,6 +6,7 @@ module of this package imports it at the top; whoever needs it calls `load_keras
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -18,8 +19,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
+from retrain_cli import waiting
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
+from retrain_cli.paths import absolute, home
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 
@@ -44,11 +48,28 @@ def load_keras() -> ModuleType:
     """
     if "keras" in sys.modules:
         return import_module("keras")
-    with quiet_engine():
+    with waiting.for_(f"loading {_engine_name()}"), quiet_engine():
         try:
             return import_module("keras")
         except (ImportError, ValueError, TypeError, AttributeError, AssertionError) as error:
             raise ConfigError(_why_keras_fails(error)) from error
+
+
+_ENGINE_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def _engine_name() -> str:
+    """The engine that is about to be loaded, as people call it."""
+    chosen = os.environ.get("KERAS_BACKEND") or _backend_of_settings_file() or "tensorflow"
+    return _ENGINE_NAMES.get(chosen, "Keras")
+
+
+def _backend_of_settings_file() -> str | None:
+    file = keras_settings_file()
+    try:
+        return None if file is None else str(json.loads(file.read_text()).get("backend"))
+    except (OSError, ValueError, AttributeError):
+        return None  # Keras itself says what is wrong with it
 
 
 def _why_keras_fails(error: Exception) -> str:
@@ -66,10 +87,14 @@ def _why_keras_fails(error: Exception) -> str:
     )
 
 
+def keras_folder() -> Path:
+    """Where Keras keeps settings and downloads, as `keras.src.backend.config` decides."""
+    return absolute(os.environ.get("KERAS_HOME") or (home() or Path("/tmp")) / ".keras")
+
+
 def keras_settings_file() -> Path | None:
     """Keras's own settings, which other programs write too; None where there is no such file."""
-    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")  # noqa: PTH111, PTH118 - "~" stays where nobody has a home
-    file = Path(home, "keras.json")
+    file = keras_folder() / "keras.json"
     return file if file.is_file() else None
 
 
@@ -101,7 +126,7 @@ def load_tensorflow() -> ModuleType:
     """Import TensorFlow quietly; only for what is its own (TF-Hub, SavedModel, summaries)."""
     if "tensorflow" in sys.modules:
         return import_module("tensorflow")
-    with quiet_engine():
+    with waiting.for_("loading TensorFlow"), quiet_engine():
         return import_module("tensorflow")
 
 
@@ -122,7 +147,7 @@ def load_openvino() -> ModuleType:
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        with quiet_engine():
+        with waiting.for_("loading OpenVINO"), quiet_engine():
             return import_module("openvino")
     except ImportError as error:
         raise ConfigError(
@@ -187,7 +212,7 @@ def choose_devices(wanted: str = "auto") -> list[str]:
 def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()
-    with quiet_engine():
+    with waiting.for_("looking for GPUs"), quiet_engine():
         try:
             return list(keras.distribution.list_devices("gpu"))
         except RuntimeError:  # JAX built for the processor alone knows no such platform
@@ -231,7 +256,7 @@ def quiet_engine() -> Iterator[None]:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
+    with _notebook_for_chatter() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
             yield
@@ -244,3 +269,11 @@ def quiet_engine() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _notebook_for_chatter() -> IO[bytes]:
+    """A file without a name; where there is no room for one, the chatter is lost."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "r+b")  # noqa: PTH123 - it has no path of its own

@@ -85,6 +85,11 @@ def check() -> None:
         raise Interruption(_process.asked)
 
 
+def is_asked() -> bool:
+    """Whether a request waits; for work that has to be ended before `check` can raise it."""
+    return _process.asked is not None and not _process.raised
+
+
 def taken() -> int | None:
     """The number of the signal that came inside `held`, to be reported by the caller; else None."""
     if _process.asked is None or not _in_main_thread():

@@ -19,3 +19,13 @@ def home() -> Path | None:
     """The user's home folder; None where there is none that can be written."""
     folder = Path(os.path.expanduser("~"))  # noqa: PTH111 - see above
     return folder if folder.is_absolute() and os.access(folder, os.W_OK) else None
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether this can be the name of a file in a folder of ours, on every system.
+
+    It leads into no other folder, is not hidden, and shows on a terminal as it is.
+    """
+    bad = set(name) & set('/\\:*?"<>|')
+    hidden = name.startswith(".")
+    return bool(name) and name == name.strip() and not hidden and not bad and name.isprintable()

@@ -2,6 +2,7 @@
 
 .retrain/
     state.json      what was last used here
+    trusted_models.json  which SavedModels may run here
     index.sqlite    which photo files were seen, with their content digests
     photos.sqlite   size, brightness, perceptual hash and near duplicates of each photo
     cache/          one SQLite file of bottlenecks per backbone fingerprint
@@ -25,6 +26,7 @@ from typing import Any
 
 from retrain_cli.durable import draft_folder, sweep_drafts, sync
 from retrain_cli.errors import WorkspaceError, setting
+from retrain_cli.files import read_file
 from retrain_cli.locking import cannot_lock, says_no_locks, translated_lock_errors
 from retrain_cli.paths import absolute
 
@@ -73,6 +75,11 @@ class Workspace:
     def photos_path(self) -> Path:
         """What is known of each distinct photo, whatever the backbone."""
         return self.root / "photos.sqlite"
+
+    @property
+    def trusted_path(self) -> Path:
+        """Which SavedModels may run here."""
+        return self.root / "trusted_models.json"
 
     @property
     def state_path(self) -> Path:
@@ -143,12 +150,14 @@ class Workspace:
             return {}
         try:
             state = json.loads(text)
-        except ValueError as error:
+            if not isinstance(state, dict):
+                raise ValueError("a record was expected")
+        except (ValueError, RecursionError) as error:
             raise WorkspaceError(
                 f"{self.state_path} must hold JSON and does not ({error}): delete it and run "
                 "`retrain bottlenecks IMAGE_DIR` again; nothing is computed twice"
             ) from error
-        return dict(state)
+        return state
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Remember `state`, atomically."""
@@ -211,7 +220,7 @@ def writing_to(path: Path) -> Iterator[None]:
 
 def _read_text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path).decode("utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import typer.main
 from helpers import PROJECT
 
 from retrain_cli.cli.main import app
+from retrain_cli.cli.settings import OuterSettings
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
@@ -90,3 +94,38 @@ def test_the_overview_stays_an_overview() -> None:
     rooms = {path.stem for path in (PROJECT / "docs" / "decisions").glob("*.md")} - {"README"}
     folders = {path.name for path in (PROJECT / "retrain_cli").iterdir() if path.is_dir()}
     assert rooms - folders == {"project"}
+
+
+def commands_shown(page: str) -> list[list[str]]:
+    """The commands of a page's code blocks, as words, without comments and pipes."""
+    lines = [line for line in page.splitlines() if line.startswith("    ")]
+    shown = [re.split(r"\||&&", line.split("  #")[0]) for line in lines]
+    parts = [part.strip() for line in shown for part in line]
+    return [shlex.split(part)[1:] for part in parts if part.startswith("retrain ")]
+
+
+def test_what_the_readme_shows_can_be_typed() -> None:
+    shown = commands_shown(README)
+    assert len(shown) > 30
+    for words in shown:
+        command: Any = typer.main.get_command(app)
+        for word in words:
+            if word.startswith("-"):
+                break
+            if not hasattr(command, "list_commands"):
+                break
+            found = command.get_command(None, word)
+            assert found is not None, words
+            command = found
+        parameters = [*command.params, *typer.main.get_command(app).params]
+        known = {name for one in parameters for name in (*one.opts, *one.secondary_opts)}
+        typed = {word.split("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)}
+        assert typed <= known, words
+
+
+def test_the_settings_that_the_readme_shows_are_sound(tmp_path: Path) -> None:
+    block = re.search(r'    device = "cpu".*?(?=\n\n)', README, re.DOTALL)
+    assert block is not None
+    path = tmp_path / "retrain.toml"
+    path.write_text(textwrap.dedent(block[0]), encoding="utf-8")
+    OuterSettings.find(str(path)).check(typer.main.get_command(app))

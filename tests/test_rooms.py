@@ -13,7 +13,18 @@ from helpers import PROJECT
 
 PACKAGE = PROJECT / "retrain_cli"
 FLOORS: list[set[str]] = [
-    {"errors", "flags", "interrupts", "parallel", "durable", "paths"},
+    {
+        "errors",
+        "flags",
+        "interrupts",
+        "parallel",
+        "durable",
+        "files",
+        "paths",
+        "waiting",
+        "notices",
+        "cells",
+    },
     {"checks", "locking"},
     {"engine", "workspace", "database"},
     {"images", "samples"},

@@ -8,8 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from retrain_cli.errors import WeightsError
-
-_CHUNK = 1 << 20
+from retrain_cli.files import hex_digest
 
 
 def digest_file(path: Path) -> str:
@@ -28,11 +27,7 @@ def digest_file(path: Path) -> str:
 @lru_cache(maxsize=16)
 def _digest_unchanged(path: Path, size: int, mtime_ns: int) -> str:
     """Hash once per state of the file; `size` and `mtime_ns` only tell the states apart."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return hex_digest(path)
 
 
 def digest_folder(folder: Path) -> str:
@@ -41,11 +36,18 @@ def digest_folder(folder: Path) -> str:
     The folder's own place does not count, so that a moved or copied model stays the same.
 
     Raises:
-        WeightsError: a file in it cannot be read.
+        WeightsError: a file in it cannot be read; it holds something that the digest could not
+            stand for, such as a pipe or a link to a folder.
     """
     digest = hashlib.blake2b(digest_size=16)
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     for name in sorted(files):
-        if files[name].is_file():
-            digest.update(os.fsencode(name) + b"\0" + digest_file(files[name]).encode())
+        if files[name].is_dir() and not files[name].is_symlink():
+            continue
+        if not files[name].is_file():
+            raise WeightsError(
+                f"a model's folder holds files and folders, and {files[name]} is neither: copy the "
+                "model with what its links lead to (cp -rL)"
+            )
+        digest.update(os.fsencode(name) + b"\0" + digest_file(files[name]).encode())
     return digest.hexdigest()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from retrain_cli import waiting
 from retrain_cli.backbones.table import PublishedWeights
-from retrain_cli.engine import load_keras, quiet_engine
+from retrain_cli.engine import keras_folder, load_keras, quiet_engine
 from retrain_cli.errors import WeightsError, reason_of, setting
-from retrain_cli.paths import absolute, home
 
 
 def keras_models_folder() -> Path:
-    """Where Keras keeps weights that it has downloaded (as `keras.src.backend.config` decides)."""
-    return absolute(os.environ.get("KERAS_HOME") or (home() or Path("/tmp")) / ".keras") / "models"
+    """Where Keras keeps weights that it has downloaded."""
+    return keras_folder() / "models"
 
 
 def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
@@ -26,7 +25,11 @@ def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
     """
     keras = load_keras()
     try:
-        with quiet_engine(), _silent_keras(keras):
+        with (
+            waiting.for_(f"fetching the weights of {backbone}"),
+            quiet_engine(),
+            _silent_keras(keras),
+        ):
             path = keras.utils.get_file(
                 published.file_name,
                 origin=published.url,

@@ -8,6 +8,7 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 
+from retrain_cli import waiting
 from retrain_cli.engine import load_tensorflow, quiet_engine
 from retrain_cli.errors import ConfigError, WeightsError, reason_of, setting
 from retrain_cli.paths import absolute
@@ -42,7 +43,11 @@ def find_saved_model(handle_or_folder: str) -> Path:
 def _resolve_handle(handle: str) -> Path:
     load_tensorflow()
     try:
-        with quiet_engine(), warnings.catch_warnings():
+        with (
+            waiting.for_(f"fetching {handle}"),
+            quiet_engine(),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # tensorflow-hub still imports pkg_resources
             import tensorflow_hub
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.backbones.machine import check_on_processor
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.trust import check_trusted, is_trusted
 from retrain_cli.engine import choose_device, choose_devices
 from retrain_cli.workspace import Workspace
 
@@ -39,7 +40,13 @@ class Backbone(Protocol):
         ...
 
 
-def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None = None) -> Backbone:
+def load_backbone(
+    spec: BackboneSpec,
+    device: str = "auto",
+    models: Path | None = None,
+    *,
+    trust_model: bool = False,
+) -> Backbone:
     """Build the backbone and load its weights.
 
     Args:
@@ -47,11 +54,13 @@ def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None 
             runtime, they are float32 and Keras.
         device: "auto", "cpu", "gpu" or "gpu:N".
         models: the folder of the converted models, which OpenVINO needs.
+        trust_model: whether a SavedModel may run: it can read and write files as any program.
 
     Raises:
         ConfigError, DeviceError: an option that cannot work, a device that is not there.
         BackboneError: unknown backbone or layer, or one that cannot be built.
-        WeightsError: the weights cannot be found, downloaded or fitted to it.
+        WeightsError: the weights cannot be found, downloaded or fitted to it, or it is a
+            SavedModel without `trust_model`.
     """
     resolved = spec.resolve()
     # Imported here, so that looking at this module needs none of the three.
@@ -63,6 +72,7 @@ def load_backbone(spec: BackboneSpec, device: str = "auto", models: Path | None 
     if resolved.is_hub:
         from retrain_cli.backbones.runtimes.saved_model import build_saved_model_backbone
 
+        check_trusted(resolved, trust_model)
         return build_saved_model_backbone(resolved, choose_device(device))
     from retrain_cli.backbones.runtimes.keras_model import build_keras_backbone
 
@@ -73,8 +83,13 @@ BackboneLoader = Callable[[BackboneSpec, str], Backbone]
 
 
 def loader_of(workspace: Workspace) -> BackboneLoader:
-    """How to load a backbone whose converted network this workspace keeps."""
-    return partial(load_backbone, models=workspace.models_dir)
+    """How to load a backbone whose converted network, or whose trust, this workspace keeps."""
+
+    def load(spec: BackboneSpec, device: str) -> Backbone:
+        trusted = is_trusted(spec.resolve(), workspace)
+        return load_backbone(spec, device, workspace.models_dir, trust_model=trusted)
+
+    return load
 
 
 class LazyBackbone:
@@ -85,6 +100,7 @@ class LazyBackbone:
         self._device = device
         self._load = load
         self._loaded: Backbone | None = None
+        self._has_computed = False
 
     @property
     def device(self) -> str | None:
@@ -111,9 +127,16 @@ class LazyBackbone:
     def load(self) -> Backbone:
         """The backbone itself."""
         if self._loaded is None:
-            self._loaded = self._load(self._spec, self._device)
+            with waiting.for_(f"loading {self._spec.name}"):
+                self._loaded = self._load(self._spec, self._device)
         return self._loaded
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch."""
-        return self.load()(images)
+        backbone = self.load()
+        if self._has_computed:
+            return backbone(images)
+        with waiting.for_(f"compiling {self._spec.name}"):  # which the first batch does
+            vectors = backbone(images)
+        self._has_computed = True
+        return vectors

@@ -18,11 +18,11 @@ from retrain_cli.backbones.digests import digest_file, digest_folder
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
-from retrain_cli.checks import check_choices
+from retrain_cli.checks import check_choices, check_types
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.images.resizing import ResizeRule
-from retrain_cli.paths import absolute
+from retrain_cli.paths import absolute, is_plain_name
 
 Pooling = Literal["avg", "max"]
 
@@ -185,15 +185,20 @@ class BackboneSpec:
         """The inverse of `to_dict`.
 
         Raises:
-            ConfigError: a field that this version does not know.
+            ConfigError: a field that this version does not know, or of the wrong kind.
         """
         unknown = sorted(set(data) - {field.name for field in fields(cls)})
         if unknown:
             raise ConfigError(
                 f"a backbone's description holds only known fields, not {', '.join(unknown)}: "
-                "it was written by a newer retrain; upgrade with pip install -U retrain-cli"
+                "it was written by a newer retrain: update this one (git pull, pip install .)"
             )
-        return cls(**{"runtime": "keras", **data})  # descriptions from before there were two
+        spec = cls(**{"runtime": "keras", **data})  # descriptions from before there were two
+        try:
+            check_types(spec)
+        except TypeError as error:
+            raise ConfigError(f"a backbone's description is of the wrong kind ({error})") from error
+        return spec
 
     def _short_name(self) -> str:
         if not self.is_hub:
@@ -220,6 +225,42 @@ def identity_fingerprint(identity: Mapping[str, Any]) -> str:
     """12 hex digits of BLAKE2b over an identity as canonical JSON."""
     text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def check_identity(identity: object) -> None:
+    """Hold what another machine calls a backbone's identity to be one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(identity, dict):
+        raise ValueError("that is no record")
+    for key, (kinds, may_miss) in _IDENTITY_KINDS.items():
+        value = identity.get(key)
+        if key not in identity and not may_miss:
+            raise ValueError(f"it has no {key}")
+        if key in identity and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ValueError(f"its {key} is {value!r:.40}")
+    if unknown := sorted(set(identity) - set(_IDENTITY_KINDS)):
+        raise ValueError(f"it has a {unknown[0]!r:.40}")
+    if not is_plain_name(identity["name"]):
+        raise ValueError(f"its name is {identity['name']!r:.40}")
+
+
+_IDENTITY_KINDS: dict[str, tuple[tuple[type, ...], bool]] = {
+    "name": ((str,), False),
+    "alpha": ((float, int, type(None)), False),
+    "layer": ((str, type(None)), False),
+    "pooling": ((str,), False),
+    "weights": ((str,), False),
+    "input_size": ((int, type(None)), False),
+    "resize": ((str,), False),
+    "precision": ((str,), False),
+    "preprocessing": ((int,), False),
+    "runtime": ((str,), True),
+    "model": ((str, type(None)), True),
+}
+"""Of each entry of an identity its kinds, and whether it may be missing."""
 
 
 def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:

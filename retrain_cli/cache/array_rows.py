@@ -29,7 +29,7 @@ ArrayKey = tuple[bytes, int]
 ARRAYS_VERSION = 2
 """The format of a file that holds arrays; one that holds vectors alone stays with 1."""
 
-_TABLE = """
+CREATE_ARRAYS = """
 CREATE TABLE IF NOT EXISTS arrays (
     digest BLOB NOT NULL,      -- BLAKE2b-128 of the image file's bytes
     view INTEGER NOT NULL,     -- 0: the plain photo; 1, 2, 3, ...: distorted ones
@@ -41,11 +41,11 @@ CREATE TABLE IF NOT EXISTS arrays (
     PRIMARY KEY (digest, view)
 )
 """
-_COLUMNS = "digest, view, dtype, shape, scales, data, checksum"
+ARRAY_COLUMNS = "digest, view, dtype, shape, scales, data, checksum"
 _JOINED = "FROM wanted CROSS JOIN arrays ON digest = column1 AND view = column2"
 """Rows of wanted keys, by the index; SQLite reads the whole table for `(digest, view) IN`."""
 _CHUNK = 400  # keys of one statement, two bound variables each; SQLite's oldest limit is 999
-_LAST_VIEW = 2**31 - 1
+LAST_VIEW = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,10 @@ class ArrayRows:
             CacheError: a view that is no such number, or the disk is full.
             ValueError: not as many keys as arrays.
         """
-        bad = [view for _, view in keys if not 0 <= view <= _LAST_VIEW]
+        bad = [view for _, view in keys if not 0 <= view <= LAST_VIEW]
         if bad:
             raise CacheError(
-                f"a view is a number from 0 (the plain photo) to {_LAST_VIEW}, not {bad[0]}"
+                f"a view is a number from 0 (the plain photo) to {LAST_VIEW}, not {bad[0]}"
             )
         if len(keys) != len(batch):
             raise ValueError(f"{len(keys)} keys of {len(batch)} arrays")
@@ -172,7 +172,7 @@ class ArrayRows:
         """Every row as stored; memory stays small."""
         if self._exists():
             with translated_errors(self._path):
-                for row in self._connection.execute(f"SELECT {_COLUMNS} FROM arrays"):
+                for row in self._connection.execute(f"SELECT {ARRAY_COLUMNS} FROM arrays"):
                     yield ArrayRow(*row)
 
     def put_rows(self, rows: Sequence[ArrayRow]) -> None:
@@ -195,7 +195,7 @@ class ArrayRows:
 
     def _rows(self, keys: Sequence[ArrayKey]) -> Iterator[ArrayRow]:
         for chunk in _chunks(keys):
-            sql = f"{_wanted(chunk)} SELECT {_COLUMNS} {_JOINED}"
+            sql = f"{_wanted(chunk)} SELECT {ARRAY_COLUMNS} {_JOINED}"
             yield from (ArrayRow(*row) for row in self._query(sql, _flat(chunk)))
 
     def _sound(self, row: ArrayRow) -> ArrayBatch:
@@ -218,7 +218,7 @@ class ArrayRows:
         """Make the table, and say by the file's version that older programs would overlook it."""
         if not self._known:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_TABLE)
+            connection.execute(CREATE_ARRAYS)
             connection.execute(f"PRAGMA user_version = {ARRAYS_VERSION}")
 
     @contextmanager

@@ -37,7 +37,7 @@ def mapped_matrix(folder: Path, rows: int, width: int) -> NDArray[np.float32]:
         WorkspaceError: the disk has no room for it, or the process may not map that much.
     """
     size = rows * width * _TYPE.itemsize
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile(dir=folder if os.access(folder, os.W_OK) else None) as file:
         try:
             _reserve(file, folder, size)
             return np.memmap(file, _TYPE, "r+", shape=(rows, width))

@@ -10,10 +10,9 @@ photo, of any shape and in several views, is in `BottleneckStore.arrays`.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,12 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.database import connect, translated_errors
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 
-_SCHEMA = """
+CREATE_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE bottlenecks (
     digest BLOB NOT NULL PRIMARY KEY,  -- BLAKE2b-128 of the image file's bytes
@@ -57,7 +57,7 @@ class Damage:
     view: int | None = None
 
 
-class BottleneckStore:
+class BottleneckStore(DatabaseFile):
     """Reads and writes one cache file; safe to share between the threads of one process.
 
     Attributes:
@@ -81,9 +81,10 @@ class BottleneckStore:
             raise CacheError(
                 f"there is no cache at {path}: `retrain cache info` lists what there is"
             )
-        self.path = path
+        super().__init__(
+            path, connect(path, CREATE_TABLES, read_only=read_only, newest=ARRAYS_VERSION)
+        )
         self._lock = threading.Lock()
-        self._connection = connect(path, _SCHEMA, read_only=read_only, newest=ARRAYS_VERSION)
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
             if identity is not None:
@@ -102,16 +103,6 @@ class BottleneckStore:
                 f"{self.path} holds the bottlenecks of another backbone than its name says: "
                 "move it away and run again"
             )
-
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
-
-    def __enter__(self) -> BottleneckStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- meta data -------------------------------------------------------------------------------
 
@@ -255,18 +246,29 @@ class BottleneckStore:
 
     # -- integrity -------------------------------------------------------------------------------
 
-    def verify(self) -> list[Damage]:
-        """Check the file and each row; an empty list means that all is well."""
+    def verify(self, on_row: Callable[[int, int], None] = lambda done, total: None) -> list[Damage]:
+        """Check the file and each row; an empty list means that all is well.
+
+        Args:
+            on_row: is told now and then how many rows of how many are done.
+        """
         damaged: list[Damage] = []
         try:
-            checked = self._query("PRAGMA integrity_check")
+            with waiting.for_(f"checking {self.path.name}"):
+                checked = self._query("PRAGMA integrity_check")
+            total = len(self) + len(self.arrays)
             damaged += [Damage("", text) for (text,) in checked if text != "ok"]
             expected = (self.width or 0) * VECTOR_TYPE.itemsize
-            for digest, blob, checksum in self.scan():
+            done = 0
+            for done, (digest, blob, checksum) in enumerate(self.scan(), start=1):
+                if done % _CHUNK == 0:
+                    on_row(done, total)
                 reason = row_fault(digest, blob, checksum, expected)
                 if reason:
                     damaged.append(Damage(bytes(digest).hex(), reason))
-            for row in self.arrays.scan():
+            for place, row in enumerate(self.arrays.scan(), start=done + 1):
+                if place % _CHUNK == 0:
+                    on_row(place, total)
                 if reason := row.fault():
                     damaged.append(Damage(bytes(row.digest).hex(), reason, row.view))
         except DamagedFileError as error:
@@ -284,7 +286,7 @@ def open_to_read(path: Path) -> BottleneckStore:
     Raises:
         CacheError: missing, damaged, or made by a newer version.
     """
-    return BottleneckStore(path, read_only=not os.access(path, os.W_OK))
+    return open_or_read(path, lambda read_only: BottleneckStore(path, read_only=read_only))
 
 
 def row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:

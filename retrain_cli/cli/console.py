@@ -13,46 +13,41 @@ import os
 import signal
 import stat
 import sys
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.cells import cell_len
+
+from retrain_cli import waiting
+from retrain_cli.cells import csv_cell, tsv_cell
+from retrain_cli.cli import log_file
+from retrain_cli.cli.pace import Step as Step  # noqa: PLC0414 - what `progress` takes
+from retrain_cli.cli.pace import duration as duration  # noqa: PLC0414 - with the other words
+from retrain_cli.cli.tables import Table as Table  # noqa: PLC0414 - what is printed here
+from retrain_cli.cli.tables import lay_out
 from retrain_cli.reports.text import printable
 from retrain_cli.workspace import to_json as to_json  # noqa: PLC0414 - with the other ways to print
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from retrain_cli.cli.progress_display import Bar, Lines
+
 Form = Literal["text", "csv", "json"]
 """How a result is printed: for people, or for programs."""
-
-_LEAST_WIDTH = 10
-"""Columns of text on a narrow terminal are broken over lines, but no narrower than this."""
-
-_SECONDS_BETWEEN_LINES = 30.0
-"""How often progress speaks where standard error is no terminal."""
 
 
 @dataclass
 class _Settings:
     quiet: bool = False
     verbose: bool = False
+    shown: Bar | Lines | None = None
 
 
 _settings = _Settings()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to print; `right` holds the indices of the columns that are aligned right."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]] = ()
-    title: str = ""
-    right: Collection[int] = ()
 
 
 def configure(*, quiet: bool, verbose: bool) -> None:
@@ -76,8 +71,17 @@ def is_verbose() -> bool:
 
 
 def line(text: str = "", end: str = "\n") -> None:
-    """Print a line of the result as it is."""
-    sys.stdout.write(text + end)
+    """Print a line of the result: as it is into a pipe, without control characters to a terminal.
+
+    Names come from the disk, where everybody can have put them, and a terminal obeys.
+    """
+    _hide_progress()
+    sys.stdout.write((_shown(text) if sys.stdout.isatty() else text) + end)
+
+
+def _shown(text: str) -> str:
+    """The text with its line ends, and nothing else that a terminal would obey."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def flush() -> None:
@@ -91,60 +95,47 @@ def document(value: Any) -> None:
 
 
 def table(content: Table) -> None:
-    """Print a table: with rules on a terminal, as plain aligned text in a pipe."""
-    if sys.stdout.isatty():
-        _stdout().print(_ruled(content))
-    else:
-        _print_plain(content)
+    """Print a table: with a rule on a terminal, as plain aligned text in a pipe; nothing is cut.
+
+    What a narrow terminal has no room for is named in a note.
+    """
+    if not sys.stdout.isatty():
+        for one in lay_out(content).lines:
+            line(one.text)
+        return
+    from rich.text import Text
+
+    laid_out = lay_out(content, width())
+    for one in laid_out.lines:
+        _stdout().print(Text(one.text, one.style), soft_wrap=True)
+    line()
+    if laid_out.left_out:
+        how = f": {content.more}" if content.more else ""
+        note(f"left out for want of width: {', '.join(laid_out.left_out)}{how}")
+
+
+def width() -> int:
+    """Cells of a line of the terminal."""
+    return _stdout().width
+
+
+def table_height(content: Table) -> int:
+    """How many lines of a terminal `table` takes; in a pipe as on one of 80 columns."""
+    cells = width() if sys.stdout.isatty() else 80
+    laid_out = lay_out(content, cells)
+    lines = sum(max(1, -(-cell_len(one.text) // cells)) for one in laid_out.lines)
+    return lines + 1 + bool(laid_out.left_out)
 
 
 def styled(text: str) -> None:
     """Print text with Rich markup on a terminal, without any in a pipe."""
     from rich.text import Text
 
-    parsed = Text.from_markup(text)
+    parsed = Text.from_markup(_shown(text))
     if sys.stdout.isatty():
         _stdout().print(parsed, soft_wrap=True)
     else:
         line(parsed.plain)
-
-
-def _ruled(content: Table) -> Any:
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    ruled = RichTable(title=content.title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for index, column in enumerate(content.columns):
-        numeric = index in content.right
-        cells = [column, *(row[index] for row in content.rows)]
-        ruled.add_column(
-            column,
-            justify="right" if numeric else "left",
-            no_wrap=numeric,
-            min_width=min(_LEAST_WIDTH, max(cell_len(cell) for cell in cells)),
-        )
-    for row in content.rows:
-        ruled.add_row(*(Text(printable(cell)) for cell in row))
-    return ruled
-
-
-def _print_plain(content: Table) -> None:
-    from rich.cells import cell_len
-
-    if content.title:
-        line(content.title)
-    rows = [list(content.columns), *([printable(c) for c in row] for row in content.rows)]
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(content.columns))]
-    for row in rows:
-        cells = [
-            " " * (width - cell_len(cell)) + cell
-            if index in content.right
-            else cell + " " * (width - cell_len(cell))
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line("  ".join(cells).rstrip())
 
 
 # -- standard error: the story -------------------------------------------------------------------
@@ -152,8 +143,19 @@ def _print_plain(content: Table) -> None:
 
 def note(text: str) -> None:
     """Say what happens; silenced by `--quiet`."""
+    log_file.entry("note", text)
     if not _settings.quiet:
-        _stderr().print(printable(text), markup=False, highlight=False, soft_wrap=True)
+        _tell(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell(content: Any, **how: Any) -> None:
+    """Print to standard error; where that takes nothing, the work goes on in silence."""
+    try:
+        _stderr().print(content, **how)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _stderr().file.fileno())
+        os.close(nowhere)
 
 
 def warn(text: str) -> None:
@@ -169,8 +171,20 @@ def error(text: str) -> None:
 def _say(word: str, style: str, text: str) -> None:
     from rich.text import Text
 
+    log_file.entry(word.rstrip(":"), text)
     message = Text.assemble((word, style), " ", printable(" ".join(text.splitlines())))
-    _stderr().print(message, soft_wrap=True, highlight=False)
+    _tell(message, soft_wrap=True, highlight=False)
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal who could answer a question."""
+    return bool(sys.stdin) and sys.stdin.isatty() and _stderr().is_terminal
+
+
+def ask(question: str) -> bool:
+    """Ask a question; whatever is no clear yes is a no."""
+    _tell(f"{printable(question)} [y/N] ", markup=False, highlight=False, end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def tell_of_request(number: int, waits: bool) -> None:
@@ -212,83 +226,34 @@ def trace() -> None:
     """Print the traceback of the current exception, for `--verbose`."""
     import traceback
 
-    _stderr().print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where a piece of work stands: `done` of `total`, and a few words more.
-
-    A `total` of 0 means what comes before the counting; its words are told at once.
-    """
-
-    done: int
-    total: int
-    detail: str = ""
+    _tell(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[Step], None]]:
-    """A progress bar on a terminal, a line now and then elsewhere, nothing with `--quiet`."""
+    """A progress bar on a terminal, a line now and then elsewhere, nothing with `--quiet`.
+
+    What `waiting` announces meanwhile is shown, too.
+    """
     if _settings.quiet:
         yield lambda step: None
-    elif _stderr().is_terminal:
-        with _bar(title) as update:
-            yield update
-    else:
-        yield _occasional_lines(title)
+        return
+    from retrain_cli.cli.progress_display import Bar, Lines
+
+    shown = Bar(title, _stderr()) if _stderr().is_terminal else Lines(title, note)
+    before, _settings.shown = _settings.shown, shown
+    try:
+        with waiting.told(shown.wait):
+            yield shown.take
+    finally:
+        _settings.shown = before
+        shown.close()
 
 
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[Step], None]]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=_stderr(), transient=True) as bars:
-        task = bars.add_task(title, total=None, detail="")
-        yield lambda step: bars.update(
-            task, completed=step.done, total=step.total or None, detail=step.detail
-        )
-
-
-def _occasional_lines(title: str) -> Callable[[Step], None]:
-    started = last = time.monotonic()
-
-    def update(step: Step) -> None:
-        nonlocal started, last
-        now = time.monotonic()
-        if not step.total and step.detail:
-            note(f"{title}: {step.detail}")
-            started = last = now
-        if now - last < _SECONDS_BETWEEN_LINES or not step.done:
-            return
-        last = now
-        left = (now - started) / step.done * (step.total - step.done)
-        note(f"{title}: {step.done}/{step.total} {step.detail}, {duration(left)} left")
-
-    return update
-
-
-def duration(seconds: float) -> str:
-    """A length of time as people say it: 45s, 3m 20s, 2h 05m."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+def _hide_progress() -> None:
+    """Before a result is printed to the terminal on which progress is shown."""
+    if _settings.shown is not None and sys.stdout.isatty():
+        _settings.shown.hide()
 
 
 def size(count: int) -> str:
@@ -298,8 +263,13 @@ def size(count: int) -> str:
     return decimal(count)
 
 
-@cache
 def _stdout() -> Console:
+    _hide_progress()
+    return _terminal()
+
+
+@cache
+def _terminal() -> Console:
     from rich.console import Console
 
     return Console()
@@ -325,9 +295,13 @@ def csv_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerows([csv_cell(cell) for cell in row] for row in (columns, *rows))
     line(text.getvalue(), end="")
+
+
+def tab_separated(cells: Iterable[str]) -> None:
+    """Print a row for programs: between two tabs is one cell, whatever it holds."""
+    line("\t".join(map(tsv_cell, cells)))
 
 
 def rows_for_programs(content: Table, form: Form) -> None:
@@ -338,4 +312,4 @@ def rows_for_programs(content: Table, form: Form) -> None:
         table(content)
     else:
         for row in content.rows:
-            line("\t".join(row))
+            tab_separated(row)

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 import typer.main
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
-from retrain_cli import __version__, interrupts
-from retrain_cli.cli import console
+from retrain_cli import __version__, interrupts, notices
+from retrain_cli.cli import console, environment, log_file
+from retrain_cli.cli.grammar import (
+    Group,
+    RetrainCommand,
+    UsageError,
+    keep_settings,
+    not_a_choice,
+    settings_of,
+    take_over_settings,
+)
+from retrain_cli.cli.settings import OuterSettings
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import ConfigError, RetrainError
 from retrain_cli.flags import flag_of
+from retrain_cli.paths import absolute
 from retrain_cli.workspace import Workspace
 
-# Typer carries a copy of Click inside or depends on it, by version; this is the class either way.
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+_TYPED = "retrain_cli.typed"
+"""Where Click's context keeps the command as it was typed."""
 
 EXIT_FAULT = 1
 EXIT_BROKEN_PIPE = 141
@@ -95,7 +105,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "add_class:add_class",
         "Add a new class to a trained run, from as few as one photo.",
     ),
-    "runs": CommandEntry(_KEEP, "runs:app", "List, show and remove trained runs."),
+    "runs": CommandEntry(
+        _KEEP, "runs:app", "List, show, name, annotate, verify and remove trained runs."
+    ),
     "cache": CommandEntry(
         _KEEP, "cache:app", "Look into, check, tidy, merge and export the cache."
     ),
@@ -104,6 +116,12 @@ COMMANDS: dict[str, CommandEntry] = {
         "doctor:doctor",
         "Show versions, engine, GPU and folders; what is missing, and how to get it.",
     ),
+    "config": CommandEntry(
+        _KEEP,
+        "config:app",
+        "Show what is set by a file, by the environment and by default.",
+    ),
+    "help": CommandEntry(_KEEP, "help:help_on", "Show the help of a command."),
     "demo": CommandEntry(
         _KEEP,
         "demo:demo",
@@ -113,7 +131,7 @@ COMMANDS: dict[str, CommandEntry] = {
 """By name, in the order in which people meet them; a command is imported when it is used."""
 
 
-class RetrainGroup(TyperGroup):
+class RetrainGroup(Group):
     """The root command; every sub-command runs inside `exit_codes`."""
 
     _only_listed = False
@@ -134,11 +152,29 @@ class RetrainGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, of which none is imported for it."""
+        with self._only_listing():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """The names of the commands, of which none is imported for it."""
+        with self._only_listing():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _only_listing(self) -> Iterator[None]:
         self._only_listed = True
         try:
-            super().format_help(ctx, formatter)
+            yield
         finally:
             self._only_listed = False
+
+    def make_context(self, info_name: Any, args: list[str], *rest: Any, **extra: Any) -> Any:
+        """Where options for all commands stand behind the command's name, they count, too."""
+        typed = list(args)
+        with exit_codes():
+            made = super().make_context(info_name, hoist_global_options(args), *rest, **extra)
+        made.meta[_TYPED] = typed
+        return made
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command that was named."""
@@ -159,7 +195,7 @@ def _load(name: str) -> Any:
     found = getattr(import_module(f"retrain_cli.cli.commands.{file}"), attribute)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False)
-        alone.command(name=name)(found)
+        alone.command(name=name, cls=RetrainCommand)(found)
         found = alone
     loaded: Any = typer.main.get_command(found)
     loaded.name, loaded.rich_help_panel = name, entry.panel
@@ -172,9 +208,10 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
         console.flush()
-    except _UsageError as error:
-        said = _not_a_choice(error)
+    except UsageError as error:
+        said = not_a_choice(error)
         if said is None:
+            log_file.entry("error", str(getattr(error, "message", error)))
             raise  # Typer shows the usage, and exits with 2
         _leave(error, said, ConfigError.exit_code)
     except RetrainError as error:
@@ -182,9 +219,14 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt as stop:
         _leave_interrupted(stop)
     except BrokenPipeError:  # the next program of the pipe has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        environment.drop_output()
         sys.exit(EXIT_BROKEN_PIPE)
     except Exception as fault:
+        if refused := environment.refusal(fault):
+            with suppress(OSError):
+                console.flush()
+            environment.drop_output()
+            _leave(fault, refused, environment.EXIT_REFUSED)
         reason = f"{type(fault).__name__}: {fault}"
         _leave(fault, f"unexpected fault: {reason} (--verbose shows where)", EXIT_FAULT)
 
@@ -196,23 +238,10 @@ def _leave_interrupted(stop: KeyboardInterrupt) -> None:
     _leave(stop, f"interrupted{who}; {kept}", request.exit_code)
 
 
-# In the words of Click and of the versions of Typer that do without it.
-_NOT_A_CHOICE = re.compile(r"(?P<value>'.*'|\".*\") is not one of (?P<choices>.+?)\.?$")
-
-
-def _not_a_choice(error: Any) -> str | None:
-    """What is said of a value outside of the choices, as `checks` says it; None of other errors."""
-    found = _NOT_A_CHOICE.search(error.message)
-    option: Any = getattr(error, "param", None)
-    if option is None or not found:
-        return None
-    choices = found["choices"].replace("'", "")
-    return f"{option.opts[0]} takes one of {choices}, not {found['value']}"
-
-
 def _leave(cause: BaseException, message: str, code: int) -> None:
     if not isinstance(cause, typer.Exit | SystemExit):
         console.error(message)
+        log_file.fault(cause)
         if console.is_verbose():
             console.trace()
         sys.exit(code)
@@ -235,6 +264,17 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _find_settings(ctx: typer.Context, chosen: str | None) -> str | None:
+    """Before other options are looked at: what is set in a file, or in the environment."""
+    try:
+        keep_settings(ctx, OuterSettings.find(chosen))
+    except ConfigError:
+        if not ctx.resilient_parsing:  # completion goes on without
+            raise
+    take_over_settings(ctx)
+    return chosen
+
+
 @app.callback()
 @command
 def root(
@@ -253,10 +293,25 @@ def root(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the engines' own messages and tracebacks.")
     ],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            callback=_find_settings,
+            is_eager=True,
+            metavar="<path>",
+            help="File of settings in TOML, or none for neither a file nor RETRAIN_* variables "
+            "(default: $RETRAIN_CONFIG, else retrain.toml in this folder).",
+            show_default=False,
+        ),
+    ],
+    log: Annotated[
+        Path | None,
+        typer.Option(help="Append what was run, said and measured to this file."),
+    ],
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version", "-V", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ],
 ) -> None:
@@ -270,10 +325,15 @@ def root(
 
     console.configure(quiet=quiet, verbose=verbose)
     set_verbose(verbose)
+    if log is not None:
+        log_file.start(absolute(log), ctx.meta[_TYPED], __version__, console.warn)
+    notices.listen(console.warn)
+    settings_of(ctx).check(ctx.command)
     ctx.obj = Workspace.locate(workspace)
 
 
 _GLOBAL_FLAGS = frozenset({"--quiet", "-q", "--verbose"})
+_GLOBAL_VALUES = frozenset({"--workspace", "--config", "--log"})
 
 
 def hoist_global_options(arguments: list[str]) -> list[str]:
@@ -284,10 +344,11 @@ def hoist_global_options(arguments: list[str]) -> list[str]:
     for argument in remaining:
         if argument == "--":
             rest += [argument, *remaining]
-        elif argument in _GLOBAL_FLAGS or argument.startswith("--workspace="):
-            front.append(argument)
-        elif argument == "--workspace":
-            front += [argument, *[value for value in [next(remaining, None)] if value is not None]]
+        elif argument in _GLOBAL_FLAGS or argument.partition("=")[0] in _GLOBAL_VALUES:
+            value = [] if argument in _GLOBAL_FLAGS or "=" in argument else [next(remaining, None)]
+            if None in value:
+                return [*front, argument]  # so that its value is missed, not taken from the others
+            front += [argument, *[one for one in value if one is not None]]
         else:
             rest.append(argument)
     return front + rest
@@ -311,10 +372,15 @@ def expand_wildcards(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """CommandEntry point of the console script."""
-    with exit_codes():  # here for Ctrl-C while the command line is still being built
-        interrupts.heed(console.tell_of_request, console.leave_terminal)
-        # The shells of Windows leave it to each program, and Typer expands only what it reads
-        # from the system itself.
-        arguments = expand_wildcards(sys.argv[1:]) if os.name == "nt" else sys.argv[1:]
-        app(args=hoist_global_options(arguments), prog_name="retrain")
+    """Entry point of the console script."""
+    environment.open_missing_streams()
+    try:
+        with exit_codes():  # here for Ctrl-C while the command line is still being built
+            interrupts.heed(console.tell_of_request, console.leave_terminal)
+            # The shells of Windows leave it to each program, and Typer expands only what it reads
+            # from the system itself.
+            arguments = expand_wildcards(sys.argv[1:]) if os.name == "nt" else sys.argv[1:]
+            app(args=arguments, prog_name="retrain")
+    except SystemExit as left:
+        log_file.end(left.code if isinstance(left.code, int) else 0)
+        raise

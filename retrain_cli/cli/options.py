@@ -28,6 +28,7 @@ class Described:
         metavar: what stands for the value in the help.
         is_argument: whether it is given by its place, without a name.
         show_default: whether the default is worth showing.
+        and_option: of an argument, whether an option of the field's name does the same.
     """
 
     help: str
@@ -36,6 +37,18 @@ class Described:
     metavar: str | None = None
     is_argument: bool = False
     show_default: bool = True
+    and_option: bool = False
+
+
+@dataclass(frozen=True)
+class OneRun:
+    """Marks a parameter of type `str | None`: a run by its place or by `--run`.
+
+    Attributes:
+        help: its text.
+    """
+
+    help: str = "Name of the run, how it begins, its folder, or latest (default: latest)."
 
 
 @dataclass(frozen=True)
@@ -50,8 +63,9 @@ _OWN_TOP = (
     "for imagenet weights the one that Keras publishes)."
 )
 SHARED: Final[dict[str, str | Described]] = {
-    "run": "Run to use (default: the latest).",
+    "run": "Run to use: its name, how it begins, its folder, or latest (default: latest).",
     "name": "Name of the new run (default: the time).",
+    "note": "What to remember about the new run; `retrain runs` shows it.",
     "top": _OWN_TOP,
     "top_k": Described("Labels an image.", "-k"),
     "SimilarRequest.k": Described("Photos an image.", "-k"),
@@ -114,7 +128,10 @@ FORM_HELP: Final[dict[Form, str]] = {
 JsonForm = Annotated[Form, Forms(("json",))]
 TableForm = Annotated[Form, Forms(("csv", "json"))]
 
-RunArgument = Annotated[str | None, typer.Argument(help="Name of the run (default: the latest).")]
+RunArgument = Annotated[str | None, OneRun()]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "--plan", help="Say what would be done, and change nothing.")
+]
 ImagePaths = Annotated[
     list[str] | None,
     typer.Argument(help="Images, folders, or - for a list of paths on standard input."),

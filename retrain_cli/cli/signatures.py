@@ -21,9 +21,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from retrain_cli.checks import choices_of
+from retrain_cli.cli.completion import COMPLETERS, run_names
 from retrain_cli.cli.console import Form
 from retrain_cli.cli.context import at_most_one, numbers
-from retrain_cli.cli.options import FORM_HELP, SHARED, Described, Forms
+from retrain_cli.cli.options import FORM_HELP, SHARED, Described, Forms, OneRun
+from retrain_cli.errors import ConfigError
 from retrain_cli.flags import flag_of
 
 
@@ -42,12 +44,8 @@ class Fields:
 
     def options(self, owner: type) -> Iterator[_Option]:
         """An option for each field, also of the dataclasses within."""
-        hints = get_type_hints(owner)
-        for field in dataclasses.fields(owner):
-            hint = hints[field.name]
-            if field.name in self._without:
-                continue
-            if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        for field, hint, nested in self._fields(owner):
+            if nested:
                 yield from self.options(hint)
             else:
                 yield _Option(owner, field, hint, self._described(owner, field, hint))
@@ -59,17 +57,22 @@ class Fields:
     def values(self, owner: type, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the fields of the dataclass are given."""
         given: dict[str, Any] = {}
-        hints = get_type_hints(owner)
-        for field in dataclasses.fields(owner):
-            hint = hints[field.name]
-            if field.name in self._without:
-                continue
-            if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        for field, hint, nested in self._fields(owner):
+            if nested:
                 given[field.name] = self.make(hint, values)
             else:
-                value = values[option_name(owner, field.name)]
+                name = option_name(owner, field.name)
+                value = _said_once(name, values) if name + _AGAIN in values else values[name]
                 given[field.name] = _as_field(value, field, hint)
         return given
+
+    def _fields(self, owner: type) -> Iterator[tuple[dataclasses.Field[Any], Any, bool]]:
+        """The fields that the command line sets: their types, and whether these are dataclasses."""
+        hints = get_type_hints(owner)
+        for field in dataclasses.fields(owner):
+            if field.name not in self._without:
+                hint = hints[field.name]
+                yield field, hint, dataclasses.is_dataclass(hint) and isinstance(hint, type)
 
     def _described(self, owner: type, field: dataclasses.Field[Any], hint: Any) -> Described:
         name, qualified = field.name, f"{owner.__name__}.{field.name}"
@@ -104,7 +107,7 @@ class SomeFields:
 
     def parameters(self) -> list[inspect.Parameter]:
         """For a signature."""
-        return [option.parameter() for option in self._fields().options(self.owner)]
+        return [one for option in self._fields().options(self.owner) for one in option.parameters()]
 
     def make(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of the options' values, by the names of the options."""
@@ -119,6 +122,12 @@ class _Option:
     field: dataclasses.Field[Any]
     hint: Any
     text: Described
+
+    def parameters(self) -> Iterator[inspect.Parameter]:
+        """Its parameter, and a second one where an argument can be said as an option, too."""
+        yield self.parameter()
+        if self.text.is_argument and self.text.and_option:
+            yield _run_option(flag_of(self.field.name, self.owner), self.text.help)
 
     def parameter(self) -> inspect.Parameter:
         default = default_of(self.field)
@@ -136,6 +145,10 @@ class _Option:
         }
         if self.text.parser:
             extra["parser"] = _tolerant(self.text.parser)
+        completer = COMPLETERS.get(f"{self.owner.__name__}.{self.field.name}")
+        completer = completer or COMPLETERS.get(self.field.name)
+        if completer is not None:
+            extra["autocompletion"] = completer
         if self.text.is_argument:
             return typer.Argument(**extra, show_default=self.text.show_default)
         flag = flag_of(self.field.name, self.owner)
@@ -211,15 +224,20 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     return get_type_hints(function, include_extras=True)
 
 
-def _mark_of(hint: Any) -> Fields | Forms | None:
-    marks = [one for one in get_args(hint)[1:] if isinstance(one, Fields | Forms)]
+def _mark_of(hint: Any) -> Fields | Forms | OneRun | None:
+    marks = [one for one in get_args(hint)[1:] if isinstance(one, Fields | Forms | OneRun)]
     return marks[0] if get_origin(hint) is Annotated and marks else None
 
 
 def _taken_apart(parameter: inspect.Parameter, hint: Any) -> list[inspect.Parameter]:
     mark = _mark_of(hint)
     if isinstance(mark, Fields):
-        return [option.parameter() for option in mark.options(get_args(hint)[0])]
+        options = mark.options(get_args(hint)[0])
+        return [one for option in options for one in option.parameters()]
+    if isinstance(mark, OneRun):
+        argument = typer.Argument(help=mark.help, autocompletion=run_names, show_default=False)
+        again = _run_option("--run", mark.help)
+        return [_keyword(parameter.name, str | None, argument, None), again]
     if isinstance(mark, Forms):
         return [
             _keyword(name, bool, typer.Option(f"--{name}", help=FORM_HELP[name]), False)
@@ -235,7 +253,28 @@ def _put_together(name: str, hint: Any, values: Mapping[str, Any]) -> Any:
     mark = _mark_of(hint)
     if isinstance(mark, Fields):
         return mark.make(get_args(hint)[0], values)
+    if isinstance(mark, OneRun):
+        return _said_once(name, values)
     return _form(mark, values) if isinstance(mark, Forms) else values[name]
+
+
+_AGAIN = "_option"
+"""What the option of an argument is called in Click: the argument's name with this."""
+
+
+def _run_option(flag: str, text: str) -> inspect.Parameter:
+    """The option that says the same as an argument."""
+    name = flag.removeprefix("--").replace("-", "_") + _AGAIN
+    info = typer.Option(flag, help=f"The same. {text}", autocompletion=run_names)
+    return _keyword(name, str | None, info, None)
+
+
+def _said_once(name: str, values: Mapping[str, Any]) -> Any:
+    """An argument's value, or that of its option; ConfigError where they differ."""
+    argument, option = values[name], values[name + _AGAIN]
+    if argument is not None and option is not None and argument != option:
+        raise ConfigError(f"name one {name}, not both {argument} and --{name} {option}")
+    return option if argument is None else argument
 
 
 def _form(forms: Forms, values: Mapping[str, Any]) -> Form:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain_cli.database import connect, translated_errors
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.datasets.splits import Split
 
 _SCHEMA = """
@@ -84,30 +85,28 @@ class IndexedFile:
     problem: str | None
 
 
-class FileIndex:
+class FileIndex(DatabaseFile):
     """Reads and writes the index of one workspace."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection = connect(path, _SCHEMA, upgrades=_UPGRADES)
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        super().__init__(path, connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES))
+        self._read_only = read_only
 
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
-
-    def __enter__(self) -> FileIndex:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    @classmethod
+    def to_read(cls, path: Path) -> FileIndex:
+        """Open it without writing where that cannot be, as on a full or read-only disk."""
+        return open_or_read(path, lambda read_only: cls(path, read_only=read_only))
 
     def dataset_id(self, root: Path) -> int:
-        """The number of the dataset at `root`, made where it is new."""
+        """The number of the dataset at `root`, made where it is new; then 0 if opened to read."""
         key = os.fsencode(root)
         with translated_errors(self.path), self._connection as connection:
-            connection.execute("INSERT OR IGNORE INTO datasets (root) VALUES (?)", (key,))
             sql = "SELECT id FROM datasets WHERE root = ?"
-            return int(connection.execute(sql, (key,)).fetchone()[0])
+            found = connection.execute(sql, (key,)).fetchone()
+            if found is None and not self._read_only:
+                connection.execute("INSERT OR IGNORE INTO datasets (root) VALUES (?)", (key,))
+                found = connection.execute(sql, (key,)).fetchone()
+            return int(found[0]) if found else 0
 
     def folder(self, dataset: int, folder: str) -> dict[str, FileRecord]:
         """What is known of the files of one folder, by name."""
@@ -188,3 +187,25 @@ class FileIndex:
         sql = "SELECT DISTINCT digest FROM files WHERE digest IS NOT NULL"
         with translated_errors(self.path):
             return {row[0] for row in self._connection.execute(sql)}
+
+
+def known_classes(path: Path, root: Path) -> list[str]:
+    """The names of the classes of a dataset, sorted; none where it is not known.
+
+    Args:
+        path: the index; it is only read.
+        root: the image folder, absolute.
+
+    Raises:
+        CacheError: the index is not there, or damaged.
+    """
+    sql = (
+        "SELECT DISTINCT class FROM folders JOIN datasets ON id = dataset "
+        "WHERE root = ? AND class != ''"
+    )
+    with (
+        translated_errors(path),
+        closing(connect(path, _SCHEMA, read_only=True, upgrades=_UPGRADES)) as connection,
+    ):
+        rows = connection.execute(sql, (os.fsencode(root),)).fetchall()
+    return sorted(os.fsdecode(name) for (name,) in rows)

@@ -47,7 +47,8 @@ def assign_folds(items: Sequence[SplitItem], n_folds: int) -> NDArray[np.int32]:
     rows = np.array([row for row, item in enumerate(items) if item.given != "test"], np.int64)
     folds = np.full(len(items), NEVER, np.int32)
     if len(rows):
-        folds[rows] = _spread([items[row] for row in rows.tolist()], n_folds)
+        most = min(n_folds, len(rows))  # more are refused below
+        folds[rows] = _spread([items[row] for row in rows.tolist()], most)
     filled = len(np.unique(folds[folds != NEVER]))
     if filled < n_folds:
         raise DatasetError(

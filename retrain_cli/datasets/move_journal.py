@@ -12,11 +12,11 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 
 from retrain_cli.datasets.moves import MoveScript
 from retrain_cli.errors import DatasetError
+from retrain_cli.files import hex_digest
 from retrain_cli.workspace import write_atomically
 
 Told = Callable[[int, int], None]
@@ -160,11 +160,7 @@ def digest_of(path: Path) -> str:
         DatasetError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            digest = blake2b(digest_size=16)
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-            return digest.hexdigest()
+        return hex_digest(path)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror or error})") from error
 

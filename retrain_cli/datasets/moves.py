@@ -9,6 +9,7 @@ from json import JSONDecodeError
 from pathlib import Path
 
 from retrain_cli.errors import DatasetError, setting
+from retrain_cli.files import read_file
 from retrain_cli.workspace import write_atomically
 
 _HEADER = """\
@@ -68,7 +69,7 @@ def read_script(path: Path) -> MoveScript:
         DatasetError: it cannot be read, or a line of it is wrong.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_file(path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{setting('apply')} takes a script of moves; {path} cannot be read ({error}): "

@@ -26,7 +26,7 @@ from retrain_cli.datasets.move_journal import (
     digest_of,
     regular_file,
 )
-from retrain_cli.durable import draft_folder, make_folder, sync
+from retrain_cli.durable import draft_folder, make_folder, name_draft, rename_alone, sync
 from retrain_cli.errors import DatasetError, WorkspaceError, setting
 from retrain_cli.workspace import writing_to
 
@@ -68,11 +68,7 @@ def undo(journal: Journal, on_progress: Told = lambda done, total: None) -> Jour
         DatasetError: a photo changed since, or its old place is taken; nothing is moved then.
         WorkspaceError: the disk has no room for all, so that nothing is moved, or refuses.
     """
-    back = tuple(move.reversed() for move in reversed(journal.moves))
-    states = [_state(move) for move in back]
-    for move in back:
-        _check_way_back(move)
-    _check_room(back, states)
+    back, states = way_back(journal)
     journal = replace(journal, finished=False, undoing=True)
     journal.save()
     journal = _carry_out(journal, back, states, on_progress)
@@ -83,6 +79,21 @@ def undo(journal: Journal, on_progress: Told = lambda done, total: None) -> Jour
         os.unlink(journal.path)  # noqa: PTH108
         sync(journal.path.parent)
     return journal
+
+
+def way_back(journal: Journal) -> tuple[tuple[PlannedMove, ...], list[_State]]:
+    """The moves that take a journal's back, and how far each has come; nothing is moved.
+
+    Raises:
+        DatasetError: a photo changed since, or its old place is taken.
+        WorkspaceError: the disk has no room for all.
+    """
+    back = tuple(move.reversed() for move in reversed(journal.moves))
+    states = [_state(move) for move in back]
+    for move in back:
+        _check_way_back(move)
+    _check_room(back, states)
+    return back, states
 
 
 def _state(move: PlannedMove) -> _State:
@@ -202,7 +213,7 @@ def _give_new_names(
             journal.save()
         for move, draft in drafts.items():
             with writing_to(Path(move.target)):
-                _place(draft, Path(move.target))
+                name_draft(draft, Path(move.target))
     return journal
 
 
@@ -214,7 +225,7 @@ def _link(move: PlannedMove) -> bool:
         os.link(source, target)
     except OSError as error:
         if error.errno in _NO_LINKS and _device(source) == _device(target.parent):
-            _rename(source, target)
+            rename_alone(source, target)
         elif error.errno not in (*_NO_LINKS, errno.EXDEV):
             raise
         else:
@@ -228,23 +239,6 @@ def _copy(move: PlannedMove, draft: Path) -> None:
     sync(draft)
     if digest_of(draft) != move.digest:
         raise OSError(errno.EIO, "the copy is not what was copied")
-
-
-def _place(draft: Path, target: Path) -> None:
-    """Give a finished copy its name, never replacing another file."""
-    try:
-        os.link(draft, target)
-    except FileExistsError:
-        raise
-    except OSError:  # this disk knows no second names
-        _rename(draft, target)
-
-
-def _rename(path: Path, target: Path) -> None:
-    """For disks without second names, where nothing can forbid to replace: look first."""
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "File exists", str(target))
-    os.rename(path, target)  # noqa: PTH104
 
 
 def _with_copies(journal: Journal, drafts: Mapping[PlannedMove, Path]) -> Journal:

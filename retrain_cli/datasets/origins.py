@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from retrain_cli.checks import check_types
 from retrain_cli.datasets.class_names import close_names, find_name
 from retrain_cli.datasets.source_classes import (
     SourceClass,
@@ -59,8 +60,17 @@ class ClassOrigin:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> ClassOrigin:
-        """The inverse of `to_dict`."""
-        return cls(row["class"], row["origin"], tuple(row["wnids"]), row["matched"])
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError: something is missing or of the wrong kind.
+        """
+        wnids = row["wnids"]
+        if not isinstance(wnids, list):
+            raise TypeError(f"wnids is {wnids!r:.60}")
+        origin = cls(row["class"], row["origin"], tuple(wnids), row["matched"])
+        check_types(origin)
+        return origin
 
 
 @dataclass(frozen=True, slots=True)

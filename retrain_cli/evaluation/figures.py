@@ -53,7 +53,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Headline:
-    """An accuracy that a run is known by.
+    """An accuracy that a run is known by: a share of photos, or a mean over classes.
 
     Attributes:
         name: its key in `metrics.json`.
@@ -80,17 +80,22 @@ def _photos(result: EvalResult) -> str:
     return f"of {result.n_images:,} photos"
 
 
+def _classes(result: EvalResult) -> str:
+    return f"mean of {result.n_classes - result.n_empty_classes:,} classes"
+
+
 def _int(result: EvalResult) -> str:
-    return f"mean of {result.n_int_classes} classes"
+    return f"mean of {result.n_int_classes:,} classes"
 
 
 def _ext(result: EvalResult) -> str:
-    return f"mean of {result.n_ext_classes} classes"
+    return f"mean of {result.n_ext_classes:,} classes"
 
 
 _NONE = "no such class"
 HEADLINES: tuple[Headline, ...] = (
     Headline("top1", "Top-1", lambda r: _top(r, 1).overall, _photos),
+    Headline("macro_top1", "Macro top-1", lambda r: _top(r, 1).macro, _classes, _NONE),
     Headline("top5", "Top-5", lambda r: _top(r, 5).overall, _photos, "needs more classes"),
     Headline("int_top1", "INT top-1", lambda r: _top(r, 1).int_macro, _int, _NONE),
     Headline("ext_top1", "EXT top-1", lambda r: _top(r, 1).ext_macro, _ext, _NONE),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import SPLITS, Split
-from retrain_cli.evaluation.arrays import damaged, read_arrays
+from retrain_cli.evaluation.arrays import checked, damaged, in_range, read_arrays
 from retrain_cli.evaluation.ranking import rank_of, top_k
 
 _CHUNK_VALUES = 8_000_000  # of a chunk's bottlenecks or scores, whichever is more: 32 MB
@@ -158,25 +158,46 @@ class Predictions:
         saved = read_arrays(path, _SAVED, _WHAT)
         try:
             return cls._from_arrays(saved)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise damaged(path, _WHAT, error) from error
 
     @classmethod
     def _from_arrays(cls, saved: dict[str, NDArray[Any]]) -> Predictions:
-        n_images = len(saved["labels"])
-        short = [name for name in _PER_IMAGE if len(saved[name]) != n_images]
-        if short:
-            raise ValueError(f"{short[0]} has {len(saved[short[0]])} rows, not {n_images}")
-        paths = PackedStrings(saved["path_bytes"], saved["path_offsets"])
-        if len(paths) != n_images:
-            raise ValueError(f"there are {len(paths)} paths, not {n_images}")
-        columns = [saved[name] for name in ("rank", "log_probability", "top_classes", "top_scores")]
-        images = ImageTable(saved["split"], saved["digest"], paths, saved["labels"])
-        return cls(images, int(saved["n_classes"]), *columns)
+        n_classes = int(checked(saved["n_classes"], "n_classes", "iu"))
+        n_images = len(checked(saved["labels"], "labels", "iu", None))
+        paths = PackedStrings(
+            checked(saved["path_bytes"], "path_bytes", "u", None).astype(np.uint8, copy=False),
+            checked(saved["path_offsets"], "path_offsets", "i", n_images + 1),
+        )
+        split = checked(saved["split"], "split", "iu", n_images)
+        digest = checked(saved["digest"], "digest", "u", n_images, 16)
+        rank = checked(saved["rank"], "rank", "iu", n_images)
+        top_classes = checked(saved["top_classes"], "top_classes", "iu", n_images, None)
+        n_top = top_classes.shape[1]
+        top_scores = checked(saved["top_scores"], "top_scores", "f", n_images, n_top)
+        logs = checked(saved["log_probability"], "log_probability", "f", n_images)
+        in_range(split, "split", 0, len(SPLITS) - 1)
+        in_range(saved["labels"], "labels", 0, n_classes - 1)
+        in_range(rank, "rank", 1, n_classes)
+        in_range(top_classes, "top_classes", 0, n_classes - 1)
+        if n_top < 1:
+            raise ValueError("top_classes is empty")
+        images = ImageTable(split, digest, paths, saved["labels"])
+        return cls(images, n_classes, rank, logs, top_classes, top_scores)
 
 
-_PER_IMAGE = ("split", "digest", "labels", "rank", "log_probability", "top_classes", "top_scores")
-_SAVED = (*_PER_IMAGE, "path_bytes", "path_offsets", "n_classes")
+_SAVED = (
+    "split",
+    "digest",
+    "labels",
+    "rank",
+    "log_probability",
+    "top_classes",
+    "top_scores",
+    "path_bytes",
+    "path_offsets",
+    "n_classes",
+)
 _WHAT = "the predictions of a run"
 
 

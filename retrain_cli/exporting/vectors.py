@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.cells import csv_cell
 from retrain_cli.errors import ConfigError, MissingExtraError
 from retrain_cli.workspace import replacing
 
@@ -29,6 +30,7 @@ class ExportRows:
         digests: digest of each photo, 16 bytes.
         read: vectors of some digests, `(n, width) float32`.
         width: length of a vector.
+        on_row: is told how many photos of how many are written.
     """
 
     paths: list[str]
@@ -37,6 +39,7 @@ class ExportRows:
     digests: list[bytes]
     read: VectorReader
     width: int
+    on_row: Callable[[int, int], None] = lambda done, total: None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -46,6 +49,7 @@ class ExportRows:
         for start in range(0, len(self), _ROWS_AT_A_TIME):
             rows = slice(start, start + _ROWS_AT_A_TIME)
             yield rows, self.read(self.digests[rows])
+            self.on_row(min(rows.stop, len(self)), len(self))
 
 
 def export_bottlenecks(rows: ExportRows, target: Path) -> None:
@@ -94,7 +98,8 @@ def _write_csv(rows: ExportRows, path: Path) -> None:
                 strict=True,
             )
             for name, class_name, split, digest, vector in fields:
-                writer.writerow([name, class_name, split, digest.hex(), *map(str, vector)])
+                texts = map(csv_cell, (name, class_name, split))
+                writer.writerow([*texts, digest.hex(), *map(str, vector)])
 
 
 def _write_parquet(rows: ExportRows, path: Path) -> None:

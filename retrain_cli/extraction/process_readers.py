@@ -29,6 +29,7 @@ from retrain_cli.extraction.reader_process import Answer, ReaderJob
 from retrain_cli.extraction.readers import Location, examine, is_never_cached
 from retrain_cli.images.decode import MAX_PIXELS
 from retrain_cli.images.examine import Decoder, Examined
+from retrain_cli.images.limits.limited import give_up
 
 _PIPE_BYTES = 1 << 20
 """What a pipe holds, and about what is asked for at a time, so that a process need not wait."""
@@ -91,6 +92,7 @@ class ProcessReaders:
 
     def __exit__(self, *_: object) -> None:
         self._is_over = True
+        give_up()
         self._stop_all()
         self._threads.shutdown(cancel_futures=True)
         self._stop_all()  # one may have been replaced meanwhile

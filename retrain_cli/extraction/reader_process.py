@@ -25,9 +25,9 @@ from typing import BinaryIO
 
 from retrain_cli.extraction.heap import keep_freed_memory
 from retrain_cli.extraction.readers import IsCached, Location, examine, is_never_cached
-from retrain_cli.images.budget import OverBudgetError
 from retrain_cli.images.decode import Pixels, refuse_above
 from retrain_cli.images.examine import Decoder, Examined
+from retrain_cli.images.limits.budget import OverBudgetError
 
 
 @dataclass(frozen=True)

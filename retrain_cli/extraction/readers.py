@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from retrain_cli.images.examine import Decoder, Examined, examine_bytes, examine_file
+from retrain_cli.images.limits.limited import give_up
 
 if TYPE_CHECKING:  # a reader process has no use for it while the cache is empty
     from retrain_cli.cache.store import BottleneckStore
@@ -79,6 +80,7 @@ class ThreadReaders:
         return self
 
     def __exit__(self, *_: object) -> None:
+        give_up()
         self._pool.shutdown(cancel_futures=True)
 
     def submit(self, locations: Sequence[Location]) -> Future[list[Examined]]:

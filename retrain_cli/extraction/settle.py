@@ -19,6 +19,7 @@ from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
+from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.engine import has_openvino
 from retrain_cli.errors import CacheError, RetrainError
@@ -108,7 +109,7 @@ def _is_conversion_error(error: RetrainError) -> bool:
 def _fullest_cache(spec: BackboneSpec, workspace: Workspace, photos: PhotoTree) -> _Cached | None:
     """The cache of this backbone, in any precision that `spec` leaves open, with most photos."""
     found = []
-    for path in sorted(workspace.cache_dir.glob("*.sqlite")):
+    for path in cache_files(workspace.cache_dir):
         try:
             with BottleneckStore(path, read_only=True) as store:
                 backbone = _as_in(store.identity, spec)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from retrain_cli.checks import check_choices, check_least, check_positive
+from retrain_cli.checks import check_choices, check_least, check_positive, check_types
 from retrain_cli.errors import ConfigError, setting
 
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs", "ridge", "auto"]
@@ -144,10 +144,12 @@ class TrainingConfig:
             if name not in known:
                 raise ConfigError(f"no such training setting: {name!r}{_close(name, known)}")
         given = dict(values)
-        if given.get("classes") is not None:
+        if isinstance(given.get("classes"), list):
             given["classes"] = tuple(given["classes"])
         try:
-            return cls(**given).validate()
+            config = cls(**given)
+            check_types(config)
+            return config.validate()
         except TypeError as error:
             raise ConfigError(f"a training setting is of the wrong kind ({error})") from error
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.datasets.class_names import name_key
 from retrain_cli.errors import RunError, setting
-from retrain_cli.evaluation.arrays import read_arrays
+from retrain_cli.evaluation.arrays import checked, damaged, read_arrays
 from retrain_cli.evaluation.ranking import top_k
 
 FloatArray = NDArray[np.float32]
@@ -160,8 +160,16 @@ class Head:
             RunError: the file is missing, damaged or not a head.
         """
         arrays = read_arrays(path, ("labels", "weights", "bias"), "a trained head")
-        weights, bias = (arrays[name].astype(np.float32) for name in ("weights", "bias"))
-        return cls(tuple(map(str, arrays["labels"])), weights, bias)
+        try:
+            labels = checked(arrays["labels"], "labels", "U", None)
+            weights = checked(arrays["weights"], "weights", "f", None, len(labels))
+            bias = checked(arrays["bias"], "bias", "f", len(labels))
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+                weights, bias = weights.astype(np.float32), bias.astype(np.float32)
+            checked(np.append(weights, bias), "weights or bias", "f", None)
+        except ValueError as error:
+            raise damaged(path, "a trained head", error) from error
+        return cls(tuple(map(str, labels)), weights, bias)
 
 
 def _mean_column(weights: FloatArray) -> FloatArray:

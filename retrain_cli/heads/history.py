@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from retrain_cli.evaluation.arrays import damaged
+from retrain_cli.files import read_file
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.temperature import ScoreFit
 
@@ -94,12 +96,11 @@ def read_history(path: Path) -> tuple[HistoryRow, ...]:
         RunError: the file is missing or damaged.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != _COLUMNS:
-                raise ValueError("its header is another")
-            return tuple(_row(cells) for cells in reader)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        reader = csv.DictReader(io.StringIO(read_file(path).decode("utf-8"), newline=""))
+        if reader.fieldnames != _COLUMNS:
+            raise ValueError("its header is another")
+        return tuple(_row(cells) for cells in reader)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise damaged(path, "the history of a run", error) from error
 
 

@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,6 @@ from PIL import (
 )
 
 from retrain_cli.errors import ImageError, MissingExtraError
-from retrain_cli.images.budget import PixelBudget
 from retrain_cli.images.codecs.opening import is_tga, open_lazily
 from retrain_cli.images.formats import (
     FORMAT_NAMES,
@@ -30,6 +30,9 @@ from retrain_cli.images.formats import (
     looks_like_text,
     sniff_format,
 )
+from retrain_cli.images.limits import limited
+from retrain_cli.images.limits.budget import OverBudgetError, PixelBudget
+from retrain_cli.images.limits.costs import BYTES_A_PIXEL, Cost, cost_of
 from retrain_cli.images.orientation import DECODER_FAULTS, orientation_of
 from retrain_cli.images.pixels import flatten, turn
 from retrain_cli.images.resizing import ResizeRule, Resizing, inner_size, pad
@@ -67,7 +70,10 @@ _FAST_JPEG_PIXELS = 1 << 22
 
 
 def decode_image(
-    data: bytes, size: tuple[int, int], rule: ResizeRule = "squash"
+    data: bytes,
+    size: tuple[int, int],
+    rule: ResizeRule = "squash",
+    timeout: float = limited.PHOTO_TIMEOUT,
 ) -> NDArray[np.uint8]:
     """Decode an image file, upright, to RGB pixels of exactly the wanted size.
 
@@ -80,6 +86,8 @@ def decode_image(
         size: wanted (height, width) in pixels.
         rule: `squash` ignores the aspect ratio, `crop` fills and cuts both ends of the longer
             side, `letterbox` fits inside and pads with grey.
+        timeout: seconds of processor time for a photo that may take very long or much memory by
+            its header; a process of its own decodes it.
 
     Returns:
         `(height, width, 3) uint8`, sRGB as stored, 0 to 255.
@@ -87,10 +95,25 @@ def decode_image(
     Raises:
         ImageError: the bytes are no image that can be used; the message is the short reason.
     """
+    cost, pixels = _decode_image(data, size, rule)
+    if pixels is None:
+        with _BUDGET.take(_share(cost)):
+            pixels = limited.call("decode_image", data, (size, rule), timeout)
+    return pixels
+
+
+def _decode_image(
+    data: bytes, size: tuple[int, int], rule: ResizeRule
+) -> tuple[Cost, NDArray[np.uint8] | None]:
+    """Decode, or leave it where that is too much for this process."""
     height, width = size
-    with _opened(data) as image:
+    with _opened(data) as (image, cost):
+        if cost.is_suspicious:
+            if _BUDGET.refuses_some:
+                raise OverBudgetError
+            return cost, None
         extent = _draft(image, (width, height), rule)
-        with _BUDGET.take(image.width * image.height):
+        with _BUDGET.take(max(image.width * image.height, _share(cost))):
             raw = _read_jpeg(image, data)
             if raw is None:
                 image.load()
@@ -100,7 +123,17 @@ def decode_image(
             pixels = resizing.apply(flatten(image), raw)
         if orientation != 1:
             pixels = np.asarray(turn(Image.fromarray(pixels), orientation))
-        return pad(pixels, (width, height))
+        return cost, pad(pixels, (width, height))
+
+
+def _share(cost: Cost) -> int:
+    """What an image takes of the budget, which is in pixels of ordinary formats."""
+    return min(cost.memory // BYTES_A_PIXEL, MAX_PIXELS)
+
+
+def decode_here() -> None:
+    """From now on decode all images in this process, which is there for suspicious ones."""
+    _BUDGET.is_for_suspicious = True
 
 
 def refuse_above(pixels: int) -> None:
@@ -108,15 +141,19 @@ def refuse_above(pixels: int) -> None:
     _BUDGET.refuse_above(pixels)
 
 
-def load_rgb(data: bytes) -> Image.Image:
+def load_rgb(data: bytes, timeout: float = limited.PHOTO_TIMEOUT) -> Image.Image:
     """Decode an image file at its full size, upright, as an RGB Pillow image.
 
     Raises:
         ImageError: as `decode_image`.
     """
-    with _opened(data) as image, _BUDGET.take(image.width * image.height):
-        image.load()
-        return turn(flatten(image).convert("RGB"), orientation_of(image))
+    with _opened(data) as (image, cost):
+        if not cost.is_suspicious:
+            with _BUDGET.take(max(image.width * image.height, _share(cost))):
+                image.load()
+                return turn(flatten(image).convert("RGB"), orientation_of(image))
+    with _BUDGET.take(_share(cost)):
+        return Image.fromarray(limited.call("load_rgb", data, (), timeout))
 
 
 def check_image(data: bytes) -> ImageFormat:
@@ -131,7 +168,7 @@ def check_image(data: bytes) -> ImageFormat:
 
 def image_size(data: bytes) -> tuple[int, int]:
     """Width and height in pixels by the header, before any rotation; raises as `check_image`."""
-    with _opened(data) as image:
+    with _opened(data) as (image, _):
         return image.size
 
 
@@ -149,15 +186,19 @@ def _format_of(data: bytes) -> ImageFormat:
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Open an image lazily and check its size; all that its decoder raises becomes ImageError."""
+def _opened(data: bytes) -> Iterator[tuple[Image.Image, Cost]]:
+    """Open an image lazily, check its size, and look at what decoding will take.
+
+    All that its decoder raises becomes ImageError.
+    """
     name = _format_of(data)
     hush_pillow()
     image: Image.Image | None = None
     try:
         image = _open_heic(data) if name == "heic" else open_lazily(data, name)
         _check_size(*image.size)
-        yield image
+        cost = cost_of(image, name, data)
+        yield image, replace(cost, is_suspicious=False) if _BUDGET.is_for_suspicious else cost
     except MemoryError as error:
         raise ImageError("not enough memory to decode it") from error
     except DECODER_FAULTS as error:
@@ -175,6 +216,10 @@ def _open_heic(data: bytes) -> Image.Image:
         raise ImageError(str(MissingExtraError("HEIC photos", "heic"))) from error
     lazy = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     _check_size(*lazy.size)
+    sized = Image.Image()
+    sized._size = lazy.size
+    if cost_of(sized, "heic", data).is_suspicious and not _BUDGET.is_for_suspicious:
+        return sized  # which is all that this process wants of it
     with _BUDGET.take(lazy.size[0] * lazy.size[1]):
         image: Image.Image = lazy.to_pillow()
     return image

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from retrain_cli.errors import ImageError
+from retrain_cli.files import NotOrdinaryError, open_at_once
 from retrain_cli.images.decode import Pixels
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
 
@@ -102,18 +102,10 @@ def read_file(path: Path) -> bytes:
 
 def _open(path: Path) -> BinaryIO:
     """Open a file or a pipe; a pipe that nobody writes to is an empty one, and nothing hangs."""
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - Path.open has no opener
-    mode = os.fstat(file.fileno()).st_mode
-    if stat.S_ISFIFO(mode):
-        os.set_blocking(file.fileno(), True)
-    elif not stat.S_ISREG(mode):
-        file.close()
-        raise ImageError("not a file")
-    return file
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no such pipes
+    try:
+        return open_at_once(path)
+    except NotOrdinaryError as error:
+        raise ImageError("not a file") from error
 
 
 def _rest(file: BinaryIO, limit: int) -> bytes:

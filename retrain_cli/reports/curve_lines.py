@@ -19,7 +19,7 @@ def curve_section(curves: Curves, result: EvalResult) -> CurveSection:
     """The averages, and the curves of the classes that are worst."""
     defined = [row for row in result.classes if curves.classes[row.index].auc is not None]
     return CurveSection(
-        (_micro(curves), _macro(curves)),
+        tuple(line for line in (_micro(curves), _macro(curves)) if line is not None),
         tuple(
             _of_counts(row.class_name, curves.classes[row.index], _CLASS_POINTS)
             for row in defined[:MOST_CLASSES]
@@ -32,9 +32,13 @@ def _micro(curves: Curves) -> ClassCurves:
     return _of_counts("all answers (micro average)", curves.micro, MOST_POINTS)
 
 
-def _macro(curves: Curves) -> ClassCurves:
+def _macro(curves: Curves) -> ClassCurves | None:
+    """None where no class has a curve."""
+    mean = curves.macro_roc(MOST_POINTS)
+    if mean is None:
+        return None
     auc = None if curves.macro_auc is None else curves.macro_auc.value
-    line = thinned(*curves.macro_roc(MOST_POINTS), MOST_POINTS)
+    line = thinned(*mean, MOST_POINTS)
     precision = curves.macro_average_precision
     return ClassCurves("mean of the classes (macro)", auc, precision, line, None)
 

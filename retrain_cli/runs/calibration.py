@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.errors import RunError
-from retrain_cli.evaluation.arrays import damaged, read_arrays
+from retrain_cli.evaluation.arrays import checked, damaged, in_range, read_arrays
 from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.heads.temperature import HIGHEST, LOWEST
+
+_LARGEST = 1e30
+"""A normaliser; of a head that was trained it has a few digits."""
 
 _WHAT = "the calibration of a run"
 _Logs = NDArray[np.float32]
@@ -79,11 +82,13 @@ class Calibration:
         saved = read_arrays(path, ("temperature", "n_images", "log_normalisers"), _WHAT)
         try:
             temperature, n_images = float(saved["temperature"]), int(saved["n_images"])
-        except (TypeError, ValueError) as error:
+            normalisers = checked(saved["log_normalisers"], "log_normalisers", "f", None)
+            in_range(normalisers, "log_normalisers", -_LARGEST, _LARGEST)
+        except (TypeError, ValueError, OverflowError) as error:
             raise damaged(path, _WHAT, error) from error
-        if not (math.isfinite(temperature) and temperature > 0):
+        if not LOWEST <= temperature <= HIGHEST:
             raise damaged(path, _WHAT, ValueError(f"a temperature of {temperature}"))
-        return cls(temperature, n_images, saved["log_normalisers"])
+        return cls(temperature, n_images, normalisers.astype(np.float64))
 
 
 def log_normalisers(logs: _Logs, temperature: float) -> NDArray[np.float64]:

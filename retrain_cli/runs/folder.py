@@ -15,7 +15,14 @@ from filelock import FileLock, Timeout
 
 from retrain_cli.durable import LEFT_BEHIND_S, sweep_drafts, sync, sync_tree
 from retrain_cli.errors import RunError, setting
+from retrain_cli.paths import is_plain_name
 from retrain_cli.workspace import writing_to
+
+NOTE_FILE = "note.txt"
+"""Of a run's folder: what its owner wrote about it."""
+
+LATEST = "latest"
+"""In place of a run's name: the one finished last."""
 
 _DRAFT, _REMOVED = ".draft-", ".removed-"
 
@@ -92,13 +99,19 @@ def check_name(name: str) -> str:
     Raises:
         RunError: it is empty, starts with a dot, or holds what not every system allows.
     """
-    bad = set(name) & set('/\\:*?"<>|')
-    if not name or name != name.strip() or name.startswith(".") or bad or not name.isprintable():
+    if name == LATEST:
+        raise RunError(f"{LATEST!r} means the run that was finished last: choose another name")
+    if not is_plain_name(name):
         raise RunError(
             "a run's name must be a plain folder name that does not start with a dot, "
             f"not {name!r}: use letters, digits, '-' and '_'"
         )
     return name
+
+
+def finished(folder: Path) -> int:
+    """When a run was finished, in nanoseconds: its place among the others, newest last."""
+    return (folder / "config.json").stat().st_mtime_ns
 
 
 def is_run(path: Path) -> bool:

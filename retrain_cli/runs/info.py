@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.checks import check_types
 from retrain_cli.errors import RunError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import StoppedBy
@@ -70,7 +71,7 @@ class RunInfo:
             RunError: written by a newer version.
             TypeError, KeyError, ValueError: something is missing or of the wrong kind.
         """
-        rest = dict(values)
+        rest = dict(as_record(values))
         version = rest.pop("format", None)
         if version != FORMAT_VERSION:
             raise RunError(
@@ -79,4 +80,7 @@ class RunInfo:
             )
         training = TrainingConfig.from_dict(as_record(rest.pop("training")))
         backbone = BackboneSpec.from_dict(as_record(rest.pop("backbone")))
-        return cls(Provenance.from_dict(rest.pop("dataset"), backbone, training), **rest)
+        info = cls(Provenance.from_dict(rest.pop("dataset"), backbone, training), **rest)
+        check_types(info)
+        datetime.fromisoformat(info.created)
+        return info

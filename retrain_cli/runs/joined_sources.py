@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from retrain_cli.checks import check_types
 from retrain_cli.evaluation.intervals import Estimate
 
 
@@ -62,4 +63,7 @@ class JoinedSources:
         for name, value in given.items():
             if isinstance(value, Mapping):
                 given[name] = Estimate(value["value"], value["low"], value["high"])
-        return cls(**given)
+                check_types(given[name])
+        joined = cls(**given)
+        check_types(joined)
+        return joined

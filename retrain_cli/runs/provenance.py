@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli.backbones.spec import BUNDLED, SAVED_MODEL, BackboneSpec
+from retrain_cli.checks import check_types
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.flags import flag_of
@@ -176,6 +177,7 @@ class Provenance:
         source_classes: imagenet, none, or the path of a file.
         int_ext: file that overrides INT and EXT, or None.
         group: near-duplicates where these were split groups, else None.
+        layout: what the first level of the folder was said to be.
         made: by which command.
         parents: the runs that it came from, oldest first, its own parent last.
         counts: how many images there were.
@@ -196,6 +198,7 @@ class Provenance:
     joined: JoinedSources | None = None
     fit: ScoreFit | None = None
     complete: bool = True
+    layout: str = "auto"
 
     @property
     def made_with_calibration(self) -> bool:
@@ -260,6 +263,7 @@ class Provenance:
             *option(flag_of("source_classes"), None if own else source),
             *option(flag_of("int_ext"), self.int_ext),
             *option(flag_of("group"), self.group),
+            *option(flag_of("layout"), None if self.layout == "auto" else self.layout),
         )
         purpose = "compute the bottlenecks"
         if not self.complete:
@@ -282,6 +286,7 @@ class Provenance:
             "source_classes": self.source_classes,
             "int_ext": None if self.int_ext is None else str(self.int_ext),
             "group": self.group,
+            "layout": self.layout,
             **self.made.facts(),
         }
         if self.joined is not None:
@@ -316,7 +321,7 @@ class Provenance:
         """
         facts = as_record(facts)
         joined = facts.get("source_head")
-        return cls(
+        provenance = cls(
             Path(facts["image_dir"]),
             backbone,
             training,
@@ -329,7 +334,11 @@ class Provenance:
             None if joined is None else JoinedSources.from_dict(as_record(joined)),
             None if facts.get("scores") is None else ScoreFit(**as_record(facts["scores"])),
             complete=bool(facts.get("complete", "made_by" in facts)),
+            layout=str(facts.get("layout", "auto")),
         )
+        for record in (provenance, provenance.made, provenance.counts):
+            check_types(record)
+        return provenance
 
 
 @dataclass(frozen=True)

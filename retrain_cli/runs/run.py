@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from retrain_cli.checks import is_finite
 from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.errors import RunError, setting
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.errors import ConfigError, RetrainError, RunError, setting
 from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.files import read_file
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, read_history, write_history
 from retrain_cli.runs.calibration import Calibration
-from retrain_cli.runs.folder import RunFolder, check_name, clean_leftovers, is_run
+from retrain_cli.runs.folder import (
+    LATEST,
+    NOTE_FILE,
+    RunFolder,
+    check_name,
+    clean_leftovers,
+    finished,
+    is_run,
+)
 from retrain_cli.runs.info import RunInfo
-from retrain_cli.runs.older_runs import grown_by, trained_by, was_calibrated
-from retrain_cli.runs.provenance import Grown, Provenance, Trained
-from retrain_cli.workspace import to_json, writing_to
+from retrain_cli.runs.naming import find_run
+from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_calibrated
+from retrain_cli.runs.provenance import Grown, Provenance, Trained, as_record
+from retrain_cli.runs.run_digests import RunDigests, write_digests
+from retrain_cli.workspace import replacing, to_json, writing_to
+
+CALIBRATION_FILE = "calibration.npz"
 
 _T = TypeVar("_T")
 
@@ -47,6 +61,25 @@ class Run:
         return self.folder.name
 
     @cached_property
+    def digests(self) -> RunDigests | None:
+        """What its files should be; None for a run of a version that did not note it.
+
+        Raises:
+            RunError: the list is damaged.
+        """
+        return RunDigests.load(self.folder)
+
+    def file(self, name: str) -> Path:
+        """Where a file of the run is, which was compared with its digest.
+
+        Raises:
+            RunError: the file is not what was written.
+        """
+        if self.digests is not None:
+            self.digests.check(name)
+        return self.folder / name
+
+    @cached_property
     def info(self) -> RunInfo:
         """What the run was made of."""
         return self._parsed("config.json", RunInfo.from_dict)
@@ -56,7 +89,7 @@ class Run:
         """What it was made from, and how; of a run of an older version as far as files tell it.
 
         Raises:
-            RunError: the run, or one that it came from, is damaged.
+            RunError: the run is damaged; one that it came from and that is damaged is not known.
         """
         noted = self.info.provenance
         return noted if noted.complete else self._older_provenance(noted)
@@ -86,8 +119,9 @@ class Run:
             return None
         try:
             made, own = (datetime.fromisoformat(run.info.created) for run in (beside, self))
+            _ = beside.provenance, beside.trained_head
             return beside if made <= own else None
-        except (RunError, ValueError, TypeError):  # damaged: nobody knows when it was made
+        except (RunError, TypeError):  # damaged, or one of them tells no time zone
             return None
 
     @property
@@ -108,7 +142,16 @@ class Run:
     @cached_property
     def trained_head(self) -> Head:
         """The head as training left it."""
-        return Head.load(self.folder / "head.npz")
+        return self._loaded_head()
+
+    def _loaded_head(self) -> Head:
+        head = Head.load(self.file("head.npz"))
+        if head.labels != self.labels:
+            raise RunError(
+                f"a run's head must be for its labels, but in {self.folder} the classes of "
+                "head.npz and labels.json differ: put the old file back, or train it again"
+            )
+        return head
 
     @cached_property
     def head(self) -> Head:
@@ -120,18 +163,18 @@ class Run:
     @property
     def calibration_path(self) -> Path:
         """Where the calibration is kept."""
-        return self.folder / "calibration.npz"
+        return self.folder / CALIBRATION_FILE
 
     @cached_property
     def calibration(self) -> Calibration | None:
         """How its scores are calibrated; None where they are as trained."""
-        path = self.calibration_path
+        path = self.file(CALIBRATION_FILE)
         return Calibration.load(path) if path.exists() else None
 
     @cached_property
     def history(self) -> tuple[HistoryRow, ...]:
         """The evaluations during training."""
-        return read_history(self.folder / "history.csv")
+        return read_history(self.file("history.csv"))
 
     @cached_property
     def trained_predictions(self) -> Predictions:
@@ -140,7 +183,7 @@ class Run:
         Raises:
             RunError: damaged, or of other classes than the labels.
         """
-        predictions = Predictions.load(self.folder / "predictions.npz")
+        predictions = Predictions.load(self.file("predictions.npz"))
         if predictions.n_classes != len(self.labels):
             raise RunError(
                 f"a run's predictions must be about its labels, but {self.folder} holds "
@@ -158,13 +201,31 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The figures computed at the end of training, by split."""
-        return self._parsed("metrics.json", dict)
+        return self._parsed("metrics.json", _metrics)
+
+    @property
+    def note(self) -> str:
+        """What its owner wrote about it, in one line; empty where that is nothing.
+
+        Raises:
+            RunError: it cannot be read.
+        """
+        return read_note(self.folder)
+
+    def annotate(self, text: str) -> None:
+        """Write a note about it, in place of an older one; an empty one removes it.
+
+        Raises:
+            WorkspaceError: the run cannot be changed.
+        """
+        with writing_to(self.folder):
+            write_note(self.folder, text)
 
     def _parsed(self, file_name: str, parse: Callable[[Any], _T]) -> _T:
-        path = self.folder / file_name
+        path = self.file(file_name)
         try:
-            return parse(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return parse(json.loads(read_file(path)))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, ConfigError) as error:
             raise RunError(
                 f"{path} should be part of a run but cannot be read ({error}): train it again, "
                 f"or remove it with `retrain runs rm {self.name}`"
@@ -214,6 +275,7 @@ class RunWriter:
         """
         with writing_to(self._folder.root):
             contents.write(self.folder)
+            write_digests(self.folder)
             _make_newest(self.folder, self._folder.root)
             self.run = Run(self._folder.publish())
         return self.run
@@ -234,7 +296,14 @@ class RunStore:
         if not self.root.is_dir():
             return []
         runs = [Run(path) for path in self.root.iterdir() if is_run(path)]
-        return sorted(runs, key=lambda run: (_finished(run.folder), run.name), reverse=True)
+        return sorted(runs, key=lambda run: (finished(run.folder), run.name), reverse=True)
+
+    def readable(self) -> Iterator[Run]:
+        """Those of them whose settings can be read, newest first."""
+        for run in self.list():
+            with suppress(RetrainError):
+                _ = run.info
+                yield run
 
     def latest(self) -> Run:
         """The newest run.
@@ -248,24 +317,16 @@ class RunStore:
         return runs[0]
 
     def get(self, name: str | None = None) -> Run:
-        """The run of this name, the latest for None.
+        """A run by its name, the latest for None.
+
+        Args:
+            name: the name, or how it begins where no other begins so; `latest`; or the folder of a
+                run, in this workspace or elsewhere.
 
         Raises:
             RunError: no such run; the message names those that come close, or the newest.
         """
-        if name is None:
-            return self.latest()
-        run = Run(self.root / check_name(name))
-        if not is_run(run.folder):
-            raise RunError(self._no_such_run(name))
-        return run
-
-    def _no_such_run(self, name: str) -> str:
-        names = [run.name for run in self.list()]
-        if not names:
-            return f"there is no run {name!r}, nor any other: `retrain train` makes one"
-        close = difflib.get_close_matches(name, names) or names[:3]
-        return f"there is no run {name!r}; there is {', '.join(close)}: `retrain runs` lists all"
+        return self.latest() if name is None or name == LATEST else Run(find_run(name, self.root))
 
     def path(self, name: str | None = None) -> Path:
         """The folder of a run, of the latest for None; raises as `get`."""
@@ -275,8 +336,9 @@ class RunStore:
         """Remove a run for good; raises as `get`."""
         folder = self.get(name).folder
         # Renamed first: a removal that is cut short leaves a leftover, never half a run.
-        doomed = self.root / f".removed-{uuid.uuid4().hex[:12]}"
-        folder.rename(doomed)
+        doomed = folder.with_name(f".removed-{uuid.uuid4().hex[:12]}")
+        with writing_to(folder):
+            folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
     @contextmanager
@@ -302,15 +364,52 @@ class RunStore:
             yield RunWriter(folder)
 
 
-def _finished(folder: Path) -> int:
-    return (folder / "config.json").stat().st_mtime_ns
+def _metrics(values: Any) -> dict[str, Any]:
+    """The figures of each split, numbers or none; those of folds are their reader's."""
+    metrics = dict(as_record(values))
+    for split in {*SPLITS} & {*metrics}:
+        for name, value in as_record(metrics[split] or {}).items():
+            if value is not None and not is_finite(value):
+                raise TypeError(f"{name} of {split} is {value!r:.40}")
+    as_record(metrics.get(FOLDS_KEY) or {})
+    return metrics
 
 
 def _make_newest(draft: Path, root: Path) -> None:
     """Date a run after all others: the clock may have been set back."""
-    newest = max((_finished(run.folder) for run in RunStore(root).list()), default=0)
-    if _finished(draft) <= newest:
+    newest = max((finished(run.folder) for run in RunStore(root).list()), default=0)
+    if finished(draft) <= newest:
         os.utime(draft / "config.json", ns=(newest + 1,) * 2)
+
+
+def read_note(folder: Path) -> str:
+    """The note in the folder of a run; empty where there is none, RunError where it is damaged."""
+    path = folder / NOTE_FILE
+    try:
+        return one_line(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path} should be a note in UTF-8 but cannot be read ({error}): write it again with "
+            f"`retrain runs note {folder.name} TEXT`"
+        ) from error
+
+
+def write_note(folder: Path, text: str) -> None:
+    """Put a note into the folder of a run, or of one in the making; an empty one removes it."""
+    path = folder / NOTE_FILE
+    if not one_line(text):
+        with writing_to(path):
+            path.unlink(missing_ok=True)
+        return
+    with replacing(path) as draft:
+        draft.write_text(one_line(text) + "\n", encoding="utf-8", errors="replace")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and spaces around, as a note is kept."""
+    return " ".join(text.split())
 
 
 def _write_json(path: Path, values: Any) -> None:

@@ -6,11 +6,15 @@ no file, and so that groups of near duplicates survive renaming, moving and addi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from retrain_cli.database import connect, translated_errors
+from retrain_cli import notices
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
+from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.looks import LOOK_VERSION, PhotoLook
 
 _SCHEMA = """
@@ -30,23 +34,59 @@ CREATE TABLE near_duplicates (
 """
 
 
-class PhotoFacts:
-    """Reads and writes the facts of one workspace."""
+class PhotoFacts(DatabaseFile):
+    """Reads and writes the facts of one workspace.
+
+    Where the file cannot be written, what is to be remembered is used and not remembered, and told.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._problem = ""
+        super().__init__(path, self._open(path))
         self._lock = Lock()
-        self._connection = connect(path, _SCHEMA)
 
-    def close(self) -> None:
-        """Close the file; further calls fail."""
-        self._connection.close()
+    def _open(self, path: Path) -> sqlite3.Connection:
+        try:
+            return open_or_read(path, partial(self._connect, path))
+        except DamagedFileError:
+            raise
+        except CacheError as error:
+            if path.exists():
+                raise
+            self._problem = str(error)  # nothing was remembered yet, and nothing can be
+            return connect(Path(":memory:"), _SCHEMA)
 
-    def __enter__(self) -> PhotoFacts:
-        return self
+    def _connect(self, path: Path, read_only: bool) -> sqlite3.Connection:
+        self._problem = f"{path} cannot be written" if read_only else ""
+        return connect(path, _SCHEMA, read_only=read_only)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _remember(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if not rows:
+            return
+        if not self._problem:
+            try:
+                with self._lock, translated_errors(self.path), self._connection as connection:
+                    connection.executemany(sql, rows)
+                    return
+            except DamagedFileError:
+                raise
+            except CacheError as error:
+                self._problem = str(error)
+        notices.not_remembered("what was seen of the photos", self._problem)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the file; an empty list means that all is well.
+
+        Raises:
+            DamagedFileError: it cannot be read at all.
+        """
+        with self._lock, translated_errors(self.path):
+            rows = self._connection.execute("PRAGMA integrity_check").fetchall()
+            # Read, for the check looks at the order of the rows and not at what they hold.
+            for table in ("looks", "near_duplicates"):
+                for _ in self._connection.execute(f"SELECT * FROM {table}"):
+                    pass
+        return [text for (text,) in rows if text != "ok"]
 
     def looks(self) -> dict[bytes, PhotoLook]:
         """The looks of every photo that was looked at, by digest."""
@@ -67,8 +107,7 @@ class PhotoFacts:
             for phash in (look.phash.to_bytes(8, "big"),)
         ]
         sql = "INSERT OR REPLACE INTO looks VALUES (?,?,?,?,?,?,?)"
-        with self._lock, translated_errors(self.path), self._connection as connection:
-            connection.executemany(sql, rows)
+        self._remember(sql, rows)
 
     def founders(self) -> dict[bytes, bytes]:
         """For each photo that was ever grouped, alone or not, the founder of its group."""
@@ -79,5 +118,4 @@ class PhotoFacts:
     def remember_founders(self, founders: Mapping[bytes, bytes]) -> None:
         """Keep groups, in one transaction."""
         sql = "INSERT OR REPLACE INTO near_duplicates VALUES (?,?)"
-        with self._lock, translated_errors(self.path), self._connection as connection:
-            connection.executemany(sql, list(founders.items()))
+        self._remember(sql, list(founders.items()))

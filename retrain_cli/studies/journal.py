@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from retrain_cli import notices
 from retrain_cli.durable import sync
 from retrain_cli.errors import WorkspaceError
 from retrain_cli.locking import translated_lock_errors
@@ -26,11 +28,18 @@ _TRIALS, _ABOUT, _LOCK = "trials.jsonl", "protocol.json", "lock"
 class TrialJournal:
     """The finished trials of one protocol on one dataset and backbone; safe between threads."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / _TRIALS
+    def __init__(self, folder: Path, *, keeps: bool = True) -> None:
+        """Read what is there.
+
+        Args:
+            folder: its folder.
+            keeps: whether new trials are kept; not so where the folder cannot be written.
+        """
+        self._path, self._keeps = folder / _TRIALS, keeps
         self._lock = threading.Lock()
-        with writing_to(self._path):
-            self._cut_torn_line()
+        if keeps:
+            with writing_to(self._path):
+                self._cut_torn_line()
         self.records: dict[str, TrialRecord] = {record.key: record for record in self._read()}
 
     @classmethod
@@ -47,8 +56,10 @@ class TrialJournal:
         """
         from filelock import FileLock, Timeout
 
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        if problem := _why_not_written(folder):
+            notices.not_remembered("what this study trains", problem)
+            yield cls(folder, keeps=False)
+            return
         lock = FileLock(folder / _LOCK, timeout=0)
         try:
             with translated_lock_errors(folder):
@@ -70,6 +81,10 @@ class TrialJournal:
         Raises:
             WorkspaceError: the disk is full.
         """
+        if not self._keeps:
+            with self._lock:
+                self.records[record.key] = record
+            return
         line = json.dumps(asdict(record), allow_nan=False) + "\n"
         with self._lock, writing_to(self._path):
             is_new = not self._path.exists()
@@ -87,7 +102,8 @@ class TrialJournal:
         try:
             with self._path.open(encoding="utf-8") as file:
                 for line in file:
-                    yield TrialRecord(**json.loads(line))
+                    if line.endswith("\n"):  # else torn, where it could not be cut off
+                        yield TrialRecord(**json.loads(line))
         except (OSError, ValueError, TypeError) as error:
             raise WorkspaceError(
                 f"{self._path} must hold a finished trial in each line and does not ({error}): "
@@ -102,3 +118,13 @@ class TrialJournal:
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
                 file.truncate(whole)
+
+
+def _why_not_written(folder: Path) -> str:
+    """Why the folder of a study cannot be written; empty where it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"{folder} cannot be written ({error.strerror or error})"

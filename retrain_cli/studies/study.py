@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from retrain_cli.checks import check_least
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.reports.charts import Chart
@@ -18,6 +19,8 @@ from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
 
 Cell = str | int | float | Mean | None
 """A float or mean is a share (see `StudyTable.percent`), an int a count; None is not defined."""
+
+MOST_REPEATS = 10_000
 
 Groups = Mapping[str, Sequence[TrialRecord]]
 """The records of each condition, in the order of the repeats."""
@@ -169,6 +172,10 @@ class StudySettings:
             ConfigError: a setting cannot work.
         """
         check_least(self, 1, "repeats")
+        if self.repeats > MOST_REPEATS:
+            raise ConfigError(
+                f"{setting('repeats')} must be at most {MOST_REPEATS:,}, not {self.repeats:,}"
+            )
         self.training.validate()
         return self
 

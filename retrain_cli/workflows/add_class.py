@@ -23,9 +23,10 @@ from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
 from retrain_cli.heads.validation import with_fitted_scores
+from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
-from retrain_cli.runs.run import Run, RunContents, RunStore
+from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos
 from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
@@ -41,8 +42,9 @@ class AddClassRequest:
         class_name: name of the new class.
         photos: its photos, files or folders.
         test: photos that measure it, files or folders; none to leave each photo out in turn.
-        run: name of the run to add to; None for the latest.
+        run: the run to add to; None for the latest.
         name: name of the new run; None for one made of the time.
+        note: what to remember about it, in one line.
         retrain: train all classes again, instead of keeping the known ones as they are.
         device: auto, cpu, gpu or gpu:N.
         workers: number of readers, who read and decode; None: one a processor.
@@ -54,6 +56,7 @@ class AddClassRequest:
     test: tuple[Path, ...] = ()
     run: str | None = None
     name: str | None = None
+    note: str = ""
     retrain: bool = False
     device: str = "auto"
     workers: int | None = None
@@ -138,6 +141,7 @@ def add_class(
     with runs.create(request.name) as draft, interrupts.held():
         trained = _grow(request, photos, on_progress)
         contents = _contents(request, photos, trained)
+        write_note(draft.folder, request.note)
         grown = draft.commit(contents)
         interrupted_by = interrupts.taken()
     bad = photos.made_of.bad + photos.test.bad
@@ -229,7 +233,7 @@ def _parents(run: Run, request: AddClassRequest) -> tuple[Parent, ...]:
 
 
 def _absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    return tuple(path.expanduser().absolute() for path in paths)
+    return tuple(absolute(path) for path in paths)
 
 
 def _figures(

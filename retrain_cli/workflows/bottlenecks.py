@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.checks import check_choices
@@ -23,7 +25,7 @@ from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, WorkspaceError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
@@ -32,6 +34,7 @@ from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
+from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
@@ -57,6 +60,8 @@ class BottleneckRequest:
         group: near-duplicates to keep these in one split each, or None.
         layout: what the first level of the folder is: classes, splits, or auto.
         rescan: read every photo again, whatever is known of it.
+        trust_model: whether a SavedModel may run, which is remembered; it can read and write files
+            as any program.
     """
 
     image_dir: Path
@@ -69,6 +74,7 @@ class BottleneckRequest:
     group: Grouping | None = None
     layout: LayoutChoice = "auto"
     rescan: bool = False
+    trust_model: bool = False
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -91,6 +97,18 @@ class BottleneckRequest:
             group=self.group,
             layout=self.layout,
         )
+
+
+def question_of_trust(request: BottleneckRequest, workspace: Workspace) -> str:
+    """What to ask before a SavedModel runs here for the first time; empty where nothing is to ask.
+
+    Raises:
+        RetrainError: the backbone cannot be found.
+    """
+    if request.trust_model or not request.backbone.is_hub:
+        return ""
+    spec = request.backbone.resolve()
+    return "" if is_trusted(spec, workspace) else f"{WARNING}. Do you trust {spec.name}?"
 
 
 @dataclass(frozen=True)
@@ -150,7 +168,8 @@ def open_dataset(
     workspace.prepare()
     with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        folders = list(walk_folders(used.image_dir, [workspace.root], layout))
+        with waiting.for_("looking for photos"):
+            folders = list(walk_folders(used.image_dir, [workspace.root], layout))
         warnings = _check_walk(layout, folders)
         for warning in warnings:
             on_warning(warning)
@@ -161,7 +180,8 @@ def open_dataset(
         )
         used = replace(used, backbone=choice.backbone)
         with _open_cache(workspace, used.backbone) as store:
-            scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
+            with waiting.for_("looking for new photos"):
+                scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
                 on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
             yield OpenDataset(used, index, store, dataset, scan, layout, choice.note, warnings)
@@ -216,12 +236,18 @@ def fill_cache(
         on_progress(ExtractionCounts(total=0, stage=stage))
 
     with open_dataset(request, workspace, on_stage=on_stage, on_warning=on_warning) as opened:
+        if request.trust_model:
+            trust(opened.used.backbone, workspace)
         if opened.scan.pending:
+            if load is None:
+                check_trusted(opened.used.backbone, is_trusted(opened.used.backbone, workspace))
             opened.used.save(workspace)  # not complete, should this be interrupted
         backbone = LazyBackbone(
             opened.used.backbone, request.settings.device, load or loader_of(workspace)
         )
         counts = _extract(opened, backbone, request.settings, on_progress)
+        opened.store.check_in_place()
+        opened.index.check_in_place()
         if counts.images_per_second:
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)
@@ -294,6 +320,27 @@ def _summarise(
     )
 
 
+def request_for_data(
+    image_dir: Path, workspace: Workspace, *, rescan: bool = False
+) -> BottleneckRequest:
+    """How to fill the cache for `--data`: the backbone last used here, else the default one."""
+    try:
+        used = LastUsed.load(workspace)
+    except WorkspaceError:
+        return BottleneckRequest(image_dir, rescan=rescan)
+    same_folder = used.image_dir == absolute(image_dir)
+    return BottleneckRequest(
+        image_dir,
+        used.backbone,
+        used.source_classes,
+        used.int_ext if same_folder else None,
+        ExtractionSettings(),
+        group=used.group,
+        layout=used.layout if same_folder else "auto",
+        rescan=rescan,
+    )
+
+
 @dataclass(frozen=True)
 class ClassRow:
     """One line of the class table."""
@@ -344,6 +391,16 @@ class BottleneckSummary:
     near_duplicates: GroupCounts | None = None
     passed_over: PassedOver = field(default_factory=PassedOver)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def few_photos(self) -> tuple[str, ...]:
+        """What is to be said of classes with few photos."""
+        rows = self.classes
+        return warn_of_few(
+            [row.origin.class_name for row in rows],
+            [row.images for row in rows],
+            [row.test for row in rows],
+        )
 
 
 def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.cache_files import cache_file, cache_files
+from retrain_cli.cache.foreign import open_foreign
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
 from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
 from retrain_cli.datasets.dataset import load_dataset
@@ -19,9 +25,14 @@ from retrain_cli.durable import sweep_drafts
 from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.runs.run import RunStore
+from retrain_cli.paths import is_plain_name
+from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
-from retrain_cli.workspace import Workspace
+from retrain_cli.workspace import Workspace, writing_to
+
+RowListener = Callable[[str, int, int], None]
+"""Is told the name of a cache, how many of its rows are done, and how many it has."""
 
 _MERGE_ROWS = 1000
 _MERGE_ARRAYS = 64  # one may have 63 MB
@@ -133,30 +144,38 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
 
 
 def verify_caches(
-    workspace: Workspace, name: str | None = None, *, repair: bool = False
+    workspace: Workspace,
+    name: str | None = None,
+    *,
+    repair: bool = False,
+    on_row: RowListener = lambda name, done, total: None,
 ) -> list[CacheCheck]:
-    """Read every row and compare its checksum; the index of photo files is looked at, too.
+    """Read every row and compare its checksum; what is remembered of photos is looked at, too.
 
     Args:
         workspace: where the caches are.
         name: one cache; None for all.
         repair: remove damaged rows, save the sound rows of a damaged file into a new one, and move
-            a damaged index away, so that what is lost is computed again.
+            a damaged memory of photos away, so that what is lost is computed again.
+        on_row: is told of the rows that are read.
 
     Raises:
         CacheError: no such cache, or one that nothing can be saved of.
     """
     with workspace.lock("cache verify --repair") if repair else nullcontext():
-        checks = [_verify_file(workspace, path, repair) for path in _chosen(workspace, name)]
+        checks = [
+            _verify_file(workspace, path, repair, on_row) for path in _chosen(workspace, name)
+        ]
         if name is None:
-            checks += _verify_index(workspace, repair)
+            for path, open_to_verify in _REMADE:
+                checks += _verify_remade(workspace.root / path, open_to_verify, repair)
         return checks
 
 
-def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
+def _verify_file(workspace: Workspace, path: Path, repair: bool, on_row: RowListener) -> CacheCheck:
     try:
         with open_to_read(path) as store:
-            damaged = store.verify()
+            damaged = store.verify(partial(on_row, path.stem))
             rows = [damage for damage in damaged if damage.digest]
             if not repair or not damaged or len(rows) == len(damaged):
                 removed = _remove(store, rows) if repair and rows else 0
@@ -165,7 +184,8 @@ def _verify_file(workspace: Workspace, path: Path, repair: bool) -> CacheCheck:
         damaged = [Damage("", error.reason)]
         if not repair:
             return CacheCheck(path.stem, 0, damaged)
-    salvaged = salvage(path, _identity_of(workspace, path))
+    with waiting.for_(f"saving what is sound in {path.name}"):
+        salvaged = salvage(path, _identity_of(workspace, path))
     return CacheCheck(path.stem, salvaged.saved, damaged, salvaged=salvaged)
 
 
@@ -185,14 +205,22 @@ def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
-    """The index, where it is damaged: it is made again from the photos, so none of it is saved."""
-    path = workspace.index_path
+_REMADE: tuple[tuple[str, Callable[[Path], FileIndex | PhotoFacts]], ...] = (
+    ("index.sqlite", FileIndex.to_read),
+    ("photos.sqlite", PhotoFacts),
+)
+"""What is only remembered of the photos, and made again from them."""
+
+
+def _verify_remade(
+    path: Path, open_: Callable[[Path], FileIndex | PhotoFacts], repair: bool
+) -> list[CacheCheck]:
+    """A file that is damaged, and that is made again from the photos: none of it is saved."""
     if not path.exists():
         return []
     try:
-        with FileIndex(path) as index:
-            damaged = index.verify()
+        with open_(path) as opened:
+            damaged = opened.verify()
     except DamagedFileError as error:
         damaged = [error.reason]
     if not damaged:
@@ -201,17 +229,27 @@ def _verify_index(workspace: Workspace, repair: bool) -> list[CacheCheck]:
     return [CacheCheck(path.stem, 0, [Damage("", text) for text in damaged], salvaged=salvaged)]
 
 
-def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[CacheCheck]:
+def collect_garbage(
+    workspace: Workspace,
+    *,
+    dry_run: bool = False,
+    on_warning: Callable[[str], None] = lambda warning: None,
+) -> list[CacheCheck]:
     """Remove the bottlenecks of images that no dataset of this workspace holds any more.
 
     Those of photos that a class was added from stay as long as their run does.
+
+    Args:
+        workspace: where the caches are.
+        dry_run: say what would go, and remove nothing.
+        on_warning: called with each run that cannot tell which photos it needs.
     """
     checks: list[CacheCheck] = []
     sweep_drafts(workspace.cache_dir, older_versions=True)
     if not _cache_files(workspace):
         return checks
     with workspace.lock("cache gc"), FileIndex(workspace.index_path) as index:
-        known = index.known_digests() | _digests_of_grown_runs(workspace)
+        known = index.known_digests() | _digests_of_grown_runs(workspace, on_warning)
         for path in _cache_files(workspace):
             with BottleneckStore(path) as store:
                 unused = [digest for digest in store.digests() if digest not in known]
@@ -223,20 +261,44 @@ def collect_garbage(workspace: Workspace, *, dry_run: bool = False) -> list[Cach
     return checks
 
 
-def _digests_of_grown_runs(workspace: Workspace) -> set[bytes]:
-    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do."""
-    grown = [run for run in RunStore(workspace.runs_dir).list() if run.info.provenance.made.added]
-    return {row.tobytes() for run in grown for row in run.predictions.images.digest}
+def _digests_of_grown_runs(workspace: Workspace, on_warning: Callable[[str], None]) -> set[bytes]:
+    """Photos that `add-class` took from anywhere: no dataset holds them, but runs do.
+
+    A run that does not tell any more how it was made is taken for one of those.
+    """
+    digests: set[bytes] = set()
+    for run in RunStore(workspace.runs_dir).list():
+        try:
+            if _may_be_grown(run):
+                digests |= {row.tobytes() for row in run.trained_predictions.images.digest}
+        except RetrainError as error:
+            on_warning(f"its photos count as unused, for it does not tell them: {error}")
+    return digests
 
 
-def merge_cache(workspace: Workspace, source: Path) -> list[MergedCache]:
+def _may_be_grown(run: Run) -> bool:
+    try:
+        return bool(run.info.provenance.made.added)
+    except RetrainError:
+        return True
+
+
+def merge_cache(
+    workspace: Workspace,
+    source: Path,
+    on_row: RowListener = lambda name, done, total: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
+) -> list[MergedCache]:
     """Take over what another workspace or cache file holds; damaged rows are left out.
 
-    The converted networks that belong to them come along.
+    The converted networks that belong to them come along. Somebody else may have made all that: it
+    is held to be what it says, and nothing else of it is taken.
 
     Args:
         workspace: where they go.
         source: a workspace, its cache folder, or one cache file.
+        on_row: is told of the rows that are taken over.
+        on_warning: called with each thing that is left out.
 
     Raises:
         CacheError: there is no cache at `source`, or it is damaged.
@@ -245,38 +307,36 @@ def merge_cache(workspace: Workspace, source: Path) -> list[MergedCache]:
     with workspace.lock("cache merge"):
         sources = _source_files(source)
         for folder in {path.parent / workspace.models_dir.name for path in sources}:
-            copy_kept_models(folder, workspace.models_dir)
-        return [_merge_file(workspace, path) for path in sources]
+            with writing_to(workspace.models_dir):
+                for name in copy_kept_models(folder, workspace.models_dir):
+                    on_warning(f"the converted network {name} is not what its name says: left out")
+        return [_merge_file(workspace, path, on_row) for path in sources]
 
 
-def _merge_file(workspace: Workspace, source: Path) -> MergedCache:
+def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
     with (
-        BottleneckStore(source, read_only=True) as theirs,
+        open_foreign(source) as theirs,
         BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
         before = (len(ours), len(ours.arrays))
-        damaged = theirs.verify()
-        digests = list(theirs.digests())
-        bad = {bytes.fromhex(d.digest) for d in damaged if d.digest and d.view is None}
-        new = sorted(set(digests) - ours.present(digests) - bad)
-        for start in range(0, len(new), _MERGE_ROWS):
-            chunk = new[start : start + _MERGE_ROWS]
-            ours.put(chunk, theirs.read(chunk))
-        _merge_arrays(theirs, ours)
+        vectors, arrays = theirs.vectors(), theirs.arrays()
+        done = 0
+        while chunk := list(islice(vectors, _MERGE_ROWS)):
+            digests = [digest for digest, _ in chunk]
+            ours.put(digests, np.stack([vector for _, vector in chunk]))
+            done += len(chunk)
+            on_row(f"{source.stem}: taking over", done, 0)  # a stranger's count is not asked for
+        while some := list(islice(arrays, _MERGE_ARRAYS)):
+            ours.arrays.put_rows(some)
+        ours.check_in_place()
         return MergedCache(
             name=source.stem,
             added=len(ours) - before[0],
             added_arrays=len(ours.arrays) - before[1],
-            left_out=[damage for damage in damaged if damage.digest],
+            left_out=theirs.damaged,
             bottlenecks=len(ours),
             arrays=len(ours.arrays),
         )
-
-
-def _merge_arrays(theirs: BottleneckStore, ours: BottleneckStore) -> None:
-    sound = (row for row in theirs.arrays.scan() if row.fault() is None)
-    while chunk := list(islice(sound, _MERGE_ARRAYS)):
-        ours.arrays.put_rows(chunk)
 
 
 def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) -> Path:
@@ -286,12 +346,25 @@ def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) 
     if existing is not None:
         return existing
     is_ours = source.stem.endswith(f"-{fingerprint}")
-    stem = source.stem if is_ours else f"{identity.get('name')}-{fingerprint}"
+    stem = source.stem if is_ours else f"{identity['name']}-{fingerprint}"
+    if not is_plain_name(stem):
+        raise CacheError(
+            f"a cache file has a plain name, and {source.name!r} is none: rename it, to copy.sqlite"
+        )
     return workspace.cache_dir / f"{stem}.sqlite"
 
 
-def export_cache(workspace: Workspace, target: Path) -> int:
+def export_cache(
+    workspace: Workspace,
+    target: Path,
+    on_row: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Write the bottlenecks of the dataset last used with path, class and split of each photo.
+
+    Args:
+        workspace: where they are.
+        target: the file; its suffix names the format.
+        on_row: is told how many photos of how many are written.
 
     Returns:
         Number of photos.
@@ -302,8 +375,8 @@ def export_cache(workspace: Workspace, target: Path) -> int:
     used = LastUsed.load(workspace)
     defaults = TrainingConfig()
     with (
-        FileIndex(workspace.index_path) as index,
-        BottleneckStore(used_cache(workspace, used)) as store,
+        FileIndex.to_read(workspace.index_path) as index,
+        open_to_read(used_cache(workspace, used)) as store,
     ):
         dataset = load_dataset(index, used.image_dir)
         if not len(dataset):
@@ -322,6 +395,7 @@ def export_cache(workspace: Workspace, target: Path) -> int:
             digests=dataset.digests,
             read=store.read,
             width=store.width or 0,
+            on_row=on_row,
         )
         export_bottlenecks(rows, target)
     return len(dataset)
@@ -351,7 +425,7 @@ def _chosen(workspace: Workspace, name: str | None) -> list[Path]:
 
 def _source_files(source: Path) -> list[Path]:
     if source.is_file():
-        return [source]
+        return [source.resolve() if source.is_symlink() else source]  # named by the user
     for folder in (source / "cache", source / ".retrain" / "cache", source):
         files = [path for path in cache_files(folder) if path.name != "index.sqlite"]
         if files:

@@ -15,9 +15,10 @@ from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.heads.temperature import fit_temperature
 from retrain_cli.heads.validation import MOST_IMAGES
 from retrain_cli.runs.calibration import Calibration, all_normalisers
-from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.runs.run import CALIBRATION_FILE, Run, RunStore
+from retrain_cli.runs.run_digests import remove_from_run, replacing_in_run
 from retrain_cli.workflows.shared.run_scores import trained_logs_of
-from retrain_cli.workspace import Workspace, replacing, writing_to
+from retrain_cli.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
     every = np.arange(len(run.trained_predictions))
     normalisers = all_normalisers(trained_logs_of(run, every, workspace), temperature)
     calibration = Calibration(temperature, len(rows), normalisers)
-    with replacing(run.calibration_path) as draft:
+    with replacing_in_run(run.folder, CALIBRATION_FILE) as draft:
         calibration.save(draft)
     fresh = Run(run.folder)
     return CalibrationSummary(fresh, calibration, tuple(_effects(fresh)))
@@ -131,8 +132,8 @@ def remove_calibration(name: str | None, workspace: Workspace) -> Run:
         WorkspaceError: the run cannot be changed.
     """
     run = RunStore(workspace.runs_dir).get(name)
-    if not run.calibration_path.exists():
+    noted = run.digests is not None and CALIBRATION_FILE in run.digests.files
+    if not (noted or run.calibration_path.exists()):
         raise RunError(f"run {run.name} is not calibrated, so there is nothing to undo")
-    with writing_to(run.folder):
-        run.calibration_path.unlink()
+    remove_from_run(run.folder, CALIBRATION_FILE)
     return Run(run.folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli import interrupts
+from retrain_cli import interrupts, waiting
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.splits import SPLITS, Split
@@ -136,7 +136,8 @@ def check_dataset(
     """
     config = _config(request, workspace)
     data = load_training_set(workspace, replace(config, classes=None, examples_per_class=None))
-    dataset, changed = _dataset(workspace, data.used)
+    with waiting.for_("looking for changed photos"):
+        dataset, changed = _dataset(workspace, data.used)
     splits = [SPLITS[code] for code in data.images.split.tolist()]
     with PhotoFacts(workspace.photos_path) as facts:
         looks = survey(
@@ -145,7 +146,7 @@ def check_dataset(
             usable_processors(),
             lambda done, total: on_stage("looking at the photos", done, total),
         )
-    on_stage("comparing the photos", 0, 1)
+    on_stage("comparing the photos", 0, 0)
     duplicates = find_duplicates(dataset, data.data.bottlenecks, looks, splits)
     labels, missing = _label_issues(request, config, data, on_stage)
     return CheckReport(
@@ -178,7 +179,7 @@ def _config(request: CheckRequest, workspace: Workspace) -> TrainingConfig:
 
 def _dataset(workspace: Workspace, used: LastUsed) -> tuple[Dataset, int]:
     """The photos as they are known, and how many of them are not so any more."""
-    with FileIndex(workspace.index_path) as index:
+    with FileIndex.to_read(workspace.index_path) as index:
         dataset = load_dataset(index, used.image_dir)
         return dataset, count_changed(used.image_dir, index, index.dataset_id(used.image_dir))
 
@@ -194,6 +195,7 @@ def _label_issues(
         done = progress.fold * config.steps + progress.training.row.step
         on_stage("judging the labels", done, total)
 
+    on_stage("judging the labels", 0, request.folds * config.steps)
     try:
         judged = out_of_fold(data, config, request.folds, listen)
     except RetrainError as error:

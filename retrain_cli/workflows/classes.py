@@ -96,7 +96,7 @@ def list_class_infos(
         RetrainError: no bottlenecks, or no such classifier.
     """
     used = LastUsed.load(workspace)
-    with FileIndex(workspace.index_path) as index:
+    with FileIndex.to_read(workspace.index_path) as index:
         dataset = load_dataset(index, used.image_dir)
     counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     origins = used.origins(dataset.class_names)

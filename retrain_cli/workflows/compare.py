@@ -87,13 +87,14 @@ def compare_runs(names: Sequence[str], workspace: Workspace) -> list[RunComparis
         ConfigError: fewer than two different runs.
         RunError: no such run, or no common test image.
     """
-    if len(names) < 2 or len(set(names)) < len(names):
+    store = RunStore(workspace.runs_dir)
+    runs = [store.get(name) for name in names]
+    if len(runs) < 2 or len({run.folder for run in runs}) < len(runs):
         raise ConfigError(
             f"a comparison needs two or more different runs, not {' '.join(names) or 'none'}: "
             "`retrain runs` lists them"
         )
-    store = RunStore(workspace.runs_dir)
-    first, *others = [Photos.of(store.get(name)) for name in names]
+    first, *others = map(Photos.of, runs)
     return [_compare(first, second) for second in others]
 
 

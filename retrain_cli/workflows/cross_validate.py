@@ -110,7 +110,7 @@ def saved_figures(run: Run) -> FoldFigures | None:
         return None
     try:
         return FoldFigures.from_dict(values)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"the cross-validation of run {run.name} is damaged ({error!r}): train it again"
         ) from error
@@ -128,4 +128,4 @@ def saved_predictions(run: Run) -> Predictions:
             f"{setting('split', 'cv')} needs a cross-validated run, and {run.name} is none: "
             "train one with `retrain train --cv 5`"
         )
-    return Predictions.load(path)
+    return Predictions.load(run.file(FILE_NAME))

@@ -80,7 +80,11 @@ def _engine() -> list[Finding]:
         keras = load_keras()
         gpus = list_gpus()
     except (RetrainError, ImportError) as error:
-        return [Finding("engine", "problem", str(error), "pip install -U retrain-cli")]
+        return [
+            Finding(
+                "engine", "problem", str(error), "pip install --force-reinstall keras tensorflow"
+            )
+        ]
     backend = keras.backend.backend()
     if gpus:
         return [Finding("engine", "ok", f"{backend}, {len(gpus)} GPU(s): {', '.join(gpus)}")]

@@ -22,6 +22,8 @@ from retrain_cli.workflows.shared.embedding import Embedder, Source
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
 
+USUAL_TOP_K = 5
+
 
 @dataclass(frozen=True)
 class LabelRequest:
@@ -29,7 +31,7 @@ class LabelRequest:
 
     Attributes:
         run: name of the run; None for the latest.
-        top_k: labels an image.
+        top_k: labels an image; None for `USUAL_TOP_K`.
         threshold: labels with a lower score are left out.
         batch_size: images a forward pass at most.
         workers: number of readers, who read and decode; None: one a processor.
@@ -42,7 +44,7 @@ class LabelRequest:
     """
 
     run: str | None = None
-    top_k: int = 5
+    top_k: int | None = None
     threshold: float = 0.0
     batch_size: int = 32
     workers: int | None = None
@@ -152,7 +154,7 @@ class Labeller:
         """An answer for each image, without its name."""
         if not len(vectors):
             return []
-        indices, scores = self._head.top_k(vectors, self._request.top_k)
+        indices, scores = self._head.top_k(vectors, self._request.top_k or USUAL_TOP_K)
         labels = [
             tuple(
                 Label(self._head.labels[index], score)

@@ -25,8 +25,8 @@ from retrain_cli.runs.command_lines import options_of
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.cross_validate import saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, Evaluated, Evaluation, evaluate
-from retrain_cli.workflows.shared.report_photos import Album, Tick, map_photos, worst_mistakes
-from retrain_cli.workflows.shared.report_setup import commands_of_run, settings_of_run
+from retrain_cli.workflows.reporting.report_photos import Album, Tick, map_photos, worst_mistakes
+from retrain_cli.workflows.reporting.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workspace import Workspace
 
 MOST_MISTAKES = 250  # with their neighbours 5 MB of photos, and 8 MB of pure noise
@@ -160,6 +160,10 @@ class _Gathering:
         evaluation = self._evaluation.to_dict()
         if evaluation.get("curves_missing"):
             self._missing["curves"] = str(evaluation["curves_missing"])
+        elif self._evaluation.curves.macro_auc is None:
+            self._missing["mean of the classes' curves"] = (
+                "no class has a curve, for the split holds photos of one class alone"
+            )
         return Report(
             run=run.name,
             created=run.info.created.replace("T", " ")[:16],
@@ -205,7 +209,7 @@ class _Gathering:
         try:
             if not self._workspace.index_path.is_file():
                 raise CacheError("the index of photos is not in the workspace any more")
-            with FileIndex(self._workspace.index_path) as index:
+            with FileIndex.to_read(self._workspace.index_path) as index:
                 dataset = load_dataset(index, self._root)
         except RetrainError as error:
             self._missing["bad files"] = str(error)

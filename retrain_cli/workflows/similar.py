@@ -11,12 +11,13 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import notices, waiting
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.cache.store import open_to_read
 from retrain_cli.checks import check_choices, check_least
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.errors import DatasetError, setting
+from retrain_cli.errors import DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.config import TrainingConfig
@@ -147,7 +148,8 @@ class SimilarSearch:
         digests = self._photos.digests
         if 4 * len(digests) * (self._store.width or 0) <= _MOST_IN_MEMORY:
             if self._matrix is None:
-                self._matrix = self._store.read(digests)
+                with waiting.for_("reading the bottlenecks"):
+                    self._matrix = self._store.read(digests)
             yield self._matrix
             return
         for start in range(0, len(digests), _ROWS_AT_A_TIME):
@@ -162,7 +164,12 @@ class SimilarSearch:
         path = workspace.cache_dir / "indexes" / f"{used.fingerprint}-{name}.usearch"
         if path.is_file():
             return VectorIndex(path)
-        return VectorIndex.build(path, self._blocks(), self._store.width or 0)
+        with waiting.for_(f"making the index of {count:,} photos"):
+            try:
+                return VectorIndex.build(path, self._blocks(), self._store.width or 0)
+            except WorkspaceError as error:
+                notices.tell(f"each photo is compared, without an index: {error}")
+                return None
 
     def _named(
         self, source: Source, rows: NDArray[np.int64], similarity: NDArray[np.float32]
@@ -181,7 +188,7 @@ class SimilarSearch:
 
 def _photos(workspace: Workspace, used: LastUsed, split: Among) -> Dataset:
     """The photos of a split, by the percentages of the latest run on this dataset, if any."""
-    with FileIndex(workspace.index_path) as index:
+    with FileIndex.to_read(workspace.index_path) as index:
         dataset = load_dataset(index, used.image_dir)
     if split != "all":
         dataset = with_groups(dataset, used.group, workspace)
@@ -198,7 +205,7 @@ def _photos(workspace: Workspace, used: LastUsed, split: Among) -> Dataset:
 
 
 def _last_config(workspace: Workspace, used: LastUsed) -> TrainingConfig:
-    for run in RunStore(workspace.runs_dir).list():
+    for run in RunStore(workspace.runs_dir).readable():
         if run.info.provenance.image_dir == used.image_dir:
             return run.config
     return TrainingConfig()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrain_cli import interrupts
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
+from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import CLOSED, TrainingConfig
 from retrain_cli.heads.cross_validation import OutOfFold
 from retrain_cli.heads.data import HeadData
@@ -24,10 +26,10 @@ from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.paths import absolute
+from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
-from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter
-from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
     FoldListener,
@@ -42,7 +44,6 @@ from retrain_cli.workflows.shared.kept_sources import (
     keep_sources,
     load_source_head,
 )
-from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
@@ -57,7 +58,8 @@ class TrainRequest:
     Attributes:
         config: the training settings.
         name: name of the run; None for one made of the time.
-        init_from: name of the run whose head to start from, or None.
+        note: what to remember about it, in one line.
+        init_from: the run whose head to start from, or None.
         tensorboard: whether to write curves into the run.
         memory_limit: bytes that bottlenecks may take in memory before they are read from a file;
             None for half of what is available.
@@ -71,6 +73,7 @@ class TrainRequest:
 
     config: TrainingConfig
     name: str | None = None
+    note: str = ""
     init_from: str | None = None
     tensorboard: bool = False
     memory_limit: int | None = None
@@ -167,50 +170,29 @@ class TrainingSummary:
         }
 
 
-def request_for_data(
-    image_dir: Path, workspace: Workspace, *, rescan: bool = False
-) -> BottleneckRequest:
-    """How to fill the cache for `--data`: the backbone last used here, else the default one."""
-    try:
-        used = LastUsed.load(workspace)
-    except WorkspaceError:
-        return BottleneckRequest(image_dir, rescan=rescan)
-    same_folder = used.image_dir == absolute(image_dir)
-    return BottleneckRequest(
-        image_dir,
-        used.backbone,
-        used.source_classes,
-        used.int_ext if same_folder else None,
-        ExtractionSettings(),
-        group=used.group,
-        layout=used.layout if same_folder else "auto",
-        rescan=rescan,
-    )
-
-
 def train_run(
     request: TrainRequest,
     workspace: Workspace,
     on_progress: ProgressListener = lambda progress: None,
     on_fold: FoldListener = lambda progress: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> TrainingSummary:
     """Train a head on the dataset last used, and keep it as a run.
 
     With `request.cv` the same settings are then cross-validated, and the result is kept with the
     run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
-    and `unfinished` of the summary tell so.
+    and `unfinished` of the summary tell so. Before the work, `on_warning` is told of classes with
+    few photos.
 
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
         KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
-    training_set = _training_set(request, workspace)
+    training_set = _training_set(request, workspace, on_warning)
     parent = None if request.init_from is None else store.get(request.init_from)
     initial = _initial_head(parent, training_set)
-    source_head = None
-    if request.keep_source_classes:
-        source_head = load_source_head(training_set.used, request.top)
+    source_head = _source_head(request, training_set)
     with store.create(request.name) as draft, interrupts.held():
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
@@ -223,13 +205,10 @@ def train_run(
         if judged is not None:
             save_predictions(judged, training_set, draft.folder)
             folds = fold_figures(judged, training_set)
-        provenance = replace(
-            _provenance(training_set, request, parent),
-            made=_made(request, trained, folds),
-            joined=None if kept is None else kept.report,
-            fit=trained.fit,
-        )
+        made = _made(request, parent, trained, folds)
+        provenance = _provenance(training_set, request, parent, made, kept)
         contents = _contents(provenance, training_set, trained, kept, folds)
+        write_note(draft.folder, request.note)
         run = draft.commit(contents)
         interrupted_by = interrupts.taken()
     summary = _summarise(run, contents, seconds, folds)
@@ -239,14 +218,37 @@ def train_run(
     return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
 
 
-def _training_set(request: TrainRequest, workspace: Workspace) -> TrainingSet:
+def _training_set(
+    request: TrainRequest, workspace: Workspace, on_warning: Callable[[str], None]
+) -> TrainingSet:
     """What to train on; what cannot work is said before the work."""
     training_set = load_training_set(workspace, request.config, request.memory_limit)
+    _tell_of_few_photos(training_set, request, on_warning)
     if request.keep_source_classes:  # they are weighed on validation images that trained nothing
         training_set = replace(training_set, data=training_set.data.without_spare())
     if request.cv is not None:
         plan_folds(training_set, request.cv)
     return training_set
+
+
+def _source_head(request: TrainRequest, training_set: TrainingSet) -> SourceHead | None:
+    if not request.keep_source_classes:
+        return None
+    return load_source_head(training_set.used, request.top)
+
+
+def _tell_of_few_photos(
+    training_set: TrainingSet, request: TrainRequest, on_warning: Callable[[str], None]
+) -> None:
+    """Folds test on every photo, so nothing is said of small tests where there are any."""
+    images, names = training_set.images, training_set.data.class_names
+    is_test = images.split == SPLITS.index("test")
+    counts, test = (
+        np.bincount(labels, minlength=len(names)).tolist()
+        for labels in (images.labels, images.labels[is_test])
+    )
+    for warning in warn_of_few(names, counts, [] if request.cv else test):
+        on_warning(warning)
 
 
 def _train(
@@ -358,7 +360,13 @@ def _initial_head(run: Run | None, training_set: TrainingSet) -> Head | None:
     return run.trained_head.extended_to(training_set.data.class_names)
 
 
-def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | None) -> Provenance:
+def _provenance(
+    training_set: TrainingSet,
+    request: TrainRequest,
+    parent: Run | None,
+    made: Trained,
+    kept: KeptSources | None,
+) -> Provenance:
     """What the run is made from."""
     used = training_set.used
     return Provenance(
@@ -368,19 +376,24 @@ def _provenance(training_set: TrainingSet, request: TrainRequest, parent: Run | 
         used.source_classes,
         used.int_ext,
         used.group,
+        layout=used.layout,
+        made=made,
+        joined=None if kept is None else kept.report,
         # A head is taken over as it was trained, calibrated or not.
         parents=() if parent is None else parent.provenance.line(parent.name, calibrated=False),
     )
 
 
-def _made(request: TrainRequest, trained: TrainedHead, folds: FoldFigures | None) -> Trained:
+def _made(
+    request: TrainRequest, parent: Run | None, trained: TrainedHead, folds: FoldFigures | None
+) -> Trained:
     """How the run is made."""
     interrupted = trained.stopped_by == "interrupt" and trained.history
     return Trained(
-        request.init_from,
+        None if parent is None else parent.name,
         None if folds is None else request.cv,
         request.keep_source_classes,
-        request.top and request.top.expanduser().absolute(),
+        request.top and absolute(request.top),
         trained.history[-1].step if interrupted else None,
         request.calibrate,
     )
@@ -397,8 +410,9 @@ def _contents(
     if kept is not None:
         head, origins = kept.head, kept.origins
     predictions = predict(head, training_set.data.bottlenecks, training_set.images)
+    counts = ImageCounts.of(predictions, len(training_set.data.training))
     info = RunInfo(
-        replace(provenance, counts=ImageCounts.of(predictions, len(training_set.data.training))),
+        replace(provenance, counts=counts, fit=trained.fit),
         cache=training_set.used.fingerprint,
         versions=current_versions(),
         best_step=trained.best_step,

@@ -8,6 +8,7 @@ import os
 import sys
 
 import pytest
+from commands import forget_standard_error
 from rich.console import Console
 
 from retrain_cli.cli import console
@@ -59,7 +60,8 @@ def test_json_of_any_file_name() -> None:
         (["eval", "--workspace", "w"], ["--workspace", "w", "eval"]),
         (["eval", "--workspace=w"], ["--workspace=w", "eval"]),
         (["label", "--", "--quiet"], ["label", "--", "--quiet"]),
-        (["eval", "--workspace"], ["--workspace", "eval"]),
+        (["eval", "--workspace"], ["--workspace"]),
+        (["runs", "--log", "l", "--config=c", "-q"], ["--log", "l", "--config=c", "-q", "runs"]),
     ],
 )
 def test_global_options_go_to_the_front(given: list[str], hoisted: list[str]) -> None:
@@ -94,10 +96,3 @@ def test_what_is_said_while_an_engine_is_silenced_is_heard(
     finally:
         console.configure(quiet=False, verbose=False)
         forget_standard_error()
-
-
-def forget_standard_error() -> None:
-    """As at the start of a process."""
-    console._stderr().file.close()
-    console._stderr.cache_clear()
-    console._error_descriptor.cache_clear()

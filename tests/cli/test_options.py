@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 import pytest
 import typer.main
+from commands import EVERY, parameters
 from helpers import PROJECT
 from typer.testing import CliRunner
 
@@ -33,13 +34,11 @@ from retrain_cli.workflows.demo import DemoRequest
 from retrain_cli.workflows.evaluate import ChartRequest
 from retrain_cli.workflows.similar import SimilarRequest
 
-PLUMBING = {"help", "install_completion", "show_completion"}
-
 REQUESTS: dict[str, tuple[type, ...]] = {
     "bottlenecks": (rt.BottleneckRequest,),
     "train": (rt.TrainRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
-    "label": (rt.LabelRequest,),
+    "label": (rt.LabelRequest, rt.SortRequest),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),
@@ -55,28 +54,6 @@ NO_OPTIONS = {
     "EvalRequest.ks",  # made of --top5 and --top-k
 }
 """Fields that the command line does not set by one option."""
-
-
-def every_command() -> dict[str, Any]:
-    """All commands that do something, by what is typed for them."""
-    found: dict[str, Any] = {}
-
-    def visit(command: Any, path: str) -> None:
-        if hasattr(command, "list_commands"):
-            for name in command.list_commands(None):
-                visit(command.get_command(None, name), f"{path} {name}".strip())
-        else:
-            found[path] = command
-
-    visit(typer.main.get_command(app), "")
-    return found
-
-
-EVERY = every_command()
-
-
-def parameters(command: Any) -> dict[str, Any]:
-    return {one.name: one for one in command.params if one.name not in PLUMBING}
 
 
 def fields_of(owner: type) -> Iterator[tuple[type, dataclasses.Field[Any], Any]]:

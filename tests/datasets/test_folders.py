@@ -238,14 +238,14 @@ def test_what_systems_leave_behind_need_not_be_readable(
 
 def test_images_below_are_those_of_the_walk(tmp_path: Path) -> None:
     tree(tmp_path, "photos/cat/1.jpg", "photos/cat/.h.jpg", "photos/cat/@eaDir/1.jpg", "else/2.jpg")
-    tree(tmp_path, "photos/cat/notes.txt", "photos/work/3.jpg", "other/4.jpg")
+    tree(tmp_path, "photos/cat/notes.txt", "photos/state/3.jpg", "other/4.jpg")
     (tmp_path / "photos/cat/unnamed").write_bytes(b"GIF89a" + bytes(300))
     os.mkfifo(tmp_path / "photos" / "cat" / "pipe.jpg")
     (tmp_path / "photos/cat/gone.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "photos/linked").symlink_to(tmp_path / "else")
     (tmp_path / "photos/up").symlink_to("..")
     (tmp_path / "photos/cat/loop").symlink_to(tmp_path / "photos")
-    found = images_below(tmp_path / "photos", [tmp_path / "photos" / "work"])
+    found = images_below(tmp_path / "photos", [tmp_path / "photos" / "state"])
     below = [str(path.relative_to(tmp_path / "photos")) for path in found]
     assert below == ["cat/1.jpg", "cat/gone.jpg", "cat/unnamed", "linked/2.jpg"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -34,5 +35,26 @@ def retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcom
             **options,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def without_privileges() -> list[str]:
+    """Root may read and write everything, unless it gives up that right."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root cannot give up its rights here: there is no setpriv")
+    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def retrain_as_user(tmp_path: Path, environment: dict[str, str]) -> Any:
+    def run(*arguments: object) -> Outcome:
+        command = [*without_privileges(), str(RETRAIN), *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run

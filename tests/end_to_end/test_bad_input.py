@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import resource
-import shutil
 import sqlite3
 import struct
 import subprocess
@@ -106,27 +104,6 @@ def test_bad_images_are_skipped_counted_and_listed(
         assert reason in warnings[f"skipped bee/{name}"]
     bad = retrain("bottlenecks", photos, *TINY, "--json").json["bad"]
     assert sorted(entry["path"] for entry in bad) == sorted(f"bee/{name}" for name in BAD_IMAGES)
-
-
-def without_privileges() -> list[str]:
-    """Root may read and write everything, unless it gives up that right."""
-    if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        pytest.skip("root cannot give up its rights here: there is no setpriv")
-    return ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
-
-
-@pytest.fixture
-def retrain_as_user(tmp_path: Path, environment: dict[str, str]) -> Any:
-    def run(*arguments: object) -> Outcome:
-        command = [*without_privileges(), str(RETRAIN), *map(str, arguments)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
-
-    return run
 
 
 def test_an_unreadable_file(retrain_as_user: Any, photos: Path) -> None:
@@ -256,7 +233,7 @@ def test_a_run_that_does_not_exist(
     retrain("bottlenecks", photos, *TINY)
     assert "retrain train" in retrain(*command).refused()
     retrain("train", "--steps", 5, "--name", "orchids")
-    name = ["orchid"] if command[0] == "runs" else ["--run", "orchid"]
+    name = ["orchis"] if command[0] == "runs" else ["--run", "orchis"]
     assert "orchids" in retrain(*command, *name).refused()
 
 

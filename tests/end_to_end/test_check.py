@@ -16,7 +16,10 @@ def test_check_moves_and_looks_alike(retrain: Callable[..., Outcome], tmp_path: 
     checked = retrain("check", "--no-labels", "--script", "moves.txt", "--json")
     assert checked.code == 0, checked.err
     assert [bad["path"] for bad in checked.json["bad"]] == ["ant/cut.jpg"]
-    assert retrain("check", "--apply", "moves.txt").out.count(" -> ") == 1
+    planned = retrain("check", "--apply", "moves.txt", "--dry-run")
+    assert (photos / "ant/cut.jpg").is_file()
+    assert retrain("check", "--apply", "moves.txt").out == planned.out
+    assert planned.out.count(" -> ") == 1
     assert (tmp_path / "photos-quarantine/ant/cut.jpg").is_file()
     assert "is gone" in retrain("check", "--apply", "moves.txt").refused()
     assert retrain("check", "--undo").code == 0

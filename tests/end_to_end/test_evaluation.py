@@ -67,7 +67,7 @@ def test_json_holds_what_scikit_learn_says(
 
 
 def test_text_csv_and_confused_pairs(workspace: Path, retrain: Callable[..., Outcome]) -> None:
-    text = retrain("eval", "--split", "all")
+    text = retrain("eval", "--split", "all", "--full")
     for word in ("macro", "weighted", "ROC AUC", "log loss", "expected calibration error"):
         assert word in text.out
     rows = list(csv.DictReader(io.StringIO(retrain("eval", "--split", "all", "--csv").out)))
@@ -78,6 +78,7 @@ def test_text_csv_and_confused_pairs(workspace: Path, retrain: Callable[..., Out
         [pair["true"], pair["predicted"], str(pair["count"])] for pair in document
     ]
     assert "choose one of" in retrain("eval", "--confused", "--misclassified").refused(2)
+    assert "choose one of" in retrain("eval", "--confused", "--full").refused(2)
 
 
 def test_two_classes_and_the_positive_one(workspace: Path, retrain: Callable[..., Outcome]) -> None:
@@ -101,7 +102,7 @@ def test_calibration_is_shown_used_and_undone(
     before, after = (shown["effects"][0][when]["log_loss"]["value"] for when in ("before", "after"))
     assert after < before
     assert retrain("eval", "--json").json["calibration"]["temperature"] == shown["temperature"]
-    assert f"temperature {shown['temperature']:.3f}" in retrain("eval").out
+    assert f"temperature {shown['temperature']:.3f}" in retrain("eval", "--full").out
     assert retrain("label", photo).out != raw
     assert "validation" in retrain("eval", "--calibrate").out
     assert retrain("eval", "--calibrate", "--csv").out.startswith("split,images,log loss")
@@ -120,7 +121,7 @@ def test_charts(workspace: Path, retrain: Callable[..., Outcome], tmp_path: Path
 
 def test_compare_in_its_forms(workspace: Path, retrain: Callable[..., Outcome]) -> None:
     text = retrain("compare", "short", "long").out
-    assert "long against short" in text
+    assert text.startswith("long (second) against\nshort (first)\n")
     assert "training.steps" in text
     (made,) = retrain("compare", "short", "long", "--json").json
     assert made["figures"][0]["name"] == "top-1"
@@ -148,6 +149,14 @@ def test_what_cannot_be_compared_or_calibrated_is_one_clear_line(
     assert "has none in its test split" in retrain("eval").refused()
     assert "has none: train with" in retrain("eval", "--calibrate").refused()
     (workspace / "runs" / "long" / "calibration.npz").write_bytes(b"PK")
+    assert "should hold the calibration" in retrain("eval", "--run", "long").refused()
+    saved = workspace / "runs" / "short" / "predictions.npz"
+    whole = saved.read_bytes()
+    saved.write_bytes(whole + b"more")
+    assert "is not what was written" in retrain("eval", "--run", "short").refused()
+    saved.write_bytes(whole)
+    for name in ("long", "short"):  # as an older version would have made them
+        (workspace / "runs" / name / "digests.json").unlink()
     assert "should hold the calibration" in retrain("eval", "--run", "long").refused()
     labels = workspace / "runs" / "short" / "labels.json"
     labels.write_text(json.dumps(json.loads(labels.read_text())[:2]))

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from killing import wait_until_cached
 from terminal import Terminal, at_a_terminal
-
-from retrain_cli.cache.store import open_to_read
-from retrain_cli.errors import CacheError
 
 READERS = ("threads", "processes")
 
@@ -160,24 +158,3 @@ def test_ctrl_c_before_the_first_step_says_that_there_is_no_run(
     shown = " ".join(terminal.text().split())
     assert "error: interrupted; nothing was trained yet, so there is no new run" in shown
     assert list(runs.iterdir()) == []
-
-
-def wait_until_cached(folder: Path, process: subprocess.Popen[bytes], least: int) -> None:
-    """Wait until the cache of a workspace holds so many bottlenecks."""
-
-    def cached() -> bool:
-        assert process.poll() is None, "it ended before it was to be killed"
-        logs = (folder / ".retrain" / "cache").glob("*.sqlite-wal")
-        # Before there is a log, a reader could get in the way of the one who makes the file.
-        return any(rows_of(log.with_name(log.name[: -len("-wal")])) >= least for log in logs)
-
-    wait_for(cached, f"{least} bottlenecks in the cache")
-
-
-def rows_of(path: Path) -> int:
-    """Bottlenecks in a cache that another process fills; -1 before it has a table."""
-    try:
-        with open_to_read(path) as store:
-            return len(store)
-    except CacheError:
-        return -1

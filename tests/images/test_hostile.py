@@ -18,9 +18,9 @@ from PIL import Image
 
 from retrain_cli.errors import ImageError
 from retrain_cli.images import pixels
-from retrain_cli.images.budget import PixelBudget
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.formats import FORMAT_NAMES
+from retrain_cli.images.limits.budget import PixelBudget
 
 KINDS = sorted({kind_of(name) for name in sound_images()})
 

@@ -56,6 +56,7 @@ def test_it_lowers_the_loss_on_validation_and_changes_no_answer(
     assert not np.allclose(calibrated.predictions.top_scores, raw.top_scores)
     after = {path.name: path.read_bytes() for path in run.folder.iterdir() if path.is_file()}
     assert after.pop("calibration.npz")
+    assert after.pop("digests.json") != before.pop("digests.json")
     assert after == before
 
 

@@ -18,11 +18,10 @@ from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.examine import content_digest
-from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, request_for_data
 from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workflows.shared.training_set import load_training_set
-from retrain_cli.workflows.train import request_for_data
 from retrain_cli.workspace import Workspace
 
 

@@ -17,7 +17,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows import check as check_module
 from retrain_cli.workflows.check import CheckRequest, check_dataset, default_quarantine
-from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
+from retrain_cli.workflows.shared.apply_moves import apply_script, plan_script, plan_undo, undo_last
 from retrain_cli.workflows.shared.suggestions import make_script
 from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workspace import Workspace
@@ -76,7 +76,7 @@ def test_a_second_check_opens_no_photo(
     shutil.rmtree(messy)
     again = check_dataset(CheckRequest(labels=False), workspace)
     assert found(again) == found(first)
-    assert again.unseen == len(again.dataset)  # all are gone, and that is told
+    assert again.unseen == len(again.dataset) + len(again.bad)  # all are gone, and that is told
 
 
 def test_photos_that_changed_are_not_judged_by_what_they_were(
@@ -106,7 +106,12 @@ def test_moves_are_made_and_undone_and_nothing_is_lost(
     path = tmp_path / "moves.txt"
     write_script(script, path)
     before = {p.relative_to(messy): p.read_bytes() for p in messy.rglob("*") if p.is_file()}
+    planned = plan_script(path, workspace)
+    assert {p.relative_to(messy): p.read_bytes() for p in messy.rglob("*") if p.is_file()} == before
+    with pytest.raises(DatasetError, match="did nothing"):
+        plan_undo(workspace)
     done = apply_script(path, workspace)
+    assert done.moves == planned.moves == plan_undo(workspace).moves
     assert {m.source for m in done.moves} == {
         str(messy / move.source) for move in script.moves if move.sure
     }

@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.runs.run_digests import write_digests
 from retrain_cli.workflows.compare import compare_runs
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
@@ -138,6 +139,8 @@ def test_a_class_counts_as_changed_only_beyond_chance(train: Any, workspace: Wor
         first["rank"][rows], saved["rank"][rows] = 1, 2
     np.savez(other.folder / "predictions.npz", **saved)
     np.savez(one.folder / "predictions.npz", **first)
+    for run in (one, other):
+        write_digests(run.folder)
     (made,) = compare_runs(["one", "other"], workspace)
     assert [(change.class_name, change.verdict) for change in made.classes] == [
         ("ant", "worse"),

@@ -39,7 +39,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(form: console.Form, workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    show_evaluation(evaluate(EvalRequest(ks=(1, 5)), workspace), form)
+    show_evaluation(evaluate(EvalRequest(ks=(1, 5)), workspace), form, full=True)
     return capsys.readouterr().out
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from helpers import make_photos
 
+from retrain_cli.cli import console
+from retrain_cli.cli.views.eval import show_evaluation
 from retrain_cli.cli.views.train import notes_on
 from retrain_cli.errors import ConfigError, RunError
-from retrain_cli.evaluation.few_photos import few_test_photos
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
@@ -45,7 +46,7 @@ def test_a_head_in_closed_form_is_a_run_as_any(
     fill(photos)
     usual = train_run(TrainRequest(CONFIG, name="usual"), workspace).run
     config = replace(CONFIG, optimizer=optimizer)
-    summary = train_run(TrainRequest(config, name="new", cv=3), workspace)
+    summary = train_run(TrainRequest(config, name="new", cv=2), workspace)
     run = RunStore(workspace.runs_dir).get("new")
     assert run.config == config
     assert summary.fit == run.provenance.fit
@@ -139,18 +140,22 @@ def test_few_photos_all_train_and_are_all_judged(
         TrainRequest(TrainingConfig(testing_percentage=20), few_shot=True)
 
 
-def test_too_few_test_photos_are_told(photos: Path, fill: Any, workspace: Workspace) -> None:
+def test_too_few_test_photos_are_told(
+    photos: Path, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(photos)
-    summary = train_run(TrainRequest(CONFIG), workspace)
-    (told,) = [line for line in notes_on(summary) if "test photos" in line]
-    counts = np.bincount(
-        summary.run.predictions.images.labels[summary.run.predictions.rows("test")], minlength=3
-    )
-    assert f"the least {counts.min()}" in told
-    assert "--cv 5" in told
-    assert "--few-shot" in told
-    whole = evaluate(EvalRequest(split="all"), workspace).result
-    assert few_test_photos(whole) is None
+    told: list[str] = []
+    notes: list[str] = []
+    monkeypatch.setattr(console, "note", notes.append)
+    train_run(TrainRequest(CONFIG), workspace, on_warning=told.append)
+    (wanted,) = [line for line in told if "test photos" in line]
+    assert "--cv 5" in wanted
+    assert "--few-shot" in wanted
+    show_evaluation(evaluate(EvalRequest(), workspace), "text", full=False)
+    assert wanted in notes
+    notes.clear()
+    show_evaluation(evaluate(EvalRequest(split="all"), workspace), "text", full=False)
+    assert not [line for line in notes if "test photos" in line]
 
 
 @pytest.mark.parametrize("retrain", [False, True])

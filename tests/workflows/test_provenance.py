@@ -73,6 +73,9 @@ class SpecBackbone:
     width = 16
     device = "cpu:0"
 
+    any_batch_size = False
+    batches_at_once = 1
+
     def __init__(self, spec: BackboneSpec) -> None:
         side = spec.input_size or 40
         self.input_size = (side, side)
@@ -99,9 +102,9 @@ def stock_top(spec: BackboneSpec, n_classes: int, top: Path | None) -> SourceTop
 @pytest.fixture(autouse=True)
 def fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        loader, "load_backbone", lambda spec, device="auto", models=None: SpecBackbone(spec)
+        loader, "load_backbone", lambda spec, device="auto", models=None, **_: SpecBackbone(spec)
     )
-    monkeypatch.setattr(source_head, "load_stock_top", stock_top)
+    monkeypatch.setattr(source_head, "load_source_top", stock_top)
 
 
 def draw(path: Path, colour: tuple[int, ...], generator: np.random.Generator) -> None:
@@ -257,7 +260,8 @@ def a_saved_model(lab: Lab) -> str:
     folder = lab.root / "saved model"
     folder.mkdir()
     (folder / "saved_model.pb").write_bytes(b"any")
-    lab.fill(backbone=BackboneSpec(f"hub:{folder}", input_size=36, resize="crop", pooling="max"))
+    hub = BackboneSpec(f"hub:{folder}", input_size=36, resize="crop", pooling="max")
+    lab.fill(backbone=hub, trust_model=True)
     return lab.train("hub")
 
 
@@ -374,8 +378,8 @@ def test_the_printed_commands_make_the_same_run_again(
     monkeypatch.chdir(tmp_path / "elsewhere")
     empty = Workspace(tmp_path / "empty")
     for words in commands:
-        assert words[:3] == ["retrain", "--workspace", str(lab.workspace.root)]
-        type_in("--workspace", str(empty.root), *words[3:])
+        assert words[:5] == ["retrain", "--config", "none", "--workspace", str(lab.workspace.root)]
+        type_in("--workspace", str(empty.root), *words[5:])
     again = RunStore(empty.runs_dir).latest()
     assert_same(again, run)
     assert [path.name for path in Path.cwd().iterdir()] == [f"report-{again.name}.html"]
@@ -388,8 +392,9 @@ def printed(run: Run, workspace: Workspace) -> list[list[str]]:
 
 
 def type_in(*words: str) -> None:
-    """Run a command as `retrain` does."""
-    app(args=hoist_global_options(list(words)), prog_name="retrain", standalone_mode=False)
+    """Run a command as `retrain` does; whoever trusted a SavedModel has to say so once again."""
+    trust = ["--trust-model"] if any(word.startswith("hub:") for word in words) else []
+    app(args=hoist_global_options([*words, *trust]), prog_name="retrain", standalone_mode=False)
 
 
 def assert_same(again: Run, run: Run) -> None:
@@ -435,12 +440,16 @@ def test_other_settings_are_of_every_field() -> None:
 @pytest.mark.parametrize(
     ("request_type", "kept_in", "irrelevant"),
     [
-        (TrainRequest, Trained, {"config", "name", "tensorboard", "memory_limit", "few_shot"}),
-        (AddClassRequest, Grown, {"name", "device"}),
+        (
+            TrainRequest,
+            Trained,
+            {"config", "name", "note", "tensorboard", "memory_limit", "few_shot"},
+        ),
+        (AddClassRequest, Grown, {"name", "note", "device", "workers", "readers"}),
         (
             BottleneckRequest,
             Provenance,
-            {"settings", "validation_percentage", "testing_percentage"},
+            {"settings", "validation_percentage", "testing_percentage", "rescan", "trust_model"},
         ),
     ],
 )

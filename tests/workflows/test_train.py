@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,19 +111,18 @@ def test_a_split_without_images(photos: Path, fill: Any, workspace: Workspace) -
         evaluate(EvalRequest(), workspace)
 
 
-def test_an_extraction_that_was_interrupted(
-    photos: Path, fill: Any, workspace: Workspace, fake_backbone: FakeBackbone
-) -> None:
+def test_an_extraction_that_was_interrupted(photos: Path, fill: Any, workspace: Workspace) -> None:
     """Only the first classes were seen: a head without the others is not what anybody wants."""
 
-    def interrupted(images: Any) -> Any:
-        if fake_backbone.images_seen >= 8:
-            raise KeyboardInterrupt
-        return fake_backbone(images)
+    class Interrupted(FakeBackbone):
+        def __call__(self, images: Any) -> Any:
+            if self.images_seen >= 8:
+                raise KeyboardInterrupt
+            return super().__call__(images)
 
     request = BottleneckRequest(photos, SMALL_SPEC, settings=ExtractionSettings(batch_size=8))
     with pytest.raises(KeyboardInterrupt):
-        fill_cache(request, workspace, load=lambda spec, device: cast(Any, interrupted))
+        fill_cache(request, workspace, load=lambda spec, device: Interrupted())
     with pytest.raises(DatasetError, match="did not come to its end: run it again"):
         train_run(TrainRequest(CONFIG), workspace)
     assert fill(photos).computed == 28

@@ -7,14 +7,16 @@ from random import Random
 
 MAX_BYTES = 1 << 16
 _LIES = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_ROUGH = 0.5  # share of the cases that lose their structure, as a rule
 _HEADER_BYTES = 200  # where sizes, offsets and counts stand in most formats
 
 
 def mutate(data: bytes, other: bytes, random: Random) -> bytes:
     """Hurt `data` in one to six ways; `other` is a file to splice in. At most 64 KiB long."""
     hurt = bytearray(data)
+    ways = _WAYS if random.random() < _ROUGH else _GENTLE
     for _ in range(random.choice((1, 1, 1, 2, 3, 6))):
-        random.choice(_WAYS)(hurt, other, random)
+        random.choice(ways)(hurt, other, random)
     return bytes(hurt[:MAX_BYTES])
 
 
@@ -86,4 +88,31 @@ _WAYS: tuple[Callable[[bytearray, bytes, Random], None], ...] = (
     _insert,
     _splice,
     _transplant,
+)
+
+
+def _flip_one_bit(data: bytearray, _: bytes, random: Random) -> None:
+    if data:
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+
+
+def _change_pixels(data: bytearray, _: bytes, random: Random) -> None:
+    """Behind the headers, where most of the bytes are those of pixels."""
+    if len(data) > _HEADER_BYTES:
+        at = random.randrange(_HEADER_BYTES, len(data))
+        data[at : at + 4] = random.randbytes(len(data[at : at + 4]))
+
+
+def _nudge(data: bytearray, _: bytes, random: Random) -> None:
+    """A number of the header that is off by one."""
+    at = random.randrange(min(len(data), _HEADER_BYTES)) if data else 0
+    if data:
+        data[at] = (data[at] + random.choice((-1, 1))) % 256
+
+
+_GENTLE: tuple[Callable[[bytearray, bytes, Random], None], ...] = (
+    _flip_one_bit,
+    _change_pixels,
+    _change_pixels,
+    _nudge,
 )

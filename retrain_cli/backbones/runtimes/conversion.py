@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, converted_from, keep_model
 from retrain_cli.backbones.runtimes.keras_model import KerasModelBackbone, build_keras_backbone
 from retrain_cli.backbones.spec import BackboneSpec
@@ -39,7 +40,7 @@ def convert_backbone(spec: BackboneSpec, models: Path) -> KeptModel:
 
     def write(folder: Path) -> None:
         try:
-            with quiet_engine():
+            with waiting.for_(f"converting {spec.name} for OpenVINO, once"), quiet_engine():
                 _write_model(backbone, folder / XML)
                 cosine = _agreement(backbone, folder / XML)
         except Exception as error:  # whatever an engine's converter raises

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +17,12 @@ from pathlib import Path
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.durable import draft_folder, sync, sync_tree
 from retrain_cli.errors import WeightsError, WorkspaceError, setting
+from retrain_cli.paths import is_plain_name
 
 XML, BIN = "model.xml", "model.bin"
 _DIGEST_BYTES = 8
+_MOST_XML, _MOST_BIN = 64 << 20, 4 << 30
+"""Bytes of a graph and of weights that come from another machine; ours have 1 and 250 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +99,49 @@ def keep_model(models: Path, spec: BackboneSpec, write: Callable[[Path], None]) 
         ) from error
 
 
-def copy_kept_models(source: Path, models: Path) -> None:
-    """Take over the kept models of another folder, if it is there."""
+def copy_kept_models(source: Path, models: Path) -> list[str]:
+    """Take over the kept models of another folder, if it is there.
+
+    Only the two files of a model are taken, and only where they are what the folder's name says:
+    ordinary files of a possible size, with that digest.
+
+    Returns:
+        The names of the folders that were left out.
+
+    Raises:
+        OSError: a copy cannot be written.
+    """
+    left_out = []
     for folder in sorted(source.glob(f"*-{'[0-9a-f]' * 2 * _DIGEST_BYTES}")):
         target = models / folder.name
-        if not target.exists():
-            models.mkdir(parents=True, exist_ok=True)
-            with draft_folder(models) as drafts:
-                _publish(Path(shutil.copytree(folder, drafts / "model")), target)
+        if target.exists():
+            continue
+        if not (is_plain_name(folder.name) and _looks_kept(folder)):
+            left_out.append(folder.name)
+            continue
+        models.mkdir(parents=True, exist_ok=True)
+        with draft_folder(models) as drafts:
+            draft = drafts / "model"
+            draft.mkdir()
+            for name in (XML, BIN):
+                shutil.copyfile(folder / name, draft / name, follow_symlinks=False)
+            if digest_model(draft) == folder.name.rpartition("-")[2]:
+                _publish(draft, target)
+            else:
+                left_out.append(folder.name)
+    return left_out
+
+
+def _looks_kept(folder: Path) -> bool:
+    """Whether a folder holds a graph and weights as ordinary files that are not too large."""
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            return False
+        found = [(folder / name).lstat() for name in (XML, BIN)]
+    except OSError:
+        return False
+    sizes = zip(found, (_MOST_XML, _MOST_BIN), strict=True)
+    return all(stat.S_ISREG(one.st_mode) and one.st_size <= most for one, most in sizes)
 
 
 def _publish(draft: Path, target: Path) -> None:

@@ -47,7 +47,9 @@ def add_class(
             request,
             workspace_of(ctx),
             on_photo=lambda done, total: update(console.Step(done, total)),
-            on_progress=lambda made: update(console.Step(made.row.step, made.steps, "training")),
+            on_progress=lambda made: update(
+                console.Step(made.row.step, made.steps, stage="training")
+            ),
         )
     for path, reason in summary.bad:
         console.warn(f"skipped {path}: {reason}")

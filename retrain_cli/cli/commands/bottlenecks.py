@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from retrain_cli.workflows.bottlenecks import BottleneckRequest
 
 if TYPE_CHECKING:
     from retrain_cli.extraction.progress import ExtractionCounts
+    from retrain_cli.workspace import Workspace
 
 
 @command
@@ -35,10 +37,13 @@ def bottlenecks(
             "the classes below, or auto: by names and contents; what could be both is refused.",
             rescan="Read every photo again, also those that look unchanged; nothing is computed "
             "twice.",
+            trust_model="Let a hub: model run, which can read and write files as any program; said "
+            "once, it is remembered for this very model.",
         ),
     ],
     plan: Annotated[
-        bool, typer.Option("--plan", help="Say what would be done, and compute nothing.")
+        bool,
+        typer.Option("--plan", "--dry-run", help="Say what would be done, and compute nothing."),
     ],
     form: JsonForm,
 ) -> None:
@@ -57,6 +62,7 @@ def bottlenecks(
         with console.progress("reading") as update, quiet_engine():
             view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), form)
         return
+    request = ask_for_trust(request, workspace)
     seen: list[ExtractionCounts] = []
     with (
         interrupts.keeping(lambda: photos_kept(seen)),
@@ -73,9 +79,21 @@ def bottlenecks(
     view.show_summary(summary, form)
 
 
+def ask_for_trust(request: BottleneckRequest, workspace: Workspace) -> BottleneckRequest:
+    """The request as it stands after the question whether its SavedModel may run, if it is one."""
+    from retrain_cli.engine import quiet_engine
+    from retrain_cli.workflows.bottlenecks import question_of_trust
+
+    if not request.backbone.is_hub or not console.can_ask():
+        return request
+    with quiet_engine():
+        question = question_of_trust(request, workspace)
+    return replace(request, trust_model=True) if question and console.ask(question) else request
+
+
 def looking(update: Callable[[console.Step], None]) -> Callable[[int, int], None]:
     """Progress of looking at photos as a step of the progress bar."""
-    return lambda done, total: update(console.Step(done, total, "looking at the photos"))
+    return lambda done, total: update(console.Step(done, total, stage="looking at the photos"))
 
 
 def photos_kept(seen: Sequence[ExtractionCounts]) -> str:
@@ -96,7 +114,7 @@ def extraction_step(
 
     def on_progress(counts: ExtractionCounts) -> None:
         if counts.stage:
-            update(console.Step(0, 0, counts.stage))
+            update(console.Step(0, 0, stage=counts.stage))
             return
         if seen is not None:
             seen[:] = [counts]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrain_cli.cli import console
+from retrain_cli.cli.completion import cache_names
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.options import JsonForm
+from retrain_cli.cli.grammar import Group, RetrainCommand
+from retrain_cli.cli.options import DryRun, JsonForm
 from retrain_cli.cli.signatures import command
 from retrain_cli.errors import CacheError
 from retrain_cli.exporting.vectors import formats_in_words
 
 if TYPE_CHECKING:
-    from retrain_cli.workflows.cache import CacheCheck
+    from retrain_cli.workflows.cache import CacheCheck, RowListener
 
-app = typer.Typer(help="Look into, check, tidy, merge and export the cache.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    help="Look into, check, tidy, merge and export the cache.",
+    no_args_is_help=True,
+)
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def info(ctx: typer.Context, form: JsonForm) -> None:
     """Show sizes and counts for each backbone."""
@@ -49,15 +56,18 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
             ]
 
         rows = [row(cache) for cache in caches]
-        console.table(console.Table(columns, rows, right=(1, 2, 3, 5)))
+        console.table(console.Table(columns, rows, right=(1, 2, 3, 5), prose=(4,)))
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def verify(
     ctx: typer.Context,
     cache: Annotated[
-        str | None, typer.Argument(help="Name of one cache, or how it begins (default: all).")
+        str | None,
+        typer.Argument(
+            help="Name of one cache, or how it begins (default: all).", autocompletion=cache_names
+        ),
     ],
     repair: Annotated[
         bool,
@@ -68,7 +78,8 @@ def verify(
     """Check every cached bottleneck; exits with 3 where one is damaged."""
     from retrain_cli.workflows.cache import verify_caches
 
-    checks = verify_caches(workspace_of(ctx), cache, repair=repair)
+    with console.progress("checking") as update:
+        checks = verify_caches(workspace_of(ctx), cache, repair=repair, on_row=_each(update))
     if form == "json":
         console.document([check.to_dict() for check in checks])
     _note_if_none(checks)
@@ -105,13 +116,11 @@ def _found(check: CacheCheck, repair: bool) -> str:
     return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def gc(
     ctx: typer.Context,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
-    ],
+    dry_run: DryRun,
     form: JsonForm,
 ) -> None:
     """Remove bottlenecks of photos that no known image folder holds any more.
@@ -123,8 +132,9 @@ def gc(
     from retrain_cli.workflows.shared.unused_models import remove_unused_models
 
     workspace = workspace_of(ctx)
-    checks = collect_garbage(workspace, dry_run=dry_run)
-    models = remove_unused_models(workspace, dry_run=dry_run)
+    with console.progress("tidying"):
+        checks = collect_garbage(workspace, dry_run=dry_run, on_warning=console.warn)
+        models = remove_unused_models(workspace, dry_run=dry_run)
     if form == "json":
         networks = [{"name": model.name, "bytes": model.bytes} for model in models]
         console.document({"caches": [check.to_dict() for check in checks], "networks": networks})
@@ -141,7 +151,7 @@ def gc(
         console.line(f"{model.name}: converted network {verb}, {console.size(model.bytes)}")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def merge(
     ctx: typer.Context,
@@ -150,7 +160,9 @@ def merge(
     """Take over the bottlenecks that another machine computed."""
     from retrain_cli.workflows.cache import merge_cache
 
-    for check in merge_cache(workspace_of(ctx), source):
+    with console.progress("merging") as update:
+        merged = merge_cache(workspace_of(ctx), source, _each(update), console.warn)
+    for check in merged:
         console.line(f"{check.name}: {check.added:,} new, {check.bottlenecks:,} in all")
         if check.arrays:
             console.line(
@@ -160,7 +172,7 @@ def merge(
             console.warn(f"{check.name}: {len(check.left_out):,} damaged rows were left out")
 
 
-@app.command()
+@app.command(cls=RetrainCommand)
 @command
 def export(
     ctx: typer.Context,
@@ -169,8 +181,16 @@ def export(
     """Write the bottlenecks of the image folder last used, with path, class and split."""
     from retrain_cli.workflows.cache import export_cache
 
-    count = export_cache(workspace_of(ctx), target)
+    with console.progress("exporting") as update:
+        count = export_cache(
+            workspace_of(ctx), target, lambda done, total: update(console.Step(done, total))
+        )
     console.note(f"wrote {count:,} bottlenecks to {target}")
+
+
+def _each(update: Callable[[console.Step], None]) -> RowListener:
+    """Progress through the rows of one cache file after the other."""
+    return lambda name, done, total: update(console.Step(done, total, stage=name))
 
 
 def _note_if_none(caches: Sequence[object]) -> None:

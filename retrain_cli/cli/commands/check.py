@@ -10,7 +10,8 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import at_most_one, workspace_of
-from retrain_cli.cli.options import Described, JsonForm
+from retrain_cli.cli.grammar import check_goes_with
+from retrain_cli.cli.options import Described, DryRun, JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.workflows.check import CheckRequest
 
@@ -29,6 +30,7 @@ def check(
             run=Described(
                 "Run whose training settings judge the labels (default: 1,000 default steps).",
                 is_argument=True,
+                and_option=True,
             ),
             labels="Whether to look for label errors, which trains a head for each fold.",
             folds="Folds of the cross-validation behind that.",
@@ -48,6 +50,7 @@ def check(
         Path | None, typer.Option(help="Do the moves of this script, all or none; deletes nothing.")
     ],
     undo: Annotated[bool, typer.Option("--undo", help="Take back the moves of the last --apply.")],
+    dry_run: DryRun,
     form: JsonForm,
 ) -> None:
     """Look for bad photos, duplicates, label errors and small classes.
@@ -61,14 +64,16 @@ def check(
 
     workspace = workspace_of(ctx)
     at_most_one({"--script": script is not None, "--apply": apply is not None, "--undo": undo})
-    if apply is not None or undo:
-        _move(ctx, apply, form)
+    is_move = apply is not None or undo
+    check_goes_with(ctx, {"dry_run": "--dry-run"}, "--apply SCRIPT or --undo", given=is_move)
+    if is_move:
+        _move(ctx, apply, form, dry_run=dry_run)
         return
     with interrupts.keeping(lambda: _LOOKS_KEPT), console.progress("checking") as update:
         report = check_dataset(
             request,
             workspace,
-            lambda stage, done, total: update(console.Step(done, total, stage)),
+            lambda stage, done, total: update(console.Step(done, total, stage=stage)),
         )
     folder = quarantine or default_quarantine(report.dataset.root)
     moves = make_script(report, folder)
@@ -79,18 +84,25 @@ def check(
         view.offer_script(moves)
 
 
-def _move(ctx: typer.Context, script: Path | None, form: console.Form) -> None:
+def _move(ctx: typer.Context, script: Path | None, form: console.Form, *, dry_run: bool) -> None:
     from retrain_cli.cli.views import check as view
-    from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
+    from retrain_cli.workflows.shared import apply_moves
 
     workspace = workspace_of(ctx)
+    if dry_run:
+        if script is None:
+            plan = apply_moves.plan_undo(workspace)
+        else:
+            plan = apply_moves.plan_script(script, workspace)
+        view.show_moves(plan, form, undone=script is None, planned=True)
+        return
     with console.progress("moving") as update:
 
         def listen(done: int, total: int) -> None:
             update(console.Step(done, total))
 
         if script is not None:
-            journal = apply_script(script, workspace, listen)
+            journal = apply_moves.apply_script(script, workspace, listen)
         else:
-            journal = undo_last(workspace, listen)
+            journal = apply_moves.undo_last(workspace, listen)
     view.show_moves(journal, form, undone=script is None)

@@ -9,6 +9,7 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.errors import ConfigError
@@ -48,7 +49,9 @@ def classes(
 
     if not suggest and (request.top is not None or write is not None):
         raise ConfigError("--top and --write go with --suggest: add --suggest")
-    infos = list_class_infos(workspace_of(ctx), request if suggest else None)
+    check_goes_with(ctx, {"least_share": "--least-share"}, "--suggest", given=suggest)
+    with console.progress("classes"):
+        infos = list_class_infos(workspace_of(ctx), request if suggest else None)
     if form == "json":
         console.document([info.to_dict() for info in infos])
     else:
@@ -67,7 +70,7 @@ def _table(infos: list[ClassInfo], suggest: bool) -> console.Table:
         return console.Table(columns, [_row(info) for info in infos], right=(3,))
     columns += ["seen most as", "share", "proposal"]
     rows = [[*_row(info), *_seen(info)] for info in infos]
-    return console.Table(columns, rows, right=(3, 5))
+    return console.Table(columns, rows, right=(3, 5), prose=(6,))
 
 
 def _row(info: ClassInfo) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from retrain_cli.cli import console
+from retrain_cli.cli.completion import run_names
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import TableForm
 from retrain_cli.cli.signatures import command
@@ -15,7 +17,10 @@ from retrain_cli.cli.signatures import command
 def compare(
     ctx: typer.Context,
     runs: Annotated[
-        list[str], typer.Argument(help="Two or more runs; each is compared with the first.")
+        list[str],
+        typer.Argument(
+            help="Two or more runs; each is compared with the first.", autocompletion=run_names
+        ),
     ],
     flips: Annotated[
         bool,
@@ -36,5 +41,6 @@ def compare(
     from retrain_cli.cli.views import compare as view
     from retrain_cli.workflows.compare import compare_runs
 
-    comparisons = compare_runs(runs, workspace_of(ctx))
+    with console.progress("comparing"):
+        comparisons = compare_runs(runs, workspace_of(ctx))
     (view.show_flips if flips else view.show_comparisons)(comparisons, form)

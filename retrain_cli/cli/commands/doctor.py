@@ -34,7 +34,8 @@ def doctor(
 
     from retrain_cli.workflows.doctor import examine
 
-    findings = examine(workspace_of(ctx))
+    with console.progress("examining"):
+        findings = examine(workspace_of(ctx))
     if form == "json":
         console.document([vars(finding) for finding in findings])
         return

@@ -9,7 +9,8 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import at_most_one, numbers, workspace_of
-from retrain_cli.cli.options import TableForm
+from retrain_cli.cli.grammar import check_goes_with
+from retrain_cli.cli.options import Described, TableForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.errors import ConfigError
 from retrain_cli.workflows.evaluate import ChartRequest, EvalRequest
@@ -22,6 +23,7 @@ def evaluate(
         EvalRequest,
         Fields(
             without=("ks",),
+            run=Described("Run to show (default: latest).", is_argument=True, and_option=True),
             split="Which photos; cv: each image of `train --cv`, judged by a head that never saw "
             "it.",
             positive="With two classes: the positive one (default: the second by name).",
@@ -31,6 +33,13 @@ def evaluate(
     top_k: Annotated[
         str | None,
         typer.Option("--top-k", "-k", help="Also top-k for these k, such as 3,5."),
+    ],
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Print all: every class, averages, areas under curves, intervals, histogram.",
+        ),
     ],
     confusion: Annotated[
         bool, typer.Option("--confusion", help="Print the confusion matrix instead.")
@@ -73,12 +82,12 @@ def evaluate(
     """Show how good a run is, overall and for each class.
 
     INT top-1 and EXT top-1 are the means of the per-class accuracies over the classes that the
-    backbone's pre-training knew, and over the new ones. The table shows the worst classes first;
-    top-1 is the recall of a class.
+    backbone's pre-training knew, and over the new ones. The table shows the worst classes, as many
+    as a screen holds beside the figures; top-1 is the recall of a class.
     """
     from retrain_cli.cli.views import eval as view
     from retrain_cli.cli.views import eval_lists as lists
-    from retrain_cli.cli.views.eval import show_coverage
+    from retrain_cli.cli.views.eval_scores import show_coverage
     from retrain_cli.workflows.evaluate import evaluate, plot_chart
 
     instead = {
@@ -87,7 +96,8 @@ def evaluate(
         "--confused": confused,
         "--coverage": coverage,
     }
-    at_most_one(instead)
+    at_most_one({"--full": full, **instead})
+    check_goes_with(ctx, {"chart": "--chart"}, "--plot FILE", given=picture.plot is not None)
     if assert_top1 is not None and not 0 <= assert_top1 <= 1:
         raise ConfigError(f"--assert-top1 must be from 0 to 1, not {assert_top1:g}")
     if calibrate is not None:
@@ -103,7 +113,7 @@ def evaluate(
             plot_chart(evaluation, picture.chart, picture.plot)
             console.note(f"wrote {picture.plot}")
         if not any(instead.values()):
-            view.prepare(evaluation, form)
+            view.prepare(evaluation, form, full=full)
     if coverage:
         show_coverage(evaluation, form)
     elif confusion:
@@ -113,17 +123,19 @@ def evaluate(
     elif confused:
         lists.show_confused(evaluation, form)
     else:
-        view.show_evaluation(evaluation, form)
+        view.show_evaluation(evaluation, form, full=full)
     if assert_top1 is not None:
         evaluation.assert_top1(assert_top1)
 
 
 def _calibrate(ctx: typer.Context, run: str | None, wanted: bool, form: console.Form) -> None:
-    from retrain_cli.cli.views.eval import show_calibration
+    from retrain_cli.cli.views.eval_scores import show_calibration
     from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 
     if wanted:
-        show_calibration(calibrate(run, workspace_of(ctx)), form)
+        with console.progress("calibrating"):
+            done = calibrate(run, workspace_of(ctx))
+        show_calibration(done, form)
     else:
         undone = remove_calibration(run, workspace_of(ctx))
         console.note(f"the scores of run {undone.name} are as trained again")

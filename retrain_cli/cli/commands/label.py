@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
+from retrain_cli.cli.grammar import check_goes_with
+from retrain_cli.cli.options import Described, ImagePaths, NullSeparated, TableForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import images_of_stdin, named_sources
 from retrain_cli.errors import ConfigError, DatasetError
-from retrain_cli.reports.text import printable
 from retrain_cli.workflows.label import LabelRequest
+from retrain_cli.workflows.sort_photos import UNNAMED, PhotoSorter, SortRequest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from retrain_cli.evaluation.curves.rejection import RejectionRule
-    from retrain_cli.workflows.label import LabelledImage
+    from retrain_cli.workflows.label import LabelledImage, Labeller
     from retrain_cli.workflows.shared.embedding import Source
 
 
@@ -36,6 +38,16 @@ def label(
             threshold="Leave out labels with a lower score.",
             reject="Leave photos unnamed that are none of the classes, or unsure.",
             max_error="With --reject: the share of the named that may be wrong.",
+            top_k=Described("Labels an image (default: 1; in JSON 5).", "-k"),
+        ),
+    ],
+    sorting: Annotated[
+        SortRequest,
+        Fields(
+            sort_into="Put a copy of each photo into the folder of its label in this folder; "
+            f"{UNNAMED} gets those without one. What is there stays, and is not copied again.",
+            link="With --sort-into: links in place of copies.",
+            move="With --sort-into: move the photos themselves.",
         ),
     ],
     null: NullSeparated,
@@ -43,34 +55,69 @@ def label(
         bool,
         typer.Option("--stdin-image", help="Standard input is itself an image, or several."),
     ],
-    form: JsonForm,
+    form: TableForm,
 ) -> None:
     """Label new images with a trained run, in input order, as they come.
 
-    On a terminal it prints a table, in a pipe one JSON line per image:
-    {"path": ..., "labels": [{"label": ..., "score": ...}]}. A file that is no good image gets
-    {"path": ..., "labels": [], "error": ...} in its place.
+    On a terminal it prints a table and how many photos each class got, in a pipe one JSON line per
+    image: {"path": ..., "labels": [{"label": ..., "score": ...}]}. A file that is no good image
+    gets {"path": ..., "labels": [], "error": ...} in its place, and is never sorted.
     """
+    from retrain_cli.cli.views.label import LabelView
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.label import Labeller
+    from retrain_cli.workflows.label import USUAL_TOP_K, Labeller
 
-    sources = _sources(paths or [], null, stdin_image, workspace_of(ctx).root)
-    as_json = form == "json" or not sys.stdout.isatty()
+    check_goes_with(ctx, {"max_error": "--max-error"}, "--reject", given=request.reject)
+    check_goes_with(ctx, {"null": "--null"}, "- for a list of paths", given="-" in (paths or ()))
+    if stdin_image and sorting.sort_into is not None:
+        raise ConfigError("--sort-into takes photos that are files, and --stdin-image gives none")
+    ignored = [workspace_of(ctx).root, *([sorting.sort_into] if sorting.sort_into else [])]
+    sources = _sources(paths or [], null, stdin_image, ignored)
+    if form == "text" and not sys.stdout.isatty():
+        form = "json"
+    request = replace(request, top_k=request.top_k or (USUAL_TOP_K if form == "json" else 1))
     good = bad = 0
     with (
         interrupts.keeping(lambda: f"{good + bad} file(s) were answered, all of them in full"),
+        console.progress("labelling") as update,
         Labeller(request, workspace_of(ctx)) as labeller,
+        _sorter(sorting, labeller) as sort,
         quiet_engine(),
     ):
         _tell_rule(labeller.rule)
+        view = LabelView(
+            form, labeller.run.labels, request.top_k or 1, sorts=sorting.sort_into is not None
+        )
         for image in labeller.label(sources):
-            (_print_json if as_json else _print_row)(image)
-            console.flush()
+            view.show(image, sort(image))
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+            if not sys.stdout.isatty():  # on a terminal the answers themselves show it
+                update(console.Step(good + bad, 0, f"{bad:,} bad" if bad else ""))
+    view.summarise()
+    if sorting.sort_into is not None:
+        console.note(f"{good:,} photo(s) are in {sorting.sort_into}, by label")
     if bad:
         console.warn(f"{bad} of {good + bad} file(s) could not be labelled; see their errors")
     if not good:
         raise DatasetError("a label needs an image, and there was none that can be read")
+
+
+@contextmanager
+def _sorter(
+    sorting: SortRequest, labeller: Labeller
+) -> Iterator[Callable[[LabelledImage], Path | None]]:
+    """What puts an image where it belongs, and says where that is."""
+    if sorting.sort_into is None:
+        yield lambda image: None
+        return
+    with PhotoSorter(sorting, labeller.run.labels) as sorter:
+
+        def sort(image: LabelledImage) -> Path | None:
+            if image.error:
+                return None
+            return sorter.place(Path(image.path), image.labels[0].label if image.labels else None)
+
+        yield sort
 
 
 def _tell_rule(rule: RejectionRule | None) -> None:
@@ -84,45 +131,13 @@ def _tell_rule(rule: RejectionRule | None) -> None:
     )
 
 
-def _print_json(image: LabelledImage) -> None:
-    answer: dict[str, Any] = {
-        "path": image.path,
-        "labels": [{"label": label.label, "score": label.score} for label in image.labels],
-    }
-    if image.error:
-        answer["error"] = image.error
-    if image.novelty is not None:
-        answer["novelty"] = image.novelty
-    if image.rejected and image.best:
-        answer["rejected"] = image.rejected
-        answer["best"] = vars(image.best)
-    console.line(console.to_json(answer))
-
-
-def _print_row(image: LabelledImage) -> None:
-    from rich.markup import escape
-
-    shown = escape(printable(image.path))
-    if image.error:
-        console.styled(f"{shown}  [red]{escape(image.error)}[/]")
-        return
-    if image.rejected and image.best:
-        guess = escape(printable(image.best.label))
-        why = f"{image.rejected}: novelty {image.novelty:.2f}, {guess} {image.best.score:.1%}"
-        console.styled(f"{shown}  [yellow]unknown[/] [dim]({why})[/]")
-        return
-    labels = [
-        f"[{'bold' if place == 0 else 'dim'}]{escape(printable(label.label))} {label.score:.1%}[/]"
-        for place, label in enumerate(image.labels)
-    ]
-    console.styled(f"{shown}  {'  '.join(labels) or '[dim]no label reaches the threshold[/]'}")
-
-
-def _sources(paths: list[str], null: bool, stdin_image: bool, workspace: Path) -> Iterable[Source]:
+def _sources(
+    paths: list[str], null: bool, stdin_image: bool, ignored: list[Path]
+) -> Iterable[Source]:
     if stdin_image:
         if paths:
             raise ConfigError("--stdin-image takes its image from standard input, not from a path")
         return images_of_stdin()
     if not paths:
         raise ConfigError("label needs images: paths, folders, or - for a list on standard input")
-    return named_sources(paths, "\0" if null else "\n", [workspace])
+    return named_sources(paths, "\0" if null else "\n", ignored)

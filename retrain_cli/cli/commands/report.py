@@ -27,7 +27,7 @@ def report(
     request: Annotated[
         ReportRequest,
         Fields(
-            run=Described("Run to report (default: the latest).", is_argument=True),
+            run=Described("Run to report (default: latest).", is_argument=True, and_option=True),
             split="What is evaluated, as in `eval`.",
             html=Described("The HTML page (default: report-RUN.html here).", "-o"),
             markdown="Write figures and tables as Markdown.",
@@ -51,7 +51,9 @@ def report(
         page = Path(f"report-{_name_of(ctx, request.run)}.html")
         request = replace(request, html=page)
     with interrupts.keeping(lambda: _NOT_WRITTEN), console.progress("report") as update:
-        done = write_report(request, workspace, lambda doing: update(console.Step(0, 1, doing)))
+        done = write_report(
+            request, workspace, lambda doing: update(console.Step(0, 0, stage=doing))
+        )
     _show(done, form)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import ImagePaths, JsonForm, NullSeparated
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import named_sources
@@ -43,12 +44,18 @@ def similar(
 
     if not paths:
         raise ConfigError("similar needs images: paths, folders, or - for a list on standard input")
+    check_goes_with(ctx, {"null": "--null"}, "- for a list of paths", given="-" in (paths or ()))
     sources = named_sources(paths, "\0" if null else "\n", [workspace_of(ctx).root])
     several = len(paths) > 1 or paths == ["-"]
     good = bad = 0
-    with SimilarSearch(request, workspace_of(ctx)) as photos:
+    with (
+        console.progress("searching") as update,
+        SimilarSearch(request, workspace_of(ctx)) as photos,
+    ):
         for image in photos.search(sources):
             good, bad = (good, bad + 1) if image.error else (good + 1, bad)
+            if not sys.stdout.isatty():  # on a terminal the answers themselves show it
+                update(console.Step(good + bad, 0))
             if form == "json":
                 _print_json(image)
             elif image.error:
@@ -80,4 +87,4 @@ def _print_rows(image: SimilarImages, *, several: bool) -> None:
         console.table(console.Table(columns, rows, title=image.path, right=(2,)))
         return
     for row in rows:
-        console.line("\t".join([image.path, *row] if several else row))
+        console.tab_separated([image.path, *row] if several else row)

@@ -10,9 +10,9 @@ from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
 
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.signatures import SomeFields, chained
 from retrain_cli.cli.study_options import conduct
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from retrain_cli.studies.study import Study
 
 
-class StudyGroup(TyperGroup):
+class StudyGroup(Group):
     """`retrain study`; its sub-commands are made when they are first asked for."""
 
     _made: dict[str, Any]
@@ -43,6 +43,7 @@ class StudyGroup(TyperGroup):
 
 app = typer.Typer(
     cls=StudyGroup,
+    add_completion=False,
     help="Run the paper's experiments on your own photos: how effective is transfer learning here?",
     no_args_is_help=True,
 )
@@ -61,7 +62,7 @@ def study_commands() -> dict[str, Any]:
     made.callback()(_only_a_group)
     studies = find_studies()
     for name, study in studies.items():
-        made.command(name)(chained(_maker(study), conduct))
+        made.command(name, cls=RetrainCommand)(chained(_maker(study), conduct))
     commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
     return {name: commands[name] for name in studies}
 

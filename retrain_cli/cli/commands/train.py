@@ -14,18 +14,21 @@ from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.views.train import notes_on
 from retrain_cli.errors import ConfigError
+from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.reports.text import NOT_DEFINED, percent
 from retrain_cli.workflows.train import TrainRequest
 
 if TYPE_CHECKING:
     from retrain_cli.evaluation.comparing.fold_figures import FoldFigures, FoldMean
     from retrain_cli.evaluation.intervals import Estimate
+    from retrain_cli.evaluation.result import EvalResult
     from retrain_cli.extraction.progress import ExtractionCounts
     from retrain_cli.heads.cross_validation import FoldProgress
     from retrain_cli.heads.history import TrainingProgress
     from retrain_cli.runs.joined_sources import JoinedSources
     from retrain_cli.workflows.train import TrainingSummary
 
+_ORIGINS = (("int_top1", "INT top-1"), ("ext_top1", "EXT top-1"))
 FOLDS_NOTE = (
     "each image was judged by a head that never saw it; the interval is Student's t over the "
     "folds; next: retrain eval --split cv"
@@ -85,6 +88,7 @@ def train(
             workspace,
             lambda progress: update(_step(progress)),
             lambda progress: update(_fold_step(progress)),
+            console.warn,
         )
     _show(summary, form)
     if summary.interrupted_by is not None:
@@ -110,8 +114,7 @@ def _kept(summary: TrainingSummary, steps: int) -> str:
 def _fill_cache(ctx: typer.Context, data: Path, *, rescan: bool) -> None:
     from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.bottlenecks import fill_cache
-    from retrain_cli.workflows.train import request_for_data
+    from retrain_cli.workflows.bottlenecks import fill_cache, request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace, rescan=rescan)
@@ -157,16 +160,11 @@ def _show(summary: TrainingSummary, form: console.Form) -> None:
         "patience": ", stopped by --patience",
         "converged": ", converged",
     }.get(summary.stopped_by, "")
-    test = summary.test
-    figures = [
-        f"validation top-1 {percent(summary.best_validation)}",
-        f"test top-1 {_estimate(test.top1.overall) if test else 'n/a'}",
-    ]
-    if test and test.top1.int_macro:
-        figures.append(f"INT {test.top1.int_macro.value:.1%}")
-    if test and test.top1.ext_macro:
-        figures.append(f"EXT {test.top1.ext_macro.value:.1%}")
-    console.line(f"run {summary.run.name}: {', '.join(figures)}")
+    console.line(
+        f"run {summary.run.name}: validation top-1 {percent(summary.best_validation)} of the photos"
+    )
+    for accuracy in accuracies(summary.test):
+        console.line(f"test {accuracy}")
     if summary.folds is not None:
         console.table(folds_table(summary.folds))
         console.note(FOLDS_NOTE)
@@ -175,7 +173,8 @@ def _show(summary: TrainingSummary, form: console.Form) -> None:
         _show_kept(joined)
     for line in notes_on(summary):
         console.note(line)
-    next_step = "retrain eval --top5" if test or not summary.folds else "retrain eval --split cv"
+    only_folds = summary.folds is not None and summary.test is None
+    next_step = "retrain eval --split cv" if only_folds else "retrain eval --top5"
     if summary.is_closed:
         console.note(f"{summary.seconds:.1f} s; next: {next_step}")
         return
@@ -189,17 +188,12 @@ def folds_table(figures: FoldFigures) -> console.Table:
     """Mean, standard deviation and 95% interval of each figure, and what each fold had."""
     finished, planned = len(figures.images), figures.n_folds
     count = f"{planned} folds" if finished == planned else f"{finished} of {planned} folds"
-    rows = [[_figure_name(name), *_fold_cells(mean)] for name, mean in figures.means.items()]
+    titles = {one.name: one.title for one in HEADLINES}
+    rows = [[titles.get(name, name), *_fold_cells(mean)] for name, mean in figures.means.items()]
     folds = [f"{number}" for number in range(1, finished + 1)]
     columns = (count, "mean", "sd", "95% interval", *folds)
     padded = [row + [""] * (len(columns) - len(row)) for row in rows]
-    return console.Table(columns, padded, right=range(1, len(columns)))
-
-
-def _figure_name(name: str) -> str:
-    """`int_top1` as people say it: INT top-1."""
-    *origin, top = name.split("_")
-    return " ".join([*map(str.upper, origin), top.replace("top", "top-")])
+    return console.Table(columns, padded, right=range(1, len(columns)), alike=True)
 
 
 def _fold_cells(mean: FoldMean | None) -> list[str]:
@@ -229,7 +223,15 @@ def _change(before: Estimate | None, after: Estimate | None) -> str:
     return f"{before.value:.1%} alone, {after.value:.1%} joined"
 
 
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return NOT_DEFINED
-    return f"{estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%})"
+def accuracies(result: EvalResult | None) -> list[str]:
+    """Top-1 as a share of photos and as means over classes, each named, in a line each."""
+    if result is None:
+        return [f"top-1 {NOT_DEFINED}: no photo is for the test"]
+    shares = {one.name: (one, one.of(result)) for one in HEADLINES}
+    words = []
+    for name, title in (("top1", "top-1"), ("macro_top1", "top-1"), *_ORIGINS):
+        one, share = shares[name]
+        if share is not None:
+            interval = f"95% CI {100 * share.low:.1f}-{share.high:.1%}"
+            words.append(f"{title} {share.value:.1%}, {one.counted(result)} ({interval})")
+    return words

@@ -27,6 +27,8 @@ def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
     _show_bad(summary.bad)
     _show_passed_over(summary.passed_over)
     _warn(summary)
+    if form != "json":
+        console.note("next: retrain train")
 
 
 def show_plan(plan: Plan, form: console.Form) -> None:
@@ -44,7 +46,7 @@ def show_plan(plan: Plan, form: console.Form) -> None:
             ("disk needed", _disk(plan.disk_bytes)),
             ("expected time", _expected(plan)),
         ]
-        console.table(console.Table(("plan", ""), [list(row) for row in rows]))
+        console.table(console.Table(("plan", ""), rows, prose=(1,)))
     for warning in plan.warnings:
         console.warn(warning)
     if plan.note:
@@ -71,7 +73,14 @@ def _class_table(classes: list[ClassRow]) -> console.Table:
         ]
         for row in classes
     ]
-    return console.Table(columns, rows, right=range(1, 5))
+    return console.Table(
+        columns,
+        rows,
+        right=range(1, 5),
+        short={2: "train", 3: "val"},
+        spare=(6,),
+        more="`retrain classes`",
+    )
 
 
 def _done(summary: BottleneckSummary) -> str:
@@ -134,6 +143,8 @@ def _warn(summary: BottleneckSummary) -> None:
                 f"{row.origin.class_name!r} is the name of two source classes "
                 f"({', '.join(row.origin.wnids)}): say which with --int-ext FILE"
             )
+    for warning in summary.few_photos:
+        console.warn(warning)
     if summary.loose_files:
         console.warn(
             f"{summary.loose_files} file(s) lie outside of any class folder and were left out"
@@ -204,7 +215,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "images_per_second": summary.images_per_second,
         "device": summary.device,
         "note": summary.note,
-        "warnings": list(summary.warnings),
+        "warnings": [*summary.warnings, *summary.few_photos],
         "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),
         "classes": [
             {

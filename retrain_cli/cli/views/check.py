@@ -21,17 +21,20 @@ def show_report(report: CheckReport, script: MoveScript, form: console.Form) -> 
     if form == "json":
         console.document(_report_dict(report, script))
         return
-    console.table(console.Table(("check", "found", ""), _summary(report), right=(1,)))
-    _table("unusable files", ("path", "reason"), [[*bad] for bad in report.bad])
+    console.table(console.Table(("check", "found", ""), _summary(report), right=(1,), prose=(2,)))
+    _table("unusable files", ("path", "reason"), [[*bad] for bad in report.bad], prose=(1,))
     _table(
         "odd photos",
         ("path", "problem", "measured"),
         [[_path(report, o.row), o.problem.kind, o.problem.detail] for o in report.odd],
+        prose=(2,),
     )
     _table(
         "duplicates",
         ("kind", "alike", "photos", "splits", "paths"),
         [_duplicate_row(report, group) for group in report.duplicates],
+        right=(1, 2),
+        prose=(4,),
     )
     _table(
         "likely label errors",
@@ -46,11 +49,14 @@ def show_report(report: CheckReport, script: MoveScript, form: console.Form) -> 
             ]
             for issue in report.labels or ()
         ],
+        right=(2, 4),
     )
     _table(
         "classes",
         ("class", "photos", "problem"),
         [[entry.class_name, str(entry.images), entry.problem] for entry in report.classes],
+        right=(1,),
+        prose=(2,),
     )
     if report.labels is None:
         console.warn(f"label errors: {report.labels_missing}")
@@ -80,16 +86,23 @@ def save_script(script: MoveScript, path: Path) -> None:
     )
 
 
-def show_moves(journal: Journal, form: console.Form, *, undone: bool) -> None:
-    """Print what was moved, or moved back."""
+def show_moves(
+    journal: Journal, form: console.Form, *, undone: bool, planned: bool = False
+) -> None:
+    """Print what was moved, or moved back; with `planned`, what would be."""
     moves = [move.reversed() for move in reversed(journal.moves)] if undone else journal.moves
     if form == "json":
         rows = [{"from": move.source, "to": move.target} for move in moves]
-        console.document({"undone": undone, "moves": rows, "kept": list(journal.kept)})
+        kept = list(journal.kept)
+        console.document({"undone": undone, "planned": planned, "moves": rows, "kept": kept})
     else:
         for move in moves:
             source, target = printable(move.source), printable(move.target)
             console.line(f"{source} -> {target}")
+    if planned:
+        back = " back" if undone else ""
+        console.note(f"{len(moves)} photo(s) would be moved{back}; nothing was changed")
+        return
     for path in journal.kept:
         console.warn(
             f"{printable(path)} was left where it is: what has its place holds the same, but may "
@@ -119,12 +132,17 @@ def _summary(report: CheckReport) -> list[list[str]]:
     return rows
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[list[str]]) -> None:
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    rows: list[list[str]],
+    right: tuple[int, ...] = (),
+    prose: tuple[int, ...] = (),
+) -> None:
     if not rows:
         return
     more = f" (the first {_SHOWN} of {len(rows)}; --json has all)" if len(rows) > _SHOWN else ""
-    console.line()
-    console.table(console.Table(columns, rows[:_SHOWN], title=title + more))
+    console.table(console.Table(columns, rows[:_SHOWN], title + more, right, prose=prose))
 
 
 def _duplicate_row(report: CheckReport, group: DuplicateGroup) -> list[str]:

@@ -7,10 +7,13 @@ from typing import Any
 
 from retrain_cli.cli import console
 from retrain_cli.evaluation.intervals import Estimate
+from retrain_cli.reports.text import printable
 from retrain_cli.workflows.compare import RunComparison
 
 _MOST_CLASSES = 12
 _NOT_THERE = "-"
+_FIRST, _SECOND = "first", "second"
+"""How the runs are called where their names are too long."""
 
 
 def show_comparisons(comparisons: Sequence[RunComparison], form: console.Form) -> None:
@@ -50,15 +53,14 @@ def show_flips(comparisons: Sequence[RunComparison], form: console.Form) -> None
 
 def _show(comparison: RunComparison) -> None:
     first, second = comparison.first.name, comparison.second.name
-    console.styled(
-        f"[bold]{second}[/] against [bold]{first}[/]: {comparison.n_images:,} common test images "
-        f"of {comparison.n_classes} classes"
-    )
+    console.styled(f"[bold]{_name(second)}[/] (second) against")
+    console.styled(f"[bold]{_name(first)}[/] (first)")
+    console.line(f"on {comparison.n_images:,} common test images of {comparison.n_classes} classes")
     _warn(comparison)
     columns = ("", first, second, "difference", "95% CI", "p")
     rows = [
         [
-            figure.name,
+            _figure_name(figure.name),
             f"{figure.first:.1%}",
             f"{figure.second:.1%}",
             *_points(figure.difference),
@@ -66,7 +68,7 @@ def _show(comparison: RunComparison) -> None:
         ]
         for figure in comparison.figures
     ]
-    console.table(console.Table(columns, rows, right=range(1, 6)))
+    console.table(console.Table(columns, rows, right=range(1, 6), short={1: _FIRST, 2: _SECOND}))
     _show_verdict(comparison)
     _show_classes(comparison)
     _show_settings(comparison)
@@ -97,10 +99,8 @@ def _show_verdict(comparison: RunComparison) -> None:
         word = f"{verdict} than {comparison.first.name}"
     else:
         word = f"not told apart from {comparison.first.name}"
-    console.styled(
-        f"[bold]{comparison.second.name} is {word}[/]: photos gained {gained}, lost {lost} "
-        "(--flips lists them)"
-    )
+    console.styled(f"[bold]{_name(comparison.second.name)} is {_name(word)}[/]")
+    console.line(f"photos gained {gained}, lost {lost} (--flips lists them)")
 
 
 def _show_classes(comparison: RunComparison) -> None:
@@ -122,7 +122,12 @@ def _show_classes(comparison: RunComparison) -> None:
         ]
         for change in changes[:_MOST_CLASSES]
     ]
-    console.table(console.Table(columns, rows, right=range(2, 8)))
+    short = {3: _FIRST, 4: _SECOND}
+    console.table(
+        console.Table(
+            columns, rows, right=range(2, 8), short=short, spare=(1, 5, 6), more="--json has all"
+        )
+    )
     if len(changes) > _MOST_CLASSES:
         sure = sum(change.verdict != "within chance" for change in changes)
         console.line(
@@ -134,7 +139,8 @@ def _show_settings(comparison: RunComparison) -> None:
     if comparison.settings:
         columns = ("setting", comparison.first.name, comparison.second.name)
         rows = [[c.name, _shown(c.first), _shown(c.second)] for c in comparison.settings]
-        console.table(console.Table(columns, rows))
+        short = {1: _FIRST, 2: _SECOND}
+        console.table(console.Table(columns, rows, short=short, prose=(1, 2)))
     else:
         console.line("the settings are the same")
 
@@ -164,6 +170,19 @@ def _show_csv(comparisons: Sequence[RunComparison]) -> None:
         for figure in comparison.figures
     ]
     console.csv_table((*columns, "difference", "low", "high", "p"), rows)
+
+
+def _figure_name(name: str) -> str:
+    """A figure with what it is a share, or a mean, of."""
+    origin, _, top = name.rpartition(" ")
+    return {"": f"{top} of photos", "macro": f"{top}, mean of classes"}.get(origin, name)
+
+
+def _name(name: str) -> str:
+    """A name among text with markup."""
+    from rich.markup import escape
+
+    return escape(printable(name))
 
 
 def _points(difference: Estimate) -> tuple[str, str]:

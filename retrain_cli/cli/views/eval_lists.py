@@ -23,7 +23,7 @@ def show_confusion(evaluation: Evaluation, form: console.Form) -> None:
         for number, row in enumerate(rows, start=1)
     ]
     columns = ["true \\ predicted", *header]
-    console.table(console.Table(columns, numbered, right=range(1, len(columns))))
+    console.table(console.Table(columns, numbered, right=range(1, len(columns)), alike=True))
 
 
 def show_misclassified(evaluation: Evaluation, form: console.Form) -> None:

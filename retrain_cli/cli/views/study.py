@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 
+from retrain_cli.cells import csv_cell
 from retrain_cli.cli import console
-from retrain_cli.reports.text import NOT_DEFINED
+from retrain_cli.reports.text import NOT_DEFINED, printable
 from retrain_cli.studies.means import Mean
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
 
@@ -18,7 +19,9 @@ def show_study(result: StudyResult, form: console.Form) -> None:
     elif form == "csv":
         console.line(_csv(result.tables[0]), end="")
     else:
-        console.styled(f"[bold]study {result.study}[/]: {result.headline}")
+        from rich.markup import escape
+
+        console.styled(f"[bold]study {result.study}[/]: {escape(printable(result.headline))}")
         for table in result.tables:
             console.table(_table(table))
         for note in result.notes:
@@ -32,7 +35,8 @@ def _table(table: StudyTable) -> console.Table:
         for index in range(len(table.columns))
         if all(_is_number(row[index]) for row in table.rows)
     ]
-    return console.Table(table.columns, rows, title=table.name, right=numeric)
+    sentences = [index for index in range(1, len(table.columns)) if index not in numeric]
+    return console.Table(table.columns, rows, table.name, numeric, prose=sentences)
 
 
 def _is_number(cell: Cell) -> bool:
@@ -63,7 +67,7 @@ def _csv(table: StudyTable) -> str:
     header: list[str] = []
     for name, wide in zip(table.columns, spread, strict=True):
         header += [name, f"{name} low", f"{name} high"] if wide else [name]
-    writer.writerow(header)
+    writer.writerow(map(csv_cell, header))
     for row in table.rows:
         cells: list[str] = []
         for cell, wide in zip(row, spread, strict=True):
@@ -75,7 +79,7 @@ def _csv(table: StudyTable) -> str:
 def _plain(cell: Cell, wide: bool) -> list[str]:
     if isinstance(cell, Mean):
         return [_number(value) for value in (cell.value, cell.low, cell.high)]
-    text = _number(cell) if isinstance(cell, float) or cell is None else str(cell)
+    text = _number(cell) if isinstance(cell, float) or cell is None else csv_cell(str(cell))
     return [text, "", ""] if wide else [text]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from retrain_cli.evaluation.few_photos import few_test_photos
-
 if TYPE_CHECKING:
     from retrain_cli.heads.temperature import ScoreFit
     from retrain_cli.runs.run import Run
@@ -32,10 +30,6 @@ def notes_on(summary: TrainingSummary) -> Iterator[str]:
             "with so few photos a class `--optimizer auto` takes seconds, lets validation photos "
             "train, too, and is usually better (docs/heads.md)"
         )
-    if summary.test is not None and summary.folds is None:
-        few = few_test_photos(summary.test)
-        if few is not None:
-            yield few
 
 
 def photos_a_class(run: Run) -> float:

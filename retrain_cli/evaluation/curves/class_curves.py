@@ -42,12 +42,15 @@ class Curves:
         defined = [value for value in values if value is not None]
         return float(np.mean(defined)) if defined else None
 
-    def macro_roc(self, n_points: int = 1001) -> tuple[_Floats, _Floats]:
-        """Mean true positive rate of the classes at evenly spaced false positive rates."""
+    def macro_roc(self, n_points: int = 1001) -> tuple[_Floats, _Floats] | None:
+        """Mean true positive rate of the classes at evenly spaced false positive rates.
+
+        None where no class has a curve, as with photos of one class alone.
+        """
         grid = np.linspace(0, 1, n_points)
         curves = [curve.roc() for curve in self.classes if curve.auc is not None]
         rates = [_highest_at(grid, *curve) for curve in curves]
-        return grid, np.mean(rates, axis=0) if rates else np.full(n_points, np.nan)
+        return (grid, np.mean(rates, axis=0)) if rates else None
 
 
 def _highest_at(grid: _Floats, x: _Floats, y: _Floats) -> _Floats:

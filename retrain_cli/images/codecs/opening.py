@@ -21,7 +21,6 @@ from PIL import (
     IcoImagePlugin,
     Image,
     Jpeg2KImagePlugin,
-    JpegImagePlugin,
     PcxImagePlugin,
     QoiImagePlugin,
     SgiImagePlugin,
@@ -32,13 +31,13 @@ from PIL import (
 )
 
 from retrain_cli.errors import ImageError
+from retrain_cli.images.codecs.jpeg import open_jpeg
 from retrain_cli.images.codecs.netpbm import NetpbmFile
 from retrain_cli.images.codecs.png import open_png
 from retrain_cli.images.codecs.tiff import TiffFile
 from retrain_cli.images.formats import FORMAT_NAMES, ImageFormat, has_tga_header
 
 _OPENERS: Final[dict[ImageFormat, Callable[[io.BytesIO], Any]]] = {
-    "jpeg": JpegImagePlugin.jpeg_factory,
     "gif": GifImagePlugin.GifImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
     "tiff": TiffFile,
@@ -70,8 +69,8 @@ def open_lazily(data: bytes, name: ImageFormat) -> Image.Image:
     """
     if name in _FEATURES and not features.check(_FEATURES[name]):
         raise ImageError(f"{FORMAT_NAMES[name]} is not built into this Pillow: upgrade pillow")
-    if name == "png":
-        return open_png(data)
+    if name in ("jpeg", "png"):
+        return open_jpeg(data) if name == "jpeg" else open_png(data)
     image: Image.Image = _OPENERS[name](io.BytesIO(data))
     if isinstance(image, GifImagePlugin.GifImageFile) and image.tile:
         _note_painted(image)

@@ -84,5 +84,5 @@ def _tick(name: str) -> str:
 def _title(result: EvalResult) -> str:
     shown = result.n_classes - result.n_empty_classes
     overall = result.top1.overall
-    accuracy = f", top-1 {overall.value:.1%}" if overall else ""
+    accuracy = f", top-1 {overall.value:.1%} of these" if overall else ""
     return f"{shown} classes, {result.n_images:,} images of {result.split}{accuracy}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,11 @@ from retrain_cli.workspace import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_LONGEST = 60
+"""Letters of a name."""
+_MARGIN = 0.3  # inches
+_ROOM = 40.0
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -23,9 +29,24 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY = (
     "#CC79A7",
     "#56B4E9",
 )
+BLACK = "#000000"
 GREY = "#767676"
 GRID = "#dddddd"
 
+
+_OTHER_SCRIPTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Arial Unicode MS",
+)
+"""Fonts with Chinese, Japanese or Korean letters, one of which most machines have."""
 
 # Without random ids and a date an SVG drawn again from the same figures is the same file; letters
 # kept as text make it a third of the size.
@@ -61,8 +82,18 @@ def save_figure(draw: Callable[[], Figure], path: Path) -> None:
     import matplotlib as mpl
 
     metadata = {"Date": None} if suffix == "svg" else None
-    with replacing(path) as saved, mpl.rc_context(_SVG_SETTINGS):
+    settings = {**_SVG_SETTINGS, "font.family": _fonts()}
+    with replacing(path) as saved, mpl.rc_context(settings):
         draw().savefig(saved, format=suffix, dpi=150, metadata=metadata)
+
+
+@cache
+def _fonts() -> list[str]:
+    """The usual font, and those of this machine that have letters which that lacks."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -73,15 +104,35 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def as_text(name: str) -> str:
-    """A class name as a picture shows it: no formulas between dollars, nothing unprintable."""
-    shown = "".join(c if c.isprintable() else "?" for c in name).replace("$", r"\$")
-    return shown if len(shown) <= 32 else shown[:31] + "…"
+    """A class name as a picture shows it: no formulas between dollars, nothing unprintable.
+
+    Of a very long one the middle is left out: names of a kind mostly differ at an end.
+    """
+    shown = "".join(c if c.isprintable() else "?" for c in name)
+    if len(shown) > _LONGEST:
+        half = _LONGEST // 2
+        shown = f"{shown[:half]}…{shown[half + 1 - _LONGEST :]}"
+    return shown.replace("$", r"\$")
+
+
+def legend_beside(figure: Figure, axes: Any) -> None:
+    """A legend to the right of a drawing, for which the picture grows as wide as it takes."""
+    width, height = figure.get_size_inches()
+    handles, labels = axes.get_legend_handles_labels()
+    figure.set_size_inches(_ROOM, height)  # for any legend, while it is measured
+    legend = figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
+    figure.draw_without_rendering()
+    box = legend.get_window_extent()
+    taken = (box.width / figure.dpi, box.height / figure.dpi)
+    figure.set_size_inches(width + taken[0] + _MARGIN, max(height, taken[1] + _MARGIN))
 
 
 def unit_square(axes: Any, x_label: str, y_label: str) -> None:
-    """Axes from 0 to 1 both ways, with a grid."""
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
+    """Axes from 0 to 1 both ways, with a grid; lines on the edge keep their whole width."""
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    for line in axes.get_lines():
+        line.set_clip_on(False)
     axes.set_aspect("equal")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)

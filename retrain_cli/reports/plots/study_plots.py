@@ -28,6 +28,8 @@ _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY)  # markers help in prin
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _PANEL = (5.6, 3.9)  # inches
 _MANY_TICKS = 9
+_LETTERS_BESIDE = 75
+"""Of the ticks of a panel; with more they stand upright."""
 
 
 def plot_charts(charts: Sequence[Chart], path: Path) -> None:
@@ -67,8 +69,11 @@ def _panel(axes: Any, chart: Chart) -> None:
     if chart.ticks:
         places, texts = zip(*chart.ticks, strict=True)
         axes.set_xticks(places, texts, fontsize=9 if len(texts) < _MANY_TICKS else 7)
+        if sum(map(len, texts)) > _LETTERS_BESIDE:
+            axes.tick_params(axis="x", labelrotation=90)
         axes.xaxis.set_minor_locator(NullLocator())
     if chart.shares:
+        _end_at_100_percent(axes, chart)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
     axes.set_title(chart.title, fontsize=11, loc="left")
@@ -76,6 +81,15 @@ def _panel(axes: Any, chart: Chart) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if len(chart.series) > 1:
         axes.legend(frameon=False, fontsize=9)
+
+
+def _end_at_100_percent(axes: Any, chart: Chart) -> None:
+    """No share is above 1, so no axis is; marks at the very top keep their whole size."""
+    if all(value <= 1 for series in chart.series for value in series.y):
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, min(high, 1.0))
+        for line in axes.get_lines():
+            line.set_clip_on(False)
 
 
 def _line(axes: Any, series: Series, number: int) -> None:

@@ -62,12 +62,19 @@ def with_groups(dataset: Dataset, group: str | None, workspace: Workspace) -> Da
     if group is None:
         return dataset
     if not workspace.photos_path.is_file():
-        raise DatasetError(
-            f"the groups of near duplicates should be in {workspace.photos_path} and are not: run "
-            f"`retrain bottlenecks {dataset.root} --group {GROUPING}` again"
-        )
+        raise _no_groups(dataset, workspace)
     with PhotoFacts(workspace.photos_path) as facts:
-        return _grouped(dataset, facts.founders())
+        founders = facts.founders()
+    if founders.keys().isdisjoint(dataset.digests):  # it was made anew, without groups
+        raise _no_groups(dataset, workspace)
+    return _grouped(dataset, founders)
+
+
+def _no_groups(dataset: Dataset, workspace: Workspace) -> DatasetError:
+    return DatasetError(
+        f"the groups of near duplicates should be in {workspace.photos_path} and are not: run "
+        f"`retrain bottlenecks {dataset.root} --group {GROUPING}` again"
+    )
 
 
 def _grouped(dataset: Dataset, founders: dict[bytes, bytes]) -> Dataset:

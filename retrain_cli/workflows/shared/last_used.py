@@ -7,10 +7,11 @@ from pathlib import Path
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.checks import check_types
 from retrain_cli.datasets.layout import LayoutChoice
 from retrain_cli.datasets.origins import ClassOrigin, match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
-from retrain_cli.errors import CacheError, DatasetError, WorkspaceError, setting
+from retrain_cli.errors import CacheError, ConfigError, DatasetError, WorkspaceError, setting
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.workspace import Workspace
 
@@ -100,7 +101,7 @@ class LastUsed:
                 f"{setting('workspace')}"
             )
         try:
-            return cls(
+            used = cls(
                 Path(entry["image_dir"]),
                 BackboneSpec.from_dict(entry["backbone"]),
                 entry["source_classes"],
@@ -110,7 +111,9 @@ class LastUsed:
                 entry.get("group"),
                 entry.get("layout", "auto"),
             )
-        except (KeyError, TypeError) as error:
+            check_types(used)
+            return used
+        except (KeyError, TypeError, AttributeError, ConfigError) as error:
             raise WorkspaceError(
                 f"{workspace.state_path} is damaged ({error!r}): delete it and run `retrain "
                 "bottlenecks IMAGE_DIR` again; nothing is computed twice"

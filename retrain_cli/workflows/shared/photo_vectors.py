@@ -109,6 +109,7 @@ class PhotoReader:
         sink = CacheSink[Path](self._store)
         self._extractor.fill(files, str, sink, on_photo, on_written)
         self._on_photo(done, len(files))
+        self._store.check_in_place()
         return PhotoSet(tuple(good.values()), self._store.read(list(good)), tuple(bad))
 
 

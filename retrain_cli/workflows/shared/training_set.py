@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import waiting
 from retrain_cli.cache.mapped import mapped_matrix
-from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
@@ -64,8 +65,8 @@ def load_training_set(
     used = LastUsed.load(workspace)
     used.check_complete()
     with (
-        FileIndex(workspace.index_path) as index,
-        BottleneckStore(used_cache(workspace, used)) as store,
+        FileIndex.to_read(workspace.index_path) as index,
+        open_to_read(used_cache(workspace, used)) as store,
     ):
         dataset = with_groups(load_dataset(index, used.image_dir), used.group, workspace)
         dataset.check()
@@ -77,7 +78,8 @@ def load_training_set(
             labels, names = select_classes(dataset.labels, dataset.class_names, config.classes)
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
-        bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
+        with waiting.for_("reading the bottlenecks"):
+            bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = _head_data(bottlenecks, dataset, codes, config)
     kept_origins = [origins[name] for name in dataset.class_names]

@@ -215,6 +215,8 @@ def test_the_macro_curve_is_the_mean_of_the_classes() -> None:
     labels = np.array([0, 0, 1, 1])
     logits = np.log(np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]], np.float32))
     made = curves_of(scores_of(predicted(logits, labels), np.arange(4)))
-    x, y = made.macro_roc(3)
+    mean = made.macro_roc(3)
+    assert mean is not None
+    x, y = mean
     assert x.tolist() == [0, 0.5, 1]
     assert y.tolist() == [0.5, 1, 1]

@@ -16,7 +16,12 @@ class PixelBudget:
 
     Args:
         pixels: the limit; an image of more is let in alone.
+
+    Attributes:
+        is_for_suspicious: this process is there for images that are too much for others.
     """
+
+    is_for_suspicious = False
 
     def __init__(self, pixels: int) -> None:
         self._all = self._left = pixels
@@ -26,6 +31,11 @@ class PixelBudget:
     def refuse_above(self, pixels: int) -> None:
         """From now on an image of more raises `OverBudgetError`."""
         self._most = pixels
+
+    @property
+    def refuses_some(self) -> bool:
+        """Whether large images are left to another process."""
+        return self._most is not None
 
     @contextmanager
     def take(self, pixels: int) -> Iterator[None]:

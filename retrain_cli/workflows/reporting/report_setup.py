@@ -71,7 +71,8 @@ def commands_of_run(
         (figures, "show its figures"),
         (("report", *choices, *arguments(made.name)), "make this report"),
     )
-    root = ("retrain", "--workspace", str(workspace.root))
+    # Not by whatever is set where they are typed: the commands say all that counts.
+    root = ("retrain", "--config", "none", "--workspace", str(workspace.root))
     return tuple(Command(shell_line((*root, *words)), purpose) for words, purpose in lines)
 
 

@@ -1,0 +1,137 @@
+"""How one run looks: what it was made from, how good it is, and how to make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from retrain_cli.cli import console
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.heads.history import StoppedBy
+from retrain_cli.reports.text import NOT_DEFINED, percent
+from retrain_cli.runs.provenance import Grown, ImageCounts, Trained
+from retrain_cli.runs.run import Run
+from retrain_cli.runs.shell import shell_line
+from retrain_cli.workflows.cross_validate import METRICS_KEY
+
+_MOST_CLASSES = 40
+_ENDED: dict[StoppedBy, str] = {
+    "steps": "all of them made",
+    "patience": "ended by --patience",
+    "interrupt": "ended by Ctrl-C",
+    "converged": "converged",
+}
+_SHARES = {
+    "top1": "top-1 of photos",
+    "macro_top1": "mean of classes",
+    "int_top1": "mean of INT",
+    "ext_top1": "mean of EXT",
+}
+"""The accuracies that are shown, by their names in `metrics.json`."""
+
+
+def show_run(run: Run) -> None:
+    """Print what people want to know of a run; `--json` has every setting and version."""
+    facts = [[name, value] for name, value in _facts(run) if value]
+    console.table(console.Table((f"run {run.name}", ""), facts, prose=(1,)))
+    console.table(_accuracies(run))
+    made_again = run.provenance.commands(run.name, calibrated=run.calibration is not None)
+    console.styled("[bold]to make it again[/]")
+    for step in made_again.steps:
+        console.line(f"  {shell_line(('retrain', *step.arguments))}")
+    console.note("every setting and version: --json; its figures: retrain eval --run NAME")
+
+
+def _facts(run: Run) -> Iterator[tuple[str, str]]:
+    info, provenance = run.info, run.provenance
+    yield "made", f"{info.created.replace('T', ' ')[:16]} by {_made_by(run)}"
+    yield "came from", ", ".join(parent.name for parent in provenance.parents)
+    yield "photos", f"{provenance.image_dir}{_grouped(provenance.group)}"
+    yield "", _counts(provenance.counts, len(run.labels))
+    yield "backbone", info.backbone.label()
+    yield "head", _training(run)
+    yield "source classes", _kept_sources(run)
+    yield "scores", _scores(run)
+    yield "classes", _few(run.labels)
+    yield "folder", str(run.folder)
+    versions = [f"{name} {version}" for name, version in info.versions.items()]
+    yield "versions", ", ".join(versions)
+
+
+def _made_by(run: Run) -> str:
+    made = run.provenance.made
+    if isinstance(made, Grown):
+        again = ", all classes trained again" if made.retrain else ""
+        return f"retrain add-class: {made.class_name}, from {len(made.photos)} path(s){again}"
+    return f"retrain train{_folds(made)}"
+
+
+def _folds(made: Trained) -> str:
+    return f", cross-validated with {made.cv} folds" if made.cv else ""
+
+
+def _grouped(group: str | None) -> str:
+    return f" ({group} kept in one split)" if group else ""
+
+
+def _counts(counts: ImageCounts, n_classes: int) -> str:
+    if counts.images is None:
+        return f"{n_classes:,} classes"
+    parts = [
+        f"{value:,} {split}"
+        for split in SPLITS
+        if (value := getattr(counts, f"{split}_images")) is not None
+    ]
+    return f"{counts.images:,} of {n_classes:,} classes: {', '.join(parts)}"
+
+
+def _training(run: Run) -> str:
+    config, info = run.config, run.info
+    last = run.history[-1].step if run.history else 0
+    if not last:
+        return "not trained: made from the photos themselves"
+    return (
+        f"the one of step {info.best_step:,}, best on validation, of {last:,} steps of "
+        f"{config.optimizer} ({_ENDED[info.stopped_by]})"
+    )
+
+
+def _kept_sources(run: Run) -> str:
+    joined = run.provenance.joined
+    if joined is None:
+        return ""
+    return f"{joined.classes_kept:,} kept, {joined.classes_merged:,} merged with those of yours"
+
+
+def _scores(run: Run) -> str:
+    calibration = run.calibration
+    if calibration is None:
+        return "as trained"
+    return (
+        f"calibrated on {calibration.n_images:,} validation photos, temperature "
+        f"{calibration.temperature:.3f}"
+    )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f", and {len(names) - _MOST_CLASSES:,} more" if len(names) > _MOST_CLASSES else ""
+    return ", ".join(names[:_MOST_CLASSES]) + more
+
+
+def _accuracies(run: Run) -> console.Table:
+    """A row for each split with photos, and one for the folds."""
+    rows = [
+        [split, f"{figures['images']:,}", *(percent(figures.get(name)) for name in _SHARES)]
+        for split in SPLITS
+        if (figures := run.metrics.get(split))
+    ]
+    folds = run.metrics.get(METRICS_KEY)
+    if folds:
+        means = [_mean(folds.get(name)) for name in _SHARES]
+        rows.append([f"{folds['finished_folds']} folds", f"{sum(folds['images']):,}", *means])
+    columns = ("split", "photos", *_SHARES.values())
+    return console.Table(columns, rows, right=range(1, len(columns)))
+
+
+def _mean(figure: Mapping[str, Any] | None) -> str:
+    return percent(figure["mean"]) if figure else NOT_DEFINED

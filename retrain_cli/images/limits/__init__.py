@@ -1,0 +1,1 @@
+"""Limits: what decoding a photo may take, in memory and in time."""

@@ -1,0 +1,1 @@
+"""Parts of a report that take more than its run: photos, settings, commands."""

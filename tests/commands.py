@@ -1,0 +1,41 @@
+"""The commands of the command line, as tests that look at each of them find them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer.main
+
+from retrain_cli.cli import console
+from retrain_cli.cli.main import app
+
+PLUMBING = {"help", "install_completion", "show_completion"}
+
+
+def every_command() -> dict[str, Any]:
+    """All commands that do something, by what is typed for them."""
+    found: dict[str, Any] = {}
+
+    def visit(command: Any, path: str) -> None:
+        if hasattr(command, "list_commands"):
+            for name in command.list_commands(None):
+                visit(command.get_command(None, name), f"{path} {name}".strip())
+        else:
+            found[path] = command
+
+    visit(typer.main.get_command(app), "")
+    return found
+
+
+EVERY = every_command()
+
+
+def parameters(command: Any) -> dict[str, Any]:
+    return {one.name: one for one in command.params if one.name not in PLUMBING}
+
+
+def forget_standard_error() -> None:
+    """As at the start of a process."""
+    console._stderr().file.close()
+    console._stderr.cache_clear()
+    console._error_descriptor.cache_clear()
