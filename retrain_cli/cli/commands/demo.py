@@ -24,6 +24,7 @@ NEXT_STEPS = """
 [bold]Your turn[/]
   retrain bottlenecks ./photos          your own photos, one folder per class, with Inception v3
   retrain train                         the study's protocol: 10,000 steps of Adam
+  retrain train --optimizer auto        seconds, and mostly better where photos are few
   retrain eval --top5 --plot plot.png   the same figures as a picture
   retrain eval --misclassified          the mistakes, the surest first
   retrain --help                        everything else
