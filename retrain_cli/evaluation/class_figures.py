@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.evaluation.counts import EvalCounts
-from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
+from retrain_cli.evaluation.intervals import Estimate, Z, macro_estimate, share_estimate
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -79,8 +79,9 @@ def averages(counts: EvalCounts) -> Averages:
     """Micro, macro and weighted averages.
 
     Shares of images have Wilson's interval and macro recall that of `macro_estimate`; the others
-    have no closed form and get the percentiles of 1,000 bootstrap resamples of the images. Where
-    all images are right, so that every resample is too, the closed forms stand in.
+    have no closed form and get that of 1,000 bootstrap resamples of the images: see
+    `resampled_estimate`. Where all images are right, or none is, every resample is so too, and the
+    closed forms stand in.
     """
     hits, n = counts.hits[:, 0], counts.n_images
     accuracy = share_estimate(int(hits.sum()), int(n.sum()))
@@ -88,7 +89,7 @@ def averages(counts: EvalCounts) -> Averages:
         nothing = Average(None, None, None)
         return Averages(nothing, nothing, nothing)
     recall = macro_estimate(hits, n)
-    if accuracy.value == 1:
+    if accuracy.value in (0, 1):
         macro = Average(recall, recall, recall)
         return Averages(_same(accuracy), macro, _same(accuracy))
     # Classes that do not occur cost nothing then, however many there are.
@@ -100,7 +101,7 @@ def averages(counts: EvalCounts) -> Averages:
 
     value = means(counts.pair_counts[None, :])[0]
     spread = np.concatenate([means(sample) for sample in resampled_counts(counts.pair_counts)])
-    made = [percentile_estimate(float(value[i]), spread[:, i]) for i in range(4)]
+    made = [resampled_estimate(float(value[i]), spread[:, i]) for i in range(4)]
     return Averages(
         _same(accuracy), Average(made[0], recall, made[1]), Average(made[2], accuracy, made[3])
     )
@@ -167,7 +168,25 @@ def resampled_counts(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         yield generator.multinomial(total, counts / total, rows)
 
 
-def percentile_estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    """A value with the 2.5% and 97.5% percentiles of its resamples."""
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Estimate(value, min(value, float(low)), max(value, float(high)))
+_WIDER = 1.06  # as simulations with one to sixty images a class ask for (docs/intervals.md)
+
+
+def resampled_estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
+    """A share with the 95% interval that its resamples tell.
+
+    Their percentiles are too sure of precision: a class that few images are taken for seems more
+    precise than it is, and its resamples even more so (weighted precision: 77% to 85% of intervals
+    held the truth). So the spread of the resamples is measured as an angle, `arcsin(sqrt(share))`,
+    on which it is the same everywhere, and laid around the value and around the value without the
+    bias that resampling showed; the interval holds both.
+
+    Args:
+        value: from 0 to 1.
+        resampled: `(n_resamples,)`.
+    """
+    angle, angles = np.arcsin(np.sqrt(value)), np.arcsin(np.sqrt(np.clip(resampled, 0, 1)))
+    half = _WIDER * Z * float(angles.std())
+    unbiased = 2 * angle - float(angles.mean())
+    ends = np.clip([min(angle, unbiased) - half, max(angle, unbiased) + half], 0, np.pi / 2)
+    low, high = (np.sin(ends) ** 2).tolist()
+    return Estimate(value, min(value, low), max(value, high))

@@ -233,6 +233,7 @@ def json_value(value: Value) -> Any:
 def document(measured: Measured) -> dict[str, Any]:
     """Every figure as JSON values, null where not defined; without the confusion matrix."""
     result, reliability = measured.result, measured.result.reliability
+    difference = result.int_ext_difference
     return {
         "split": result.split,
         "images": result.n_images,
@@ -241,6 +242,7 @@ def document(measured: Measured) -> dict[str, Any]:
         "int_classes": result.n_int_classes,
         "ext_classes": result.n_ext_classes,
         "top": [top.to_dict() for top in result.top],
+        "int_ext_difference": difference and difference.to_dict(),
         "averages": result.averages.to_dict(),
         **_figures(measured, "summary"),
         **_figures(measured, "calibration"),

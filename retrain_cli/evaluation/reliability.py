@@ -7,6 +7,11 @@ G. F. Cooper, M. Hauskrecht, "Obtaining well calibrated probabilities using Baye
 2015; the 15 bins are those of C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of
 modern neural networks", ICML 2017). It has no interval: resampling makes the error larger, so that
 a bootstrap would be biased. The bins have Wilson's intervals.
+
+Losses are skewed: most are near 0 and a few are large. The interval of their mean is P. Hall's, "On
+the removal of skewness by transformation", Journal of the Royal Statistical Society B 54, 1992.
+Where few answers are wrong, those that a further set of images would hold are missing in it, so its
+upper end is at least what the upper end of the share of wrong answers would cost.
 """
 
 from __future__ import annotations
@@ -19,10 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import Split
-from retrain_cli.evaluation.intervals import Estimate, Z, share_estimate
+from retrain_cli.evaluation.intervals import Estimate, Z, share_estimate, wilson
 from retrain_cli.evaluation.predictions import Predictions
 
 N_BINS = 15
+
+_UNSEEN_LOSS = 2.0  # of a wrong answer, in nats: the true class had 14%
+_ROUNDING = 1e-12
+_STRAIGHT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class Reliability:
         confidence: `(15,) float64`, sum of their confidences.
         losses: sum of the negative natural logarithms of the true classes' probabilities.
         squared_losses: sum of the squares of these.
+        cubed_losses: sum of their cubes.
+        wrong_losses: sum of those of wrong answers.
     """
 
     n_images: NDArray[np.int64]
@@ -66,6 +77,8 @@ class Reliability:
     confidence: NDArray[np.float64]
     losses: float
     squared_losses: float
+    cubed_losses: float
+    wrong_losses: float
 
     @classmethod
     def from_predictions(cls, predictions: Predictions, split: Split | None) -> Reliability:
@@ -74,12 +87,15 @@ class Reliability:
         confidence = predictions.top_scores[rows, 0].astype(np.float64)
         bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
         losses = -predictions.log_probability[rows].astype(np.float64)
+        right = predictions.rank[rows] == 1
         return cls(
             np.bincount(bins, minlength=N_BINS),
-            np.bincount(bins[predictions.rank[rows] == 1], minlength=N_BINS),
+            np.bincount(bins[right], minlength=N_BINS),
             np.bincount(bins, confidence, N_BINS).astype(np.float64),
             float(losses.sum()),
             float((losses**2).sum()),
+            float((losses**3).sum()),
+            float(losses[~right].sum()),
         )
 
     def merge(self, other: Reliability) -> Reliability:
@@ -90,6 +106,8 @@ class Reliability:
             self.confidence + other.confidence,
             self.losses + other.losses,
             self.squared_losses + other.squared_losses,
+            self.cubed_losses + other.cubed_losses,
+            self.wrong_losses + other.wrong_losses,
         )
 
     @property
@@ -99,14 +117,32 @@ class Reliability:
 
     @property
     def log_loss(self) -> Estimate | None:
-        """Mean negative log-likelihood, in nats, with the normal interval of a mean."""
+        """Mean negative log-likelihood, in nats; see above for its interval."""
         n = self.total
         if not n:
             return None
         mean = self.losses / n
-        variance = max(0.0, self.squared_losses / n - mean**2) / max(1, n - 1)
-        spread = Z * math.sqrt(variance)
-        return Estimate(mean, max(0.0, mean - spread), mean + spread)
+        low, high = self._halls_interval()
+        wrong = n - int(self.right.sum())
+        more = wilson(wrong / n, n).high - wrong / n
+        cost = (self.wrong_losses + _UNSEEN_LOSS) / (wrong + 1)
+        return Estimate(mean, min(mean, max(0.0, low)), max(high, mean + more * cost))
+
+    def _halls_interval(self) -> tuple[float, float]:
+        """`mean - s g(z) / sqrt(n)` at both quantiles z, g being the inverse of Hall's cubic."""
+        n = self.total
+        mean, square, cube = (
+            total / n for total in (self.losses, self.squared_losses, self.cubed_losses)
+        )
+        variance = square - mean**2
+        if variance <= _ROUNDING * square:
+            return mean, mean
+        spread = math.sqrt(variance)
+        skewness = (cube - 3 * mean * square + 2 * mean**3) / spread**3
+        bend = skewness / math.sqrt(n)
+        error = spread / math.sqrt(max(1, n - 1))
+        high, low = (mean - error * _inverse_of_hall(z, bend) for z in (-Z, Z))
+        return low, high
 
     @property
     def expected_calibration_error(self) -> float | None:
@@ -143,3 +179,10 @@ class Reliability:
             "expected_calibration_error": self.expected_calibration_error,
             "reliability": [entry.to_dict() for entry in self.bins],
         }
+
+
+def _inverse_of_hall(z: float, bend: float) -> float:
+    """Where Hall's cubic `t + b t^2 / 3 + b^2 t^3 / 27 + b / 6` is z; b is skewness / sqrt(n)."""
+    if abs(bend) < _STRAIGHT:
+        return z
+    return 3 / bend * (float(np.cbrt(1 + bend * (z - bend / 6))) - 1)

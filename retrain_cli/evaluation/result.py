@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.datasets.origins import ClassOrigin, Origin
 from retrain_cli.evaluation.class_figures import Averages, averages, class_figures
+from retrain_cli.evaluation.comparing.origin_difference import OriginDifference, origin_difference
 from retrain_cli.evaluation.confusions import ConfusedPair, confused_pairs
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
@@ -146,6 +147,17 @@ class EvalResult:
     def averages(self) -> Averages:
         """Micro, macro and weighted precision, recall and F1."""
         return averages(self.counts)
+
+    @cached_property
+    def int_ext_difference(self) -> OriginDifference | None:
+        """How much better INT classes do than EXT ones, classes being the unit; None as there."""
+        shares = {
+            origin: np.array(
+                [row.top1 for row in self.classes if row.origin == origin and row.top1 is not None]
+            )
+            for origin in ("INT", "EXT")
+        }
+        return origin_difference(shares["INT"], shares["EXT"])
 
     def confused_pairs(self, most: int | None = None) -> tuple[ConfusedPair, ...]:
         """The most confused pairs, the most frequent first; all for None."""

@@ -137,6 +137,14 @@ class LearningCurveStudy(Study):
         )
 
 
+def validation_note(data: StudyData) -> list[str]:
+    """That more photos than a size says take part; nothing where none do."""
+    n = len(data.data.validation)
+    if not n:
+        return []
+    return [f"a size counts training photos alone: the {n:,} validation photos choose each head"]
+
+
 def size_ticks(sizes: Sequence[Size]) -> tuple[tuple[float, str], ...]:
     """Ticks of an axis of sizes; where two would overlap the larger one stays."""
     neighbours = zip(sizes, [*sizes[1:], None], strict=True)

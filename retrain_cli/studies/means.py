@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.evaluation.intervals import student_half_width
+from retrain_cli.evaluation.intervals import Estimate, student_half_width
 from retrain_cli.reports.charts import Series
 
-INTERVAL = "95% t interval over repeats"
+INTERVAL = "95% t interval over repeats on the same test photos"
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,19 @@ def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
         return Mean(mean, None, None, 1)
     half = student_half_width(known)
     return Mean(mean, min(mean, max(0.0, mean - half)), max(mean, min(most, mean + half)), n)
+
+
+def mean_of_estimates(estimates: Sequence[Estimate | None]) -> Mean | None:
+    """The same of shares of test images, whose own interval stands in where all repeats agree.
+
+    Repeats that agree tell nothing of how far others could lie: 109 of 110 images right, five times
+    over, are no 99.1% +- 0.0.
+    """
+    known = [estimate for estimate in estimates if estimate is not None]
+    mean = mean_of([estimate.value for estimate in known])
+    if mean is None or mean.low is None or mean.low != mean.high:
+        return mean
+    return Mean(mean.value, known[0].low, known[0].high, mean.n)
 
 
 def series_of(label: str, points: Sequence[tuple[float, Mean]]) -> Series:

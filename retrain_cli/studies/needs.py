@@ -45,7 +45,7 @@ class Need:
         if self.needed is None:
             least = self._more(self.low) if self.low is not None else "0"
             known = "" if least == "0" else f", at least {least}"
-            return f"not within {_FARTHEST} times as many{known}"
+            return f"cannot be told{known}"  # a floor of the fit is no proof: docs/study.md
         if self.needed <= self.have:
             return "about reached"
         low = self._more(self.low) if self.low is not None else "0"

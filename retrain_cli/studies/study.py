@@ -13,7 +13,7 @@ from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
-from retrain_cli.studies.means import Mean
+from retrain_cli.studies.means import INTERVAL, Mean
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
 
@@ -63,12 +63,19 @@ class StudyResult:
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Any] | None = None
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any cell is a mean with an interval."""
+        cells = (cell for table in self.tables for row in table.rows for cell in row)
+        return any(isinstance(cell, Mean) and cell.low is not None for cell in cells)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
             "study": self.study,
             "headline": self.headline,
             "notes": list(self.notes),
+            **({"interval": INTERVAL} if self.has_intervals else {}),
             **{table.name.replace(" ", "_"): _rows(table) for table in self.tables},
             **(self.figures or {}),
         }

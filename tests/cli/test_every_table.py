@@ -159,7 +159,7 @@ def show_study() -> None:
     columns = ("INT share", "INT", "EXT", "all top-1", "INT top-1", "EXT top-1", "all top-5")
     mixes: list[list[Cell]] = [["100%", 10, 0, *[SHARE] * 4]] * 11
     needs = ("class", "now", "wanted", "images it would take", "verdict")
-    sentence = "not within 100 times as many, as far as can be told"
+    sentence = "cannot be told, at least 1,000,000 of each class"
     rows: list[list[Cell]] = [[name, SHARE, 0.9, 12_345, sentence] for name in NAMES]
     tables = (StudyTable("mixes", columns, mixes), StudyTable("more images needed", needs, rows))
     study.show_study(StudyResult("int-ext", "a headline", tables, ()), "text")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import skew
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
@@ -55,16 +56,29 @@ def test_merged_sums_are_those_of_all_images() -> None:
     parts = [Reliability.from_predictions(predictions, split) for split in ("training", "test")]
     whole = Reliability.from_predictions(predictions, None)
     merged = parts[0].merge(parts[1])
-    for name in ("n_images", "right", "confidence", "losses", "squared_losses"):
+    for name in vars(whole):
         np.testing.assert_allclose(getattr(merged, name), getattr(whole, name))
 
 
-def test_the_interval_of_the_log_loss_is_that_of_a_mean() -> None:
+def test_the_interval_of_the_log_loss_is_halls() -> None:
     predictions, _ = predicted(200, 2)
     made = Reliability.from_predictions(predictions, None).log_loss
     losses = -predictions.log_probability.astype(np.float64)
-    spread = 1.959964 * losses.std(ddof=1) / np.sqrt(200)
-    assert (made.low, made.high) == pytest.approx((losses.mean() - spread, losses.mean() + spread))
+    bend = skew(losses) / np.sqrt(200)
+    for end, z in ((made.high, -1.959964), (made.low, 1.959964)):
+        t = (losses.mean() - end) / (losses.std(ddof=1) / np.sqrt(200))
+        assert t + bend * (t**2 / 3 + 1 / 6) + bend**2 * t**3 / 27 == pytest.approx(z)
+    assert made.high - made.value > made.value - made.low > 0
+
+
+def test_where_no_answer_is_wrong_one_may_still_come() -> None:
+    logits = np.full((30, 2), -3, np.float32)
+    logits[:, 0] = 3
+    zeros = np.zeros(30, np.int32)
+    images = ImageTable(np.full(30, 2, np.uint8), np.zeros((30, 16), np.uint8), [""] * 30, zeros)
+    made = Reliability.from_predictions(predict(Lookup(2), logits, images), None).log_loss
+    assert made.low == pytest.approx(made.value)
+    assert made.high == pytest.approx(made.value + 2 * (1.959964**2 / 30) / (1 + 1.959964**2 / 30))
 
 
 def test_certain_answers_fall_into_the_last_bin_and_none_have_no_figures() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from retrain_cli.studies.means import mean_of, series_of
+from retrain_cli.evaluation.intervals import wilson
+from retrain_cli.studies.means import mean_of, mean_of_estimates, series_of
 
 SHARES = st.lists(st.floats(0.2, 0.8), min_size=2, max_size=20)
 
@@ -40,6 +41,16 @@ def test_one_repeat_has_no_interval_and_none_no_mean() -> None:
     assert mean_of([]) is None
     assert mean_of([None, None]) is None
     assert mean_of([None, 0.2, 0.4]).n == 2
+
+
+def test_repeats_that_agree_have_the_interval_of_their_photos() -> None:
+    same, other = wilson(109 / 110, 110), wilson(1.0, 110)
+    mean = mean_of_estimates([same, None, same])
+    assert mean is not None
+    assert (mean.value, mean.low, mean.high, mean.n) == (same.value, same.low, same.high, 2)
+    assert mean_of_estimates([same, other]) == mean_of([same.value, 1.0])
+    assert mean_of_estimates([same]) == mean_of([same.value])
+    assert mean_of_estimates([None]) is None
 
 
 def test_a_line_without_all_its_intervals_has_no_band() -> None:

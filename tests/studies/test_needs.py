@@ -66,7 +66,7 @@ def test_the_interval_holds_the_truth_most_of_the_time() -> None:
 def test_a_target_above_the_floor_is_not_promised() -> None:
     need = CurveFit(make_curve(0.15), 0).mean_need(0.95)
     assert need.needed is None
-    assert need.text(0.95).startswith("not within 100 times as many")
+    assert need.text(0.95).startswith("cannot be told")
 
 
 def test_each_class_has_its_own() -> None:

@@ -11,6 +11,7 @@ import pytest
 from retrain_cli.cli import console
 from retrain_cli.cli.views.eval import show_evaluation
 from retrain_cli.evaluation import figures
+from retrain_cli.evaluation.comparing.origin_difference import OriginDifference
 from retrain_cli.evaluation.figures import ClassFigure, Figure, Headline
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.heads.config import TrainingConfig
@@ -83,3 +84,23 @@ def test_folds_of_a_run_older_than_a_figure_open(
     assert "top1" in report.cross_validation
     render_html(report)
     render_markdown(report)
+
+
+def test_int_and_ext_are_compared_over_classes(
+    photos: Path, fill: Any, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(photos)
+    train_run(TrainRequest(CONFIG), workspace)
+    found = evaluate(EvalRequest(split="all"), workspace)
+    n_int, n_ext = found.result.n_int_classes, found.result.n_ext_classes
+    assert "INT - EXT" not in shown("text", workspace, capsys)  # one of a kind is no sample
+    assert min(n_int, n_ext) < 2
+    two = OriginDifference(Estimate(0.034, -0.007, 0.076), 0.29, 21, 39)
+    object.__setattr__(found.result, "int_ext_difference", two)
+    for full in (True, False):
+        capsys.readouterr()
+        show_evaluation(found, "text", full=full)
+        assert (
+            "INT - EXT +3.4 points, over classes -0.7 to +7.6 (95% CI), p 0.29"
+            in capsys.readouterr().out
+        )

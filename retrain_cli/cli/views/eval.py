@@ -50,6 +50,7 @@ def show_evaluation(evaluation: Evaluation, form: console.Form, *, full: bool) -
 def _show_short(evaluation: Evaluation) -> None:
     result, accuracies = evaluation.result, _accuracies(evaluation.result)
     console.table(accuracies)
+    compared = _show_difference(result)
     if evaluation.two_classes:
         console.table(_two_by_two(evaluation.two_classes))
         for name, share in evaluation.two_classes.shares.items():
@@ -60,13 +61,14 @@ def _show_short(evaluation: Evaluation) -> None:
         return
     scores = _scores_in_words(evaluation)
     console.line(scores)
-    used = 1 + console.table_height(accuracies) + 1 + 1
+    used = 1 + console.table_height(accuracies) + compared + 1 + 1
     show_worst_classes(result, _SCREEN_LINES - used)
 
 
 def _show_full(evaluation: Evaluation) -> None:
     result = evaluation.result
     console.table(_accuracies(result))
+    _show_difference(result)
     console.table(_averages(result))
     if evaluation.two_classes:
         _show_two_classes(evaluation.two_classes)
@@ -96,6 +98,23 @@ def _accuracies(result: EvalResult) -> console.Table:
         for name, title in _means(result)
     ]
     return console.Table(columns, rows, right=range(1, len(columns)), alike=True)
+
+
+def _show_difference(result: EvalResult) -> int:
+    """INT against EXT classes, in one line where there are both; how many lines that were."""
+    found = result.int_ext_difference
+    if found is None:
+        return 0
+    points = [100 * one for one in (found.difference.low, found.difference.high)]
+    console.line(
+        f"INT - EXT {100 * found.difference.value:+.1f} points, over classes "
+        f"{points[0]:+.1f} to {points[1]:+.1f} (95% CI), p {_p_value(found.p_value)}"
+    )
+    return 1
+
+
+def _p_value(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.2g}"
 
 
 def _means(result: EvalResult) -> list[tuple[str, str]]:

@@ -11,6 +11,11 @@ from retrain_cli.reports.text import NOT_DEFINED, printable
 from retrain_cli.studies.means import Mean
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
 
+SPREAD = (
+    "± is the 95% interval over repeats, which draw classes, training photos and batches anew and "
+    "share their test photos; what other test photos would do is not in it"
+)
+
 
 def show_study(result: StudyResult, form: console.Form) -> None:
     """Print a result as `text`, `csv` (its main table) or `json`."""
@@ -26,6 +31,8 @@ def show_study(result: StudyResult, form: console.Form) -> None:
             console.table(_table(table))
         for note in result.notes:
             console.note(f"note: {note}")
+        if result.has_intervals:
+            console.note(f"note: {SPREAD}")
 
 
 def _table(table: StudyTable) -> console.Table:

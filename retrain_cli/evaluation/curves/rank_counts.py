@@ -7,7 +7,9 @@ Clarke-Pearson ("Comparing the areas under two or more correlated receiver opera
 curves", Biometrics 44, 1988), its interval is symmetric on the logit scale. Where DeLong sees no
 variance, with one positive or no positive below a negative, method 5 of R. G. Newcombe stands in
 ("Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
-Statistics in Medicine 25, 2006), which stays honest there as Wilson's does for shares.
+Statistics in Medicine 25, 2006), which stays honest there as Wilson's does for shares. Elsewhere
+the wider of both ends counts: near 1 an area hangs on the one or two images that are ranked worst,
+and images without such a one show DeLong too little variance (docs/intervals.md).
 """
 
 from __future__ import annotations
@@ -141,12 +143,14 @@ class RankCounts:
 
 
 def auc_interval(area: float, variance: float | None, n_pos: int, n_neg: int) -> Estimate:
-    """An area with its 95% interval, on the logit scale, or Newcombe's where variance is none."""
+    """An area with its 95% interval: Newcombe's or, where that is wider, that of the variance."""
+    careful = _newcombe(area, n_pos, n_neg)
     if not variance or not 0 < area < 1:
-        return _newcombe(area, n_pos, n_neg)
+        return careful
     centre = math.log(area / (1 - area))
     spread = Z * math.sqrt(variance) / (area * (1 - area))
-    return Estimate(area, _logistic(centre - spread), _logistic(centre + spread))
+    low, high = _logistic(centre - spread), _logistic(centre + spread)
+    return Estimate(area, min(low, careful.low), max(high, careful.high))
 
 
 def _logistic(value: float) -> float:

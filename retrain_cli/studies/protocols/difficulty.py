@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.learning_curve import LearningCurve, LearningCurveStudy, size_ticks
+from retrain_cli.studies.learning_curve import (
+    LearningCurve,
+    LearningCurveStudy,
+    size_ticks,
+    validation_note,
+)
 from retrain_cli.studies.means import Mean, mean_of, series_of
 from retrain_cli.studies.study import Groups, StudyResult, StudySettings, StudyTable, option
 from retrain_cli.studies.study_data import StudyData
@@ -85,7 +90,11 @@ class DifficultyStudy(LearningCurveStudy):
             f"difficult: below {self.difficult:.0%}; {settings.repeats} repeats"
         )
         return StudyResult(
-            self.name, headline, tables, (_chart(curve, lines, group),), tuple(_notes(group, curve))
+            self.name,
+            headline,
+            tables,
+            (_chart(curve, lines, group),),
+            (*_notes(group, curve), *validation_note(data)),
         )
 
 

@@ -9,8 +9,13 @@ import numpy as np
 
 from retrain_cli.checks import check_share
 from retrain_cli.reports.charts import Chart, Series
-from retrain_cli.studies.learning_curve import LearningCurve, LearningCurveStudy, size_ticks
-from retrain_cli.studies.means import Mean, mean_of, series_of
+from retrain_cli.studies.learning_curve import (
+    LearningCurve,
+    LearningCurveStudy,
+    size_ticks,
+    validation_note,
+)
+from retrain_cli.studies.means import Mean, mean_of_estimates, series_of
 from retrain_cli.studies.needs import CurveFit, Forecast, Need
 from retrain_cli.studies.power_law import FEWEST_SIZES
 from retrain_cli.studies.study import Groups, StudyResult, StudySettings, StudyTable, option
@@ -59,8 +64,9 @@ class ExamplesStudy(LearningCurveStudy):
             f"all sizes), {settings.repeats} repeats with different training images"
         )
         if len(curve.sizes) < FEWEST_SIZES:
-            note = "a fit needs two sizes at least, and no class has more images than the smallest"
-            return StudyResult(self.name, headline, (main,), (_chart(curve, lines, None),), (note,))
+            alone = "a fit needs two sizes at least, and no class has more images than the smallest"
+            notes = (alone, *validation_note(data))
+            return StudyResult(self.name, headline, (main,), (_chart(curve, lines, None),), notes)
         fit = CurveFit(curve, settings.training.seed)
         overall, classes = fit.mean_need(self.target), fit.class_needs(self.target)
         forecast = fit.forecast()
@@ -71,7 +77,7 @@ class ExamplesStudy(LearningCurveStudy):
             headline,
             (main, needs),
             (_chart(curve, lines, fit),),
-            tuple(_notes(overall, forecast, self.target)),
+            (*_notes(overall, forecast, self.target), *validation_note(data)),
             _more_figures(fit, overall, forecast, self.target)
             | {"class_needs": {n: need.to_dict() for n, need in zip(names, classes, strict=True)}},
         )
@@ -80,7 +86,7 @@ class ExamplesStudy(LearningCurveStudy):
 def _figures(curve: LearningCurve, row: int) -> list[Mean | None]:
     """Top-1 and top-5, means over the classes."""
     macros = [[result.top[column].macro for result in curve.results[row]] for column in (0, 1)]
-    return [mean_of([None if m is None else m.value for m in column]) for column in macros]
+    return [mean_of_estimates(column) for column in macros]
 
 
 def _as_text(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -15,10 +15,9 @@ import numpy as np
 
 from retrain_cli.checks import check_least
 from retrain_cli.errors import DatasetError, setting
-from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.means import Mean, mean_of, series_of
+from retrain_cli.studies.means import Mean, mean_of_estimates, series_of
 from retrain_cli.studies.study import (
     Groups,
     Study,
@@ -211,11 +210,7 @@ def _figures(results: Sequence[EvalResult]) -> list[Mean | None]:
         [top.int_macro for top in top1],
         [top.ext_macro for top in top1],
     )
-    return [mean_of([_value(estimate) for estimate in column]) for column in columns]
-
-
-def _value(estimate: Estimate | None) -> float | None:
-    return None if estimate is None else estimate.value
+    return [mean_of_estimates(column) for column in columns]
 
 
 def _chart(mixes: list[Mix], lines: list[list[Mean | None]], n_classes: int) -> Chart:

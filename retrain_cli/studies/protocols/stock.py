@@ -23,7 +23,7 @@ from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.source_head import source_columns
 from retrain_cli.reports.charts import Chart, Series
-from retrain_cli.studies.means import mean_of
+from retrain_cli.studies.means import mean_of, mean_of_estimates
 from retrain_cli.studies.study import (
     Cell,
     Groups,
@@ -196,7 +196,7 @@ def _value(estimate: Estimate | None) -> float | None:
 
 def _head_row(results: Sequence[EvalResult]) -> list[Cell]:
     return [
-        mean_of([_value(result.top[place].int_macro) for result in results]) for place in (0, 1)
+        mean_of_estimates([result.top[place].int_macro for result in results]) for place in (0, 1)
     ]
 
 

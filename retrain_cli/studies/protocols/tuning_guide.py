@@ -18,7 +18,7 @@ from retrain_cli.errors import setting as named
 from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
-from retrain_cli.studies.means import Mean, mean_of, series_of
+from retrain_cli.studies.means import Mean, mean_of, mean_of_estimates, series_of
 from retrain_cli.studies.study import (
     Groups,
     Study,
@@ -199,7 +199,7 @@ def _measure(
         setting,
         config,
         mean_of(validation),
-        mean_of([None if share is None else share.value for share in test]),
+        mean_of_estimates(test),
         _standard_error(validation),
         seconds,
     )

@@ -49,6 +49,8 @@ def evaluated(names: Sequence[str]) -> tuple[EvalResult, Curves]:
         np.bincount(bins, best, N_BINS).astype(np.float64),
         float(losses.sum()),
         float((losses**2).sum()),
+        float((losses**3).sum()),
+        float(losses[rank > 1].sum()),
     )
     origins = [ClassOrigin(name, "INT" if i % 3 else "EXT") for i, name in enumerate(names)]
     result = EvalResult.from_counts(counts, origins, reliability=reliability)

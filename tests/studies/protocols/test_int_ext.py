@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.studies.head_trial import HeadOutcome
-from retrain_cli.studies.means import mean_of
+from retrain_cli.studies.means import mean_of_estimates
 from retrain_cli.studies.protocols.int_ext import IntExtStudy
 from retrain_cli.studies.study import StudySettings
 from retrain_cli.studies.study_data import StudyData
@@ -93,9 +93,9 @@ def test_the_lines_are_means_of_the_evaluations(make_data: Callable[..., StudyDa
     result = study.result(data, settings, groups)
     mixed = [HeadOutcome.from_dict(r.outcome).result(data) for r in groups["2 INT + 2 EXT"]]
     row = next(row for row in result.tables[0].rows if row[1] == 2)
-    assert row[3] == mean_of([one.top1.macro.value for one in mixed])
-    assert row[5] == mean_of([one.top1.int_macro.value for one in mixed])
-    assert row[6] == mean_of([one.top1.ext_macro.value for one in mixed])
+    assert row[3] == mean_of_estimates([one.top1.macro for one in mixed])
+    assert row[5] == mean_of_estimates([one.top1.int_macro for one in mixed])
+    assert row[6] == mean_of_estimates([one.top1.ext_macro for one in mixed])
     assert row[4] is None  # top-5 of four classes
     only_ext = result.tables[0].rows[0]
     assert only_ext[5] is None
