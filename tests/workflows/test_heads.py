@@ -89,13 +89,19 @@ def test_a_continued_head_is_refused_before_any_work(workspace: Workspace) -> No
         TrainRequest(TrainingConfig(optimizer="ridge"), init_from="x")
 
 
-def test_scores_are_fitted_after_each_training(mixed: Path, workspace: Workspace) -> None:
+def test_scores_are_fitted_after_each_training(
+    mixed: Path, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     raw = train_run(TrainRequest(CONFIG, name="raw", calibrate=False), workspace)
     fitted = train_run(TrainRequest(CONFIG, name="fitted"), workspace)
     assert raw.fit is None
     assert fitted.fit is not None
     assert fitted.fit.by == "validation"
     np.testing.assert_array_equal(raw.run.predictions.rank, fitted.run.predictions.rank)
+    for name, kind in (("raw", "as trained"), ("fitted", "fitted when trained")):
+        capsys.readouterr()
+        show_evaluation(evaluate(EvalRequest(name), workspace), "text", full=True)
+        assert f"scores ({kind})" in capsys.readouterr().out
     losses = [
         evaluate(EvalRequest(name, "validation"), workspace).to_dict()["log_loss"]["value"]
         for name in ("raw", "fitted")

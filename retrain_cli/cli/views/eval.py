@@ -175,8 +175,10 @@ def _curves(evaluation: Evaluation) -> Curves | None:
 
 
 def _kind_of_scores(evaluation: Evaluation) -> str:
-    calibration = evaluation.run.calibration
-    return f"calibrated, temperature {calibration.temperature:.3f}" if calibration else "as trained"
+    calibration, fit = evaluation.run.calibration, evaluation.run.provenance.fit
+    if calibration:
+        return f"calibrated, temperature {calibration.temperature:.3f}"
+    return "fitted when trained" if fit and fit.images else "as trained"
 
 
 def _scores_in_words(evaluation: Evaluation) -> str:
@@ -187,7 +189,7 @@ def _scores_in_words(evaluation: Evaluation) -> str:
         for one in figures.FIGURES
         if one.section == "calibration"
     ]
-    kind = "calibrated" if evaluation.run.calibration else "as trained"
+    kind = _kind_of_scores(evaluation).partition(",")[0]
     return f"scores, {kind}: {', '.join(parts)}"
 
 

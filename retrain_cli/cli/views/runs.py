@@ -104,7 +104,9 @@ def _kept_sources(run: Run) -> str:
 
 
 def _scores(run: Run) -> str:
-    calibration = run.calibration
+    calibration, fit = run.calibration, run.provenance.fit
+    if calibration is None and fit is not None and fit.images:
+        return f"fitted to {fit.images:,} photos when trained, temperature {fit.temperature:.3g}"
     if calibration is None:
         return "as trained"
     return (
