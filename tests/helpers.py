@@ -26,19 +26,17 @@ SMALL_SPEC = BackboneSpec(
 
 
 RETRAIN = Path(sys.executable).with_name("retrain")
-TINY = (
-    "--backbone",
-    "mobilenet",
-    "--alpha",
-    "0.25",
-    "--weights",
-    "random",
-    "--input-size",
-    "32",
-    "--runtime",
-    "keras",
-)
-"""A real backbone that loads and computes fast; what it computes means nothing."""
+_SMALLEST = ("--backbone", "mobilenet", "--alpha", "0.25", "--input-size", "32")
+_NO_WEIGHTS = ("--weights", "random")
+TINY = (*_SMALLEST, *_NO_WEIGHTS, "--runtime", "openvino")
+"""A real backbone that computes fast; what it computes means nothing.
+
+Once it is converted it loads without TensorFlow, which takes longer than most tests.
+"""
+TINY_IN_KERAS = (*_SMALLEST, *_NO_WEIGHTS, "--runtime", "keras")
+"""The same, by the other way."""
+QUICK_HEAD = ("--optimizer", "lbfgs", "--steps", "20")
+"""Options of a training that needs no TensorFlow, where another one would do as well."""
 
 
 T = TypeVar("T")

@@ -14,6 +14,8 @@ from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wai
 from killing import wait_until_cached
 from terminal import Terminal, at_a_terminal
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 READERS = ("threads", "processes")
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import RETRAIN, TINY, Outcome, make_photos
+from helpers import QUICK_HEAD, TINY, Outcome, make_photos
 from terminal import at_a_terminal
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(make_template: Callable[..., Path]) -> Path:
     """Photos, and a workspace with a run."""
-    root = tmp_path_factory.mktemp("template")
-    make_photos(root / "photos", {"ant": 12, "bee": 12})
-    for arguments in (["bottlenecks", "photos", *TINY], ["train", "--steps", "50"]):
-        subprocess.run([RETRAIN, *arguments], cwd=root, check=True, capture_output=True)
-    return root
+    return make_template(
+        lambda photos: make_photos(photos, {"ant": 12, "bee": 12}),
+        ["bottlenecks", "photos", *TINY],
+        ["train", *QUICK_HEAD],
+    )
 
 
 @pytest.fixture
