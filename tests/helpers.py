@@ -61,9 +61,10 @@ def wait_for(condition: Callable[[], T], what: str, limit: float = LIMIT) -> T:
     return value
 
 
-def heed_ctrl_c() -> None:
-    """A test-suite that runs in the background hands down that Ctrl-C is ignored."""
+def heed_signals() -> None:
+    """A test-suite that runs in the background, or under nohup, hands down what is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

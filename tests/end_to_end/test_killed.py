@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
 from killing import wait_until_cached
 from terminal import Terminal, at_a_terminal
 
@@ -51,7 +51,7 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
         cwd=tmp_path,
         env=environment | {"RETRAIN_TEST_MARK": mark},
         stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
+        preexec_fn=heed_signals,  # noqa: PLW1509 - this process has no other threads
     )
     wait_until_cached(tmp_path, process, 1)
     process.send_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
 
 QUICK = ("--steps", 30, "--repeats", 2)
 
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_finished_trials(
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
+        preexec_fn=heed_signals,  # noqa: PLW1509 - this process has no other threads
     )
     wait_for(lambda: finished(filled), "a finished trial")
     process.send_signal(signal.SIGINT)
