@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -302,8 +303,10 @@ def test_two_commands_in_one_workspace(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     owner = tmp_path / ".retrain" / "lock.owner"
-    wait_for(owner.exists, "the lock of the first command")
+    wait_for(lambda: owner.exists() and owner.read_text(), "the lock of the first command")
+    first.send_signal(signal.SIGSTOP)  # it will not be done too early
     line = retrain("bottlenecks", photos, *TINY).refused()
+    first.send_signal(signal.SIGCONT)
     assert f"(process {first.pid}) is at work" in line
     out, err = first.communicate(timeout=LIMIT)
     assert first.returncode == 0, err
