@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from hypothesis import HealthCheck, settings
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
+
+# Whoever runs the tests in the background hands down that Ctrl-C is ignored; some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A loaded machine is slow, not wrong.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
