@@ -225,7 +225,11 @@ _LOCK_ERRORS = (
     "SQLITE_IOERR_RDLOCK",
     "SQLITE_IOERR_UNLOCK",
     "SQLITE_IOERR_CHECKRESERVEDLOCK",
-    "SQLITE_IOERR_SHM",  # of the memory that readers of the log share, which network disks lack
+    # Of the memory that readers of the log share, which network disks lack; SQLITE_IOERR_SHMSIZE is
+    # that of a full disk.
+    "SQLITE_IOERR_SHMLOCK",
+    "SQLITE_IOERR_SHMMAP",
+    "SQLITE_IOERR_SHMOPEN",
     "SQLITE_PROTOCOL",
 )
 
