@@ -125,9 +125,12 @@ def test_its_other_files_open(workspace: Workspace) -> None:
         assert len(facts.looks()) == 18
 
 
-def test_its_finished_trials_are_not_repeated(photos: Path, workspace: Workspace) -> None:
+def test_its_finished_trials_are_of_other_rules(photos: Path, workspace: Workspace) -> None:
+    """They kept the head of the highest accuracy on validation; a study must not mix both."""
     fill(photos, workspace)
     settings = StudySettings(repeats=1, training=TrainingConfig(steps=5))
     told: list[StudyProgress] = []
+    run_study(ExamplesStudy((2,)), workspace, settings, on_progress=told.append)
+    assert (told[-1].done, told[-1].kept) == (2, 0)
     run_study(ExamplesStudy((2,)), workspace, settings, on_progress=told.append)
     assert (told[-1].done, told[-1].kept) == (0, 2)
