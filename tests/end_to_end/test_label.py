@@ -38,7 +38,8 @@ def test_a_terminal_shows_one_label_a_photo_and_a_summary(
     with at_a_terminal(["label", "new"], tmp_path, environment) as terminal:
         assert terminal.wait() == 0
         lines = [line.rstrip() for line in terminal.text().splitlines()]
-    assert lines[0].split() == ["class", "score", "photo"]
+    header = next(i for i, line in enumerate(lines) if line.split() == ["class", "score", "photo"])
+    assert all(line.startswith("labelling") for line in lines[:header] if line)  # then wiped out
     rows = [line.split() for line in lines if line.endswith(".png")]
     assert [row[2] for row in rows] == [f"new/{name}" for name in photos_of(new)]
     assert {row[0] for row in rows} <= {"ant", "bee"}
