@@ -75,7 +75,9 @@ SHARED: Final[dict[str, str | Described]] = {
     "small, or processors are many.",
     "device": "auto, cpu, gpu or gpu:N.",
     "TrainingConfig.steps": "Optimiser steps, one batch each; for lbfgs the most iterations.",
-    "TrainingConfig.optimizer": "How the head learns; lbfgs takes all images at once.",
+    "TrainingConfig.optimizer": "How the head learns; lbfgs takes all images at once; ridge is a "
+    "ridge regression in closed form, in seconds; auto takes adam, lbfgs or ridge, whichever is "
+    "best in a cross-validation.",
     "TrainingConfig.learning_rate": "Step size.",
     "TrainingConfig.epsilon": "Epsilon of the optimisers that have one.",
     "TrainingConfig.batch_size": "Images a step.",
@@ -84,7 +86,7 @@ SHARED: Final[dict[str, str | Described]] = {
     "TrainingConfig.sampling": "How batches are drawn: balanced takes a class first, then one of "
     "its images.",
     "TrainingConfig.l2": "Weight decay: l2 / 2 x the sum of squared weights (default: 0.0001 for "
-    "lbfgs, none for the others).",
+    "lbfgs; ridge chooses it; none for the others).",
     "TrainingConfig.examples_per_class": "Train on at most this many images of each class.",
     "TrainingConfig.classes": Described(
         "Train on these classes only, such as ant,bee; a name with a comma stands in double "

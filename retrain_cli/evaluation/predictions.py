@@ -124,8 +124,13 @@ class Predictions:
         self.top_classes[places] = best
         self.top_scores[places] = np.exp(np.take_along_axis(logs, best, axis=1))
 
-    def save(self, path: Path) -> None:
-        """Write an `.npz` without pickles; a path's bytes are UTF-8 with surrogate escapes."""
+    def save(self, path: Path, **more: Any) -> None:
+        """Write an `.npz` without pickles; a path's bytes are UTF-8 with surrogate escapes.
+
+        Args:
+            path: the file.
+            more: other arrays that it holds, for who asks for them by name.
+        """
         paths = PackedStrings.pack(self.images.paths)
         with path.open("wb") as file:
             np.savez(
@@ -140,6 +145,7 @@ class Predictions:
                 log_probability=self.log_probability,
                 top_classes=self.top_classes,
                 top_scores=self.top_scores,
+                **more,
             )
 
     @classmethod

@@ -12,11 +12,13 @@ from typing import Any, Literal, get_args
 from retrain_cli.checks import check_choices, check_least, check_positive, check_types
 from retrain_cli.errors import ConfigError, setting
 
-Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs"]
+Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs", "ridge", "auto"]
 Sampling = Literal["balanced", "shuffled"]
 
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+CLOSED: frozenset[Optimizer] = frozenset(("ridge", "auto"))
+"""Those that begin anew, whatever head there is, and look at no validation images of their own."""
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )
@@ -30,7 +32,9 @@ class TrainingConfig:
 
     Attributes:
         steps: optimiser steps, one batch each; for lbfgs the most iterations.
-        optimizer: name of the optimiser; lbfgs works on the full batch, to convergence.
+        optimizer: name of the optimiser; lbfgs works on the full batch, to convergence; ridge is a
+            ridge regression in closed form; auto takes adam, lbfgs or ridge, whichever has the
+            lowest log loss in a cross-validation.
         learning_rate: step size; lbfgs has none.
         epsilon: the optimiser's epsilon; ignored by those without one (sgd, lbfgs).
         batch_size: images in a step; lbfgs always takes all.
@@ -67,7 +71,10 @@ class TrainingConfig:
 
     @property
     def weight_decay(self) -> float:
-        """The weight decay that is meant: `l2`, else 0.0001 for lbfgs and none for the others."""
+        """The weight decay that is meant: `l2`, else 0.0001 for lbfgs and none for the others.
+
+        ridge and auto choose one where `l2` is None.
+        """
         return _usual_l2(self.optimizer) if self.l2 is None else self.l2
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,14 @@ from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead, TrainingProgress
 from retrain_cli.heads.sampling import select_training
+from retrain_cli.heads.temperature import (
+    FEWEST,
+    ScoreFit,
+    fit_temperature,
+    platt_doubt,
+)
 from retrain_cli.heads.training import train_head
+from retrain_cli.heads.validation import with_fitted_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +78,9 @@ class FoldPlan:
             config.examples_per_class,
             config.seed,
         )
-        return HeadData(
-            data.bottlenecks, data.labels, data.class_names, training, np.flatnonzero(validation)
-        )
+        chosen_by = np.flatnonzero(validation)
+        spare = np.intersect1d(chosen_by, data.spare)
+        return replace(data, training=training, validation=chosen_by, spare=spare)
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,19 @@ class OutOfFold:
             result.fill(head, bottlenecks, rows, np.searchsorted(judged, rows))
         return result
 
+    def fitted(self, trained: TrainedHead, data: HeadData) -> TrainedHead:
+        """The head of all images, its scores fitted to what the folds' heads say of theirs.
+
+        The head itself where fewer than 10 were judged, or no better than by chance.
+        """
+        pieces = [head.logits(data.bottlenecks[rows]) for rows, head in self._asked()]
+        labels = np.concatenate([data.labels[rows] for rows, _ in self._asked()])
+        found = fit_temperature(pieces, labels, doubt=platt_doubt(len(labels)))
+        if len(labels) < FEWEST or found is None:
+            return trained
+        fit = ScoreFit(found, len(labels), "left out")
+        return replace(trained, head=trained.head.at_temperature(found), fit=fit)
+
     @property
     def _n_classes(self) -> int:
         return self.heads[0].head.n_classes
@@ -142,6 +162,8 @@ def cross_validate(
     config: TrainingConfig,
     on_progress: Callable[[FoldProgress], None] = lambda progress: None,
     memory_limit: int | None = None,
+    *,
+    fitted: bool = False,
 ) -> OutOfFold:
     """Train one head for each fold, on the images of the others.
 
@@ -154,6 +176,7 @@ def cross_validate(
         config: the training settings, the same for every fold.
         on_progress: is told of each evaluation.
         memory_limit: as for `train_head`.
+        fitted: whether the scores of each head are fitted to the validation images of its fold.
 
     Raises:
         DatasetError: a fold leaves a class without training images.
@@ -166,10 +189,11 @@ def cross_validate(
         def listen(progress: TrainingProgress, fold: int = fold) -> None:
             on_progress(FoldProgress(fold, plan.n_folds, progress))
 
-        trained = _trained(plan.data(data, fold, config), config, listen, memory_limit)
+        part = plan.data(data, fold, config)
+        trained = _trained(part, config, listen, memory_limit)
         if trained is None:
             break
-        heads.append(trained)
+        heads.append(with_fitted_scores(trained, part, config.seed) if fitted else trained)
     if len(heads) < 2:
         raise interrupts.interruption()
     return OutOfFold(plan, tuple(heads))

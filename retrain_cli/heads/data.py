@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ class HeadData:
         class_names: names of the classes, in the order of their index.
         training: `(n_training,) int64` rows of `bottlenecks` to train on.
         validation: `(n_validation,) int64` rows to choose the best head by; may be empty.
+        spare: `(n_spare,) int64` those of them that may train a head which is chosen without any.
+        groups: `(n_images,) int64`, images of equal number are alike and are judged together; None
+            where each is on its own.
     """
 
     bottlenecks: NDArray[np.float32]
@@ -27,6 +30,8 @@ class HeadData:
     class_names: tuple[str, ...]
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
+    spare: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    groups: NDArray[np.int64] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -37,6 +42,19 @@ class HeadData:
     def width(self) -> int:
         """Length of a bottleneck."""
         return int(self.bottlenecks.shape[1])
+
+    def with_spare(self) -> HeadData:
+        """All images for training, none for validation but those that must be."""
+        return replace(
+            self,
+            training=np.union1d(self.training, self.spare),
+            validation=np.setdiff1d(self.validation, self.spare),
+            spare=self.spare[:0],
+        )
+
+    def without_spare(self) -> HeadData:
+        """The same where validation images stay what they are."""
+        return replace(self, spare=self.spare[:0])
 
     def check(self) -> None:
         """Refuse what no head can be trained on.

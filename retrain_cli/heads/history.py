@@ -13,6 +13,7 @@ from typing import Literal
 from retrain_cli.evaluation.arrays import damaged
 from retrain_cli.files import read_file
 from retrain_cli.heads.head import Head
+from retrain_cli.heads.temperature import ScoreFit
 
 StoppedBy = Literal["steps", "patience", "interrupt", "converged"]
 
@@ -68,12 +69,16 @@ class TrainedHead:
         history: the evaluations, in order.
         best_step: the step that `head` comes from; 0 if training never improved on the start.
         stopped_by: why training ended.
+        fit: how its scores were fitted, and what was chosen; None where they are as trained.
+        took_spare: whether the spare images of the data trained it, too.
     """
 
     head: Head
     history: tuple[HistoryRow, ...]
     best_step: int
     stopped_by: StoppedBy
+    fit: ScoreFit | None = None
+    took_spare: bool = False
 
 
 def write_history(path: Path, history: Sequence[HistoryRow]) -> None:

@@ -9,16 +9,48 @@ less sure, below 1 surer.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 LOWEST, HIGHEST = 1e-4, 1e4  # temperatures
 
+FEWEST = 10
+"""Images that a temperature is fitted to at least when a head is trained: fewer tell too little."""
+
 _FINE = 1e-9  # of the logarithm of a temperature
 
 _Logs = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class ScoreFit:
+    """How the scores of a head were fitted when it was trained.
+
+    Attributes:
+        temperature: what the trained logits were divided by.
+        images: number of images that it was fitted to.
+        by: which images: of the validation split, or left out of training in turn.
+        l2: the weight decay that ridge chose; None for others.
+        log_loss: log loss of these images, each by a head that never saw it; None for validation.
+        picked: the optimiser that auto picked; None for others.
+        log_losses: cross-validated log loss of each that auto tried.
+    """
+
+    temperature: float
+    images: int
+    by: Literal["validation", "left out"]
+    l2: float | None = None
+    log_loss: float | None = None
+    picked: str | None = None
+    log_losses: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**asdict(self), "log_losses": dict(self.log_losses)}
 
 
 def fit_temperature(

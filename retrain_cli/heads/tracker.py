@@ -32,7 +32,7 @@ class Tracker:
 
     def __init__(self, config: TrainingConfig, listener: ProgressListener) -> None:
         self._config = config
-        self._listener = listener
+        self.listener = listener
         self._rows: list[HistoryRow] = []
         self._best: Head | None = None
         self._best_step = 0
@@ -68,7 +68,7 @@ class Tracker:
         else:
             self._since_best += 1
         accuracy = self._best_score.accuracy if self._best_score else None
-        self._listener(TrainingProgress(row, self._config.steps, self._best_step, accuracy))
+        self.listener(TrainingProgress(row, self._config.steps, self._best_step, accuracy))
 
     def result(self, stopped_by: StoppedBy) -> TrainedHead:
         """What came of it; at least one evaluation was recorded or a head started from."""

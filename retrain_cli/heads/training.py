@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import interrupts
-from retrain_cli.errors import RunError, setting
-from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.errors import ConfigError, RunError, setting
+from retrain_cli.heads.config import CLOSED, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import (
@@ -82,10 +82,21 @@ def _prepare(
     memory_limit: int | None,
 ) -> Callable[[], TrainedHead]:
     """Everything but the training itself."""
+    if initial is not None and config.optimizer in CLOSED:
+        raise ConfigError(
+            f"{setting('init_from')} goes on with a head step by step, and "
+            f"{setting('optimizer', config.optimizer)} makes one anew: leave one of them out"
+        )
     start = _start(data, config, initial)
     validation = ValidationSet.of(data, config.seed)
     if initial is not None:
         tracker.start_from(start, validation.measure(start))
+    if config.optimizer in CLOSED:
+        from retrain_cli.heads.full_batch.closed import train_auto, train_ridge  # scipy
+
+        if config.optimizer == "ridge":
+            return lambda: train_ridge(data, config, tracker, memory_limit)
+        return lambda: train_auto(data, config, train_head, tracker, memory_limit)
     if config.optimizer == "lbfgs":
         from retrain_cli.heads.full_batch.lbfgs import Objective, train_lbfgs  # scipy
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
+from retrain_cli.heads.history import TrainedHead
 from retrain_cli.heads.rows import check_finite, read_rows
+from retrain_cli.heads.temperature import FEWEST, ScoreFit, fit_temperature, platt_doubt
 
 MOST_IMAGES = 10_000  # more do not tell heads apart any better, and take as long as training
 
@@ -78,3 +80,21 @@ class ValidationSet:
             loss -= float(own.sum(dtype=np.float64))
             hits += int((logs.argmax(axis=1) == self.labels[rows]).sum())
         return Score(loss / len(self), hits / len(self))
+
+
+def with_fitted_scores(trained: TrainedHead, data: HeadData, seed: int) -> TrainedHead:
+    """A trained head whose scores mean what they say on the validation images.
+
+    The head itself where its scores are fitted already, where there are fewer than 10 images, or
+    where it is no better than chance on them.
+    """
+    images = ValidationSet.of(data, seed)
+    if trained.fit is not None or len(images) < FEWEST:
+        return trained
+    head = trained.head
+    pieces = [head.logits(images.bottlenecks[rows]) for rows in images.chunks(head.n_classes)]
+    found = fit_temperature(pieces, images.labels, doubt=platt_doubt(len(images)))
+    if found is None:
+        return trained
+    fit = ScoreFit(found, len(images), "validation")
+    return replace(trained, head=head.at_temperature(found), fit=fit)

@@ -24,20 +24,32 @@ def warn_of_few(
         test: test photos of each; none where nothing is to be said of these.
     """
     small = _below(dict(zip(names, images, strict=True)), LEAST_IMAGES)
-    untested = _below(dict(zip(names, test, strict=True)), LEAST_TEST) if any(test) else {}
     warnings = []
     if small:
         warnings.append(
             f"{_classes(small)} fewer than {LEAST_IMAGES} photos ({_listed(small)}): add some, for "
             "what is learnt from so few seldom holds"
         )
-    if untested:
-        worth = f", one photo being {_points(untested)}" if any(untested.values()) else ""
-        warnings.append(
-            f"{_classes(untested)} fewer than {LEAST_TEST} test photos ({_listed(untested)})"
-            f"{worth}: `retrain train --cv 5` tests on every photo"
-        )
+    if test:
+        warnings += warn_of_small_tests(dict(zip(names, test, strict=True)))
     return tuple(warnings)
+
+
+def warn_of_small_tests(test: Mapping[str, int]) -> tuple[str, ...]:
+    """The same of classes whose accuracy stands on a photo or two; nothing where none is for test.
+
+    Args:
+        test: test photos of each class.
+    """
+    untested = _below(test, LEAST_TEST) if any(test.values()) else {}
+    if not untested:
+        return ()
+    worth = f", one photo being {_points(untested)}" if any(untested.values()) else ""
+    return (
+        f"{_classes(untested)} fewer than {LEAST_TEST} test photos ({_listed(untested)})"
+        f"{worth}: `retrain train --cv 5` tests on every photo, `retrain train --few-shot` trains "
+        "on every photo, too",
+    )
 
 
 def _below(counts: Mapping[str, int], least: int) -> dict[str, int]:

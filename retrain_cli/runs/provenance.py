@@ -17,6 +17,7 @@ from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.temperature import ScoreFit
 from retrain_cli.runs.command_lines import arguments, option, options_of
 from retrain_cli.runs.joined_sources import JoinedSources
 
@@ -51,6 +52,7 @@ class Trained:
         keep_source_classes: whether the backbone's own classes were joined to it.
         top: weights file with the backbone's classifier for that; None for its own.
         stopped_at: the last step before Ctrl-C; None where it ended by itself.
+        calibrate: whether the scores were fitted at the end of training; older versions did not.
     """
 
     init_from: str | None = None
@@ -58,6 +60,7 @@ class Trained:
     keep_source_classes: bool = False
     top: Path | None = None
     stopped_at: int | None = None
+    calibrate: bool = True
 
     @property
     def parent(self) -> str | None:
@@ -179,6 +182,7 @@ class Provenance:
         parents: the runs that it came from, oldest first, its own parent last.
         counts: how many images there were.
         joined: how the source classes were joined; None where they were not.
+        fit: how its scores were fitted; None where they are as trained.
         complete: whether everything was noted when it was made; not so by older versions.
     """
 
@@ -192,8 +196,14 @@ class Provenance:
     parents: tuple[Parent, ...] = ()
     counts: ImageCounts = field(default_factory=ImageCounts)
     joined: JoinedSources | None = None
+    fit: ScoreFit | None = None
     complete: bool = True
     layout: str = "auto"
+
+    @property
+    def made_with_calibration(self) -> bool:
+        """Whether fitting the scores was part of the training."""
+        return isinstance(self.made, Trained) and self.made.calibrate
 
     @property
     def known_source_classes(self) -> str:
@@ -281,6 +291,8 @@ class Provenance:
         }
         if self.joined is not None:
             facts["source_head"] = self.joined.to_dict()
+        if self.fit is not None:
+            facts["scores"] = self.fit.to_dict()
         if self.parents:
             facts["parents"] = [parent.name for parent in self.parents]
         return facts
@@ -320,6 +332,7 @@ class Provenance:
             tuple(map(Parent.from_dict, facts.get("parents", ()))),
             ImageCounts(**{one.name: facts.get(one.name) for one in fields(ImageCounts)}),
             None if joined is None else JoinedSources.from_dict(as_record(joined)),
+            None if facts.get("scores") is None else ScoreFit(**as_record(facts["scores"])),
             complete=bool(facts.get("complete", "made_by" in facts)),
             layout=str(facts.get("layout", "auto")),
         )
@@ -370,6 +383,7 @@ def _made(facts: Mapping[str, Any]) -> Trained | Grown:
             bool(facts.get("keep_source_classes", "source_head" in facts)),
             _path(facts.get("top")),
             facts.get("stopped_at"),
+            bool(facts.get("calibrate", False)),
         )
     *before, class_name = _texts(facts["added"])
     return Grown(

@@ -22,6 +22,7 @@ from retrain_cli.heads.history import ProgressListener, TrainedHead
 from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
+from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
@@ -175,15 +176,18 @@ def _grow(
     run, name, vectors = photos.run, request.class_name, photos.made_of.vectors
     known = photos.known
     if request.retrain:
-        return retrain_with(known, name, vectors, run.config, on_progress=on_progress)
+        trained = retrain_with(known, name, vectors, run.config, on_progress=on_progress)
+        fitted = run.provenance.fit is not None
+        return with_fitted_scores(trained, known, run.config.seed) if fitted else trained
     head = imprint(run.head, known, name, vectors)
-    return TrainedHead(head, run.history, run.info.best_step, run.info.stopped_by)
+    fit = run.provenance.fit
+    return TrainedHead(head, run.history, run.info.best_step, run.info.stopped_by, fit)
 
 
 def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHead) -> RunContents:
     run, name = photos.run, request.class_name
     predictions = predict(trained.head, photos.vectors(), photos.images())
-    provenance = _provenance(run, request, predictions)
+    provenance = replace(_provenance(run, request, predictions), fit=trained.fit)
     source = load_source_classes(provenance.known_source_classes)
     origins = [*run.origins, *match_origins([name], source, None)]
     info = RunInfo(

@@ -25,7 +25,7 @@ from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
-from retrain_cli.errors import DatasetError
+from retrain_cli.errors import DatasetError, WorkspaceError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
@@ -317,6 +317,27 @@ def _summarise(
         note=opened.note,
         near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
         passed_over=PassedOver.of(opened.index, opened.dataset),
+    )
+
+
+def request_for_data(
+    image_dir: Path, workspace: Workspace, *, rescan: bool = False
+) -> BottleneckRequest:
+    """How to fill the cache for `--data`: the backbone last used here, else the default one."""
+    try:
+        used = LastUsed.load(workspace)
+    except WorkspaceError:
+        return BottleneckRequest(image_dir, rescan=rescan)
+    same_folder = used.image_dir == absolute(image_dir)
+    return BottleneckRequest(
+        image_dir,
+        used.backbone,
+        used.source_classes,
+        used.int_ext if same_folder else None,
+        ExtractionSettings(),
+        group=used.group,
+        layout=used.layout if same_folder else "auto",
+        rescan=rescan,
     )
 
 

@@ -98,6 +98,13 @@ def _no_temperature(run: Run, rows: NDArray[np.int64]) -> RunError:
 
 def _validation_rows(run: Run) -> NDArray[np.int64]:
     rows = run.trained_predictions.rows("validation")
+    if not len(rows) and run.provenance.fit is not None:
+        fit = run.provenance.fit
+        raise RunError(
+            f"{setting('calibrate')} fits scores to validation images, and run {run.name} has "
+            f"none, but its scores were fitted when it was trained, by {fit.images} images that "
+            f"were {fit.by}: there is nothing to do"
+        )
     if not len(rows):
         raise RunError(
             f"{setting('calibrate')} fits scores to validation images, and run {run.name} has "

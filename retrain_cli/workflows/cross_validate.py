@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import RunError, setting
+from retrain_cli.evaluation.arrays import read_arrays
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.figures import headline_figures
@@ -44,6 +46,7 @@ def out_of_fold(
     on_progress: FoldListener = lambda progress: None,
     *,
     memory_limit: int | None = None,
+    fitted: bool = False,
 ) -> OutOfFold:
     """Cross-validate; `.probabilities(training_set.data.bottlenecks)` judges each image.
 
@@ -53,13 +56,15 @@ def out_of_fold(
         n_folds: how many folds.
         on_progress: is told of each evaluation.
         memory_limit: as for `train_head`.
+        fitted: as for `cross_validate`.
 
     Raises:
         RetrainError: as `plan_folds` and `cross_validate`.
         KeyboardInterrupt: Ctrl-C came before the second fold was finished.
     """
     plan = plan_folds(training_set, n_folds)
-    return cross_validate(training_set.data, plan, config, on_progress, memory_limit)
+    data = training_set.data
+    return cross_validate(data, plan, config, on_progress, memory_limit, fitted=fitted)
 
 
 def fold_figures(result: OutOfFold, training_set: TrainingSet) -> FoldFigures:
@@ -80,9 +85,22 @@ def fold_figures(result: OutOfFold, training_set: TrainingSet) -> FoldFigures:
 
 
 def save_predictions(result: OutOfFold, training_set: TrainingSet, folder: Path) -> None:
-    """Keep the out-of-fold predictions in the folder of a run."""
+    """Keep the out-of-fold predictions, and which fold held each image out, in a run's folder."""
     predictions = result.predictions(training_set.data.bottlenecks, training_set.images)
-    predictions.save(folder / FILE_NAME)
+    predictions.save(folder / FILE_NAME, folds=result.plan.folds[result.judged()])
+
+
+def saved_folds(run: Run) -> NDArray[np.int32]:
+    """The fold that held out each image of `saved_predictions`, `(n_images,)`, from 0.
+
+    Raises:
+        RunError: it was not cross-validated, by an older version, or the file is damaged.
+    """
+    saved_predictions(run)
+    folds: NDArray[np.int32] = read_arrays(
+        run.folder / FILE_NAME, ("folds",), "the folds of a cross-validation"
+    )["folds"]
+    return folds
 
 
 def saved_figures(run: Run) -> FoldFigures | None:

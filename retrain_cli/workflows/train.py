@@ -12,22 +12,24 @@ import numpy as np
 
 from retrain_cli import interrupts
 from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.errors import ConfigError, RunError, WorkspaceError, setting
+from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
-from retrain_cli.extraction.pipeline import ExtractionSettings
-from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.config import CLOSED, TrainingConfig
+from retrain_cli.heads.cross_validation import OutOfFold
+from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
+from retrain_cli.heads.temperature import ScoreFit
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
+from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.paths import absolute
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
-from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
     FoldListener,
@@ -42,10 +44,11 @@ from retrain_cli.workflows.shared.kept_sources import (
     keep_sources,
     load_source_head,
 )
-from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
+
+FEW_SHOT_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class TrainRequest:
         cv: number of folds to cross-validate with after training; None for none.
         keep_source_classes: join the head with the backbone's own classifier.
         top: weights file of the backbone with that classifier; None for the backbone's own.
+        calibrate: fit the scores, where the optimiser does not do so itself, to the validation
+            images or, where these are fewer than 10, to those of the folds of `cv`.
+        few_shot: all images train, and 5 folds, or those of `cv`, measure.
     """
 
     config: TrainingConfig
@@ -74,14 +80,37 @@ class TrainRequest:
     cv: int | None = None
     keep_source_classes: bool = False
     top: Path | None = None
+    calibrate: bool = True
+    few_shot: bool = False
 
     def __post_init__(self) -> None:
         self.config.validate()
+        if self.few_shot:
+            self._expand_few_shot()
+        if self.init_from is not None and self.config.optimizer in CLOSED:
+            raise ConfigError(
+                f"{setting('init_from')} goes on with a head step by step, and "
+                f"{setting('optimizer', self.config.optimizer)} makes one anew: leave out one"
+            )
         if self.top is not None and not self.keep_source_classes:
             raise ConfigError(
                 f"{setting('top')} goes with {setting('keep_source_classes', True)}: add that, or "
                 f"leave {setting('top')} out"
             )
+
+    def _expand_few_shot(self) -> None:
+        """Put in what it is short for, so that a run is known by that."""
+        usual = TrainingConfig()
+        for name in ("testing_percentage", "validation_percentage"):
+            value = getattr(self.config, name)
+            if value not in (0, getattr(usual, name)):
+                raise ConfigError(
+                    f"{setting('few_shot', True)} keeps no photos aside, so {setting(name)} is 0, "
+                    f"not {value:g}: leave one of them out"
+                )
+        config = replace(self.config, testing_percentage=0.0, validation_percentage=0.0)
+        object.__setattr__(self, "config", config)
+        object.__setattr__(self, "cv", self.cv or FEW_SHOT_FOLDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +125,7 @@ class TrainingSummary:
         best_validation: top-1 on validation of the kept head; None without validation images.
         test: figures on the test split; None without test images.
         steps_per_second: speed, evaluations included.
+        seconds: how long training took.
         folds: figures of the cross-validation; None without one, or where it was interrupted
             before its second fold was finished.
         interrupted_by: number of the signal that asked to end; the run is kept all the same, and
@@ -110,9 +140,21 @@ class TrainingSummary:
     best_validation: float | None
     test: EvalResult | None
     steps_per_second: float
+    seconds: float
     folds: FoldFigures | None = None
     interrupted_by: int | None = None
     unfinished: tuple[str, ...] = ()
+
+    @property
+    def fit(self) -> ScoreFit | None:
+        """How the scores were fitted, and what was chosen."""
+        return self.run.provenance.fit
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the head was made in one go, without steps to choose among."""
+        picked = self.fit and self.fit.picked
+        return (picked or self.run.config.optimizer) == "ridge"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -123,29 +165,9 @@ class TrainingSummary:
             "last_step": self.last_step,
             "stopped_by": self.stopped_by,
             "steps_per_second": self.steps_per_second,
+            "scores": self.fit and self.fit.to_dict(),
             "metrics": dict(self.run.metrics),
         }
-
-
-def request_for_data(
-    image_dir: Path, workspace: Workspace, *, rescan: bool = False
-) -> BottleneckRequest:
-    """How to fill the cache for `--data`: the backbone last used here, else the default one."""
-    try:
-        used = LastUsed.load(workspace)
-    except WorkspaceError:
-        return BottleneckRequest(image_dir, rescan=rescan)
-    same_folder = used.image_dir == absolute(image_dir)
-    return BottleneckRequest(
-        image_dir,
-        used.backbone,
-        used.source_classes,
-        used.int_ext if same_folder else None,
-        ExtractionSettings(),
-        group=used.group,
-        layout=used.layout if same_folder else "auto",
-        rescan=rescan,
-    )
 
 
 def train_run(
@@ -167,10 +189,7 @@ def train_run(
         KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
-    training_set = load_training_set(workspace, request.config, request.memory_limit)
-    _tell_of_few_photos(training_set, request, on_warning)
-    if request.cv is not None:
-        plan_folds(training_set, request.cv)  # what cannot work is said before the work
+    training_set = _training_set(request, workspace, on_warning)
     parent = None if request.init_from is None else store.get(request.init_from)
     initial = _initial_head(parent, training_set)
     source_head = _source_head(request, training_set)
@@ -178,8 +197,14 @@ def train_run(
         started = time.monotonic()
         trained = _train(request, training_set, initial, draft, on_progress)
         seconds = time.monotonic() - started
+        judged = _cross_validate(request, trained, training_set, on_fold)
+        trained = _fitted(request, trained, training_set.data, judged)
+        training_set = _as_trained(training_set, trained)
         kept = _keep_sources(request, source_head, trained, training_set)
-        folds = _cross_validate(request, trained, training_set, draft, on_fold)
+        folds = None
+        if judged is not None:
+            save_predictions(judged, training_set, draft.folder)
+            folds = fold_figures(judged, training_set)
         made = _made(request, parent, trained, folds)
         provenance = _provenance(training_set, request, parent, made, kept)
         contents = _contents(provenance, training_set, trained, kept, folds)
@@ -191,6 +216,19 @@ def train_run(
         return summary
     missing = _unfinished(request, kept, folds)
     return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
+
+
+def _training_set(
+    request: TrainRequest, workspace: Workspace, on_warning: Callable[[str], None]
+) -> TrainingSet:
+    """What to train on; what cannot work is said before the work."""
+    training_set = load_training_set(workspace, request.config, request.memory_limit)
+    _tell_of_few_photos(training_set, request, on_warning)
+    if request.keep_source_classes:  # they are weighed on validation images that trained nothing
+        training_set = replace(training_set, data=training_set.data.without_spare())
+    if request.cv is not None:
+        plan_folds(training_set, request.cv)
+    return training_set
 
 
 def _source_head(request: TrainRequest, training_set: TrainingSet) -> SourceHead | None:
@@ -254,20 +292,42 @@ def _cross_validate(
     request: TrainRequest,
     trained: TrainedHead,
     training_set: TrainingSet,
-    draft: RunWriter,
     on_fold: FoldListener,
-) -> FoldFigures | None:
-    """Figures of the folds, whose predictions are put into the run; None if there is but one."""
+) -> OutOfFold | None:
+    """The heads of the folds; None if there is but one."""
     if request.cv is None or trained.stopped_by == "interrupt" or interrupts.taken() is not None:
         return None
     try:
-        result = out_of_fold(
-            training_set, request.config, request.cv, on_fold, memory_limit=request.memory_limit
+        return out_of_fold(
+            training_set,
+            request.config,
+            request.cv,
+            on_fold,
+            memory_limit=request.memory_limit,
+            fitted=request.calibrate,
         )
     except KeyboardInterrupt:
         return None  # the run itself is finished, and is kept
-    save_predictions(result, training_set, draft.folder)
-    return fold_figures(result, training_set)
+
+
+def _fitted(
+    request: TrainRequest, trained: TrainedHead, data: HeadData, judged: OutOfFold | None
+) -> TrainedHead:
+    """The head with its scores fitted to images that it was not trained on."""
+    if not request.calibrate:
+        return trained
+    fitted = with_fitted_scores(trained, data, request.config.seed)
+    return fitted if fitted.fit or judged is None else judged.fitted(fitted, data)
+
+
+def _as_trained(training_set: TrainingSet, trained: TrainedHead) -> TrainingSet:
+    """Validation images that trained the head are training images."""
+    if not trained.took_spare:
+        return training_set
+    images, data = training_set.images, training_set.data
+    split = images.split.copy()
+    split[data.spare] = SPLITS.index("training")
+    return replace(training_set, images=replace(images, split=split), data=data.with_spare())
 
 
 def _unfinished(
@@ -335,6 +395,7 @@ def _made(
         request.keep_source_classes,
         request.top and absolute(request.top),
         trained.history[-1].step if interrupted else None,
+        request.calibrate,
     )
 
 
@@ -349,8 +410,9 @@ def _contents(
     if kept is not None:
         head, origins = kept.head, kept.origins
     predictions = predict(head, training_set.data.bottlenecks, training_set.images)
+    counts = ImageCounts.of(predictions, len(training_set.data.training))
     info = RunInfo(
-        replace(provenance, counts=ImageCounts.of(predictions, len(training_set.data.training))),
+        replace(provenance, counts=counts, fit=trained.fit),
         cache=training_set.used.fingerprint,
         versions=current_versions(),
         best_step=trained.best_step,
@@ -376,5 +438,6 @@ def _summarise(
         best_validation=validation and validation["top1"],
         test=result_of(contents.predictions, "test", list(contents.origins)),
         steps_per_second=last_step / seconds,
+        seconds=seconds,
         folds=folds,
     )

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, DatasetError, RunError
 from retrain_cli.heads import rows, validation
-from retrain_cli.heads.config import OPTIMIZERS, TrainingConfig
+from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead, TrainingProgress
@@ -60,7 +60,8 @@ def test_every_optimizer_learns_and_repeats_itself(optimizer: Any) -> None:
     first, second = train_head(data, config), train_head(data, config)
     assert accuracy(first, data) > 0.95
     assert same(first, second)
-    assert first.history[-1].loss < first.history[0].loss
+    if optimizer not in CLOSED:
+        assert first.history[-1].loss < first.history[0].loss
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])

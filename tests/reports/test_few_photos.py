@@ -24,7 +24,8 @@ def test_small_classes_and_small_tests_are_told_with_numbers() -> None:
     assert images.startswith("2 classes have fewer than 20 photos (cat 3, ant 19): add some")
     assert test == (
         "2 classes have fewer than 5 test photos (cat 0, ant 2), one photo being 50 points or more "
-        "of its accuracy: `retrain train --cv 5` tests on every photo"
+        "of its accuracy: `retrain train --cv 5` tests on every photo, `retrain train --few-shot` "
+        "trains on every photo, too"
     )
 
 

@@ -19,11 +19,10 @@ from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.extraction import readers
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.examine import content_digest, examine_file
-from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, request_for_data
 from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workflows.shared.training_set import load_training_set
-from retrain_cli.workflows.train import request_for_data
 from retrain_cli.workspace import Workspace
 
 

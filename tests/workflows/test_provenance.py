@@ -344,7 +344,11 @@ def test_other_settings_are_of_every_field() -> None:
 @pytest.mark.parametrize(
     ("request_type", "kept_in", "irrelevant"),
     [
-        (TrainRequest, Trained, {"config", "name", "note", "tensorboard", "memory_limit"}),
+        (
+            TrainRequest,
+            Trained,
+            {"config", "name", "note", "tensorboard", "memory_limit", "few_shot"},
+        ),
         (AddClassRequest, Grown, {"name", "note", "device", "workers", "readers"}),
         (
             BottleneckRequest,

@@ -12,6 +12,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.cli.views.train import notes_on
 from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.reports.text import NOT_DEFINED, percent
@@ -58,6 +59,11 @@ def train(
             cv="Cross-validate too, with this many folds: mean, standard deviation and 95% "
             "interval of the figures. Duplicates and groups never straddle folds; a given test "
             "folder stays out.",
+            calibrate="Fit the scores to photos that the head has not seen, so that they mean what "
+            "they say: to the validation photos or, where these are fewer than 10, to those "
+            "of --cv; ridge and auto leave photos out in turn.",
+            few_shot="For few photos: all train, none is kept aside, and 5 folds measure; short "
+            "for --cv 5 --testing-percentage 0 --validation-percentage 0.",
             keep_source_classes="Keep the backbone's own classes beside the new ones, in one head.",
         ),
     ],
@@ -66,6 +72,7 @@ def train(
     """Train a new softmax layer on the cached bottlenecks.
 
     The defaults are those of the study. The head of the lowest loss on validation is kept;
+    --optimizer ridge and auto take seconds and need no validation photos: all of these train, too.
     Ctrl-C ends training early, keeps the best head so far as a run, and exits with 130.
     """
     from retrain_cli.workflows.train import train_run
@@ -107,8 +114,7 @@ def _kept(summary: TrainingSummary, steps: int) -> str:
 def _fill_cache(ctx: typer.Context, data: Path, *, rescan: bool) -> None:
     from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.bottlenecks import fill_cache
-    from retrain_cli.workflows.train import request_for_data
+    from retrain_cli.workflows.bottlenecks import fill_cache, request_for_data
 
     workspace = workspace_of(ctx)
     request = request_for_data(data, workspace, rescan=rescan)
@@ -165,9 +171,16 @@ def _show(summary: TrainingSummary, form: console.Form) -> None:
     joined = summary.run.info.provenance.joined
     if joined is not None:
         _show_kept(joined)
+    for line in notes_on(summary):
+        console.note(line)
+    only_folds = summary.folds is not None and summary.test is None
+    next_step = "retrain eval --split cv" if only_folds else "retrain eval --top5"
+    if summary.is_closed:
+        console.note(f"{summary.seconds:.1f} s; next: {next_step}")
+        return
     console.note(
         f"best of {summary.last_step} steps was {summary.best_step}{why}; "
-        f"{summary.steps_per_second:,.0f} steps/s; next: retrain eval --top5"
+        f"{summary.steps_per_second:,.0f} steps/s; next: {next_step}"
     )
 
 

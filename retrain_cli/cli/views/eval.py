@@ -18,6 +18,7 @@ from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.result import EvalResult, TopK
 from retrain_cli.evaluation.two_classes import TwoClassTable
 from retrain_cli.reports import text
+from retrain_cli.reports.few_photos import warn_of_small_tests
 from retrain_cli.reports.text import NOT_DEFINED
 from retrain_cli.workflows.evaluate import Evaluation
 
@@ -189,7 +190,11 @@ def _scores(evaluation: Evaluation) -> console.Table:
 
 
 def _advise(evaluation: Evaluation) -> None:
-    """Say in words when scores do not mean what they say, and what to do about it."""
+    """Say in words what is not to be trusted, and what to do about it."""
+    if evaluation.request.split == "test":
+        counts = {row.class_name: row.n_images for row in evaluation.result.classes}
+        for warning in warn_of_small_tests(counts):
+            console.note(warning)
     reliability = evaluation.result.reliability
     if reliability is None or evaluation.run.calibration or not reliability.total:
         return

@@ -15,7 +15,7 @@ import numpy as np
 
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.errors import setting as named
-from retrain_cli.heads.config import OPTIMIZERS, TrainingConfig
+from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
 from retrain_cli.studies.means import Mean, mean_of, series_of
@@ -148,6 +148,10 @@ def _grid(settings: StudySettings) -> list[Setting]:
     for name in OPTIMIZERS:
         if name == "lbfgs":  # has no learning rate; without decay its weights grow without end
             grid += [Setting(name, (("optimizer", name), ("l2", l2))) for l2 in _LBFGS_L2]
+        elif name == "ridge":  # chooses its penalty itself
+            grid.append(Setting(name, (("optimizer", name),)))
+        elif name == "auto":  # is one of the others
+            continue
         else:
             changes = [(("optimizer", name), ("learning_rate", r)) for r in _OPTIMIZER_RATES]
             grid += [Setting(name, change) for change in changes]
@@ -161,6 +165,8 @@ def _changed(config: TrainingConfig) -> dict[str, Any]:
 
 
 def _describe(config: TrainingConfig) -> str:
+    if config.optimizer in CLOSED:
+        return f"{config.optimizer}, in closed form"
     if config.optimizer == "lbfgs":
         return f"lbfgs, l2 {config.weight_decay:g}, at most {config.steps:,} iterations"
     rate = f"{config.optimizer} {config.learning_rate:g}"
@@ -168,6 +174,8 @@ def _describe(config: TrainingConfig) -> str:
 
 
 def _options(config: TrainingConfig) -> str:
+    if config.optimizer in CLOSED:
+        return f"--optimizer {config.optimizer}"
     if config.optimizer == "lbfgs":
         return f"--optimizer lbfgs --l2 {config.weight_decay:g} --steps {config.steps}"
     return (

@@ -13,7 +13,7 @@ from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.datasets.splits import SPLITS, SplitItem
+from retrain_cli.datasets.splits import SPLITS, SplitItem, find_components
 from retrain_cli.errors import WorkspaceError, setting
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
@@ -113,9 +113,29 @@ def _head_data(
         np.flatnonzero(codes == SPLITS.index(split)) for split in ("training", "validation")
     )
     chosen = select_training(dataset.labels, training, config.examples_per_class, config.seed)
-    data = HeadData(bottlenecks, dataset.labels, dataset.class_names, chosen, validation)
+    items = dataset.split_items()
+    given = np.array([item.given == "validation" for item in items], bool)
+    data = HeadData(
+        bottlenecks,
+        dataset.labels,
+        dataset.class_names,
+        chosen,
+        validation,
+        _spare(validation, given, config),
+        find_components(items)[0] if items else None,
+    )
     data.check()
     return data
+
+
+def _spare(
+    validation: NDArray[np.int64], given: NDArray[np.bool_], config: TrainingConfig
+) -> NDArray[np.int64]:
+    """The validation images that may train a head which needs none to be chosen by.
+
+    A validation set that folders give stays one, and of a class no more train than was asked for.
+    """
+    return validation[~given[validation]] if config.examples_per_class is None else validation[:0]
 
 
 def _digest_matrix(digests: list[bytes]) -> NDArray[np.uint8]:

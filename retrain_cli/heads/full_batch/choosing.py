@@ -1,0 +1,194 @@
+"""`--optimizer auto`: which head suits these photos, by cross-validated log loss.
+
+L-BFGS, with three weight decays, and ridge regression are judged on three folds, each with the
+temperature that suits it. Adam takes longer than all of them, and has to be better than the best of
+them by more than chance on one fold, with a fifth of its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli import interrupts
+from retrain_cli.heads.config import Optimizer, TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.full_batch.ridge import RidgePath
+from retrain_cli.heads.full_batch.training_rows import TrainingRows
+from retrain_cli.heads.head import Head
+from retrain_cli.heads.history import TrainedHead
+from retrain_cli.heads.sampling import select_training
+from retrain_cli.heads.temperature import fit_temperature, platt_doubt
+
+_FOLDS = 3
+_DECAYS = (2e-4, 5e-5, 1e-5)  # of lbfgs, of the total variance; the heavier, the sooner done
+_ADAM_STEPS = 2_000
+_LBFGS_STEPS = 25  # from one weight decay to the next; convergence changes the losses no more
+_ERRORS = 2  # standard ones, that Adam has to be ahead
+_FEWEST_OF_CLASS = 4
+_MOST_IMAGES = 3_000  # of many, some tell the heads apart, and the rest would take minutes
+
+Train = Callable[[HeadData, TrainingConfig, Head | None], TrainedHead]
+
+
+@dataclass(frozen=True)
+class PickedOptimizer:
+    """What is picked, and why.
+
+    Attributes:
+        optimizer: adam, lbfgs or ridge.
+        l2: the weight decay of lbfgs that was best.
+        temperature: of the scores of lbfgs, by the images that its heads never saw.
+        n_images: how many images judged.
+        log_losses: cross-validated log loss of each optimiser.
+    """
+
+    optimizer: Optimizer
+    l2: float
+    temperature: float
+    n_images: int
+    log_losses: Mapping[str, float]
+
+
+def choose_optimizer(
+    data: HeadData, config: TrainingConfig, train: Train, memory_limit: int | None
+) -> PickedOptimizer:
+    """Pick an optimiser.
+
+    Args:
+        data: what is to be trained on.
+        config: the settings, whose optimiser does not count.
+        train: trains a head, from another one where that is given.
+        memory_limit: as of `train_head`.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came before there was a choice.
+    """
+    lbfgs, ridge = (replace(config, optimizer=name) for name in ("lbfgs", "ridge"))
+    rows = _some(np.concatenate([data.training, data.spare]), data, config.seed)
+    folds = deal_folds(rows, data, config.seed)
+    judged, fold_of = rows[folds >= 0], folds[folds >= 0]
+    labels = data.labels[judged]
+    if not len(judged):  # one image in each class: nothing can be left out
+        return PickedOptimizer("lbfgs", lbfgs.weight_decay, 1.0, 0, {})
+    whole = replace(data, training=rows, spare=rows[:0], validation=rows[:0])
+    path = RidgePath(TrainingRows(whole, ridge, memory_limit), config.seed, judge_all=True)
+    decays = [one * path.variance for one in _DECAYS] if config.l2 is None else [config.l2]
+    l2, (lbfgs_losses, temperature) = _best_decay(whole, lbfgs, decays, train, judged, fold_of)
+    ridge_scores = _ridge_scores(path, config.l2, folds)
+    losses: dict[Optimizer, NDArray[np.float64]] = {
+        "lbfgs": lbfgs_losses,
+        "ridge": image_losses(ridge_scores, labels)[0],
+    }
+    means = {name: float(loss.mean()) for name, loss in losses.items()}
+    best = min(means, key=lambda name: means[name])
+    adam = _adam_losses(data, config, train, judged, fold_of)
+    if adam is not None:
+        gain = losses[best][fold_of == 0] - adam
+        means["adam"] = means[best] - float(gain.mean())
+        if gain.mean() > _ERRORS * gain.std() / np.sqrt(len(gain)):
+            best = "adam"
+    return PickedOptimizer(
+        best, l2, temperature, len(judged), {str(name): loss for name, loss in means.items()}
+    )
+
+
+def _some(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np.int64]:
+    """Of many images as many of each class, so that none is without."""
+    per_class = None
+    if len(rows) > _MOST_IMAGES:
+        per_class = max(_FEWEST_OF_CLASS, _MOST_IMAGES // data.n_classes)
+    return select_training(data.labels, np.sort(rows), per_class, seed)
+
+
+def deal_folds(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np.int64]:
+    """The fold of each row, `(n_rows,)`; -1 where its class would have nothing to train on.
+
+    Groups stay together; each class is dealt out evenly, in random order.
+    """
+    labels = data.labels[rows]
+    groups = rows if data.groups is None else data.groups[rows]
+    order = np.random.default_rng([seed, 0xF01D]).permutation(len(rows))
+    order = order[np.argsort(labels[order], kind="stable")]
+    fold_of: dict[int, int] = {}
+    for group in groups[order].tolist():
+        fold_of.setdefault(group, len(fold_of) % _FOLDS)
+    folds = np.array([fold_of[group] for group in groups.tolist()], np.int64)
+    n_groups = [len(set(folds[labels == label].tolist())) for label in range(data.n_classes)]
+    return np.where(np.array(n_groups)[labels] > 1, folds, -1)
+
+
+def _best_decay(
+    data: HeadData,
+    config: TrainingConfig,
+    decays: Sequence[float],
+    train: Train,
+    judged: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+) -> tuple[float, tuple[NDArray[np.float64], float]]:
+    """The best weight decay of lbfgs, the losses of the judged rows with it, their temperature."""
+    scores = {l2: np.zeros((len(judged), data.n_classes)) for l2 in decays}
+    for fold in np.unique(fold_of).tolist():
+        away = judged[fold_of == fold]
+        part = replace(data, training=np.setdiff1d(data.training, away))
+        head = None
+        for l2 in decays:
+            steps = min(config.steps, _LBFGS_STEPS)
+            trained = train(part, replace(config, l2=l2, steps=steps), head)
+            scores[l2][fold_of == fold] = _logits(trained, data, away)
+            head = trained.head
+    losses = {l2: image_losses(logits, data.labels[judged]) for l2, logits in scores.items()}
+    return min(losses.items(), key=lambda one: float(one[1][0].mean()))
+
+
+def _logits(trained: TrainedHead, data: HeadData, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    if trained.stopped_by == "interrupt":  # half a head is no measure
+        raise interrupts.interruption()
+    return trained.head.logits(data.bottlenecks[rows])
+
+
+def _ridge_scores(
+    path: RidgePath, l2: float | None, folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    l2 = path.choose(l2).l2
+    result = np.empty((len(folds), path.n_classes))
+    for fold in np.unique(folds[folds >= 0]).tolist():
+        places = np.flatnonzero(folds == fold)
+        result[places] = path.held_out(l2, places)
+    return result[folds >= 0]
+
+
+def _adam_losses(
+    data: HeadData,
+    config: TrainingConfig,
+    train: Train,
+    judged: NDArray[np.int64],
+    fold_of: NDArray[np.int64],
+) -> NDArray[np.float64] | None:
+    """Loss of Adam for each image of the first fold; None where that leaves it nothing."""
+    away = judged[fold_of == 0]
+    training = np.setdiff1d(data.training, away)
+    n_classes = len(np.unique(data.labels[training]))
+    if n_classes < data.n_classes:
+        return None
+    part = replace(data, training=training, validation=np.setdiff1d(data.validation, away))
+    steps = min(config.steps, _ADAM_STEPS)
+    settings = replace(config, optimizer="adam", steps=steps, patience=None)
+    logits = _logits(train(part, settings, None), data, away)
+    return image_losses(logits, data.labels[away])[0]
+
+
+def image_losses(
+    logits: NDArray[np.floating], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], float]:
+    """Log loss of each image at the temperature that suits all of them, and that temperature."""
+    found = fit_temperature([logits], labels, doubt=platt_doubt(len(labels)), fine=1e-4)
+    temperature = 1.0 if found is None else found
+    own = np.take_along_axis(logits, labels[:, None].astype(np.int64), axis=1)
+    above = (logits.astype(np.float64) - own) / temperature
+    most = above.max(axis=1)
+    losses: NDArray[np.float64] = most + np.log(np.exp(above - most[:, None]).sum(axis=1))
+    return losses, temperature

@@ -1,0 +1,281 @@
+"""Compare heads on cached bottlenecks: the tables of docs/heads.md.
+
+    python tools/compare_heads.py --workspace 'flowers=FOLDER' --workspace 'clothing=FOLDER' \
+        --splits 3 --results heads.jsonl --page docs/heads.md
+
+Each split draws 30% of the photos of each class for test, groups and copies together; of the rest
+so many of a class are there to train on. What chooses its head by validation photos takes them from
+these, as `retrain train` would: no head sees more photos than another. Finished trainings are lines
+of the file of results, and are not done again. The tables go to standard output or, with `--page`,
+into the page between `<!-- heads -->` and `<!-- end heads -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from scipy.stats import t as student
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from retrain_cli.datasets.splits import assign_splits, find_components
+from retrain_cli.heads.config import Optimizer, TrainingConfig
+from retrain_cli.heads.data import HeadData
+from retrain_cli.heads.training import train_head
+from retrain_cli.heads.validation import with_fitted_scores
+from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
+from retrain_cli.workspace import Workspace
+
+SIZES = (3, 5, 10, 30, None)
+TEST_SHARE = 0.3
+BASE = "adam"
+BEGIN, END = "<!-- heads -->", "<!-- end heads -->"
+
+Logs = NDArray[np.floating]
+Judge = Callable[[NDArray[np.float32]], Logs]
+
+
+def head(optimizer: Optimizer) -> Callable[[HeadData, int], Judge]:
+    """A head of the package, its scores fitted as `retrain train` does."""
+
+    def fit(data: HeadData, seed: int) -> Judge:
+        config = TrainingConfig(optimizer=optimizer, seed=seed)
+        trained = with_fitted_scores(train_head(data, config), data, seed)
+        return trained.head.log_probabilities
+
+    return fit
+
+
+def normalised(data: HeadData, seed: int) -> Judge:
+    """Ridge on bottlenecks of length one."""
+
+    def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
+
+    judge = head("ridge")(replace(data, bottlenecks=unit(data.bottlenecks)), seed)
+    return lambda vectors: judge(unit(vectors))
+
+
+def reference(make: Callable[[], object]) -> Callable[[HeadData, int], Judge]:
+    """A classifier of scikit-learn on all photos."""
+
+    def fit(data: HeadData, seed: int) -> Judge:
+        rows = np.union1d(data.training, data.validation)
+        model = make()
+        model.fit(data.bottlenecks[rows].astype(np.float64), data.labels[rows])  # type: ignore[attr-defined]
+        least = 1 / (len(rows) + 2)  # a probability of 0 would be an endless loss
+
+        def judge(vectors: NDArray[np.float32]) -> Logs:
+            shares = model.predict_proba(vectors.astype(np.float64))  # type: ignore[attr-defined]
+            logs: Logs = log_softmax(np.log(np.maximum(shares, least / shares.shape[1])), axis=1)
+            return logs
+
+        return judge
+
+    return fit
+
+
+METHODS: dict[str, Callable[[HeadData, int], Judge]] = {
+    "adam": head("adam"),
+    "lbfgs": head("lbfgs"),
+    "ridge": head("ridge"),
+    "auto": head("auto"),
+    "ridge, unit length": normalised,
+    "LogisticRegression": reference(lambda: LogisticRegression(max_iter=300)),
+    "LDA, shrinkage": reference(
+        lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    ),
+    "kNN": reference(lambda: KNeighborsClassifier(5, weights="distance", metric="cosine")),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training: of which set, with how many photos a class, by what, and what it reached."""
+
+    set: str
+    size: int | None
+    split: int
+    method: str
+    accuracy: float
+    log_loss: float
+    seconds: float
+
+    @property
+    def key(self) -> tuple[str, int | None, int, str]:
+        """What it is known by."""
+        return (self.set, self.size, self.split, self.method)
+
+
+def main() -> None:
+    """Train what is missing, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workspace", action="append", required=True, help="'TITLE=FOLDER'")
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--results", type=Path, required=True, help="finished trainings")
+    parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--page", type=Path, help="write the tables into this page")
+    parser.add_argument("--print", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    done = _read(arguments.results)
+    places = dict(one.split("=", 1) for one in arguments.workspace)
+    if not arguments.print:
+        for split in range(arguments.splits):
+            for title, folder in places.items():
+                _fill(title, Path(folder), split, arguments, done)
+    text = tables([one for one in done.values() if one.set in places])
+    if arguments.page is None:
+        print(text)
+        return
+    before, _, rest = arguments.page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    page = f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+    arguments.page.write_text(page, encoding="utf-8")
+
+
+def _read(path: Path) -> dict[tuple[str, int | None, int, str], Trained]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [Trained(**json.loads(line)) for line in lines]
+    return {row.key: row for row in rows}
+
+
+def _fill(
+    title: str,
+    folder: Path,
+    split: int,
+    arguments: argparse.Namespace,
+    done: dict[tuple[str, int | None, int, str], Trained],
+) -> None:
+    photos = load_training_set(Workspace(folder), TrainingConfig())
+    pool, test = draw_test(photos, split)
+    for size in SIZES:
+        data = take(photos, pool, size, split)
+        for method in arguments.method or METHODS:
+            if (title, size, split, method) in done:
+                continue
+            started = time.perf_counter()
+            judge = METHODS[method](data, split)
+            seconds = time.perf_counter() - started
+            logs, labels = judge(data.bottlenecks[test]), data.labels[test]
+            own = np.maximum(logs[np.arange(len(labels)), labels], -30)
+            accuracy = float((logs.argmax(axis=1) == labels).mean())
+            row = Trained(title, size, split, method, accuracy, -float(own.mean()), seconds)
+            done[row.key] = row
+            with arguments.results.open("a") as file:
+                file.write(json.dumps(vars(row)) + "\n")
+
+
+def draw_test(photos: TrainingSet, split: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and rows for test, by whole groups, each class alike."""
+    labels, groups = photos.data.labels, find_components(photos.items)[0]
+    generator = np.random.default_rng([split, 0x5911])
+    test = np.zeros(len(labels), bool)
+    for label in range(photos.data.n_classes):
+        own = generator.permutation(np.unique(groups[labels == label]))
+        sizes = np.bincount(groups[labels == label], minlength=int(groups.max()) + 1)[own]
+        chosen = own[np.cumsum(sizes) <= TEST_SHARE * sizes.sum()]
+        test |= np.isin(groups, chosen)
+    return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def take(photos: TrainingSet, pool: NDArray[np.int64], size: int | None, split: int) -> HeadData:
+    """So many photos of each class, of which `retrain train` would take some for validation."""
+    labels = photos.data.labels
+    order = np.random.default_rng([split, 0x7A4E]).permutation(pool)
+    rows = np.concatenate([order[labels[order] == one][:size] for one in np.unique(labels)])
+    given = assign_splits([replace(photos.items[row], given=None) for row in rows], 10, 0)
+    is_validation = np.array([one == "validation" for one in given])
+    validation = np.sort(rows[is_validation])
+    groups = find_components(photos.items)[0]
+    return replace(
+        photos.data,
+        training=np.sort(rows[~is_validation]),
+        validation=validation,
+        spare=validation,
+        groups=groups,
+    )
+
+
+def tables(rows: list[Trained]) -> str:
+    """A table a set: accuracy and log loss, and the paired difference to the default."""
+    parts = []
+    for title in dict.fromkeys(row.set for row in rows):
+        lines = [
+            f"### {title}",
+            "",
+            "| head | " + " | ".join(_size(size) for size in SIZES) + " |",
+            "|---" * (len(SIZES) + 1) + "|",
+        ]
+        for method in METHODS:
+            own = [row for row in rows if (row.set, row.method) == (title, method)]
+            if own:
+                cells = [_cell(own, rows, title, size) for size in SIZES]
+                lines.append(f"| {method} | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, summary(rows)])
+
+
+def summary(rows: list[Trained]) -> str:
+    """Means over all sets and sizes that every head was trained on, and their time."""
+    methods = [one for one in METHODS if any(row.method == one for row in rows)]
+    places = [{row.key[:3] for row in rows if row.method == one} for one in methods]
+    common = set.intersection(*places)
+    lines = ["### Mean of all", "", "| head | accuracy | log loss | seconds |", "|---|---|---|---|"]
+    for method in methods:
+        own = [row for row in rows if row.method == method and row.key[:3] in common]
+        base = {row.key[:3]: row for row in rows if row.method == BASE}
+        gain = [100 * (row.accuracy - base[row.key[:3]].accuracy) for row in own]
+        less = [row.log_loss - base[row.key[:3]].log_loss for row in own]
+        accuracy, loss, seconds = (
+            float(np.mean([getattr(row, name) for row in own]))
+            for name in ("accuracy", "log_loss", "seconds")
+        )
+        changes = ("", "") if method == BASE else (f" ({_mean(gain)})", f" ({_mean(less, 3)})")
+        lines.append(
+            f"| {method} | {accuracy:.1%}{changes[0]} | {loss:.3f}{changes[1]} | {seconds:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def _size(size: int | None) -> str:
+    return "all" if size is None else f"{size} a class"
+
+
+def _cell(own: list[Trained], rows: list[Trained], title: str, size: int | None) -> str:
+    mine = {row.split: row for row in own if row.size == size}
+    base = {
+        row.split: row for row in rows if (row.set, row.size, row.method) == (title, size, BASE)
+    }
+    both = sorted(mine.keys() & base.keys())
+    if not both:
+        return ""
+    accuracy = np.mean([mine[split].accuracy for split in both])
+    loss = np.mean([mine[split].log_loss for split in both])
+    if own[0].method == BASE:
+        return f"{accuracy:.1%}, {loss:.3f}"
+    gain = [100 * (mine[split].accuracy - base[split].accuracy) for split in both]
+    less = [mine[split].log_loss - base[split].log_loss for split in both]
+    return f"{accuracy:.1%} ({_mean(gain)}), {loss:.3f} ({_mean(less, 3)})"
+
+
+def _mean(values: list[float], digits: int = 1) -> str:
+    """Mean with half the width of its 95% interval."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return f"{mean:+.{digits}f}"
+    half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
