@@ -24,6 +24,9 @@ PHOTO_TIMEOUT: Final = 20.0
 """Seconds of processor time for a photo, so that a busy machine makes none bad; of the largest that
 are allowed a WebP takes most, 10 s."""
 
+_LONGEST: Final = 1e7
+"""Seconds, four months: the system's clocks take no number above some limit."""
+
 _PATIENCE: Final = 6
 """So many times that by the clock, for what waits instead of working."""
 
@@ -53,10 +56,12 @@ class DecodingProcess:
             data: the image file's bytes.
             arguments: further ones.
             seconds: of processor time that it may take; of the clock's where those cannot be told.
+                0 for no limit.
 
         Raises:
             ImageError: the image is bad, took too long or too much memory, or all were given up.
         """
+        seconds = min(seconds, _LONGEST)
         before = self._given_up
         with self._one_at_a_time:
             if self._given_up != before:
@@ -66,7 +71,8 @@ class DecodingProcess:
             patience = _PATIENCE if hasattr(signal, "setitimer") else 1
             clock = threading.Timer(patience * seconds, _end, (process, late))
             clock.daemon = True
-            clock.start()
+            if seconds:
+                clock.start()
             try:
                 is_good, answer = _ask(process, (function, data, arguments, seconds))
             except _ITS_END as error:
