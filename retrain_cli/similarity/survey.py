@@ -11,7 +11,7 @@ from pathlib import Path
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.errors import ImageError
 from retrain_cli.images.examine import content_digest, read_file
-from retrain_cli.images.limits.limited import PHOTO_TIMEOUT, give_up
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT, Work, give_up
 from retrain_cli.images.looks import PhotoLook, look_at
 from retrain_cli.parallel import bounded_map
 from retrain_cli.similarity.photo_facts import PhotoFacts
@@ -67,16 +67,16 @@ def survey(
 def _look_at_all(
     photos: list[tuple[bytes, Path]], threads: int, photo_timeout: float
 ) -> Generator[tuple[bytes, PhotoLook | str | None], None, None]:
-    look_at_one = partial(_look, photo_timeout)
+    work, look_at_one = Work(), partial(_look, photo_timeout)
     with (
-        ThreadPoolExecutor(threads, "reader") as readers,
+        ThreadPoolExecutor(threads, "reader", work.join) as readers,
         closing(bounded_map(readers, look_at_one, photos, _AHEAD)) as results,
     ):
         try:
             for (digest, _), look in results:
                 yield digest, look
         finally:
-            give_up()  # else whoever is at a photo that takes long would be waited for
+            give_up(work)  # else whoever is at a photo that takes long would be waited for
 
 
 def _look(photo_timeout: float, photo: tuple[bytes, Path]) -> PhotoLook | str | None:

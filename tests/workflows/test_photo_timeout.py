@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,24 @@ def test_a_photo_that_is_not_looked_at_is_neither_gone_nor_suggested_to_be_moved
     assert report.not_looked_at == [("ant/odd.jpg", SLOW)]
     patience.is_too_little = False
     assert _checked(scene).not_looked_at == []
+
+
+def test_an_interrupted_check_does_not_wait_for_it(
+    photos: Path, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "teapot" / "slow.jpg").write_bytes(many_scans(20_000, 3000))
+    with monkeypatch.context() as fast:
+        fast.setattr(limited, "call", lambda *asked: np.zeros((32, 32, 3), np.uint8))
+        fill(photos)
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        check_dataset(CheckRequest(labels=False, photo_timeout=60), workspace, interrupt)
+    assert time.monotonic() - started < 20
 
 
 def test_a_plan_and_the_groups_of_near_duplicates_heed_it(
