@@ -23,6 +23,7 @@ from retrain_cli.images.image_problems import ImageProblem, image_problems
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.looks import PhotoLook
 from retrain_cli.parallel import usable_processors
+from retrain_cli.reports.few_photos import IMBALANCE
 from retrain_cli.runs.run import RunStore
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.similarity.survey import survey
@@ -34,9 +35,6 @@ from retrain_cli.workspace import Workspace
 
 FEW_IMAGES = 10
 """Distinct photos of a class: with fewer, one each is left to validate and to test."""
-
-IMBALANCE = 10.0
-"""A class is reported where the largest class has this many times its images."""
 
 _LABEL_STEPS = 1000
 """Of each fold's training, without a run to take the settings from."""
