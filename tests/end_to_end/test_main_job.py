@@ -32,7 +32,7 @@ def trained(template: Path, tmp_path: Path) -> Path:
 
 def lines_of(story: str) -> list[str]:
     """The lines, as far as they do not depend on how the photos were split, or how long it took."""
-    lines = [line for line in story.splitlines() if not line.startswith(("bottlenecks:", "train:"))]
+    lines = [line for line in story.splitlines() if not re.match(r"\w+: ([0-9,]+/|[0-9]+s)", line)]
     return [re.sub(r" (what is learnt|test photos \().*", "", line) for line in lines]
 
 
