@@ -29,7 +29,7 @@ demo: $(READY)  ## Run the main job on the sample images, with the bundled backb
 
 test: $(READY)  ## Run all tests (ARGS='-k store' for some; COVERAGE=1 holds them to the floor in pyproject.toml)
 	@$(if $(COVERAGE),COVERAGE_CORE=$$($(BIN)/python -c '$(BEST_CORE)')) \
-	    $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(COVERAGE),--cov) $(ARGS)
+	    $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart 0 $(if $(COVERAGE),--cov) $(ARGS)
 
 check: $(READY)  ## Lint, format, types, and that the generated docs are not stale
 	@$(BIN)/ruff check .

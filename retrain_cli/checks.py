@@ -103,17 +103,18 @@ def check_least(request: Any, least: int, *fields: str) -> None:
             )
 
 
-def check_positive(request: Any, *fields: str) -> None:
-    """Hold numbers to be above 0.
+def check_positive(request: Any, *fields: str, with_0: bool = False) -> None:
+    """Hold numbers to be above 0, or `with_0` to be 0 or above.
 
     Raises:
         ConfigError: one of them is not, or is no finite number.
     """
     for field in fields:
         value = getattr(request, field)
-        if not (math.isfinite(value) and value > 0):
+        if not (math.isfinite(value) and (value > 0 or (with_0 and value == 0))):
+            bound = "0 or above" if with_0 else "above 0"
             raise ConfigError(
-                f"{setting(field, owner=type(request))} must be a number above 0, not {value}"
+                f"{setting(field, owner=type(request))} must be a number {bound}, not {value}"
             )
 
 

@@ -79,7 +79,7 @@ def open_or_read(path: Path, open_: Callable[[bool], T]) -> T:
         CacheError: it cannot even be read.
     """
     if not os.access(path, os.W_OK):
-        return open_(path.exists())
+        return open_(was_made(path))
     try:
         return open_(False)
     except DamagedFileError:
@@ -89,6 +89,11 @@ def open_or_read(path: Path, open_: Callable[[bool], T]) -> T:
             return open_(True)
         except CacheError:
             raise why from None
+
+
+def was_made(path: Path) -> bool:
+    """Whether there is a database: SQLite leaves an empty file where the disk was full at once."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -225,7 +230,11 @@ _LOCK_ERRORS = (
     "SQLITE_IOERR_RDLOCK",
     "SQLITE_IOERR_UNLOCK",
     "SQLITE_IOERR_CHECKRESERVEDLOCK",
-    "SQLITE_IOERR_SHM",  # of the memory that readers of the log share, which network disks lack
+    # Of the memory that readers of the log share, which network disks lack; SQLITE_IOERR_SHMSIZE is
+    # that of a full disk.
+    "SQLITE_IOERR_SHMLOCK",
+    "SQLITE_IOERR_SHMMAP",
+    "SQLITE_IOERR_SHMOPEN",
     "SQLITE_PROTOCOL",
 )
 

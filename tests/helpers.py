@@ -26,19 +26,17 @@ SMALL_SPEC = BackboneSpec(
 
 
 RETRAIN = Path(sys.executable).with_name("retrain")
-TINY = (
-    "--backbone",
-    "mobilenet",
-    "--alpha",
-    "0.25",
-    "--weights",
-    "random",
-    "--input-size",
-    "32",
-    "--runtime",
-    "keras",
-)
-"""A real backbone that loads and computes fast; what it computes means nothing."""
+_SMALLEST = ("--backbone", "mobilenet", "--alpha", "0.25", "--input-size", "32")
+_NO_WEIGHTS = ("--weights", "random")
+TINY = (*_SMALLEST, *_NO_WEIGHTS, "--runtime", "openvino")
+"""A real backbone that computes fast; what it computes means nothing.
+
+Once it is converted it loads without TensorFlow, which takes longer than most tests.
+"""
+TINY_IN_KERAS = (*_SMALLEST, *_NO_WEIGHTS, "--runtime", "keras")
+"""The same, by the other way."""
+QUICK_HEAD = ("--optimizer", "lbfgs", "--steps", "20")
+"""Options of a training that needs no TensorFlow, where another one would do as well."""
 
 
 T = TypeVar("T")
@@ -63,9 +61,10 @@ def wait_for(condition: Callable[[], T], what: str, limit: float = LIMIT) -> T:
     return value
 
 
-def heed_ctrl_c() -> None:
-    """A test-suite that runs in the background hands down that Ctrl-C is ignored."""
+def heed_signals() -> None:
+    """A test-suite that runs in the background, or under nohup, hands down what is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

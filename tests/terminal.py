@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from helpers import RETRAIN, heed_ctrl_c, wait_for
+from helpers import RETRAIN, heed_signals, wait_for
 
 
 class Terminal:
@@ -103,6 +103,6 @@ def at_a_terminal(
 
 
 def _own_the_terminal() -> None:
-    heed_ctrl_c()
+    heed_signals()
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -35,7 +35,7 @@ your shell's completion.
 | 2 | wrong usage |
 | 3 | something about your data or environment, said in one line |
 | 4 | an `--assert-...` that does not hold |
-| 130 | interrupted; everything that was finished is kept |
+| 130, 143, 129 | ended by Ctrl-C, SIGTERM, a closed terminal: it names what is kept |
 """
 
 

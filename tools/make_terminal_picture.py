@@ -26,6 +26,7 @@ TARGET = PROJECT / "docs" / "terminal.svg"
 COLUMNS, LINES = 104, 50
 BAR = "━━━"
 MOVEMENT = re.compile(r"\x1b\[\??\d*[A-HJKhl]")
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # a bar has several
 COMMANDS = (
     "retrain bottlenecks sample_images --backbone mini",
     "retrain train --steps 2000 --testing-percentage 30 --name first",
@@ -59,7 +60,7 @@ def without_progress(text: str) -> str:
     """Drop what a progress bar drew and took away again, and every movement of the cursor."""
     lines = text.replace("\r\n", "\n").split("\n")
     shown = [MOVEMENT.sub("", line.rsplit("\x1b[2K", 1)[-1]).lstrip("\r") for line in lines]
-    return "\n".join(line for line in shown if BAR not in line).strip("\n")
+    return "\n".join(line for line in shown if BAR not in COLOUR.sub("", line)).strip("\n")
 
 
 def main() -> None:

@@ -9,10 +9,14 @@ import sys
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from retrain_cli.errors import RetrainError
+
 EXIT_REFUSED: Final = 3
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FEW_FILES = (errno.EMFILE, errno.ENFILE)
+_LITTLE: Final = 1 << 30  # bytes of address space
+_LEAST: Final = 1 << 29
 _NO_MEMORY_WORDS = ("failed to map segment", "cannot allocate memory", "can't start new thread")
 
 
@@ -42,6 +46,29 @@ def open_missing_streams() -> None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115
 
 
+def spare_address_space() -> None:
+    """Where little of it is allowed, have OpenBLAS take room for one thread and not for each.
+
+    To be called before NumPy is imported.
+
+    Raises:
+        RetrainError: so little is allowed that OpenBLAS ends the process, or asks for ever.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed == resource.RLIM_INFINITY or allowed >= _LITTLE:
+        return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if allowed < _LEAST:
+        raise RetrainError(
+            f"{_LEAST >> 20} MiB of address space must be there for the libraries, and the system "
+            f"allows {allowed >> 20}: raise `ulimit -v`"
+        )
+
+
 def drop_output() -> None:
     """Forget what is still to be printed to standard output, which takes nothing any more."""
     with suppress(OSError, ValueError):
@@ -59,6 +86,23 @@ def refusal(fault: BaseException) -> str:
             "and --workers"
         )
     return _refused_by_system(fault) if isinstance(fault, OSError) else ""
+
+
+def refusal_beneath(error: BaseException) -> str:
+    """What to tell in place of an error of ours that only follows from this; empty else.
+
+    Whoever meets a file that cannot be opened advises to check that file, which helps nobody where
+    none can be opened any more, or where memory ends.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))  # some libraries raise an exception from itself
+        is_it = isinstance(cause, OSError) and cause.errno in _FEW_FILES
+        if is_it or isinstance(cause, MemoryError) or _speaks_of_memory(cause):
+            return refusal(cause)
+        cause = cause.__cause__
+    return ""
 
 
 def _refused_by_system(fault: OSError) -> str:
@@ -84,7 +128,7 @@ def _refused_by_system(fault: OSError) -> str:
 def _speaks_of_memory(fault: BaseException) -> bool:
     if isinstance(fault, OSError) and fault.errno == errno.ENOMEM:
         return True
-    is_telling = isinstance(fault, ImportError | RuntimeError | OSError)
+    is_telling = isinstance(fault, ImportError | RuntimeError | OSError | RetrainError)
     return is_telling and any(words in str(fault).lower() for words in _NO_MEMORY_WORDS)
 
 
@@ -97,5 +141,7 @@ def _is_without_folder() -> bool:
 
 
 def _reason(fault: BaseException) -> str:
+    if isinstance(fault, RetrainError):  # whose sentence is about what it took this for
+        return next(words for words in _NO_MEMORY_WORDS if words in str(fault).lower())
     lines = (getattr(fault, "strerror", None) or str(fault) or type(fault).__name__).splitlines()
     return str(lines[0])

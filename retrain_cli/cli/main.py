@@ -215,6 +215,8 @@ def exit_codes() -> Iterator[None]:
             raise  # Typer shows the usage, and exits with 2
         _leave(error, said, ConfigError.exit_code)
     except RetrainError as error:
+        if refused := environment.refusal_beneath(error):
+            _leave(error, refused, environment.EXIT_REFUSED)
         _leave(error, error.worded(flag_of), error.exit_code)
     except KeyboardInterrupt as stop:
         _leave_interrupted(stop)
@@ -376,6 +378,7 @@ def main() -> None:
     environment.open_missing_streams()
     try:
         with exit_codes():  # here for Ctrl-C while the command line is still being built
+            environment.spare_address_space()
             interrupts.heed(console.tell_of_request, console.leave_terminal)
             # The shells of Windows leave it to each program, and Typer expands only what it reads
             # from the system itself.

@@ -73,6 +73,11 @@ SHARED: Final[dict[str, str | Described]] = {
     "workers": "Readers, who read and decode (default: one a processor).",
     "readers": "What they are; auto: processes where photos are many and the network's input is "
     "small, or processors are many.",
+    "photo_timeout": Described(
+        "Seconds of processor time for a photo that may take very long by its header; what takes "
+        "longer is bad. 0 for no limit.",
+        metavar="SECONDS",
+    ),
     "device": "auto, cpu, gpu or gpu:N.",
     "TrainingConfig.steps": "Optimiser steps, one batch each; for lbfgs the most iterations.",
     "TrainingConfig.optimizer": "How the head learns; lbfgs takes all images at once; ridge is a "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from retrain_cli.datasets.source_classes import (
     bare_name,
     normalise_name,
 )
-from retrain_cli.datasets.text_files import read_text
+from retrain_cli.datasets.text_files import read_rows
 from retrain_cli.errors import DatasetError, setting
 
 Origin = Literal["INT", "EXT"]
@@ -176,14 +175,8 @@ def _rule(
 
 def _read_rulings(path: Path, class_names: Mapping[str, ClassOrigin]) -> Iterator[_Ruling]:
     """Lines of an override file, its header and empty lines left out."""
-    try:
-        rows = list(csv.reader(read_text(path).splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(
-            f"{setting('int_ext')} takes a UTF-8 CSV file of class,int|ext or class,wnid; received "
-            f"{str(path)!r} ({reason}): check the path and the encoding"
-        ) from error
+    rule = f"{setting('int_ext')} takes a UTF-8 CSV file of class,int|ext or class,wnid"
+    rows = read_rows(path, rule, "check the path and the encoding")
     most = 2
     for number, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from retrain_cli.datasets.text_files import read_text
+from retrain_cli.datasets.text_files import read_rows, rows_of
 from retrain_cli.errors import DatasetError, setting
 
 TABLE_HEADER: Final = ("index", "wnid", "synonyms")
@@ -121,24 +120,18 @@ def load_source_classes(which: str) -> SourceClasses | None:
 def _load_imagenet() -> SourceClasses:
     """The bundled table, in the order of Keras's classifiers: sorted WordNet ids."""
     table = resources.files("retrain_cli.datasets") / "data" / "imagenet_classes.csv"
-    return _parse("imagenet", table.read_text(encoding="utf-8"))
+    return _parse("imagenet", rows_of(table.read_text(encoding="utf-8")))
 
 
 def _load_file(path: Path) -> SourceClasses:
     """Read a user's file, UTF-8 or UTF-16."""
-    try:
-        return _parse(str(path), read_text(path))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(
-            f"{setting('source_classes')} takes imagenet, none or a UTF-8 text file; received "
-            f"{str(path)!r} ({reason}): give one of these"
-        ) from error
+    rule = f"{setting('source_classes')} takes imagenet, none or a UTF-8 text file"
+    return _parse(str(path), read_rows(path, rule, "give one of these"))
 
 
-def _parse(name: str, text: str) -> SourceClasses:
+def _parse(name: str, lines: Iterable[list[str]]) -> SourceClasses:
     """Parse either form; duplicates and gaps are errors that name the line."""
-    rows = list(enumerate(csv.reader(text.splitlines(), skipinitialspace=True), start=1))
+    rows = list(enumerate(lines, start=1))
     is_table = bool(rows) and tuple(cell.strip().lower() for cell in rows[0][1]) == TABLE_HEADER
     parsed = _parse_table(name, rows[1:]) if is_table else _parse_list(rows)
     seen: dict[str, SourceClass] = {}

@@ -23,7 +23,7 @@ from typing import TypeVar
 from retrain_cli.backbones.loader import LazyBackbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.checks import check_choices, check_least
+from retrain_cli.checks import check_choices, check_least, check_positive
 from retrain_cli.engine import check_device
 from retrain_cli.extraction.batcher import Batch, Batcher
 from retrain_cli.extraction.forward import Forward
@@ -40,6 +40,7 @@ from retrain_cli.extraction.reading import (
 from retrain_cli.extraction.writing import Sink, Writer
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.examine import Examined
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.parallel import usable_processors
 
 _SMALL_SIDE, _FEW_THREADS = 160, 4
@@ -59,6 +60,8 @@ class ExtractionSettings:
         device: auto, cpu, gpu or gpu:N.
         strict: the first bad image is an error.
         readers: threads, processes or auto: processes where the work is worth their start.
+        photo_timeout: seconds of processor time for a photo that may take very long by its header;
+            0 for no limit.
     """
 
     batch_size: int = 32
@@ -66,9 +69,11 @@ class ExtractionSettings:
     device: str = "auto"
     strict: bool = False
     readers: ReaderKind = "auto"
+    photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
         check_least(self, 1, "batch_size", "workers")
+        check_positive(self, "photo_timeout", with_0=True)
         check_choices(self)
         check_device(self.device)
 
@@ -184,7 +189,7 @@ def extractor_for(
         settings: how to extract.
     """
     size = backbone.input_size
-    decode = partial(decode_image, size=size, rule=spec.resize)
+    decode = partial(decode_image, size=size, rule=spec.resize, timeout=settings.photo_timeout)
     count = settings.reader_count
 
     def hire(photos: int) -> Readers:

@@ -29,7 +29,7 @@ from retrain_cli.extraction.reader_process import Answer, ReaderJob
 from retrain_cli.extraction.readers import Location, examine, is_never_cached
 from retrain_cli.images.decode import MAX_PIXELS
 from retrain_cli.images.examine import Decoder, Examined
-from retrain_cli.images.limits.limited import give_up
+from retrain_cli.images.limits.limited import Work, give_up
 
 _PIPE_BYTES = 1 << 20
 """What a pipe holds, and about what is asked for at a time, so that a process need not wait."""
@@ -77,8 +77,8 @@ class ProcessReaders:
         )
         self._processes = [ReaderProcess(job) for _ in range(count)]
         self._idle: SimpleQueue[ReaderProcess] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(count, "reader")
-        self._is_over = False
+        self._work = Work()
+        self._threads = ThreadPoolExecutor(count, "reader", self._work.join)
 
     def __enter__(self) -> ProcessReaders:
         try:
@@ -91,8 +91,7 @@ class ProcessReaders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over = True
-        give_up()
+        give_up(self._work)
         self._stop_all()
         self._threads.shutdown(cancel_futures=True)
         self._stop_all()  # one may have been replaced meanwhile
@@ -119,7 +118,7 @@ class ProcessReaders:
         try:
             found = process.examine(locations)
         except _ITS_END:
-            if self._is_over:
+            if self._work.is_over:
                 return [Examined() for _ in locations]  # nobody takes them any more
             problem = process.restart()
             if len(locations) == 1:
@@ -132,6 +131,8 @@ class ProcessReaders:
 
     def _examine_here(self, location: Location) -> Examined:
         """A very large image: all of those share this process's budget of memory."""
+        if self._work.is_over:
+            return Examined()
         return examine(location, self._decode, self._is_cached)
 
 

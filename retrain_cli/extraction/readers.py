@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from retrain_cli.images.examine import Decoder, Examined, examine_bytes, examine_file
-from retrain_cli.images.limits.limited import give_up
+from retrain_cli.images.limits.limited import Work, give_up
 
 if TYPE_CHECKING:  # a reader process has no use for it while the cache is empty
     from retrain_cli.cache.store import BottleneckStore
@@ -74,13 +74,14 @@ class ThreadReaders:
         # An empty cache needs not be asked for each photo.
         self._is_cached = store.contains if store is not None and len(store) else is_never_cached
         self.count = count
-        self._pool = ThreadPoolExecutor(count, "reader")
+        self._work = Work()
+        self._pool = ThreadPoolExecutor(count, "reader", self._work.join)
 
     def __enter__(self) -> ThreadReaders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        give_up()
+        give_up(self._work)
         self._pool.shutdown(cancel_futures=True)
 
     def submit(self, locations: Sequence[Location]) -> Future[list[Examined]]:

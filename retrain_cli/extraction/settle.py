@@ -27,6 +27,7 @@ from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.readers import ThreadReaders
 from retrain_cli.extraction.reading import read_ready
 from retrain_cli.images.decode import Pixels, decode_image
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
 
@@ -67,6 +68,7 @@ def settle_backbone(
     *,
     convert: bool,
     on_stage: Callable[[str], None] = lambda stage: None,
+    photo_timeout: float = PHOTO_TIMEOUT,
 ) -> Choice:
     """Settle a resolved spec.
 
@@ -78,6 +80,7 @@ def settle_backbone(
         convert: whether to convert a network that no one has converted yet; else its model stays
             open, and so the spec is not settled.
         on_stage: called with what is about to take a while.
+        photo_timeout: as of `ExtractionSettings`, for photos that a network is calibrated on.
 
     Raises:
         RetrainError: what was asked for cannot be had on this machine.
@@ -91,8 +94,8 @@ def settle_backbone(
     if choice.backbone.is_settled:
         return choice
     try:
-        converter = _Converter(workspace.models_dir, photos, on_stage) if convert else None
-        kept = _kept_model(choice.backbone, workspace.models_dir, converter)
+        converter = _Converter(workspace.models_dir, photos, on_stage, photo_timeout)
+        kept = _kept_model(choice.backbone, workspace.models_dir, converter if convert else None)
     except RetrainError as error:
         if spec.runtime == "openvino" or not _is_conversion_error(error):
             raise
@@ -174,6 +177,7 @@ class _Converter:
     models: Path
     photos: PhotoTree
     on_stage: Callable[[str], None]
+    photo_timeout: float
 
     def convert(self, spec: BackboneSpec) -> KeptModel:
         """Convert, or for 8 bits quantise what was converted."""
@@ -184,9 +188,8 @@ class _Converter:
             base = _kept_model(replace(spec, precision="float32"), self.models, self)
             assert base is not None
             self.on_stage(f"calibrating 8 bits on up to {CALIBRATION_PHOTOS} of your photos, once")
-            return quantise(
-                base, spec, self.models, partial(_calibration_images, spec, self.photos)
-            )
+            images = partial(_calibration_images, spec, self.photos, self.photo_timeout)
+            return quantise(base, spec, self.models, images)
         from retrain_cli.backbones.runtimes.conversion import convert_backbone
 
         self.on_stage("converting the network for OpenVINO, once")
@@ -199,10 +202,13 @@ def _kept_model(spec: BackboneSpec, models: Path, converter: _Converter | None) 
     return kept if kept is not None or converter is None else converter.convert(spec)
 
 
-def _calibration_images(spec: BackboneSpec, photos: PhotoTree) -> list[Pixels]:
+def _calibration_images(
+    spec: BackboneSpec, photos: PhotoTree, photo_timeout: float
+) -> list[Pixels]:
     """The first good photos in the order of their digests; extraction tells of the bad ones."""
     assert spec.input_size is not None
-    decode = partial(decode_image, size=(spec.input_size,) * 2, rule=spec.resize)
+    side = spec.input_size
+    decode = partial(decode_image, size=(side, side), rule=spec.resize, timeout=photo_timeout)
     with (
         ThreadReaders(decode, None, usable_processors()) as readers,
         closing(read_ready(readers, photos.by_digest(), str, usable_processors())) as results,

@@ -87,7 +87,7 @@ def decode_image(
         rule: `squash` ignores the aspect ratio, `crop` fills and cuts both ends of the longer
             side, `letterbox` fits inside and pads with grey.
         timeout: seconds of processor time for a photo that may take very long or much memory by
-            its header; a process of its own decodes it.
+            its header; a process of its own decodes it. 0 for no limit.
 
     Returns:
         `(height, width, 3) uint8`, sRGB as stored, 0 to 255.
@@ -143,6 +143,10 @@ def refuse_above(pixels: int) -> None:
 
 def load_rgb(data: bytes, timeout: float = limited.PHOTO_TIMEOUT) -> Image.Image:
     """Decode an image file at its full size, upright, as an RGB Pillow image.
+
+    Args:
+        data: the file's bytes.
+        timeout: as of `decode_image`.
 
     Raises:
         ImageError: as `decode_image`.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.images.decode import decode_image, image_size
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 
 LOOK_VERSION: Final = 1
 """Raised whenever `look_at` gives other numbers, so that remembered ones are taken anew."""
@@ -49,14 +50,18 @@ class PhotoLook:
         return max(self.width, self.height) / self.shorter_side
 
 
-def look_at(data: bytes) -> PhotoLook:
+def look_at(data: bytes, timeout: float = PHOTO_TIMEOUT) -> PhotoLook:
     """Decode a thumbnail of an image file and measure it.
+
+    Args:
+        data: the file's bytes.
+        timeout: as of `decode_image`.
 
     Raises:
         ImageError: as `decode_image`.
     """
     width, height = image_size(data)
-    grey = decode_image(data, (_SIDE, _SIDE)).astype(np.float32) @ _LUMA
+    grey = decode_image(data, (_SIDE, _SIDE), timeout=timeout).astype(np.float32) @ _LUMA
     brightness = float(np.percentile(grey, 95))
     return PhotoLook(width, height, brightness, float(grey.std()), perceptual_hash(grey))
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.reports.content import DataProblem
+from retrain_cli.reports.few_photos import IMBALANCE, LEAST_IMAGES
 from retrain_cli.reports.text import printable
 
 MOST_ITEMS = 30  # named for each problem; more are counted
-FEW_IMAGES = 20  # below this accuracy still rises steeply with each photo
-IMBALANCE = 10  # times as many photos in the largest class as in the smallest
 
 
 def find_problems(
@@ -91,10 +90,10 @@ def _class_sizes(images: ImageTable, class_names: Sequence[str]) -> Iterator[Dat
     few = [
         index
         for index in np.argsort(training, kind="stable").tolist()
-        if training[index] < FEW_IMAGES
+        if training[index] < LEAST_IMAGES
     ]
     yield _problem(
-        f"classes with fewer than {FEW_IMAGES} training photos",
+        f"classes with fewer than {LEAST_IMAGES} training photos",
         "More photos of these classes are the surest way to better figures.",
         (f"{class_names[index]}: {training[index]}" for index in few),
     )

@@ -10,6 +10,9 @@ from retrain_cli.reports.text import printable
 LEAST_IMAGES: Final = 20
 """As in TensorFlow's retrain script: a folder with fewer images "may cause issues"."""
 LEAST_TEST: Final = 5
+IMBALANCE: Final = 10
+"""A class is told of where the largest class has this many times its photos."""
+
 _NAMED = 4
 
 

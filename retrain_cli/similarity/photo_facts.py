@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 from retrain_cli import notices
-from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
+from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors, was_made
 from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.looks import LOOK_VERSION, PhotoLook
 
@@ -51,7 +51,7 @@ class PhotoFacts(DatabaseFile):
         except DamagedFileError:
             raise
         except CacheError as error:
-            if path.exists():
+            if was_made(path):
                 raise
             self._problem = str(error)  # nothing was remembered yet, and nothing can be
             return connect(Path(":memory:"), _SCHEMA)

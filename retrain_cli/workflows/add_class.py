@@ -23,6 +23,7 @@ from retrain_cli.heads.surgery.growing import left_out_ranks, retrain_with
 from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
 from retrain_cli.heads.validation import with_fitted_scores
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
@@ -49,6 +50,8 @@ class AddClassRequest:
         device: auto, cpu, gpu or gpu:N.
         workers: number of readers, who read and decode; None: one a processor.
         readers: threads, processes or auto: processes where the photos are many.
+        photo_timeout: seconds of processor time for a photo that may take very long by its header;
+            0 for no limit.
     """
 
     class_name: str
@@ -61,6 +64,7 @@ class AddClassRequest:
     device: str = "auto"
     workers: int | None = None
     readers: ReaderKind = "auto"
+    photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
         if not self.class_name.strip() or not self.class_name.isprintable():
@@ -70,7 +74,12 @@ class AddClassRequest:
     @property
     def settings(self) -> ExtractionSettings:
         """How to extract."""
-        return ExtractionSettings(workers=self.workers, device=self.device, readers=self.readers)
+        return ExtractionSettings(
+            workers=self.workers,
+            device=self.device,
+            readers=self.readers,
+            photo_timeout=self.photo_timeout,
+        )
 
 
 @dataclass(frozen=True)

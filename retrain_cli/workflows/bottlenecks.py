@@ -174,9 +174,14 @@ def open_dataset(
         for warning in warnings:
             on_warning(warning)
         photos = PhotoTree(used.image_dir, folders, index, dataset)
-        device = request.settings.device
         choice = settle_backbone(
-            used.backbone, device, workspace, photos, convert=convert, on_stage=on_stage
+            used.backbone,
+            request.settings.device,
+            workspace,
+            photos,
+            convert=convert,
+            on_stage=on_stage,
+            photo_timeout=request.settings.photo_timeout,
         )
         used = replace(used, backbone=choice.backbone)
         with _open_cache(workspace, used.backbone) as store:
@@ -252,8 +257,7 @@ def fill_cache(
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
-            threads = request.settings.reader_count
-            dataset = group_photos(dataset, opened.store, workspace, threads, on_look)
+            dataset = group_photos(dataset, opened.store, workspace, request.settings, on_look)
         replace(opened.used, complete=True).save(workspace)
         _check(dataset, PassedOver.of(opened.index, opened.dataset))
         return _summarise(request, opened, dataset, counts, backbone.device)

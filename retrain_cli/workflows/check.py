@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import interrupts, waiting
+from retrain_cli.checks import check_positive
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.splits import SPLITS, Split
@@ -19,8 +20,10 @@ from retrain_cli.extraction.scan import count_changed
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldProgress
 from retrain_cli.images.image_problems import ImageProblem, image_problems
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.looks import PhotoLook
 from retrain_cli.parallel import usable_processors
+from retrain_cli.reports.few_photos import IMBALANCE
 from retrain_cli.runs.run import RunStore
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.similarity.survey import survey
@@ -32,9 +35,6 @@ from retrain_cli.workspace import Workspace
 
 FEW_IMAGES = 10
 """Distinct photos of a class: with fewer, one each is left to validate and to test."""
-
-IMBALANCE = 10.0
-"""A class is reported where the largest class has this many times its images."""
 
 _LABEL_STEPS = 1000
 """Of each fold's training, without a run to take the settings from."""
@@ -51,11 +51,17 @@ class CheckRequest:
         run: run whose training settings the cross-validation takes; None for 1,000 default steps.
         folds: of the cross-validation that finds label errors.
         labels: whether to look for label errors, which takes training.
+        photo_timeout: seconds of processor time for a photo that may take very long by its header;
+            0 for no limit.
     """
 
     run: str | None = None
     folds: int = 5
     labels: bool = True
+    photo_timeout: float = PHOTO_TIMEOUT
+
+    def __post_init__(self) -> None:
+        check_positive(self, "photo_timeout", with_0=True)
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class CheckReport:
         labels_missing: why they were not looked for; empty where they were.
         classes: classes with few images.
         unseen: photos that are gone or changed since `retrain bottlenecks`.
+        not_looked_at: photos that are as they were and cannot be decoded now, or not in the time
+            that was given, as (path, reason).
     """
 
     dataset: Dataset
@@ -117,6 +125,7 @@ class CheckReport:
     labels_missing: str
     classes: list[ClassProblem]
     unseen: int
+    not_looked_at: list[tuple[str, str]] = field(default_factory=list)
 
     def class_of(self, row: int) -> str:
         """Name of the class of a photo."""
@@ -139,12 +148,15 @@ def check_dataset(
     with waiting.for_("looking for changed photos"):
         dataset, changed = _dataset(workspace, data.used)
     splits = [SPLITS[code] for code in data.images.split.tolist()]
+    unreadable: dict[bytes, str] = {}
     with PhotoFacts(workspace.photos_path) as facts:
         looks = survey(
             dataset,
             facts,
             usable_processors(),
             lambda done, total: on_stage("looking at the photos", done, total),
+            request.photo_timeout,
+            unreadable.__setitem__,
         )
     on_stage("comparing the photos", 0, 0)
     duplicates = find_duplicates(dataset, data.data.bottlenecks, looks, splits)
@@ -158,8 +170,14 @@ def check_dataset(
         labels=labels,
         labels_missing=missing,
         classes=_class_problems(dataset),
-        unseen=max(len(set(dataset.digests)) - len(looks), changed),
+        unseen=max(len(set(dataset.digests)) - len(looks) - len(unreadable), changed),
+        not_looked_at=_named(dataset, unreadable),
     )
+
+
+def _named(dataset: Dataset, unreadable: Mapping[bytes, str]) -> list[tuple[str, str]]:
+    photos = zip(dataset.paths, dataset.digests, strict=True)
+    return [(path, unreadable[digest]) for path, digest in photos if digest in unreadable]
 
 
 def _odd_photos(dataset: Dataset, looks: Mapping[bytes, PhotoLook]) -> list[OddPhoto]:

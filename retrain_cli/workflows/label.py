@@ -16,6 +16,7 @@ from retrain_cli.errors import RunError
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.shared.embedding import Embedder, Source
@@ -41,6 +42,8 @@ class LabelRequest:
             share are taken for novel.
         readers: threads, processes or auto: processes where photos that need not be waited for are
             many.
+        photo_timeout: seconds of processor time for a photo that may take very long by its header;
+            0 for no limit.
     """
 
     run: str | None = None
@@ -52,6 +55,7 @@ class LabelRequest:
     reject: bool = False
     max_error: float = 0.05
     readers: ReaderKind = "auto"
+    photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
         check_least(self, 1, "top_k")
@@ -62,7 +66,13 @@ class LabelRequest:
     @property
     def settings(self) -> ExtractionSettings:
         """How to extract."""
-        return ExtractionSettings(self.batch_size, self.workers, self.device, readers=self.readers)
+        return ExtractionSettings(
+            self.batch_size,
+            self.workers,
+            self.device,
+            readers=self.readers,
+            photo_timeout=self.photo_timeout,
+        )
 
 
 @dataclass(frozen=True)

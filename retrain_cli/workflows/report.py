@@ -9,11 +9,12 @@ from pathlib import Path
 
 from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.cache.store import BottleneckStore, open_to_read
-from retrain_cli.checks import check_choices, check_suffix
+from retrain_cli.checks import check_choices, check_positive, check_suffix
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.errors import CacheError, ConfigError, RetrainError, setting
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.reports.content import Command, Mistake, PhotoMap, Report
 from retrain_cli.reports.curve_lines import curve_section
 from retrain_cli.reports.data_problems import find_problems
@@ -44,6 +45,8 @@ class ReportRequest:
         pdf: where the PDF is written; None for none.
         map_method: how the map is made: pca, tsne or none.
         mistakes: how many mistakes are shown, at most.
+        photo_timeout: seconds of processor time for a photo that may take very long by its header;
+            0 for no limit.
     """
 
     run: str | None = None
@@ -53,9 +56,11 @@ class ReportRequest:
     pdf: Path | None = None
     map_method: MapMethod = "pca"
     mistakes: int = 24
+    photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
         check_choices(self)
+        check_positive(self, "photo_timeout", with_0=True)
         check_suffix(self, "html", ".html", ".htm")
         check_suffix(self, "markdown", ".md")
         check_suffix(self, "pdf", ".pdf")
@@ -153,7 +158,8 @@ class _Gathering:
     def report(self, method: MapMethod) -> Report:
         """Put it together."""
         run, split = self._run, self._evaluation.request.chosen
-        album = Album(self._root, self._predictions, run.labels, self._known)
+        timeout = self._request.photo_timeout
+        album = Album(self._root, self._predictions, run.labels, self._known, timeout)
         folds = saved_figures(run)
         mistakes = self._mistakes(album)
         photo_map = self._map(album, method)

@@ -21,6 +21,7 @@ from retrain_cli.errors import DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.runs.run import RunStore
 from retrain_cli.similarity.neighbours import nearest_of_blocks
 from retrain_cli.similarity.vector_index import VectorIndex
@@ -53,6 +54,8 @@ class SimilarRequest:
         device: auto, cpu, gpu or gpu:N.
         readers: threads, processes or auto: processes where photos that need not be waited for are
             many.
+        photo_timeout: seconds of processor time for a photo that may take very long by its header;
+            0 for no limit.
     """
 
     k: int = 5
@@ -62,6 +65,7 @@ class SimilarRequest:
     workers: int | None = None
     device: str = "auto"
     readers: ReaderKind = "auto"
+    photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
         check_least(self, 1, "k")
@@ -71,7 +75,13 @@ class SimilarRequest:
     @property
     def settings(self) -> ExtractionSettings:
         """How to extract."""
-        return ExtractionSettings(self.batch_size, self.workers, self.device, readers=self.readers)
+        return ExtractionSettings(
+            self.batch_size,
+            self.workers,
+            self.device,
+            readers=self.readers,
+            photo_timeout=self.photo_timeout,
+        )
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,7 @@ def test_the_version_is_v() -> None:
     [
         (["eval", "--chart", "roc"], "--chart goes with --plot FILE"),
         (["label", "x", "--max-error", "0.1"], "--max-error goes with --reject"),
+        (["train", "--rescan"], "--rescan goes with --data"),
         (["label", "x", "-0"], "--null goes with - for a list of paths"),
         (["similar", "x", "--null"], "--null goes with - for a list of paths"),
         (["check", "--dry-run"], "--dry-run goes with --apply SCRIPT or --undo"),

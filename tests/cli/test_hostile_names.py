@@ -179,6 +179,8 @@ def test_a_cell_of_a_pipe_can_be_had_back() -> None:
 def test_json_keeps_every_name(show: Callable[..., str]) -> None:
     rows = [
         json.loads(line)
-        for line in show(["label", "photos", "-k", "5", "--json"], terminal=False).splitlines()
+        for line in show(
+            ["label", "photos", "--run", "run", "-k", "5", "--json"], terminal=False
+        ).splitlines()
     ]
     assert {RED, OSC, FORGED} <= {label["label"] for row in rows for label in row["labels"]}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console, log_file
 from retrain_cli.cli.main import app, exit_codes, main
 
@@ -35,6 +36,7 @@ def entries(path: Path) -> list[tuple[str, str]]:
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["retrain", *words])
+    monkeypatch.setattr(interrupts, "heed", lambda *_: None)  # for good, it would be
     with pytest.raises(SystemExit) as left:
         main()
     return int(left.value.code or 0)

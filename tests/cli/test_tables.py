@@ -14,6 +14,7 @@ from table_checks import check_cells
 
 from retrain_cli.cli import console
 from retrain_cli.cli.tables import LaidOut, Table, lay_out
+from retrain_cli.cli.views.eval_classes import _better
 from retrain_cli.reports.text import printable
 
 names = st.text("abcé猫 _-", min_size=1, max_size=60).map(lambda text: f"x{text}x")
@@ -126,3 +127,8 @@ def test_a_note_says_what_was_left_out_and_how_to_see_it(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     console.table(Table(("a", "b"), [["x" * 30, "y" * 30]], spare=(1,), more="--csv has all"))
     assert notes == ["left out for want of width: b: --csv has all"]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 better class"), (1200, "1,200 better classes")])
+def test_one_class_is_no_classes(count: int, said: str) -> None:
+    assert _better(count) == said

@@ -5,18 +5,49 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, Outcome
+from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
 
 
 @pytest.fixture
 def environment() -> dict[str, str]:
     unwanted = ("RETRAIN_WORKSPACE", "PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR")
     return {name: value for name, value in os.environ.items() if name not in unwanted}
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of converted networks of a workspace: TINY is in it."""
+    root = tmp_path_factory.mktemp("converted")
+    make_photos(root / "photos", {"ant": 2, "bee": 2})
+    command = [str(RETRAIN), "bottlenecks", "photos", *TINY]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    return root / ".retrain" / "cache" / "models"
+
+
+@pytest.fixture
+def warm(converted: Path, tmp_path: Path) -> None:
+    """The workspace in the test's own folder need not convert TINY."""
+    shutil.copytree(converted, tmp_path / ".retrain" / "cache" / "models")
+
+
+@pytest.fixture(scope="session")
+def make_template(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a folder with a workspace that many tests copy, by commands that must succeed."""
+
+    def make(photos: Callable[[Path], object], *commands: Sequence[str]) -> Path:
+        root = tmp_path_factory.mktemp("template")
+        shutil.copytree(converted, root / ".retrain" / "cache" / "models")
+        photos(root / "photos")
+        for command in commands:
+            subprocess.run([RETRAIN, *command], cwd=root, check=True, capture_output=True)
+        return root
+
+    return make
 
 
 @pytest.fixture

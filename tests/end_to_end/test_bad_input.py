@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos, wait_for
+from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, make_photos, wait_for
 from PIL import Image
+
+pytestmark = pytest.mark.usefixtures("warm")
 
 
 def bomb() -> bytes:
@@ -144,7 +147,7 @@ def test_a_workspace_that_cannot_be_made(
 def test_a_non_latin_class_name_works(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", {"猫": 6, "собака": 6})
     assert retrain("bottlenecks", "photos", *TINY).code == 0
-    assert retrain("train", "--steps", 20).code == 0
+    assert retrain("train", *QUICK_HEAD).code == 0
     assert retrain("runs", "show", "--json").json["classes"] == ["собака", "猫"]
     assert "猫" in retrain("eval", "--split", "all").out
 
@@ -232,7 +235,7 @@ def test_a_run_that_does_not_exist(
 ) -> None:
     retrain("bottlenecks", photos, *TINY)
     assert "retrain train" in retrain(*command).refused()
-    retrain("train", "--steps", 5, "--name", "orchids")
+    retrain("train", *QUICK_HEAD, "--name", "orchids")
     name = ["orchis"] if command[0] == "runs" else ["--run", "orchis"]
     assert "orchids" in retrain(*command, *name).refused()
 
@@ -242,7 +245,7 @@ def test_a_damaged_run_hides_no_other(
 ) -> None:
     retrain("bottlenecks", photos, *TINY)
     for name in ("good", "broken"):
-        retrain("train", "--steps", 5, "--name", name)
+        retrain("train", *QUICK_HEAD, "--name", name)
     (tmp_path / ".retrain" / "runs" / "broken" / "config.json").write_text("{")
     listed = retrain("runs")
     assert listed.code == 0
@@ -257,7 +260,7 @@ def test_runs_that_cannot_be_written(
     retrain("bottlenecks", photos, *TINY)
     (tmp_path / ".retrain" / "runs").rmdir()
     (tmp_path / ".retrain" / "runs").write_text("no folder")  # stands for any refusal
-    assert "could not be written" in retrain("train", "--steps", 5).refused()
+    assert "could not be written" in retrain("train", *QUICK_HEAD).refused()
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "one.jpg\0two.jpg"])
@@ -265,7 +268,7 @@ def test_names_that_no_file_can_have(
     retrain: Callable[..., Outcome], photos: Path, name: Any
 ) -> None:
     retrain("bottlenecks", photos, *TINY)
-    retrain("train", "--steps", 5)
+    retrain("train", *QUICK_HEAD)
     good = next(photos.rglob("*.png"))
     answer = retrain("label", "-", stdin=f"{name}\n{good}\n".encode())
     assert answer.code == 0
@@ -300,8 +303,10 @@ def test_two_commands_in_one_workspace(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     owner = tmp_path / ".retrain" / "lock.owner"
-    wait_for(owner.exists, "the lock of the first command")
+    wait_for(lambda: owner.exists() and owner.read_text(), "the lock of the first command")
+    first.send_signal(signal.SIGSTOP)  # it will not be done too early
     line = retrain("bottlenecks", photos, *TINY).refused()
+    first.send_signal(signal.SIGCONT)
     assert f"(process {first.pid}) is at work" in line
     out, err = first.communicate(timeout=LIMIT)
     assert first.returncode == 0, err

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import TINY, Outcome, make_photos
+import pytest
+from helpers import QUICK_HEAD, TINY, Outcome, make_photos
+
+pytestmark = pytest.mark.usefixtures("warm")
 
 
 def test_check_moves_and_looks_alike(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -36,6 +39,6 @@ def test_check_moves_and_looks_alike(retrain: Callable[..., Outcome], tmp_path: 
     retrain("similar", "nothing.jpg").refused()
     retrain("similar").refused(2)
 
-    assert retrain("train", "--steps", 20, "--validation-percentage", 0).code == 0
+    assert retrain("train", *QUICK_HEAD, "--validation-percentage", 0).code == 0
     assert "--validation-percentage" in retrain("label", "--reject", query).refused()
     assert "answered" in retrain("eval", "--coverage").out

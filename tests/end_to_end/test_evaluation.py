@@ -6,35 +6,36 @@ import csv
 import io
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import RETRAIN, TINY, Outcome, make_photos
+from helpers import QUICK_HEAD, TINY, Outcome, make_photos
 from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
 
 from retrain_cli.runs.run import Run
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(make_template: Callable[..., Path]) -> Path:
     """A workspace with three runs, of which the heads make mistakes."""
-    root = tmp_path_factory.mktemp("template")
-    photos = make_photos(root / "photos", {"ant": 30, "bee": 30, "teapot": 30})
-    for path in sorted((photos / "ant").iterdir())[:10]:
-        path.rename(photos / "bee" / f"x{path.name}")
     held_out = ("--testing-percentage", "30", "--validation-percentage", "35")
     fitted = ("--optimizer", "lbfgs", "--steps", "40")
-    for arguments in (
+    return make_template(
+        make_photos_with_mistakes,
         ["bottlenecks", "photos", *TINY],
         ["train", *fitted, "--name", "pair", "--classes", "ant,bee", *held_out],
         ["train", "--steps", "1", "--name", "short", *held_out],
         ["train", *fitted, "--name", "long", *held_out],
-    ):
-        subprocess.run([RETRAIN, *arguments], cwd=root, check=True, capture_output=True)
-    return root
+    )
+
+
+def make_photos_with_mistakes(root: Path) -> None:
+    """A third of the ants are among the bees."""
+    photos = make_photos(root, {"ant": 30, "bee": 30, "teapot": 30})
+    for path in sorted((photos / "ant").iterdir())[:10]:
+        path.rename(photos / "bee" / f"x{path.name}")
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_what_cannot_be_compared_or_calibrated_is_one_clear_line(
     assert retrain("compare").code == 2
     assert "no run 'lung'; there is long" in retrain("compare", "short", "lung").refused()
     none = ("--testing-percentage", "0", "--validation-percentage", "0")
-    assert retrain("train", "--steps", "5", "--name", "untested", *none).code == 0
+    assert retrain("train", *QUICK_HEAD, "--name", "untested", *none).code == 0
     assert "none in common" in retrain("compare", "long", "untested").refused()
     assert "has none in its test split" in retrain("eval").refused()
     assert "has none: train with" in retrain("eval", "--calibrate").refused()

@@ -57,6 +57,7 @@ def test_a_classifier_that_grows(
     assert "knows 'lotus'" in retrain("add-class", "lotus", lotus[20]).refused(2)
 
 
+@pytest.mark.usefixtures("warm")
 def test_the_options_go_together(retrain: Callable[..., Outcome], tmp_path: Path) -> None:
     make_photos(tmp_path / "photos", {"ant": 6, "bee": 6})
     assert "--keep-source-classes" in retrain("train", "--top", "x.h5").refused(2)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
 from killing import wait_until_cached
 from terminal import Terminal, at_a_terminal
+
+pytestmark = pytest.mark.usefixtures("warm")
 
 READERS = ("threads", "processes")
 
@@ -22,8 +24,8 @@ def test_sigkill_at_a_random_moment(
     retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], seed: int
 ) -> None:
     """The moment is a number of rows in the cache: none that a slow machine would not reach."""
-    photos = make_photos(tmp_path / "photos", {"ant": 300, "bee": 300}, seed=seed)
-    options = [*TINY, "--batch-size", "4", "--readers", READERS[seed % 2]]
+    photos = make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000}, seed=seed)
+    options = [*TINY, "--batch-size", "2", "--readers", READERS[seed % 2]]
     command = [str(RETRAIN), "bottlenecks", str(photos), *options]
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     wait_until_cached(tmp_path, victim, random.Random(seed).randint(0, 400))
@@ -33,7 +35,7 @@ def test_sigkill_at_a_random_moment(
     assert "all sound" in retrain("cache", "verify").out
     kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
     summary = retrain("bottlenecks", photos, *TINY, "--json").json
-    assert (summary["images"], summary["computed"]) == (600, 600 - kept)
+    assert (summary["images"], summary["computed"]) == (2000, 2000 - kept)
     assert "all sound" in retrain("cache", "verify").out
 
 
@@ -41,7 +43,7 @@ def test_sigkill_at_a_random_moment(
 def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
     retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], readers: str
 ) -> None:
-    photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
+    photos = make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000})
     options = [*TINY, "--batch-size", "2", "--readers", readers]
     mark = f"{tmp_path}-{readers}"
     process = subprocess.Popen(
@@ -49,27 +51,27 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
         cwd=tmp_path,
         env=environment | {"RETRAIN_TEST_MARK": mark},
         stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
+        preexec_fn=heed_signals,  # noqa: PLW1509 - this process has no other threads
     )
     wait_until_cached(tmp_path, process, 1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err
     said = re.fullmatch(
-        r"error: interrupted; (\d+) of 1,200 new photos are done and kept: .*\n", err.decode()
+        r"error: interrupted; (\d+) of 2,000 new photos are done and kept: .*\n", err.decode()
     )
     assert said is not None, err
     assert not processes_with(mark)
     kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
     assert int(said[1]) == kept
-    assert 0 < kept < 1200
-    assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 1200 - kept
+    assert 0 < kept < 2000
+    assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 2000 - kept
 
 
 def test_reader_processes_end_with_a_killed_command(
     tmp_path: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
 ) -> None:
-    photos = make_photos(tmp_path / "photos", {"ant": 600, "bee": 600})
+    photos = make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000})
     options = [*TINY, "--batch-size", "2", "--readers", "processes", "--workers", "3"]
     mark, said = str(tmp_path), tmp_path / "said"
     with said.open("wb") as stderr:

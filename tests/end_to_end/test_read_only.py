@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
+from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, make_photos
 from killing import wait_until_cached
 
 READING: dict[str, tuple[str, ...]] = {
     "similar": ("similar", "photos/ant/0001.png"),
     "classes": ("classes",),
     "check": ("check", "--no-labels"),
-    "study": ("study", "histogram", "--repeats", "1", "--steps", "20"),
+    "study": ("study", "histogram", "--repeats", "1", "--optimizer", "lbfgs"),
     "verify": ("cache", "verify"),
     "info": ("cache", "info"),
     "export": ("cache", "export", "vectors.csv"),
@@ -31,12 +31,21 @@ READING: dict[str, tuple[str, ...]] = {
 NOT_REMEMBERED = {"check": "what was seen of the photos", "study": "what this study trains"}
 
 
+@pytest.fixture(scope="module")
+def template(make_template: Callable[..., Path]) -> Path:
+    """Photos, and a workspace with a run."""
+    return make_template(
+        lambda photos: make_photos(photos, {"ant": 20, "bee": 20}),
+        ["bottlenecks", "photos", *TINY],
+        ["train", *QUICK_HEAD, "--name", "run"],
+    )
+
+
 @pytest.fixture
-def trained(retrain: Callable[..., Outcome], tmp_path: Path) -> Path:
-    photos = make_photos(tmp_path / "photos", {"ant": 20, "bee": 20})
+def trained(template: Path, tmp_path: Path) -> Path:
+    """A copy of the workspace, beside copies of the photos and a new one."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     make_photos(tmp_path / "new", {"cat": 1}, seed=9)
-    assert retrain("bottlenecks", photos, *TINY).code == 0
-    assert retrain("train", "--optimizer", "lbfgs", "--steps", 20, "--name", "run").code == 0
     return tmp_path / ".retrain"
 
 
@@ -94,8 +103,8 @@ def test_what_a_killed_command_left_is_read(
     retrain: Callable[..., Outcome],
     retrain_as_user: Any,
 ) -> None:
-    make_photos(tmp_path / "photos", {"ant": 300, "bee": 300}, seed=5)
-    command = [str(RETRAIN), "bottlenecks", "photos", *TINY, "--batch-size", "4"]
+    make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000}, seed=5)
+    command = [str(RETRAIN), "bottlenecks", "photos", *TINY, "--batch-size", "2"]
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     wait_until_cached(tmp_path, victim, 100)
     victim.send_signal(signal.SIGKILL)

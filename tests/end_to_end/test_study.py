@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_ctrl_c, make_photos, wait_for
+from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
 
 QUICK = ("--steps", 30, "--repeats", 2)
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(make_template: Callable[..., Path]) -> Path:
     """A workspace with the bottlenecks of four small classes, two of them INT."""
-    folder = tmp_path_factory.mktemp("template")
-    make_photos(folder / "photos", {"ant": 9, "teapot": 9, "blob": 9, "gizmo": 9})
-    command = [str(RETRAIN), "bottlenecks", "photos", *TINY, "--source-classes", "imagenet"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder / ".retrain"
+    root = make_template(
+        lambda photos: make_photos(photos, {"ant": 9, "teapot": 9, "blob": 9, "gizmo": 9}),
+        ["bottlenecks", "photos", *TINY, "--source-classes", "imagenet"],
+    )
+    return root / ".retrain"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_finished_trials(
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - this process has no other threads
+        preexec_fn=heed_signals,  # noqa: PLW1509 - this process has no other threads
     )
     wait_for(lambda: finished(filled), "a finished trial")
     process.send_signal(signal.SIGINT)

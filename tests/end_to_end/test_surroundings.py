@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
+from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, make_photos
 
 NEVER = "unexpected fault"
 
 
+@pytest.fixture(scope="module")
+def template(make_template: Callable[..., Path]) -> Path:
+    """Photos, and a workspace with a run."""
+    return make_template(
+        lambda photos: make_photos(photos, {"ant": 12, "bee": 12}),
+        ["bottlenecks", "photos", *TINY],
+        ["train", *QUICK_HEAD, "--name", "run"],
+    )
+
+
 @pytest.fixture
-def shell(
-    tmp_path: Path, environment: dict[str, str], retrain: Callable[..., Outcome]
-) -> Callable[[str], Outcome]:
+def shell(template: Path, tmp_path: Path, environment: dict[str, str]) -> Callable[[str], Outcome]:
     """Run a line of bash in which `retrain` is the command, beside a trained run."""
-    photos = make_photos(tmp_path / "photos", {"ant": 12, "bee": 12})
-    assert retrain("bottlenecks", photos, *TINY).code == 0
-    assert retrain("train", "--optimizer", "lbfgs", "--steps", 5, "--name", "run").code == 0
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
 
     def run(line: str) -> Outcome:
         done = subprocess.run(

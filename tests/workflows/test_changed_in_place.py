@@ -16,8 +16,9 @@ from PIL import Image
 from retrain_cli.datasets import folders
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.extraction import readers
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.images.examine import content_digest
+from retrain_cli.images.examine import content_digest, examine_file
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, request_for_data
 from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
@@ -116,12 +117,17 @@ def test_photos_that_did_not_change_are_not_opened(
     fill(bitmaps)
     request = BottleneckRequest(bitmaps, SMALL_SPEC)
     opened: list[str] = []
-    monkeypatch.setattr(
-        "retrain_cli.workflows.shared.plan.examine_file",
-        lambda path, *_: opened.append(path.name),
-    )
+
+    def examine(path: Path, *others: Any) -> Any:
+        opened.append(path.name)
+        return examine_file(path, *others)
+
+    monkeypatch.setattr(readers, "examine_file", examine)
     assert plan_bottlenecks(request, workspace).cached == 24
     assert opened == []
+    make_photos(bitmaps, {"ant": 1}, seed=8)
+    plan_bottlenecks(request, workspace)
+    assert opened == ["0000.png"], "what is new is"
 
 
 def test_a_photo_that_changed_just_before_is_read_twice(
@@ -197,4 +203,4 @@ def test_an_override_of_all_classes_goes_with_some_of_them(
     fill(photos, int_ext=override)
     config = TrainingConfig(classes=("ant", "bee"))
     origins = load_training_set(workspace, config).origins
-    assert [(one.class_name, one.origin) for one in origins] == [("ant", "EXT"), ("bee", "INT")]
+    assert [(one.class_name, one.origin) for one in origins] == [("ant", "EXT"), ("bee", None)]

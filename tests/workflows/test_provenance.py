@@ -9,13 +9,12 @@ is seen.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,10 @@ import numpy as np
 import pytest
 import typer
 from helpers import RETRAIN, SMALL_SPEC, TINY
-from numpy.typing import NDArray
+from lab import CLASSES, SHORT, Lab, SpecBackbone, draw_folder, stock_top
 from PIL import Image
 
 from retrain_cli.backbones import loader
-from retrain_cli.backbones.source_top import SourceTop
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cli.main import app, hoist_global_options
 from retrain_cli.flags import flag_of
@@ -36,18 +34,13 @@ from retrain_cli.heads.history import TrainingProgress
 from retrain_cli.heads.surgery import source_head
 from retrain_cli.runs.provenance import Grown, Provenance, Trained
 from retrain_cli.runs.run import Run, RunStore
-from retrain_cli.workflows.add_class import AddClassRequest, add_class
-from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
-from retrain_cli.workflows.calibrate import calibrate
+from retrain_cli.workflows.add_class import AddClassRequest
+from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.cross_validate import FILE_NAME
 from retrain_cli.workflows.report import ReportRequest, make_report
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
-CLASSES = {"ant": (118, 105, 96), "bee": (128, 116, 104), "teapot": (118, 122, 108)}
-SHORT = TrainingConfig(
-    steps=30, eval_every=10, batch_size=20, validation_percentage=25, testing_percentage=25
-)
 OTHER_SETTINGS: dict[str, Any] = {
     "steps": 33,
     "optimizer": "rmsprop",
@@ -67,101 +60,12 @@ OTHER_SETTINGS: dict[str, Any] = {
 """Of every training setting a value that is not the usual one."""
 
 
-class SpecBackbone:
-    """Random projections of a thumbnail; each setting of the backbone gives other ones."""
-
-    width = 16
-    device = "cpu:0"
-
-    any_batch_size = False
-    batches_at_once = 1
-
-    def __init__(self, spec: BackboneSpec) -> None:
-        side = spec.input_size or 40
-        self.input_size = (side, side)
-        told = repr(sorted(spec.identity().items()))
-        seed = int.from_bytes(hashlib.blake2b(told.encode(), digest_size=4).digest(), "big")
-        generator = np.random.default_rng(seed)
-        self._projection = generator.normal(size=(4 * 4 * 3, self.width)).astype(np.float32)
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        count, block = len(images), self.input_size[0] // 4
-        blocks = images[:, : 4 * block, : 4 * block].reshape(count, 4, block, 4, block, 3)
-        means = blocks.mean(axis=(2, 4)).reshape(count, -1)
-        found: NDArray[np.float32] = np.maximum((means / 20 - 5.6) @ self._projection, 0)
-        return found.astype(np.float32)
-
-
-def stock_top(spec: BackboneSpec, n_classes: int, top: Path | None) -> SourceTop:
-    """The classifier of the fake backbone: another one with each file."""
-    generator = np.random.default_rng(len(top.read_bytes()) if top else 0)
-    weights = generator.normal(size=(SpecBackbone.width, n_classes)).astype(np.float32)
-    return SourceTop(weights, np.zeros(n_classes, np.float32))
-
-
 @pytest.fixture(autouse=True)
 def fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         loader, "load_backbone", lambda spec, device="auto", models=None, **_: SpecBackbone(spec)
     )
     monkeypatch.setattr(source_head, "load_source_top", stock_top)
-
-
-def draw(path: Path, colour: tuple[int, ...], generator: np.random.Generator) -> None:
-    """A photo of much noise, so that heads make mistakes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = generator.integers(-60, 60, (6, 8, 3))
-    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).resize((48, 36), Image.Resampling.NEAREST).save(path)
-
-
-def draw_folder(root: Path, classes: Mapping[str, tuple[int, ...]], count: int, seed: int) -> Path:
-    generator = np.random.default_rng(seed)
-    for name, colour in classes.items():
-        for number in range(count):
-            draw(root / name / f"{number:02}.png", colour, generator)
-    return root
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A workspace and photos, of names that a shell has to be told carefully."""
-
-    root: Path
-
-    @property
-    def workspace(self) -> Workspace:
-        return Workspace(self.root / 'a work\'s "space"')
-
-    @property
-    def photos(self) -> Path:
-        folder = self.root / "-it's $HOME β"
-        return folder if folder.is_dir() else draw_folder(folder, CLASSES, 20, seed=1)
-
-    @property
-    def more(self) -> Path:
-        """Photos of a class that no run knows yet."""
-        folder = self.root / "more photos"
-        if not folder.is_dir():
-            draw_folder(folder, {"wasp": (190, 90, 60), "bug": (60, 90, 190)}, 6, seed=2)
-        return folder
-
-    def fill(self, image_dir: Path | None = None, **changes: Any) -> None:
-        request = BottleneckRequest(image_dir or self.photos, SMALL_SPEC)
-        fill_cache(replace(request, **changes), self.workspace)
-
-    def train(self, name: str, config: TrainingConfig = SHORT, **options: Any) -> str:
-        return train_run(TrainRequest(config, name, **options), self.workspace).run.name
-
-    def grow(self, class_name: str, *photos: Path, **options: Any) -> str:
-        request = AddClassRequest(class_name, photos, **options)
-        return add_class(request, self.workspace).run.name
-
-    def calibrate(self, name: str) -> str:
-        return calibrate(name, self.workspace).run.name
-
-    def remove(self, name: str) -> None:
-        RunStore(self.workspace.runs_dir).remove(name)
 
 
 Case = Callable[[Lab], str]

@@ -10,10 +10,10 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.views.train import notes_on
-from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.reports.text import NOT_DEFINED, percent
 from retrain_cli.workflows.train import TrainRequest
@@ -77,8 +77,7 @@ def train(
     """
     from retrain_cli.workflows.train import train_run
 
-    if rescan and data is None:
-        raise ConfigError("--rescan goes with --data: add that, or leave --rescan out")
+    check_goes_with(ctx, {"rescan": "--rescan"}, "--data", given=data is not None)
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data, rescan=rescan)

@@ -64,6 +64,8 @@ def show_report(report: CheckReport, script: MoveScript, form: console.Form) -> 
         console.warn(
             f"{report.unseen} photo(s) are gone or changed: run `retrain bottlenecks` again"
         )
+    for path, reason in report.not_looked_at:
+        console.warn(f"not looked at: {path}: {reason}")
 
 
 def offer_script(script: MoveScript) -> None:
@@ -201,5 +203,8 @@ def _report_dict(report: CheckReport, script: MoveScript) -> dict[str, Any]:
         "label_errors_missing": report.labels_missing or None,
         "classes": [vars(entry) for entry in report.classes],
         "unseen": report.unseen,
+        "not_looked_at": [
+            {"path": path, "reason": reason} for path, reason in report.not_looked_at
+        ],
         "moves": [vars(move) for move in script.moves],
     }

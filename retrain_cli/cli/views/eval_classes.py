@@ -77,7 +77,7 @@ def show_classes(result: EvalResult) -> None:
     shown = rows[:_MOST_ROWS] if sys.stdout.isatty() else rows
     console.table(class_table(result, shown))
     if len(shown) < len(rows):
-        console.note(f"and {len(rows) - len(shown):,} better classes: --csv prints them all")
+        console.note(f"and {_better(len(rows) - len(shown))}: --csv prints all")
 
 
 def show_worst_classes(result: EvalResult, most_lines: int) -> None:
@@ -88,8 +88,12 @@ def show_worst_classes(result: EvalResult, most_lines: int) -> None:
         shown = shown[:-1]
     console.table(class_table(result, shown))
     left = len(rows) - len(shown)
-    others = f"{left:,} better classes" if left else "averages"
+    others = _better(left) if left else "averages"
     console.note(f"{others}, intervals, areas under curves, a histogram: --full")
+
+
+def _better(count: int) -> str:
+    return f"{count:,} better class{'' if count == 1 else 'es'}"
 
 
 def show_histogram(result: EvalResult) -> None:

@@ -27,7 +27,7 @@ _COUNTS: Final = (325, 279)  # bytes of tiles, of strips
 _OFFSETS: Final = (324, 273)
 _SAMPLES, _BITS = 277, 258
 _MOST_PARTS = 1 << 16
-_PYTHON_PIXELS = 2_000_000  # decoded in Python, as Pillow does QOI, plain DDS and packed BMP: 2 s
+_PYTHON_PIXELS = 2_000_000  # decoded in Python, as Pillow does QOI, plain DDS and packed BMP: 5 s
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ PHOTO_TIMEOUT: Final = 20.0
 """Seconds of processor time for a photo, so that a busy machine makes none bad; of the largest that
 are allowed a WebP takes most, 10 s."""
 
+_LONGEST: Final = 1e7
+"""Seconds, four months: the system's clocks take no number above some limit."""
+
 _PATIENCE: Final = 6
 """So many times that by the clock, for what waits instead of working."""
 
@@ -37,13 +40,31 @@ _PROGRAM: Final = (
 _ITS_END = (EOFError, OSError, pickle.UnpicklingError)
 
 
+class Work:
+    """What photos are decoded for, by threads that `join` it, until it is over.
+
+    Attributes:
+        is_over: whether nobody wants its photos any more.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    def join(self) -> None:
+        """From now on this thread decodes for this work."""
+        _THREAD.work = self
+
+
+_THREAD = threading.local()
+
+
 class DecodingProcess:
     """This end of the process; any thread may call it, and waits for the others."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._one_at_a_time = threading.Lock()
-        self._given_up = 0
+        self._at: Work | None = None
 
     def call(self, function: str, data: bytes, arguments: tuple[Any, ...], seconds: float) -> Any:
         """What a function of `decode.py` makes of an image.
@@ -53,38 +74,56 @@ class DecodingProcess:
             data: the image file's bytes.
             arguments: further ones.
             seconds: of processor time that it may take; of the clock's where those cannot be told.
+                0 for no limit.
 
         Raises:
             ImageError: the image is bad, took too long or too much memory, or all were given up.
         """
-        before = self._given_up
+        seconds = min(seconds, _LONGEST)
+        work = getattr(_THREAD, "work", None) or Work()
         with self._one_at_a_time:
-            if self._given_up != before:
-                raise ImageError(_GIVEN_UP)
+            _check_wanted(work)
             process = self._running()
             late = threading.Event()
             patience = _PATIENCE if hasattr(signal, "setitimer") else 1
             clock = threading.Timer(patience * seconds, _end, (process, late))
             clock.daemon = True
-            clock.start()
             try:
+                self._at = work
+                _check_wanted(work)  # `give_up` may not have seen that this one is at it
+                if seconds:
+                    clock.start()
                 is_good, answer = _ask(process, (function, data, arguments, seconds))
             except _ITS_END as error:
                 code = self._clear()
-                given_up = self._given_up != before
-                raise ImageError(_why(late.is_set(), given_up, code, seconds)) from error
+                raise ImageError(_why(late.is_set(), work.is_over, code, seconds)) from error
+            except KeyboardInterrupt:  # its answer would be taken for that to the next question
+                process.kill()
+                self._clear()
+                raise
             finally:
+                self._at = None
                 clock.cancel()
         if is_good:
             return answer
         raise ImageError(answer)
 
-    def give_up(self) -> None:
-        """End what is being decoded, and let nobody who waits begin: it is over."""
-        self._given_up += 1
+    def give_up(self, work: Work) -> None:
+        """End what is being decoded for this work, and let none of its threads begin again."""
+        work.is_over = True
+        process = self._process
+        if process is not None and self._at is work:
+            process.kill()
+        self._end_idle()
+
+    def end(self) -> None:
+        """End it, whatever it is at."""
         process = self._process
         if process is not None:
             process.kill()
+        self._end_idle()
+
+    def _end_idle(self) -> None:
         if self._one_at_a_time.acquire(timeout=1):
             self._clear()
             self._one_at_a_time.release()
@@ -134,6 +173,11 @@ def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
     process.kill()
 
 
+def _check_wanted(work: Work) -> None:
+    if work.is_over:
+        raise ImageError(_GIVEN_UP)
+
+
 _GIVEN_UP = "given up, for the command ends"
 
 
@@ -150,4 +194,4 @@ def _why(is_late: bool, is_given_up: bool, code: int, seconds: float) -> str:
 _PROCESS = DecodingProcess()
 call = _PROCESS.call
 give_up = _PROCESS.give_up
-atexit.register(give_up)
+atexit.register(_PROCESS.end)

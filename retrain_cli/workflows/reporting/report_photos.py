@@ -14,6 +14,7 @@ from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import ImageError
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
 from retrain_cli.images.examine import content_digest, read_file
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.reports.content import Mistake, PhotoMap, ReportPhoto
 from retrain_cli.reports.projection import MapMethod, project
 from retrain_cli.reports.text import printable
@@ -35,12 +36,14 @@ class Album:
         predictions: the photos and what the run says about them.
         class_names: the classes by index.
         known: other places of a photo by digest, as the index remembers them.
+        photo_timeout: as of `ReportRequest`.
     """
 
     root: Path
     predictions: Predictions
     class_names: tuple[str, ...]
     known: Mapping[bytes, str]
+    photo_timeout: float = PHOTO_TIMEOUT
 
     def photo(self, row: int, similarity: float | None = None) -> ReportPhoto:
         """A photo with its thumbnail, or with the reason why there is none."""
@@ -60,7 +63,7 @@ class Album:
                     problem = problem or "changed since this run"
                     continue
                 note = "" if place == path else f"now {printable(place)}"
-                return thumbnail(data, side), None, note
+                return thumbnail(data, side, self.photo_timeout), None, note
             except FileNotFoundError:
                 problem = problem or "no longer there: moved or removed"
             except OSError as error:

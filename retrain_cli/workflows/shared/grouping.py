@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.errors import DatasetError
+from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.similarity.near_duplicates import GROUPING, find_founders, join, near_duplicates
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.similarity.survey import Told, survey
@@ -33,7 +34,7 @@ def group_photos(
     dataset: Dataset,
     store: BottleneckStore,
     workspace: Workspace,
-    threads: int,
+    settings: ExtractionSettings,
     on_progress: Told = lambda done, total: None,
 ) -> Dataset:
     """The dataset with its groups of near duplicates; nothing is computed where all are known.
@@ -44,7 +45,9 @@ def group_photos(
     with PhotoFacts(workspace.photos_path) as facts:
         known = facts.founders()
         if not known.keys() >= set(digests):
-            looks = survey(dataset, facts, threads, on_progress)
+            looks = survey(
+                dataset, facts, settings.reader_count, on_progress, settings.photo_timeout
+            )
             seen = [digest for digest in digests if digest in looks]
             pairs = near_duplicates(store.read(seen), [looks[digest] for digest in seen])
             found = find_founders(seen, join(len(seen), pairs), known)

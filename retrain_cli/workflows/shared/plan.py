@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -110,7 +111,8 @@ def _looked_into(
     opened: OpenDataset, settings: ExtractionSettings
 ) -> Iterator[tuple[PendingFile, Examined]]:
     """Every file by its header; then those by their pixels whose header told nothing last time."""
-    for check, was_bad in ((_check_header, False), (_check_pixels, True)):
+    check_pixels = partial(_check_pixels, timeout=settings.photo_timeout)
+    for check, was_bad in ((_check_header, False), (check_pixels, True)):
         files = [file for file in opened.scan.pending if file.was_bad == was_bad]
         with (
             ThreadReaders(check, opened.store, settings.reader_count) as readers,
@@ -128,7 +130,7 @@ def _check_header(data: bytes) -> Pixels:
     return _NO_PIXELS
 
 
-def _check_pixels(data: bytes) -> Pixels:
+def _check_pixels(data: bytes, timeout: float) -> Pixels:
     """As `_check_header`, but decodes: the header did not tell what was wrong the last time."""
-    load_rgb(data)
+    load_rgb(data, timeout)
     return _NO_PIXELS

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,32 +66,66 @@ def test_a_photo_that_takes_too_much_memory_is_bad(monkeypatch: pytest.MonkeyPat
             decode_image(progressive(13_370), (20, 20))
         assert decode_image(many_scans(200), (20, 20)).shape == (20, 20, 3)
     finally:
-        process.give_up()
+        process.end()
 
 
 def test_giving_up_ends_it_at_once_for_all_that_wait() -> None:
-    process, reasons = limited.DecodingProcess(), list[str]()
-    begun = threading.Barrier(4)
+    process, work = limited.DecodingProcess(), limited.Work()
+    slow = many_scans(20_000, 3000)
 
-    def work() -> None:
-        begun.wait()
-        try:
-            process.call("decode_image", many_scans(20_000, 3000), ((20, 20), "squash"), 60)
-        except ImageError as error:
-            reasons.append(str(error))
+    def decode_several(count: int) -> list[str]:
+        return [reason_of(process, slow) for _ in range(count)]
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    begun.wait()
-    wait_for(lambda: process._process is not None, "the process")
+    with ThreadPoolExecutor(3, initializer=work.join) as pool:
+        reasons = [pool.submit(decode_several, 3) for _ in range(5)]
+        wait_for(lambda: process._at is work, "the first photo")
+        process.give_up(work)
+        started = time.monotonic()
+    assert time.monotonic() - started < 15  # one of them would take a minute
+    assert {reason for some in reasons for reason in some.result()} == {
+        "given up, for the command ends"
+    }
+    assert process._process is None
 
-    def all_ended() -> bool:
-        process.give_up()  # one may have come a moment later
-        return not any(thread.is_alive() for thread in threads)
 
-    wait_for(all_ended, "the end of all")
-    assert reasons == ["given up, for the command ends"] * 3
+def reason_of(process: limited.DecodingProcess, data: bytes) -> str:
+    with pytest.raises(ImageError) as bad:
+        process.call("decode_image", data, ((20, 20), "squash"), 60)
+    return str(bad.value)
+
+
+def test_what_is_given_up_is_no_other_work() -> None:
+    process, over = limited.DecodingProcess(), limited.Work()
+    try:
+        process.give_up(over)
+        found = process.call("decode_image", many_scans(200), ((20, 20), "squash"), 60)
+        assert found.shape == (20, 20, 3)
+        over.join()
+        assert reason_of(process, many_scans(200)) == "given up, for the command ends"
+    finally:
+        limited.Work().join()
+        process.end()
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    process, ask = limited.DecodingProcess(), limited._ask
+
+    def interrupted(running: Any, question: object) -> Any:
+        pickle.dump(question, running.stdin)
+        running.stdin.flush()
+        raise KeyboardInterrupt
+
+    try:
+        monkeypatch.setattr(limited, "_ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            process.call("decode_image", many_scans(200), ((20, 20), "squash"), 60)
+        monkeypatch.setattr(limited, "_ask", ask)
+        found = process.call("decode_image", many_scans(200), ((30, 10), "squash"), 60)
+        assert found.shape == (30, 10, 3)
+    finally:
+        process.end()
 
 
 def test_a_reading_process_leaves_it_to_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None:
