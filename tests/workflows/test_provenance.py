@@ -349,7 +349,7 @@ def test_other_settings_are_of_every_field() -> None:
             Trained,
             {"config", "name", "note", "tensorboard", "memory_limit", "few_shot"},
         ),
-        (AddClassRequest, Grown, {"name", "note", "device", "workers", "readers"}),
+        (AddClassRequest, Grown, {"name", "note", "device", "workers", "readers", "photo_timeout"}),
         (
             BottleneckRequest,
             Provenance,
