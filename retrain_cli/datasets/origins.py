@@ -13,6 +13,7 @@ from retrain_cli.datasets.source_classes import (
     SourceClass,
     SourceClasses,
     bare_name,
+    described,
     normalise_name,
 )
 from retrain_cli.datasets.text_files import read_rows
@@ -35,13 +36,16 @@ class ClassOrigin:
         class_name: the user's class.
         origin: INT, EXT, or None where the source classes are not known.
         wnids: the source classes that its name stands for; empty for EXT.
-        matched: these for people, such as `n02317335 starfish`; empty where `wnids` is.
+        matched: these for people, with all their names and their kind, such as `n02317335 starfish,
+            sea star (echinoderm)`; empty where `wnids` is.
+        hint: for a class that is EXT by its name, what it may mean, in the form of `matched`.
     """
 
     class_name: str
     origin: Origin | None
     wnids: tuple[str, ...] = ()
     matched: str = ""
+    hint: str = ""
 
     @property
     def ambiguous(self) -> bool:
@@ -55,6 +59,7 @@ class ClassOrigin:
             "origin": self.origin,
             "wnids": list(self.wnids),
             "matched": self.matched,
+            "hint": self.hint,
         }
 
     @classmethod
@@ -67,7 +72,7 @@ class ClassOrigin:
         wnids = row["wnids"]
         if not isinstance(wnids, list):
             raise TypeError(f"wnids is {wnids!r:.60}")
-        origin = cls(row["class"], row["origin"], tuple(wnids), row["matched"])
+        origin = cls(row["class"], row["origin"], tuple(wnids), row["matched"], row.get("hint", ""))
         check_types(origin)
         return origin
 
@@ -119,21 +124,21 @@ def _match(class_name: str, source: SourceClasses | None) -> ClassOrigin:
     if source is None:
         return ClassOrigin(class_name, None)
     found = source.lookup(class_name)
-    return _internal(class_name, found) if found else ClassOrigin(class_name, "EXT")
+    if found:
+        return _internal(class_name, found)
+    hint = " | ".join(described(one) for one in source.near_matches(class_name))
+    return ClassOrigin(class_name, "EXT", hint=hint)
 
 
 def _internal(class_name: str, found: Sequence[SourceClass]) -> ClassOrigin:
-    """An INT class and the source classes it stands for, under the synonym that matched."""
+    """An INT class and the source classes it stands for, under the synonym that matched first."""
     wanted = {normalise_name(class_name), normalise_name(bare_name(class_name))}
-    names = [
-        next((name for name in one.synonyms if normalise_name(name) in wanted), one.synonyms[0])
+    first = [
+        next((name for name in one.synonyms if normalise_name(name) in wanted), None)
         for one in found
     ]
-    wnids = tuple(one.wnid for one in found)
-    pairs = zip(wnids, names, strict=True)
-    # A source class without a WordNet id goes by its name alone.
-    matched = " | ".join(name if wnid == name else f"{wnid} {name}" for wnid, name in pairs)
-    return ClassOrigin(class_name, "INT", wnids, matched)
+    matched = " | ".join(described(one, name) for one, name in zip(found, first, strict=True))
+    return ClassOrigin(class_name, "INT", tuple(one.wnid for one in found), matched)
 
 
 def _overrides(
@@ -152,6 +157,19 @@ def _overrides(
             _refuse(path, ruling.line, f"names the class {name!r} again: remove one of its lines")
         given[name] = _rule(path, replace(ruling, class_name=name), origins[name], source)
     return given
+
+
+def ruled_classes(path: Path | None, class_names: Sequence[str]) -> frozenset[str]:
+    """The classes that an override file rules, as their folders write them; none without a file.
+
+    Raises:
+        DatasetError: the file cannot be read, or a line of it makes no sense.
+    """
+    if path is None:
+        return frozenset()
+    names = {name: ClassOrigin(name, None) for name in class_names}
+    found = (find_name(ruling.class_name, names) for ruling in _read_rulings(path, names))
+    return frozenset(name for name in found if name is not None)
 
 
 def _rule(

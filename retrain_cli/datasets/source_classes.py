@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from retrain_cli.datasets.source_kinds import kind_of, other_numbers, words_for
 from retrain_cli.datasets.text_files import read_rows, rows_of
 from retrain_cli.errors import DatasetError, setting
 
@@ -19,8 +20,15 @@ TABLE_HEADER: Final = ("index", "wnid", "synonyms")
 SYNONYM_SEPARATOR = "; "
 
 _WNID = re.compile(r"([nvars]\d{8})[\s,]+(.+)")
-_WNID_IN_NAME = re.compile(r"\s*([nvars]\d{8})(?![0-9A-Za-z])", re.IGNORECASE)
-_NUMBER = re.compile(r"(?:[nvars]\d{8}|\d{1,5})[\s._-]+", re.IGNORECASE)
+_WNID_IN_NAME = re.compile(r"(?<![0-9A-Za-z])([nvars]\d{8})(?![0-9A-Za-z])", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"(?:[nvars]\d{8}[\s._-]+|[#(\[]?\d{1,5}(?:[)\]:]+[\s._-]*|[\s._-]+)|0\d{1,4}(?=[^\W\d_]))",
+    re.IGNORECASE,
+)
+_NUMBER_AFTER = re.compile(r"[\s._#-]*\d{1,5}\s*$")
+_REMARK = re.compile(r"(.*?)[\s_-]*(?:[(\[{]([^)\]}]*)[)\]}]|,([^,]*))[\s_]*", re.DOTALL)
+_REMARK_BEFORE = re.compile(r"\s*[(\[{]([^)\]}]*)[)\]}][\s_-]*(.+)", re.DOTALL)
+_WORD = re.compile(r"[^\W_]+")
 _SEPARATORS = re.compile(r"[\s_-]+")
 
 
@@ -58,17 +66,35 @@ class SourceClasses:
     def lookup(self, name: str) -> tuple[SourceClass, ...]:
         """Classes that a WordNet id or a name stands for; several where the name is ambiguous.
 
-        As datasets number their folders, a name may follow an id (`n02085620-Chihuahua`, by which
-        it then goes) or a number (`012.binoculars`).
+        As datasets number their folders, a name may stand beside an id (`n02085620-Chihuahua`, by
+        which it then goes) or follow a number (`012.binoculars`). What stands in brackets says
+        which class is meant: `crane (bird)` is one of two, `mouse (animal)` none.
         """
         exact = self.by_wnid.get(name.strip().lower())
         if exact:
             return (exact,)
         if found := self.by_name.get(normalise_name(name)):
             return found
-        if (labelled := _WNID_IN_NAME.match(name)) and labelled[1].lower() in self.by_wnid:
-            return (self.by_wnid[labelled[1].lower()],)
-        return self.by_name.get(normalise_name(bare_name(name)), ())
+        labelled = {wnid.lower() for wnid in _WNID_IN_NAME.findall(name)} & self.by_wnid.keys()
+        if len(labelled) == 1:
+            return (self.by_wnid[labelled.pop()],)
+        bare = bare_name(name)
+        if found := self.by_name.get(normalise_name(bare)):
+            return found
+        base, remark = _split_remark(bare)
+        found = self.by_name.get(normalise_name(base), ())
+        return tuple(one for one in found if _agrees(one, base, remark))
+
+    def near_matches(self, name: str) -> tuple[SourceClass, ...]:
+        """Classes that a name without any may mean: by its singular or plural, without remarks."""
+        bare = bare_name(name)
+        base = _split_remark(bare)[0]
+        spellings = [bare, base, *(_NUMBER_AFTER.sub("", spelt) for spelt in (bare, base))]
+        for spelt in dict.fromkeys(spellings):
+            for form in (spelt, *other_numbers(spelt)):
+                if found := self.by_name.get(normalise_name(form)):
+                    return found
+        return ()
 
     def ambiguous_names(self) -> dict[str, tuple[SourceClass, ...]]:
         """Normalised names that stand for more than one class, in order."""
@@ -77,7 +103,43 @@ class SourceClasses:
 
 def bare_name(name: str) -> str:
     """A name without the id or number that a dataset puts before it, unless that is all."""
-    return _NUMBER.sub("", name.strip(), count=1) or name
+    number = _NUMBER.match(name.strip())
+    return (number and name.strip()[number.end() :]) or name
+
+
+def _split_remark(name: str) -> tuple[str, str]:
+    """A name and the remark in brackets, or after a comma, that says what is meant by it."""
+    if found := _REMARK.fullmatch(name):
+        return found[1], found[2] or found[3] or ""
+    if found := _REMARK_BEFORE.fullmatch(name):
+        return found[2], found[1]
+    return name, ""
+
+
+def _agrees(one: SourceClass, base: str, remark: str) -> bool:
+    """Whether a class may be what a remark says: another of its names, a word of one, its kind."""
+    if normalise_name(remark) in map(normalise_name, one.synonyms):
+        return True
+    said = set(_WORD.findall(remark.casefold())) - set(_WORD.findall(base.casefold()))
+    if not said or all(word.isdecimal() for word in said):
+        return True  # a count or the number of a copy
+    known = set(_WORD.findall(" ".join(one.synonyms).casefold())) | words_for(one.wnid)
+    return bool(said & known)
+
+
+def described(one: SourceClass, first: str | None = None) -> str:
+    """A class for people: its id, all its names, and its kind, such as `n01608432 kite (bird)`.
+
+    Args:
+        one: the class.
+        first: the name to begin with; None for its own order.
+    """
+    begin = one.synonyms[0] if first is None else first
+    names = ", ".join(dict.fromkeys((begin, *one.synonyms)))
+    kind = kind_of(one.wnid)
+    # A class without a WordNet id goes by its names alone.
+    start = "" if one.wnid == one.synonyms[0] else f"{one.wnid} "
+    return f"{start}{names} ({kind})" if kind else f"{start}{names}"
 
 
 def normalise_name(name: str) -> str:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from retrain_cli.images.decode import decode_image, image_size
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 
-LOOK_VERSION: Final = 1
+LOOK_VERSION: Final = 2
 """Raised whenever `look_at` gives other numbers, so that remembered ones are taken anew."""
 
 HASH_BITS: Final = 64
 _SIDE = 64  # of the thumbnail that brightness and contrast come from
 _HASH_SIDE = 32
+_DIFFERENCES = 8  # of the difference hash, a row, and rows
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG has it
 
 
@@ -31,6 +32,7 @@ class PhotoLook:
         brightness: 95th percentile of the grey values of a 64 x 64 thumbnail, 0 to 255.
         contrast: standard deviation of these grey values, 0 to 127.5.
         phash: perceptual hash, 64 bits: see `perceptual_hash`.
+        dhash: difference hash, 64 bits: see `difference_hash`.
     """
 
     width: int
@@ -38,6 +40,7 @@ class PhotoLook:
     brightness: float
     contrast: float
     phash: int
+    dhash: int
 
     @property
     def shorter_side(self) -> int:
@@ -63,7 +66,9 @@ def look_at(data: bytes, timeout: float = PHOTO_TIMEOUT) -> PhotoLook:
     width, height = image_size(data)
     grey = decode_image(data, (_SIDE, _SIDE), timeout=timeout).astype(np.float32) @ _LUMA
     brightness = float(np.percentile(grey, 95))
-    return PhotoLook(width, height, brightness, float(grey.std()), perceptual_hash(grey))
+    return PhotoLook(
+        width, height, brightness, float(grey.std()), perceptual_hash(grey), difference_hash(grey)
+    )
 
 
 def perceptual_hash(grey: NDArray[np.float32]) -> int:
@@ -83,6 +88,37 @@ def perceptual_hash(grey: NDArray[np.float32]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+def difference_hash(grey: NDArray[np.float32]) -> int:
+    """64 bits: whether each of 8 x 9 fields is brighter than the field to its left.
+
+    N. Krawetz, "Kind of Like That", The Hacker Factor Blog, 2013. The fields are means of pixels.
+
+    Args:
+        grey: `(64, 64) float32`.
+    """
+    rows = grey.reshape(_DIFFERENCES, -1, len(grey)).mean(axis=1)
+    fields = rows @ _nine_fields()
+    bits = (fields[:, 1:] > fields[:, :-1]).reshape(-1)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def mirrored(
+    phashes: NDArray[np.uint64], dhashes: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The hashes that the mirror images of photos have, up to a few bits, from their own.
+
+    Mirroring turns the sign of each odd frequency along a row, whose median is near 0, and what
+    grows brighter to the right grows darker, in the opposite order.
+
+    Args:
+        phashes: `(n,)` perceptual hashes.
+        dhashes: `(n,)` difference hashes.
+    """
+    octets = np.ascontiguousarray(dhashes)[..., None].view(np.uint8)
+    turned = np.ascontiguousarray(~_REVERSED[octets]).view(np.uint64)[..., 0]
+    return phashes ^ _ODD_FREQUENCIES, turned
+
+
 def hamming(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Number of bits in which hashes differ, 0 to 64, element by element."""
     differing = np.bitwise_xor(left, right)
@@ -92,6 +128,23 @@ def hamming(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.u
 
 
 _BITS_SET: Final = np.array([bin(octet).count("1") for octet in range(256)], np.uint8)
+
+
+_REVERSED: Final = np.array([int(f"{octet:08b}"[::-1], 2) for octet in range(256)], np.uint8)
+"""Each octet with its bits in the opposite order; an octet of a difference hash is a row."""
+
+_ODD_FREQUENCIES: Final = np.uint64(0xAAAAAAAAAAAAAAAA)
+"""Columns 1, 3, 5, 7 of the 8 x 8 frequencies, which begin with 1."""
+
+
+@cache
+def _nine_fields() -> NDArray[np.float32]:
+    """Means of 9 equal parts of a row of 64 pixels, `(64, 9) float32`; a pixel may be shared."""
+    pixels, edges = np.arange(_SIDE), np.linspace(0, _SIDE, _DIFFERENCES + 2)
+    shared = np.minimum(pixels[:, None] + 1, edges[1:]) - np.maximum(pixels[:, None], edges[:-1])
+    parts = np.clip(shared, 0, None)
+    means: NDArray[np.float32] = (parts / parts.sum(axis=0)).astype(np.float32)
+    return means
 
 
 @cache

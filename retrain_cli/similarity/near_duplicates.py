@@ -1,8 +1,10 @@
 """Photos that are almost the same: versions of one picture, frames of one film.
 
 Two photos are near duplicates where both of two views agree: the cosine of their whitened
-bottlenecks (what they show) and their perceptual hash (where light and dark are). Each alone takes
+bottlenecks (what they show) and their two hashes (where light and dark are). Each alone takes
 strangers for twins: a hash any two motorbikes before a white wall, a bottleneck any two of a kind.
+A network takes a photo and its mirror image for much the same, so the hashes are compared with
+those of the mirror image, too.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.images.looks import PhotoLook, hamming
+from retrain_cli.images.looks import PhotoLook, hamming, mirrored
 from retrain_cli.similarity.neighbours import Pairs, near_pairs
 from retrain_cli.similarity.whitening import Whitening
 
-LEAST_COSINE: Final = 0.6
-MOST_BITS: Final = 18
-"""Measured on 60 to 3,184 photos of Caltech-101 and 840 versions of 120 of them (half and double
-size, JPEG quality 30, cropped by 3 to 6% a side, brighter): 94 to 99% of the versions are found,
-with Inception v3 as with MobileNetV2. See docs/check.md."""
+LEAST_COSINE: Final = 0.5
+_SURE_COSINE: Final = 0.75
+_FEWEST_BITS: Final = 8
+MOST_BITS: Final = 40
+_MOST_BITS_ALONE: Final = 28
+"""Measured on 3,184 photos of Caltech-101 and 300 versions of 300 of them; see docs/check.md. A
+pair of which the cosine is less sure needs hashes that agree more. Where photos are too few to
+whiten their bottlenecks the cosine says little, and the hashes decide almost alone."""
 
 Grouping = Literal["near-duplicates"]
 """What may be kept together in one split."""
@@ -38,11 +43,34 @@ def near_duplicates(
         bottlenecks: `(n, width) float32`, of distinct photos.
         looks: `n` looks of the same photos.
     """
-    hashes = np.array([look.phash for look in looks], np.uint64)
-    white = Whitening.fit(bottlenecks)(bottlenecks)
-    for pairs in near_pairs(white, LEAST_COSINE):
-        alike = hamming(hashes[pairs.left], hashes[pairs.right]) <= MOST_BITS
+    phashes = np.array([look.phash for look in looks], np.uint64)
+    dhashes = np.array([look.dhash for look in looks], np.uint64)
+    whitening = Whitening.fit(bottlenecks)
+    for pairs in near_pairs(whitening(bottlenecks), LEAST_COSINE):
+        left, right = (phashes[pairs.left], dhashes[pairs.left]), pairs.right
+        differing = np.minimum(
+            _differing(left, (phashes[right], dhashes[right])),
+            _differing(left, mirrored(phashes[right], dhashes[right])),
+        )
+        alike = differing <= _allowed_bits(pairs.similarity, whitened=whitening.matrix is not None)
         yield Pairs(pairs.left[alike], pairs.right[alike], pairs.similarity[alike])
+
+
+def _differing(
+    left: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+    right: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+) -> NDArray[np.int64]:
+    """Bits that differ in both hashes together, 0 to 128."""
+    counts = [hamming(one, other) for one, other in zip(left, right, strict=True)]
+    bits: NDArray[np.int64] = np.sum(counts, axis=0, dtype=np.int64)
+    return bits
+
+
+def _allowed_bits(cosine: NDArray[np.float32], *, whitened: bool) -> NDArray[np.float32]:
+    """How many bits may differ at each cosine: the more the surer it is."""
+    most = MOST_BITS if whitened else _MOST_BITS_ALONE
+    sure = np.clip((cosine - LEAST_COSINE) / (_SURE_COSINE - LEAST_COSINE), 0, 1)
+    return np.asarray(_FEWEST_BITS + sure * (most - _FEWEST_BITS), np.float32)
 
 
 def join(n_photos: int, pairs: Iterator[Pairs]) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ CREATE TABLE looks (
     height INTEGER NOT NULL,
     brightness REAL NOT NULL,
     contrast REAL NOT NULL,
-    phash BLOB NOT NULL                -- 8 bytes, big-endian
+    phash BLOB NOT NULL                -- perceptual, then difference hash, 8 bytes each, big-endian
 );
 CREATE TABLE near_duplicates (
     digest BLOB NOT NULL PRIMARY KEY,
@@ -95,16 +95,23 @@ class PhotoFacts(DatabaseFile):
         with self._lock, translated_errors(self.path):
             rows = self._connection.execute(sql, (LOOK_VERSION,)).fetchall()
         return {
-            digest: PhotoLook(width, height, brightness, contrast, int.from_bytes(phash, "big"))
-            for digest, width, height, brightness, contrast, phash in rows
+            digest: PhotoLook(
+                width,
+                height,
+                brightness,
+                contrast,
+                int.from_bytes(hashes[:8], "big"),
+                int.from_bytes(hashes[8:], "big"),
+            )
+            for digest, width, height, brightness, contrast, hashes in rows
         }
 
     def remember_looks(self, looks: Mapping[bytes, PhotoLook]) -> None:
         """Keep looks, in one transaction."""
         rows = [
-            (digest, LOOK_VERSION, look.width, look.height, look.brightness, look.contrast, phash)
+            (digest, LOOK_VERSION, look.width, look.height, look.brightness, look.contrast, hashes)
             for digest, look in looks.items()
-            for phash in (look.phash.to_bytes(8, "big"),)
+            for hashes in (look.phash.to_bytes(8, "big") + look.dhash.to_bytes(8, "big"),)
         ]
         sql = "INSERT OR REPLACE INTO looks VALUES (?,?,?,?,?,?,?)"
         self._remember(sql, rows)

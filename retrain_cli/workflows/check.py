@@ -15,7 +15,7 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RetrainError
-from retrain_cli.evaluation.label_issues import find_label_issues
+from retrain_cli.evaluation.label_issues import SLIGHT_AGREEMENT, Agreement, find_label_issues
 from retrain_cli.extraction.scan import count_changed
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldProgress
@@ -81,12 +81,14 @@ class LabelIssue:
         suggested: name of the class that the predictions speak for.
         given_probability: out of fold, of the class that it is in.
         suggested_probability: of the suggested one.
+        confident: whether that is as much as photos of this class have on average.
     """
 
     row: int
     suggested: str
     given_probability: float
     suggested_probability: float
+    confident: bool = True
 
 
 @dataclass(frozen=True)
@@ -221,18 +223,31 @@ def _label_issues(
     if len(judged.heads) < request.folds:  # photos that nobody judged would pass for good ones
         raise interrupts.interruption()
     probabilities = judged.probabilities(data.data.bottlenecks)
+    agreement = Agreement.of(data.data.labels, probabilities)
+    if agreement.kappa <= SLIGHT_AGREEMENT:
+        return None, _too_near_chance(agreement)
     return _named_issues(data, probabilities), ""
+
+
+def _too_near_chance(agreement: Agreement) -> str:
+    return (
+        "they are told by a classifier that knows the classes, and this one, cross-validated, "
+        f"agrees with {agreement.observed:.1%} of the labels, where chance gives "
+        f"{agreement.by_chance:.1%}: try another backbone, or see whether the photos of each class "
+        "belong together"
+    )
 
 
 def _named_issues(data: TrainingSet, probabilities: NDArray[np.float32]) -> list[LabelIssue]:
     found = find_label_issues(data.data.labels, probabilities)
     return [
-        LabelIssue(row, data.data.class_names[suggested], given, other)
-        for row, suggested, given, other in zip(
+        LabelIssue(row, data.data.class_names[suggested], given, other, confident)
+        for row, suggested, given, other, confident in zip(
             found.rows.tolist(),
             found.suggested.tolist(),
             found.given_probability.tolist(),
             found.suggested_probability.tolist(),
+            found.confident.tolist(),
             strict=True,
         )
     ]

@@ -15,7 +15,7 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.checks import check_share
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.datasets.origins import PROPOSED_SHARE, ClassOrigin
+from retrain_cli.datasets.origins import PROPOSED_SHARE, ClassOrigin, ruled_classes
 from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
 from retrain_cli.heads.surgery.source_head import read_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
@@ -23,6 +23,12 @@ from retrain_cli.workspace import Workspace, replacing
 
 _SHOWN = 3
 """How many source classes are shown for each class."""
+
+_DOUBTED_SHARE = 0.1
+"""A name is doubted where fewer of its photos are seen as the source class of that name."""
+
+_FEWEST_TO_DOUBT = 5
+"""Photos; with fewer, one or two of them would do it."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,15 @@ class ClassInfo:
         images: its usable photos.
         seen: what the backbone sees in them, most first; empty where nobody asked.
         proposal: the source class to rule in an override file, or None where the name decides.
+        doubt: the share of its photos that is seen as the source class of its name, where that is
+            so small that the name may mean something else; None where it is not, or nobody asked.
     """
 
     origin: ClassOrigin
     images: int
     seen: tuple[SeenClass, ...] = ()
     proposal: SeenClass | None = None
+    doubt: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -77,9 +86,11 @@ class ClassInfo:
             "origin": self.origin.origin,
             "wnids": list(self.origin.wnids),
             "matched": self.origin.matched,
+            "hint": self.origin.hint,
             "images": self.images,
             "seen": [seen.to_dict() for seen in self.seen],
             "proposal": self.proposal.wnid if self.proposal else None,
+            "doubt": self.doubt,
         }
 
 
@@ -106,7 +117,11 @@ def list_class_infos(
     source = load_source_classes(used.source_classes)
     votes = _votes(workspace, used, source, dataset, suggest.top)
     assert source is not None  # else there is no classifier
-    seen = [replace(info, seen=_seen(row, source)) for info, row in zip(infos, votes, strict=True)]
+    ruled = ruled_classes(used.int_ext, dataset.class_names)
+    seen = [
+        replace(info, seen=_seen(row, source), doubt=_doubt(info, row, source, ruled))
+        for info, row in zip(infos, votes, strict=True)
+    ]
     return _with_proposals(seen, suggest.least_share)
 
 
@@ -137,6 +152,18 @@ def _seen(shares: NDArray[np.float64], source: SourceClasses) -> tuple[SeenClass
     )
 
 
+def _doubt(
+    info: ClassInfo, shares: NDArray[np.float64], source: SourceClasses, ruled: frozenset[str]
+) -> float | None:
+    """The share that is seen as the name says, where something else is seen far more often."""
+    origin = info.origin
+    if not origin.wnids or origin.class_name in ruled or info.images < _FEWEST_TO_DOUBT:
+        return None
+    named = [source.by_wnid[wnid.lower()].index for wnid in origin.wnids]
+    own = float(shares[named].sum())
+    return own if own < _DOUBTED_SHARE and shares.max() >= 2 * own else None
+
+
 def _with_proposals(infos: Sequence[ClassInfo], least_share: float) -> list[ClassInfo]:
     """Propose each source class once: where its name stands, else where it is seen most."""
     taken = {info.origin.wnids[0] for info in infos if len(info.origin.wnids) == 1}
@@ -163,18 +190,28 @@ def _proposal(info: ClassInfo, least_share: float) -> SeenClass | None:
 def write_override(infos: Sequence[ClassInfo], path: Path) -> int:
     """Write the proposals as a file for `--int-ext`, with a column of remarks for its reader.
 
+    A class whose name is doubted is proposed to be EXT.
+
     Returns:
         How many lines there are.
 
     Raises:
         WorkspaceError: the file cannot be written.
     """
-    proposed = [info for info in infos if info.proposal is not None]
+    rows = [row for info in infos if (row := _ruling(info)) is not None]
     with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("class", "wnid", "remark"))
-        for info in proposed:
-            assert info.proposal is not None
-            remark = f"seen as {info.proposal.name} in {info.proposal.share:.0%} of the photos"
-            writer.writerow((info.origin.class_name, info.proposal.wnid, remark))
-    return len(proposed)
+        writer.writerows(rows)
+    return len(rows)
+
+
+def _ruling(info: ClassInfo) -> tuple[str, str, str] | None:
+    """The line of an override file for a class; None where its name decides and is not doubted."""
+    if info.doubt is not None:
+        remark = f"its name says {info.origin.matched}, seen in {info.doubt:.0%} of the photos"
+        return info.origin.class_name, "ext", remark
+    if info.proposal is None:
+        return None
+    remark = f"seen as {info.proposal.name} in {info.proposal.share:.0%} of the photos"
+    return info.origin.class_name, info.proposal.wnid, remark

@@ -11,6 +11,7 @@ import pytest
 from retrain_cli.datasets.folders import list_classes
 from retrain_cli.datasets.origins import ClassOrigin, match_origins
 from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
+from retrain_cli.datasets.source_kinds import kind_of
 from retrain_cli.errors import DatasetError
 
 # fmt: off
@@ -36,10 +37,13 @@ def override(tmp_path: Path, text: str | bytes) -> Path:
 
 
 def test_by_name_and_by_id(imagenet: SourceClasses) -> None:
+    ids = ("n02317335",)
     found = match_origins(["Sea-Star", "n02317335", "lobster", "猫"], imagenet, None)
     assert found == [
-        ClassOrigin("Sea-Star", "INT", ("n02317335",), "n02317335 sea star"),
-        ClassOrigin("n02317335", "INT", ("n02317335",), "n02317335 starfish"),
+        ClassOrigin("Sea-Star", "INT", ids, "n02317335 sea star, starfish (echinoderm)"),
+        ClassOrigin(
+            "n02317335", "INT", ("n02317335",), "n02317335 starfish, sea star (echinoderm)"
+        ),
         ClassOrigin("lobster", "EXT"),
         ClassOrigin("猫", "EXT"),
     ]
@@ -56,7 +60,9 @@ def test_ambiguous_names_keep_both(
     assert found.origin == "INT"
     assert found.ambiguous
     assert found.wnids == wnids
-    assert found.matched == f"{wnids[0]} {name} | {wnids[1]} {name}"
+    first, second = found.matched.split(" | ")
+    assert first.startswith(f"{wnids[0]} {name}")
+    assert second.startswith(f"{wnids[1]} {name}")
 
 
 def test_unknown_source_classes(tmp_path: Path) -> None:
@@ -83,7 +89,7 @@ def test_overrides(imagenet: SourceClasses, tmp_path: Path, header: str) -> None
 def test_an_override_settles_an_ambiguous_name(imagenet: SourceClasses, tmp_path: Path) -> None:
     (found,) = match_origins(["crane"], imagenet, override(tmp_path, "crane,n03126707"))
     assert not found.ambiguous
-    assert found.matched == "n03126707 crane"
+    assert found.matched == "n03126707 crane (object)"
 
 
 def test_a_class_that_is_called_class(imagenet: SourceClasses, tmp_path: Path) -> None:
@@ -172,6 +178,14 @@ def test_an_override_finds_a_class_whatever_its_unicode_form(
         ("001.Affenpinscher", "n02110627 affenpinscher"),
         ("7_starfish", "n02317335 starfish"),
         ("Golden Retriever", "n02099601 golden retriever"),
+        ("starfish_n02317335", "n02317335 starfish"),
+        ("001. n02085620-Chihuahua", "n02085620 Chihuahua"),
+        ("001 starfish", "n02317335 starfish"),
+        ("#3 starfish", "n02317335 starfish"),
+        ("12) starfish", "n02317335 starfish"),
+        ("001starfish", "n02317335 starfish"),
+        ("096.hammock", None),  # no class of ImageNet's thousand
+        ("n02085620 n02317335", None),
         ("n99999999-nothing", None),
         ("n020856201", None),
         ("012.", None),
@@ -183,4 +197,86 @@ def test_names_with_the_id_or_number_of_a_dataset(
 ) -> None:
     (origin,) = match_origins([folder], imagenet, None)
     assert origin.origin == ("INT" if matched else "EXT")
-    assert origin.matched == (matched or "")
+    assert origin.matched.startswith(matched or "")
+    assert bool(origin.matched) == bool(matched)
+
+
+@pytest.mark.parametrize(
+    ("folder", "wnids"),
+    [
+        ("crane (bird)", ["n02012849"]),
+        ("crane [machine]", ["n03126707"]),
+        ("(bird) crane", ["n02012849"]),
+        ("012.crane, bird", ["n02012849"]),
+        ("maillot (tank suit)", ["n03710721"]),
+        ("boxer(dog)", ["n02108089"]),
+        ("mouse (computer)", ["n03793489"]),
+        ("starfish (2)", ["n02317335"]),
+        ("starfish, sea star", ["n02317335"]),
+        ("mouse (animal)", []),
+        ("mouse (house mouse)", []),
+        ("kite (toy)", []),
+        ("monitor (lizard)", []),
+        ("crane (film)", []),
+        ("(bird)", []),
+        ("()", []),
+    ],
+)
+def test_brackets_say_which_class_is_meant(
+    imagenet: SourceClasses, folder: str, wnids: list[str]
+) -> None:
+    (origin,) = match_origins([folder], imagenet, None)
+    assert list(origin.wnids) == wnids
+    base = folder.partition(" (")[0]
+    assert bool(origin.hint) == (not wnids and base in {"mouse", "kite", "monitor", "crane"})
+
+
+@pytest.mark.parametrize(
+    ("folder", "hint"),
+    [
+        ("laptops", "n03642806 laptop, laptop computer (object)"),
+        ("daisies", "n11939491 daisy (plant)"),
+        ("007_Daisies", "n11939491 daisy (plant)"),
+        ("mice", "n03793489 mouse, computer mouse (object)"),
+        ("binocular", "n02841315 binoculars, field glasses, opera glasses (object)"),
+        ("starfish 001", "n02317335 starfish, sea star (echinoderm)"),
+        ("laptops (old)", "n03642806 laptop, laptop computer (object)"),
+        ("lobster", ""),
+        ("s", ""),
+        ("", ""),
+        ("猫", ""),
+    ],
+)
+def test_a_name_that_nearly_is_one_is_asked_about(
+    imagenet: SourceClasses, folder: str, hint: str
+) -> None:
+    (origin,) = match_origins([folder], imagenet, None)
+    assert (origin.origin, origin.hint) == ("EXT", hint)
+    assert ClassOrigin.from_dict(origin.to_dict()) == origin
+
+
+@pytest.mark.parametrize(
+    ("name", "matched"),
+    [
+        ("mouse", "n03793489 mouse, computer mouse (object)"),
+        ("kite", "n01608432 kite (bird)"),
+        ("boxer", "n02108089 boxer (dog)"),
+        ("monitor", "n03782006 monitor (object)"),
+        ("nail", "n03804744 nail (object)"),
+        ("ear", "n13133613 ear, spike, capitulum (plant)"),
+    ],
+)
+def test_homonyms_are_shown_with_their_kind(
+    imagenet: SourceClasses, name: str, matched: str
+) -> None:
+    (origin,) = match_origins([name], imagenet, None)
+    assert origin.matched == matched
+
+
+def test_every_name_of_a_source_class_is_found_with_a_number_and_its_kind(
+    imagenet: SourceClasses,
+) -> None:
+    for one in imagenet.classes:
+        assert kind_of(one.wnid)
+        assert one in imagenet.lookup(f"012.{one.synonyms[0]} ({kind_of(one.wnid)})")
+        assert imagenet.lookup(f"{one.wnid}-{one.synonyms[0]}") == (one,)

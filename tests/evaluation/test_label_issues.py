@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain_cli.evaluation.label_issues import class_thresholds, find_label_issues
+from retrain_cli.evaluation.label_issues import (
+    SLIGHT_AGREEMENT,
+    Agreement,
+    class_thresholds,
+    count_label_issues,
+    find_label_issues,
+)
 
 
 def test_planted_errors_are_found_with_their_true_class() -> None:
@@ -22,8 +29,8 @@ def test_planted_errors_are_found_with_their_true_class() -> None:
     assert hits.sum() > 35
     assert hits.mean() > 0.8
     assert (found.suggested[hits] == truth[found.rows[hits]]).mean() > 0.95
-    margin = found.given_probability - found.suggested_probability
-    assert (np.diff(margin) >= 0).all()
+    assert (np.diff(found.given_probability) >= 0).all()
+    assert (found.given_probability < found.suggested_probability).all()
 
 
 @given(st.integers(1, 60), st.integers(2, 6), st.integers(0, 10_000))
@@ -46,8 +53,41 @@ def test_it_is_the_count_of_the_paper(n: int, n_classes: int, seed: int) -> None
             best = max(confident, key=lambda c: probabilities[row, c])
             if best != labels[row]:
                 expected[row] = best
+    kept = np.array(judged, np.int64)
+    assert count_label_issues(labels[kept], probabilities[kept]) == len(expected)
+    wrong = [row for row in judged if probabilities[row].argmax() != labels[row]]
+    wrong.sort(key=lambda row: probabilities[row, labels[row]])  # self-confidence
     found = find_label_issues(labels, probabilities)
-    assert dict(zip(found.rows.tolist(), found.suggested.tolist(), strict=True)) == expected
+    assert found.rows.tolist() == wrong[: len(expected)]
+    assert found.suggested.tolist() == probabilities[found.rows].argmax(axis=1).tolist()
+
+
+def test_self_confidence_ranks_a_scattered_photo_before_one_of_two_minds() -> None:
+    """Its own class gets next to nothing, though no other one gets much more than the rest."""
+    labels = np.array([0] * 6 + [1] * 6 + [2] * 6)
+    probabilities = np.full((18, 3), 0.05, np.float32)
+    probabilities[np.arange(18), labels] = 0.9
+    probabilities[0] = 0.02, 0.5, 0.48  # neither of the others reaches its class's mean
+    probabilities[1] = 0.30, 0.70, 0.0
+    probabilities[6] = 0.95, 0.05, 0.0
+    found = find_label_issues(labels, probabilities)
+    assert found.rows.tolist() == [0], "one is counted, and this is the least sure of its label"
+    assert not found.confident[0]
+
+
+def test_agreement_is_cohens_kappa() -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 4, 300)
+    probabilities = generator.dirichlet(np.ones(4), 300).astype(np.float32)
+    assert Agreement.of(labels, probabilities).kappa < SLIGHT_AGREEMENT
+    probabilities[np.arange(300), labels] += 0.5
+    agreement = Agreement.of(labels, probabilities)
+    assert agreement.kappa > SLIGHT_AGREEMENT
+    assert agreement.kappa == pytest.approx(cohen_kappa_score(labels, probabilities.argmax(axis=1)))
+    assert Agreement.of(labels[:0], probabilities[:0]).kappa == 0
+    assert Agreement.of(np.zeros(3, int), np.ones((3, 1), np.float32)).kappa == 0
 
 
 def test_a_class_without_images_is_never_suggested() -> None:

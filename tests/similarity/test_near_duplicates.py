@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
 from retrain_cli.datasets.splits import SplitItem, assign_splits
-from retrain_cli.images.looks import PhotoLook
-from retrain_cli.similarity.near_duplicates import find_founders, join, near_duplicates
+from retrain_cli.images.looks import (
+    PhotoLook,
+    difference_hash,
+    hamming,
+    mirrored,
+    perceptual_hash,
+)
+from retrain_cli.similarity.near_duplicates import (
+    _allowed_bits,
+    find_founders,
+    join,
+    near_duplicates,
+)
 from retrain_cli.similarity.neighbours import Pairs
 
 
@@ -27,21 +41,67 @@ def test_chains_are_one_group_across_blocks() -> None:
     assert len({groups[0], groups[2], groups[5]}) == 3
 
 
-def test_both_views_must_agree() -> None:
+def look(phash: int, dhash: int) -> PhotoLook:
+    return PhotoLook(100, 100, 200.0, 50.0, phash, dhash)
+
+
+def random_photos(count: int) -> tuple[NDArray[np.float32], list[PhotoLook]]:
     generator = np.random.default_rng(0)
-    vectors = generator.normal(size=(200, 16)).astype(np.float32)
-    vectors[1] = vectors[0] + 0.01
-    vectors[3] = vectors[2] + 0.01
-    hashes = generator.integers(0, 2**63, 200, dtype=np.uint64)
-    hashes[1] = hashes[0] ^ np.uint64(0b111)
-    hashes[5] = hashes[4]
-    looks = [PhotoLook(100, 100, 200.0, 50.0, int(phash)) for phash in hashes]
-    found = [
+    vectors = generator.normal(size=(count, 16)).astype(np.float32)
+    hashes = generator.integers(0, 2**63, (count, 2), dtype=np.uint64)
+    return vectors, [look(int(phash), int(dhash)) for phash, dhash in hashes]
+
+
+def found_pairs(vectors: NDArray[np.float32], looks: list[PhotoLook]) -> list[tuple[int, int]]:
+    return [
         (int(left), int(right))
         for block in near_duplicates(vectors, looks)
         for left, right in zip(block.left, block.right, strict=True)
     ]
-    assert found == [(0, 1)]  # not (2, 3), only alike in bottlenecks, nor (4, 5), only in hash
+
+
+def test_both_views_must_agree() -> None:
+    vectors, looks = random_photos(200)
+    vectors[1] = vectors[0] + 0.01
+    vectors[3] = vectors[2] + 0.01
+    looks[1] = look(looks[0].phash ^ 0b111, looks[0].dhash ^ 0b11)
+    looks[5] = looks[4]
+    # not (2, 3), only alike in bottlenecks, nor (4, 5), only in their hashes
+    assert found_pairs(vectors, looks) == [(0, 1)]
+
+
+def test_a_mirror_image_is_a_near_duplicate() -> None:
+    vectors, looks = random_photos(200)
+    grey = smooth_grey(3)
+    for row, one in enumerate((grey, grey[:, ::-1])):
+        looks[row] = look(perceptual_hash(one), difference_hash(one))
+    vectors[1] = vectors[0] + 0.01
+    assert found_pairs(vectors, looks) == [(0, 1)]
+
+
+def smooth_grey(seed: int) -> NDArray[np.float32]:
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 9), dtype=np.uint8)
+    image = Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC)
+    return np.asarray(image, np.float32)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_hashes_of_a_mirror_image_follow_from_those_of_the_photo(seed: int) -> None:
+    grey = smooth_grey(seed)
+    own = [np.array([one(grey)], np.uint64) for one in (perceptual_hash, difference_hash)]
+    turned = [
+        np.array([one(grey[:, ::-1])], np.uint64) for one in (perceptual_hash, difference_hash)
+    ]
+    phash, dhash = mirrored(own[0], own[1])
+    assert hamming(phash, turned[0]) <= 12
+    assert hamming(dhash, turned[1]) <= 1
+    assert hamming(dhash, own[1]) > 12
+
+
+def test_a_less_sure_cosine_needs_hashes_that_agree_more() -> None:
+    allowed = _allowed_bits(np.array([0.5, 0.6, 0.75, 1.0], np.float32), whitened=True)
+    assert allowed.tolist() == pytest.approx([8, 20.8, 40, 40])
+    assert _allowed_bits(np.array([1.0], np.float32), whitened=False).tolist() == [28]
 
 
 def test_a_founder_stays_when_a_photo_with_a_smaller_digest_joins() -> None:

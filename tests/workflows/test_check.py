@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,18 @@ def test_the_reason_is_told_where_labels_cannot_be_judged(
     report = check_dataset(CheckRequest(folds=1), workspace)
     assert report.labels is None
     assert report.labels_missing
+
+
+def test_nothing_is_suggested_where_the_classifier_is_near_chance(
+    messy: Any, fill: Any, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(messy)
+    monkeypatch.setattr(check_module, "SLIGHT_AGREEMENT", 1.0)  # as if this one were
+    report = check_dataset(CheckRequest(folds=2), workspace)
+    assert report.labels is None
+    assert re.search(
+        r"agrees with [\d.]+% of the labels, where chance gives 3\d", report.labels_missing
+    )
 
 
 def smooth_photos(root: Any, n: int, start: int = 0) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.datasets.origins import ClassOrigin, match_origins
-from retrain_cli.datasets.source_classes import load_source_classes
+from retrain_cli.datasets.origins import ClassOrigin, match_origins, ruled_classes
+from retrain_cli.datasets.source_classes import SourceClass, index_classes, load_source_classes
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.classes import (
     ClassInfo,
     SeenClass,
     SuggestRequest,
+    _doubt,
     _with_proposals,
     list_class_infos,
     write_override,
@@ -55,6 +57,38 @@ def test_a_source_class_is_proposed_once() -> None:
 def test_an_ambiguous_name_is_settled_by_what_is_seen() -> None:
     crane = info("crane", ("n9", 0.5), ("n2", 0.3), ("n1", 0.2), wnids=("n1", "n2"))
     assert proposals(crane) == {"crane": "n2"}
+
+
+def doubted(name: str, *shares: float, images: int = 10, ruled: tuple[str, ...] = ()) -> bool:
+    """Whether the first of some source classes, which has this name, is doubted."""
+    classes = [SourceClass(i, f"n{i}", (f"class {i}",)) for i in range(len(shares))]
+    one = ClassInfo(ClassOrigin(name, "INT", ("n0",), "n0 mouse"), images)
+    source = index_classes("mine", classes)
+    return _doubt(one, np.array(shares), source, frozenset(ruled)) is not None
+
+
+def test_a_name_is_doubted_where_the_backbone_sees_something_else() -> None:
+    assert doubted("mouse", 0.0, 0.4, 0.6)
+    assert doubted("mouse", 0.05, 0.2, 0.2)
+    assert not doubted("mouse", 0.5, 0.3, 0.2)
+    assert not doubted("mouse", 0.05, 0.08, 0.06), "it sees this in nothing else either"
+    assert not doubted("mouse", 0.0, 1.0, images=4), "too few photos to tell"
+    assert not doubted("mouse", 0.0, 1.0, ruled=("mouse",)), "the user said so"
+
+
+def test_a_doubted_name_is_proposed_to_be_ext(tmp_path: Path) -> None:
+    mouse = ClassInfo(
+        ClassOrigin("mouse", "INT", ("n03793489",), "n03793489 mouse"),
+        10,
+        (SeenClass("n02342885", "hamster", 0.7),),
+        doubt=0.0,
+    )
+    override = tmp_path / "override.csv"
+    assert write_override([mouse], override) == 1
+    (ruled,) = match_origins(["mouse"], load_source_classes("imagenet"), override)
+    assert ruled.origin == "EXT"
+    assert ruled_classes(override, ["mouse", "kite"]) == {"mouse"}
+    assert ruled_classes(None, ["mouse"]) == frozenset()
 
 
 def test_without_suggestion_no_classifier_is_needed(

@@ -43,8 +43,10 @@ def classes(
 
     With --suggest, the source class that the backbone itself sees in most photos of each class. A
     proposal is what the backbone takes them for, not what they are: a kangaroo is seen as a
-    wallaby. Keep the lines that are true.
+    wallaby. Keep the lines that are true. It also doubts names aloud: a folder `mouse` is named
+    like the computer mouse, and its photos may show the animal.
     """
+    from retrain_cli.cli.views.names import show_hints
     from retrain_cli.workflows.classes import list_class_infos, write_override
 
     if not suggest and (request.top is not None or write is not None):
@@ -56,6 +58,9 @@ def classes(
         console.document([info.to_dict() for info in infos])
     else:
         console.table(_table(infos, suggest))
+    show_hints([info.origin for info in infos])
+    for info in infos:
+        _show_doubt(info)
     if write is not None:
         count = write_override(infos, write)
         console.note(
@@ -64,13 +69,25 @@ def classes(
         )
 
 
+def _show_doubt(info: ClassInfo) -> None:
+    """Say that a class is named like a source class that its photos do not look like."""
+    if info.doubt is None:
+        return
+    name, most = info.origin.class_name, info.seen[0]
+    console.warn(
+        f"{name} is named like {info.origin.matched}, which the backbone sees in {info.doubt:.0%} "
+        f"of its photos; most often ({most.share:.0%}) it sees {most.name}: where the name means "
+        f"something else, write `{name},ext` into a file for --int-ext"
+    )
+
+
 def _table(infos: list[ClassInfo], suggest: bool) -> console.Table:
     columns = ["class", "INT/EXT", "because it is named", "images"]
     if not suggest:
-        return console.Table(columns, [_row(info) for info in infos], right=(3,))
+        return console.Table(columns, [_row(info) for info in infos], right=(3,), prose=(2,))
     columns += ["seen most as", "share", "proposal"]
     rows = [[*_row(info), *_seen(info)] for info in infos]
-    return console.Table(columns, rows, right=(3, 5), prose=(6,))
+    return console.Table(columns, rows, right=(3, 5), prose=(2, 6))
 
 
 def _row(info: ClassInfo) -> list[str]:

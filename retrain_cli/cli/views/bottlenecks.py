@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from retrain_cli.cli import console
+from retrain_cli.cli.views.names import show_hints
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
 from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow, faster_next_time
@@ -27,6 +28,7 @@ def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
     _show_bad(summary.bad)
     _show_passed_over(summary.passed_over)
     _warn(summary)
+    show_hints(row.origin for row in summary.classes)
     if form != "json":
         console.note("next: retrain train")
 
@@ -227,6 +229,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
                 "origin": row.origin.origin,
                 "wnids": list(row.origin.wnids),
                 "matched": row.origin.matched,
+                "hint": row.origin.hint,
             }
             for row in summary.classes
         ],

@@ -16,7 +16,8 @@ from retrain_cli.workflows.check import CheckReport
 def suggestions(report: CheckReport) -> Iterator[Move]:
     """At most one move a photo: sure ones, and as comments what a person should decide.
 
-    Sure are unusable files, likely label errors, blank photos, and copies within a class.
+    Sure are unusable files, likely label errors of a confident other class, blank photos, and
+    copies within a class.
     """
     yield from _bad_moves(report)
     done: set[int] = set()
@@ -44,7 +45,7 @@ def _label_moves(report: CheckReport) -> Iterator[tuple[int, Move]]:
             f"{report.class_of(issue.row)} ({issue.given_probability:.2f})"
         )
         target = _in_class(path, issue.suggested, given=report.dataset.given[issue.row] is not None)
-        sure = issue.suggested_probability > issue.given_probability
+        sure = issue.confident and issue.suggested_probability > issue.given_probability
         yield issue.row, Move(path, target, False, _digest(report, issue.row), reason, sure)
 
 
