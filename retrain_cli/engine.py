@@ -6,7 +6,6 @@ module of this package imports it at the top; whoever needs it calls `load_keras
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -23,6 +22,7 @@ from typing import IO
 
 from retrain_cli import waiting
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
+from retrain_cli.files import parse_json
 from retrain_cli.paths import absolute, home
 
 _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
@@ -67,7 +67,7 @@ def _engine_name() -> str:
 def _backend_of_settings_file() -> str | None:
     file = keras_settings_file()
     try:
-        return None if file is None else str(json.loads(file.read_text()).get("backend"))
+        return None if file is None else str(parse_json(file.read_bytes()).get("backend"))
     except (OSError, ValueError, AttributeError):
         return None  # Keras itself says what is wrong with it
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MOST_TEXT_BYTES = 256 << 20
 """Of a file that people or this program write as text."""
@@ -34,6 +35,18 @@ def read_file(path: Path, most: int = MOST_TEXT_BYTES) -> bytes:
     if left <= 0:
         raise OSError(errno.EFBIG, f"it has more than {most >> 20} MiB", str(path))
     return b"".join(pieces)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """What a JSON document holds.
+
+    Raises:
+        ValueError: it is none, or is nested deeper than any file of ours.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def hex_digest(path: Path) -> str:

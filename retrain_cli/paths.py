@@ -21,6 +21,18 @@ def home() -> Path | None:
     return folder if folder.is_absolute() and os.access(folder, os.W_OK) else None
 
 
+def check_possible(path: str) -> str:
+    """The path, if any file can have it; JSON and TOML can spell some that none can.
+
+    Raises:
+        ValueError: it holds a NUL, or half a character.
+    """
+    if "\0" in path:
+        raise ValueError("a path holds no NUL")
+    os.fsencode(path)  # raises a ValueError, too
+    return path
+
+
 def is_plain_name(name: str) -> bool:
     """Whether this can be the name of a file in a folder of ours, on every system.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from retrain_cli.cache.sqlite_pages import Pages, Record
 from retrain_cli.cache.store import VECTOR_TYPE, BottleneckStore, row_fault
 from retrain_cli.durable import sync
 from retrain_cli.errors import CacheError
+from retrain_cli.files import parse_json
 from retrain_cli.images.examine import DIGEST_BYTES
 from retrain_cli.workspace import replacing, writing_to
 
@@ -151,7 +151,7 @@ def _sound_array(record: Record) -> ArrayRow | None:
 def _identity(found: _Found, path: Path) -> dict[str, Any] | None:
     """The backbone's identity as the file has it, if it is whole."""
     try:
-        identity = dict(json.loads(found.meta["identity"]))
+        identity = dict(parse_json(found.meta["identity"]))
     except (KeyError, ValueError, TypeError):
         return None
     return identity if path.stem.endswith(f"-{identity_fingerprint(identity)}") else None
@@ -169,6 +169,7 @@ def _write(draft: Path, pages: Pages, found: _Found, identity: dict[str, Any]) -
         arrays = (row for row in map(_sound_array, pages.records()) if row is not None)
         while some := list(islice(arrays, _ARRAYS_AT_A_TIME)):
             store.arrays.put_rows(some)
-        if rate := found.meta.get("images_per_second"):
-            store.set_meta("images_per_second", rate)
+        with suppress(KeyError, ValueError):  # it is measured again
+            rate = found.meta["images_per_second"]
+            store.set_meta("images_per_second", f"{float(rate):.3f}")
         return len(store) + len(store.arrays)

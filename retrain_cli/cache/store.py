@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.errors import CacheError, DamagedFileError, setting
+from retrain_cli.files import parse_json
+
+T = TypeVar("T")
 
 CREATE_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -119,13 +122,28 @@ class BottleneckStore(DatabaseFile):
     @property
     def identity(self) -> dict[str, Any]:
         """What makes the vectors of this file comparable: backbone, layer, weights and so on."""
-        return dict(json.loads(self.meta("identity") or "{}"))
+        return self._parsed("identity", lambda text: dict(parse_json(text))) or {}
 
     @property
     def width(self) -> int | None:
         """Length of the vectors; None while the cache is empty."""
-        width = self.meta("width")
-        return int(width) if width else None
+        return self._parsed("width", int)
+
+    @property
+    def images_per_second(self) -> float | None:
+        """How fast the backbone was when this was last measured; None where it was not."""
+        return self._parsed("images_per_second", float)
+
+    def _parsed(self, key: str, parse: Callable[[str], T]) -> T | None:
+        text = self.meta(key)
+        try:
+            return parse(text) if text else None
+        except (ValueError, TypeError) as error:
+            raise DamagedFileError(
+                f"a cache must say what its vectors are, and the {key} in {self.path} is damaged: "
+                "`retrain cache verify --repair` saves what can be read",
+                f"its {key} is damaged",
+            ) from error
 
     def __len__(self) -> int:
         return int(self._query("SELECT count(*) FROM bottlenecks")[0][0])
@@ -256,6 +274,7 @@ class BottleneckStore(DatabaseFile):
         try:
             with waiting.for_(f"checking {self.path.name}"):
                 checked = self._query("PRAGMA integrity_check")
+            _ = self.identity, self.images_per_second  # raise where they are damaged
             total = len(self) + len(self.arrays)
             damaged += [Damage("", text) for (text,) in checked if text != "ok"]
             expected = (self.width or 0) * VECTOR_TYPE.itemsize

@@ -114,7 +114,10 @@ def _parse(text: str) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
-    parsed: dict[str, Any] = tomllib.loads(text)
+    try:
+        parsed: dict[str, Any] = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     return parsed
 
 
@@ -251,6 +254,8 @@ def _from_file(value: Any, option: Any, place: str, file: Path) -> Any:
         raise ConfigError(f"{place}: {name_of(option)} takes {shown}, not {value!r}")
     if option.is_flag:
         return value
+    if any("\0" in str(one) for one in values):
+        raise ConfigError(f"{place}: {name_of(option)} takes no NUL: leave it out")
     texts = [_beside(str(one), option, file.parent) for one in values]
     if option.multiple:
         return texts

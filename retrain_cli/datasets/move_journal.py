@@ -13,10 +13,12 @@ import stat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from retrain_cli.datasets.moves import MoveScript
 from retrain_cli.errors import DatasetError
-from retrain_cli.files import hex_digest
+from retrain_cli.files import hex_digest, parse_json, read_file
+from retrain_cli.paths import check_possible
 from retrain_cli.workspace import write_atomically
 
 Told = Callable[[int, int], None]
@@ -80,14 +82,24 @@ class Journal:
             DatasetError: it is damaged.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            moves = tuple(PlannedMove(**row) for row in values["moves"])
-            return cls(path, moves, values["finished"], values.get("undoing", False))
+            values = parse_json(read_file(path))
+            moves = tuple(_planned(row) for row in values["moves"])
+            return cls(path, moves, bool(values["finished"]), bool(values.get("undoing", False)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{path} should tell which photos were moved and does not ({error!r}): move it "
                 "away; what it did cannot be taken back then"
             ) from error
+
+
+def _planned(row: dict[str, Any]) -> PlannedMove:
+    """A move as it was written down; raises where it is none that we would write."""
+    move = PlannedMove(**row)
+    if type(move.copy) is not int or not isinstance(move.digest, str):
+        raise TypeError("a move has a digest in hex and the inode of its copy")
+    for path in (move.source, move.target):
+        check_possible(path)
+    return move
 
 
 def latest_journal(folder: Path) -> Journal | None:
@@ -128,9 +140,10 @@ def check_source(path: Path, digest: str) -> None:
     Raises:
         DatasetError: it is gone, changed, or a link.
     """
-    if path.is_symlink():
+    found = regular_file(path)
+    if found is None and path.is_symlink():
         raise DatasetError(f"a link cannot be moved: take {path} out of the script")
-    if regular_file(path) is None:
+    if found is None:
         raise DatasetError(
             f"every photo of the moves must be where it was; {path} is gone: run `retrain "
             f"bottlenecks` and `retrain check --script FILE` again"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.files import read_file
+from retrain_cli.paths import check_possible
 from retrain_cli.workspace import write_atomically
 
 _HEADER = """\
@@ -85,7 +86,7 @@ def read_script(path: Path) -> MoveScript:
             if word == "move":
                 moves.append(_move(values))
             else:
-                folders[word] = Path(values[0])
+                folders[word] = Path(check_possible(values[0]))
         except (ValueError, IndexError) as error:
             raise DatasetError(
                 f"line {number} of {path} is no move ({error}): correct it"
@@ -107,7 +108,7 @@ def _move(values: Sequence[str]) -> Move:
     quarantine = target.startswith("quarantine:")
     inner = target.removeprefix("quarantine:")
     for relative in (source, inner):
-        if relative.startswith("/") or ".." in relative.split("/") or "\0" in relative:
+        if check_possible(relative).startswith("/") or ".." in relative.split("/"):
             raise ValueError(f"{relative!r} leaves its folder")
     if len(bytes.fromhex(digest)) != 16:
         raise ValueError("the digest has another length")

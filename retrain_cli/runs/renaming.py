@@ -6,7 +6,6 @@ where that is cut short, the same command does what is left.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from retrain_cli.durable import sync
 from retrain_cli.errors import RetrainError, RunError
+from retrain_cli.files import parse_json
 from retrain_cli.runs.folder import check_name
 from retrain_cli.runs.provenance import Parent, Provenance
 from retrain_cli.runs.run import Run, RunStore
@@ -67,7 +67,7 @@ def _config(run: Run) -> dict[str, Any] | None:
     """What its `config.json` holds; None where it is damaged."""
     try:
         _ = run.info
-        config: dict[str, Any] = json.loads((run.folder / "config.json").read_text("utf-8"))
+        config: dict[str, Any] = parse_json((run.folder / "config.json").read_bytes())
     except (RetrainError, OSError, ValueError):
         return None
     return config

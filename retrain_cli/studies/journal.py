@@ -18,6 +18,7 @@ from typing import Any
 from retrain_cli import notices
 from retrain_cli.durable import sync
 from retrain_cli.errors import WorkspaceError
+from retrain_cli.files import parse_json
 from retrain_cli.locking import translated_lock_errors
 from retrain_cli.studies.trial import TrialRecord
 from retrain_cli.workspace import write_atomically, writing_to
@@ -103,7 +104,7 @@ class TrialJournal:
             with self._path.open(encoding="utf-8") as file:
                 for line in file:
                     if line.endswith("\n"):  # else torn, where it could not be cut off
-                        yield TrialRecord(**json.loads(line))
+                        yield TrialRecord(**parse_json(line))
         except (OSError, ValueError, TypeError) as error:
             raise WorkspaceError(
                 f"{self._path} must hold a finished trial in each line and does not ({error}): "

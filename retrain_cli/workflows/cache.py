@@ -129,7 +129,6 @@ def list_caches(workspace: Workspace) -> list[CacheInfo]:
 
 def _info(path: Path, used: Path | None) -> CacheInfo:
     with open_to_read(path) as store:
-        rate = store.meta("images_per_second")
         return CacheInfo(
             name=path.stem,
             path=path,
@@ -138,7 +137,7 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
             width=store.width,
             arrays=len(store.arrays),
             bytes=sum(p.stat().st_size for p in path.parent.glob(path.name + "*")),
-            images_per_second=float(rate) if rate else None,
+            images_per_second=store.images_per_second,
             in_use=path == used,
         )
 

@@ -12,7 +12,7 @@ import pytest
 from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.salvage import salvage
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.errors import CacheError
+from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.examine import content_digest
 
 IDENTITY = {"name": "fake"}
@@ -108,3 +108,16 @@ def test_an_identity_that_does_not_fit_the_name_is_not_believed(path: Path) -> N
     damage(other, 0, b"\xff" * PAGE)
     with pytest.raises(CacheError):
         salvage(other)
+
+
+@pytest.mark.parametrize("key", ["identity", "width", "images_per_second"])
+@pytest.mark.parametrize("text", ["x", "[" * 100_000, "[1]"])
+def test_what_a_file_says_of_itself_is_damaged(path: Path, key: str, text: str) -> None:
+    with BottleneckStore(path) as store:
+        store.set_meta("images_per_second", "80")
+        store.set_meta(key, text)
+        assert [damage.reason for damage in store.verify()] == [f"its {key} is damaged"]
+        with pytest.raises(DamagedFileError, match="cache verify --repair"):
+            getattr(store, key)
+    assert salvage(path, IDENTITY).saved == 300
+    check(path, 300)

@@ -67,7 +67,7 @@ def plan_bottlenecks(
         counts = ExtractionCounts(total=len(opened.scan.pending))
         to_do = _survey(opened, request.settings, counts, on_progress)
         width = opened.store.width or opened.used.backbone.width()
-        rate = opened.store.meta("images_per_second")
+        rate = opened.store.images_per_second
         cached = opened.scan.cached + counts.cached
         return Plan(
             used=opened.used,
@@ -76,7 +76,7 @@ def plan_bottlenecks(
             to_do=len(to_do),
             bad=counts.bad,
             disk_bytes=width and round(len(to_do) * width * 4 * _OVERHEAD),
-            seconds=len(to_do) / float(rate) if rate else None,
+            seconds=len(to_do) / rate if rate else None,
             note=opened.note,
             warnings=opened.warnings,
         )
