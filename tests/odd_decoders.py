@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.images.decode import decode_image
+from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.resizing import ResizeRule
 
 POISON = b"poison"
 
 
 def crash_on_poison(
-    data: bytes, size: tuple[int, int] = (32, 32), rule: ResizeRule = "squash"
+    data: bytes,
+    size: tuple[int, int] = (32, 32),
+    rule: ResizeRule = "squash",
+    timeout: float = PHOTO_TIMEOUT,
 ) -> NDArray[np.uint8]:
     """Takes the whole process with it, as a fault in a decoder's C code does."""
     if POISON in data:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return decode_image(data, size, rule)
+    return decode_image(data, size, rule, timeout)
 
 
 def be_killed_on_poison(data: bytes) -> NDArray[np.uint8]:
