@@ -143,7 +143,7 @@ def _nine_fields() -> NDArray[np.float32]:
     pixels, edges = np.arange(_SIDE), np.linspace(0, _SIDE, _DIFFERENCES + 2)
     shared = np.minimum(pixels[:, None] + 1, edges[1:]) - np.maximum(pixels[:, None], edges[:-1])
     parts: NDArray[np.float64] = np.clip(shared, 0, None)
-    return (parts / parts.sum(axis=0)).astype(np.float32)
+    return np.asarray(parts / parts.sum(axis=0), np.float32)
 
 
 @cache
