@@ -220,7 +220,7 @@ def one_leave_out(data: TrainingSet, config: TrainingConfig) -> Iterator[tuple[s
     vectors = data.data.bottlenecks
     head_data = HeadData(vectors, new[labels], tuple(names[i] for i in kept), training, validation)
     head = train_head(head_data, config).head
-    novelty = NoveltyModel.fit(vectors[training], labels[training])
+    novelty = NoveltyModel.fit(vectors[training], labels[training], vectors[validation])
     unknown = np.flatnonzero(~known)
     highest = [head.probabilities(vectors[rows]).max(axis=1) for rows in (test, unknown)]
     yield "1 - highest probability", auroc(1 - highest[0], 1 - highest[1])

@@ -142,9 +142,8 @@ def _nine_fields() -> NDArray[np.float32]:
     """Means of 9 equal parts of a row of 64 pixels, `(64, 9) float32`; a pixel may be shared."""
     pixels, edges = np.arange(_SIDE), np.linspace(0, _SIDE, _DIFFERENCES + 2)
     shared = np.minimum(pixels[:, None] + 1, edges[1:]) - np.maximum(pixels[:, None], edges[:-1])
-    parts = np.clip(shared, 0, None)
-    means: NDArray[np.float32] = (parts / parts.sum(axis=0)).astype(np.float32)
-    return means
+    parts: NDArray[np.float64] = np.clip(shared, 0, None)
+    return np.asarray(parts / parts.sum(axis=0), np.float32)
 
 
 @cache

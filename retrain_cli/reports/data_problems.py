@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,10 @@ MOST_ITEMS = 30  # named for each problem; more are counted
 
 
 def find_problems(
-    images: ImageTable, class_names: Sequence[str], bad_files: Sequence[tuple[str, str]]
+    images: ImageTable,
+    class_names: Sequence[str],
+    bad_files: Sequence[tuple[str, str]],
+    alike: Mapping[bytes, bytes] = MappingProxyType({}),
 ) -> tuple[DataProblem, ...]:
     """Look for bad files, duplicates in the wrong place, and classes with too few photos.
 
@@ -25,10 +29,12 @@ def find_problems(
         images: the photos of a run.
         class_names: the classes by index.
         bad_files: files that could not be used, as (path, reason).
+        alike: of each photo that `check` saw, the first of those that are nearly the same.
     """
     found = (
         _bad_files(bad_files),
         *_duplicates(images),
+        _near_duplicates(images, alike),
         *_class_sizes(images, class_names),
     )
     return tuple(problem for problem in found if problem.count)
@@ -66,6 +72,26 @@ def _duplicates(images: ImageTable) -> Iterator[DataProblem]:
         "photos that are there more than once",
         "Copies share a split, so no figure suffers; they only weigh more in training.",
         (_listed(images, rows) for rows in copies if int(rows[0]) not in settled),
+    )
+
+
+def _near_duplicates(images: ImageTable, alike: Mapping[bytes, bytes]) -> DataProblem:
+    """Groups of near duplicates, not copies, that stand in more than one split."""
+    groups: dict[bytes, list[int]] = {}
+    for row, digest in enumerate(images.digest):
+        if (key := digest.tobytes()) in alike:
+            groups.setdefault(alike[key], []).append(row)
+    torn = [
+        np.array(rows)
+        for rows in groups.values()
+        if len(np.unique(images.split[rows])) > 1
+        and len(np.unique(images.digest[rows], axis=0)) > 1
+    ]
+    return _problem(
+        "near duplicates that stand in more than one split",
+        "Training has seen almost what it is tested on, so the figures flatter: `retrain "
+        "bottlenecks IMAGE_DIR --group near-duplicates` keeps them together.",
+        (_listed(images, rows) for rows in torn),
     )
 
 

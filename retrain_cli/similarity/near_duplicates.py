@@ -62,8 +62,7 @@ def _differing(
 ) -> NDArray[np.int64]:
     """Bits that differ in both hashes together, 0 to 128."""
     counts = [hamming(one, other) for one, other in zip(left, right, strict=True)]
-    bits: NDArray[np.int64] = np.sum(counts, axis=0, dtype=np.int64)
-    return bits
+    return np.asarray(np.sum(counts, axis=0), np.int64)
 
 
 def _allowed_bits(cosine: NDArray[np.float32], *, whitened: bool) -> NDArray[np.float32]:

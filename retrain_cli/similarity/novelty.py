@@ -7,40 +7,94 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.similarity.neighbours import nearest
+from retrain_cli.similarity.neighbours import unit_rows
 from retrain_cli.similarity.whitening import Whitening
+
+_RIDGE = 0.1  # of the mean variance within classes
 
 
 @dataclass(frozen=True, eq=False)
 class NoveltyModel:
     """The classes in the space of whitened bottlenecks.
 
-    The score is the cosine distance to the nearest class mean. Of what was tried it was the one
-    that held on both backbones measured (docs/check.md): distances to the nearest photos, plain
-    Mahalanobis distances and logits each fell far behind on one of them.
+    The score adds two distances to the nearest class mean: the cosine distance, which tells other
+    classes of the same kind, and the Mahalanobis distance by the variance within classes, which
+    tells photos of another kind. Each alone fails at what the other does; see docs/check.md.
 
     Attributes:
         whitening: learnt on the training photos.
+        classes: `(n_classes,)`, the classes that have training photos.
         means: `(n_classes, n_components) float32`, mean of each class.
+        root: `(n_components, n_components) float32`, a root of the inverse of the covariance within
+            classes; None where photos are too few to tell it.
+        centre: mean of each distance over known photos, `(n_distances,)`.
+        spread: their standard deviations.
     """
 
     whitening: Whitening
+    classes: NDArray[np.integer]
     means: NDArray[np.float32]
+    root: NDArray[np.float32] | None
+    centre: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, bottlenecks: NDArray[np.float32], labels: NDArray[np.integer]) -> NoveltyModel:
+    def fit(
+        cls,
+        bottlenecks: NDArray[np.float32],
+        labels: NDArray[np.integer],
+        known: NDArray[np.float32],
+    ) -> NoveltyModel:
         """Learn it.
 
         Args:
             bottlenecks: `(n_images, width) float32` of the training photos.
             labels: `(n_images,)` their classes.
+            known: `(n_known, width) float32` of other photos of these classes, on which both
+                distances are brought to one scale.
         """
         whitening = Whitening.fit(bottlenecks)
         white = whitening(bottlenecks)
-        means = np.stack([white[labels == label].mean(axis=0) for label in np.unique(labels)])
-        return cls(whitening, means.astype(np.float32))
+        classes, numbers = np.unique(labels, return_inverse=True)
+        means = np.stack([white[numbers == number].mean(axis=0) for number in range(len(classes))])
+        root = None if whitening.matrix is None else _root(white - means[numbers])
+        zero, one = np.zeros(1), np.ones(1)
+        raw = cls(whitening, classes, means.astype(np.float32), root, zero, one)
+        distances = raw.distances(known)
+        spread = np.maximum(distances.std(axis=0), np.finfo(np.float32).tiny)
+        return cls(whitening, classes, raw.means, root, distances.mean(axis=0), spread)
 
-    def __call__(self, bottlenecks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Novelty of each image, `(n_images,) float32`, from 0 (as a class is) to 2."""
-        nearest_class = nearest(self.whitening(bottlenecks), self.means, 1).similarity[:, 0]
-        return np.asarray(1 - nearest_class, np.float32)
+    def distances(
+        self, bottlenecks: NDArray[np.float32], left_out: NDArray[np.integer] | None = None
+    ) -> NDArray[np.float64]:
+        """Cosine and Mahalanobis distance to the nearest class, `(n_images, n_distances)`.
+
+        Args:
+            bottlenecks: `(n_images, width) float32`.
+            left_out: `(n_images,)`, a class of each image that is taken as if it were not there.
+        """
+        white = self.whitening(bottlenecks)
+        found = [1 - unit_rows(white) @ unit_rows(self.means).T]
+        if self.root is not None:
+            own, means = white @ self.root, self.means @ self.root
+            squares = np.square(own).sum(axis=1)[:, None] + np.square(means).sum(axis=1)
+            found.append(squares - 2 * own @ means.T)
+        if left_out is not None:
+            gone = self.classes == left_out[:, None]
+            found = [np.where(gone, np.float32(np.inf), one) for one in found]
+        return np.stack([one.min(axis=1) for one in found], axis=1).astype(np.float64)
+
+    def __call__(
+        self, bottlenecks: NDArray[np.float32], left_out: NDArray[np.integer] | None = None
+    ) -> NDArray[np.float32]:
+        """Novelty of each image, `(n_images,) float32`, in standard deviations: 0 is as known."""
+        scaled = (self.distances(bottlenecks, left_out) - self.centre) / self.spread
+        return np.asarray(scaled.mean(axis=1), np.float32)
+
+
+def _root(residuals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A matrix R for which R R' is the inverse of the regularised covariance of residuals."""
+    covariance = residuals.astype(np.float64).T @ residuals / len(residuals)
+    ridge = _RIDGE * covariance.trace() / len(covariance) + np.finfo(np.float32).tiny
+    values, directions = np.linalg.eigh(covariance)
+    return np.asarray(directions / np.sqrt(np.maximum(values, 0) + ridge), np.float32)

@@ -30,8 +30,13 @@ CREATE TABLE looks (
 CREATE TABLE near_duplicates (
     digest BLOB NOT NULL PRIMARY KEY,
     founder BLOB NOT NULL              -- the photo whose split the whole group has
+);
+CREATE TABLE alike (
+    digest BLOB NOT NULL PRIMARY KEY,
+    first BLOB NOT NULL                -- of the group of near duplicates that `check` saw it in
 )
 """
+_UPGRADES = (("CREATE TABLE alike (digest BLOB NOT NULL PRIMARY KEY, first BLOB NOT NULL)",),)
 
 
 class PhotoFacts(DatabaseFile):
@@ -54,11 +59,11 @@ class PhotoFacts(DatabaseFile):
             if was_made(path):
                 raise
             self._problem = str(error)  # nothing was remembered yet, and nothing can be
-            return connect(Path(":memory:"), _SCHEMA)
+            return connect(Path(":memory:"), _SCHEMA, upgrades=_UPGRADES)
 
     def _connect(self, path: Path, read_only: bool) -> sqlite3.Connection:
         self._problem = f"{path} cannot be written" if read_only else ""
-        return connect(path, _SCHEMA, read_only=read_only)
+        return connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES)
 
     def _remember(self, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
         if not rows:
@@ -126,3 +131,15 @@ class PhotoFacts(DatabaseFile):
         """Keep groups, in one transaction."""
         sql = "INSERT OR REPLACE INTO near_duplicates VALUES (?,?)"
         self._remember(sql, list(founders.items()))
+
+    def alike(self) -> dict[bytes, bytes]:
+        """For each photo that was ever checked, the first of the photos that are nearly the same.
+
+        A photo that is like no other stands for itself.
+        """
+        with self._lock, translated_errors(self.path):
+            return dict(self._connection.execute("SELECT digest, first FROM alike").fetchall())
+
+    def remember_alike(self, firsts: Mapping[bytes, bytes]) -> None:
+        """Keep what a check saw of some photos, in one transaction."""
+        self._remember("INSERT OR REPLACE INTO alike VALUES (?,?)", list(firsts.items()))

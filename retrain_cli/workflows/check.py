@@ -30,6 +30,7 @@ from retrain_cli.similarity.survey import survey
 from retrain_cli.workflows.cross_validate import out_of_fold
 from retrain_cli.workflows.shared.duplicates import DuplicateGroup, find_duplicates
 from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.leaks import remember_duplicates
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
@@ -162,6 +163,7 @@ def check_dataset(
         )
     on_stage("comparing the photos", 0, 0)
     duplicates = find_duplicates(dataset, data.data.bottlenecks, looks, splits)
+    remember_duplicates(dataset, duplicates, workspace)
     labels, missing = _label_issues(request, config, data, on_stage)
     return CheckReport(
         dataset=dataset,

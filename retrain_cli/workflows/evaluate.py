@@ -28,6 +28,7 @@ from retrain_cli.reports.plots.plot_files import save_figure
 from retrain_cli.reports.plots.reliability_plot import draw_reliability
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.cross_validate import saved_predictions
+from retrain_cli.workflows.shared.leaks import known_alike, leaked_rows
 from retrain_cli.workflows.shared.run_scores import scores_of
 from retrain_cli.workspace import Workspace
 
@@ -103,6 +104,11 @@ class Evaluation:
     def two_classes(self) -> TwoClassTable | None:
         """The 2x2 table; None for more than two classes."""
         return self.result.two_class_table(self.request.positive)
+
+    @cached_property
+    def n_leaked(self) -> int:
+        """Test photos of which training or validation holds a copy, or as `check` saw nearly so."""
+        return len(leaked_rows(self.run.predictions.images, known_alike(self.workspace)))
 
     @property
     def n_scores(self) -> int:

@@ -13,9 +13,10 @@ from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_least, check_share
 from retrain_cli.errors import RunError
-from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule
+from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
+from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
@@ -93,7 +94,8 @@ class LabelledImage:
         error: why the file could not be labelled, or None.
         rejected: why it is left unnamed, with `LabelRequest.reject`; its labels are then empty.
         best: the label that it would have had.
-        novelty: how unlike the training photos it is, 0 to 2; None without `reject`.
+        novelty: how unlike the training photos it is, in standard deviations of known photos;
+            None without `reject`.
     """
 
     path: str
@@ -140,6 +142,11 @@ class Labeller:
     def rule(self) -> RejectionRule | None:
         """When a photo is left unnamed; None without `reject`."""
         return self._rejector.rule if self._rejector else None
+
+    @property
+    def unknown_rejected(self) -> float | None:
+        """The share of photos of an unknown class that is expected to be left unnamed, 0 to 1."""
+        return self._rejector.unknown_rejected if self._rejector else None
 
     @property
     def run(self) -> Run:
@@ -207,10 +214,18 @@ Rejected = Literal["novel", "unsure"]
 
 @dataclass(frozen=True, eq=False)
 class Rejector:
-    """A novelty score and the thresholds that validation gave."""
+    """A novelty score and the thresholds that validation gave.
+
+    Attributes:
+        model: tells how novel a photo is.
+        rule: the thresholds.
+        unknown_rejected: the share of photos of a class that is not there that they leave unnamed,
+            0 to 1; see `_share_rejected_unknown`.
+    """
 
     model: NoveltyModel
     rule: RejectionRule
+    unknown_rejected: float
 
     @classmethod
     def of(cls, run: Run, workspace: Workspace, max_error: float) -> Rejector:
@@ -224,10 +239,14 @@ class Rejector:
         training, validation = predictions.rows("training"), predictions.rows("validation")
         both = cached_bottlenecks(run, np.concatenate([training, validation]), workspace)
         known, vectors = both[: len(training)], both[len(training) :]
-        model = NoveltyModel.fit(known, predictions.images.labels[training])
+        if not len(validation):
+            raise no_validation_images()
+        labels = predictions.images.labels[validation]
+        model = NoveltyModel.fit(known, predictions.images.labels[training], vectors)
         classes, scores = head.top_k(vectors, 1)
-        right = classes[:, 0] == predictions.images.labels[validation]
-        return cls(model, choose_rule(scores[:, 0], right, model(vectors), max_error))
+        right = classes[:, 0] == labels
+        rule = choose_rule(scores[:, 0], right, model(vectors), max_error)
+        return cls(model, rule, _share_rejected_unknown(model, rule, head, vectors, labels))
 
     def judge(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
@@ -248,3 +267,30 @@ class Rejector:
         if novelty > self.rule.most_novelty:
             return "novel"
         return "unsure" if score < self.rule.least_score else None
+
+
+def _share_rejected_unknown(
+    model: NoveltyModel,
+    rule: RejectionRule,
+    head: Head,
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.integer],
+) -> float:
+    """The share of known photos that would be left unnamed if their own class were not there.
+
+    Each photo's class is taken out of the novelty and out of the head's softmax; nothing is trained
+    anew. Photos of other kinds altogether are left unnamed more often than that, as a rule.
+
+    Args:
+        model: the novelty.
+        rule: the thresholds.
+        head: the head.
+        vectors: `(n_images, width) float32` of photos that were not trained on.
+        labels: `(n_images,)` their classes.
+    """
+    logs = head.log_probabilities(vectors).astype(np.float64)
+    logs[np.arange(len(logs)), labels] = -np.inf
+    best = logs.max(axis=1)
+    scores = 1 / np.exp(logs - best[:, None]).sum(axis=1)
+    rejected = (model(vectors, labels) > rule.most_novelty) | (scores < rule.least_score)
+    return float(rejected.mean())

@@ -15,12 +15,16 @@ from PIL import Image
 from retrain_cli.datasets.moves import write_script
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.reports.data_problems import find_problems
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows import check as check_module
 from retrain_cli.workflows.check import CheckRequest, check_dataset, default_quarantine
+from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.shared.apply_moves import apply_script, plan_script, plan_undo, undo_last
+from retrain_cli.workflows.shared.leaks import known_alike
 from retrain_cli.workflows.shared.suggestions import make_script
 from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
 
@@ -218,3 +222,27 @@ def test_an_interrupted_look_keeps_what_was_seen(
         check_module.check_dataset(CheckRequest(labels=False), workspace, stop)
     with PhotoFacts(workspace.photos_path) as facts:
         assert len(facts.looks()) == 7
+
+
+def test_a_leak_is_the_same_to_check_evaluation_and_report(
+    tmp_path: Path, fill: Any, workspace: Workspace
+) -> None:
+    root = tmp_path / "photos"
+    smooth_photos(root, 60)
+    for number in range(20):
+        path = root / ("ant", "bee")[number % 2] / f"{number:03}.png"
+        half = Image.open(path).resize((60, 45))
+        half.save(path.with_name(f"half_{number:03}.png"))
+    fill(root)
+    train_run(TrainRequest(TrainingConfig(steps=20)), workspace)
+    evaluation = evaluate(EvalRequest(), workspace)
+    assert evaluation.n_leaked == 0, "nobody looked at the photos yet"
+    report = check_dataset(CheckRequest(labels=False), workspace)
+    torn = [group for group in report.duplicates if group.splits > 1]
+    leaked = {row for group in torn for row in group.rows if report.splits[row] == "test"}
+    assert leaked
+    assert evaluate(EvalRequest(), workspace).n_leaked == len(leaked)
+    images = evaluation.run.predictions.images
+    problems = find_problems(images, evaluation.run.labels, (), known_alike(workspace))
+    near = next(one for one in problems if one.title.startswith("near duplicates"))
+    assert near.count == len(torn)

@@ -36,7 +36,8 @@ def label(
         LabelRequest,
         Fields(
             threshold="Leave out labels with a lower score.",
-            reject="Leave photos unnamed that are none of the classes, or unsure.",
+            reject="Leave photos unnamed that look like none of the classes, or unsure; says how "
+            "many unknown ones to expect.",
             max_error="With --reject: the share of the named that may be wrong.",
             top_k=Described("Labels an image (default: 1; in JSON 5).", "-k"),
         ),
@@ -84,7 +85,7 @@ def label(
         _sorter(sorting, labeller) as sort,
         quiet_engine(),
     ):
-        _tell_rule(labeller.rule)
+        _tell_rule(labeller.rule, labeller.unknown_rejected)
         view = LabelView(
             form, labeller.run.labels, request.top_k or 1, sorts=sorting.sort_into is not None
         )
@@ -120,14 +121,15 @@ def _sorter(
         yield sort
 
 
-def _tell_rule(rule: RejectionRule | None) -> None:
-    if rule is None or rule.coverage is None or rule.error is None:
+def _tell_rule(rule: RejectionRule | None, unknown_rejected: float | None) -> None:
+    if unknown_rejected is None or rule is None or rule.coverage is None or rule.error is None:
         return
     console.note(
         f"unknown is what scores below {rule.least_score:.3f} or is more novel than "
         f"{rule.most_novelty:.3f}: on {rule.n_images} validation images {rule.coverage.value:.1%} "
         f"are named, and {rule.error.value:.1%} of these wrongly (95% CI {rule.error.low:.1%} to "
-        f"{rule.error.high:.1%})"
+        f"{rule.error.high:.1%}); of photos of a class that is not there, about "
+        f"{unknown_rejected:.0%} are expected to be unknown (estimated by leaving classes out)"
     )
 
 

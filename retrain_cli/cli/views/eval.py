@@ -216,6 +216,12 @@ def _advise(evaluation: Evaluation) -> None:
         counts = {row.class_name: row.n_images for row in evaluation.result.classes}
         for warning in warn_of_small_tests(counts):
             console.note(warning)
+        if leaked := evaluation.n_leaked:
+            console.warn(
+                f"{leaked} of {evaluation.result.n_images:,} test photos have a copy or near "
+                "duplicate in training or validation, which flatters: `retrain bottlenecks "
+                "IMAGE_DIR --group near-duplicates`, then train again"
+            )
     reliability = evaluation.result.reliability
     if reliability is None or evaluation.run.calibration or not reliability.total:
         return

@@ -18,7 +18,7 @@ class RejectionRule:
 
     Attributes:
         least_score: probability of the best class.
-        most_novelty: distance to the training photos.
+        most_novelty: how unlike the training photos; see `NoveltyModel`.
         n_images: validation images that it was chosen on.
         kept: those of them that it answers.
         wrong: those of the answered that are wrong.
@@ -64,10 +64,7 @@ def choose_rule(
     """
     n_images = len(scores)
     if not n_images:
-        raise RunError(
-            f"{setting('reject')} chooses its thresholds on validation images, and this run has "
-            f"none: train with {setting('validation_percentage', 10)}"
-        )
+        raise no_validation_images()
     most_novelty = np.sort(novelty)[n_images - 1 - math.floor(max_error * n_images)]
     known = novelty <= most_novelty
     order = np.argsort(-scores[known], kind="stable")
@@ -82,6 +79,14 @@ def choose_rule(
         )
     return RejectionRule(
         float(ranked[last]), float(most_novelty), n_images, last + 1, int(wrong[last])
+    )
+
+
+def no_validation_images() -> RunError:
+    """The error of a run without the images that thresholds are chosen on."""
+    return RunError(
+        f"{setting('reject')} chooses its thresholds on validation images, and this run has "
+        f"none: train with {setting('validation_percentage', 10)}"
     )
 
 

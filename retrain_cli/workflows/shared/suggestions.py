@@ -16,8 +16,8 @@ from retrain_cli.workflows.check import CheckReport
 def suggestions(report: CheckReport) -> Iterator[Move]:
     """At most one move a photo: sure ones, and as comments what a person should decide.
 
-    Sure are unusable files, likely label errors of a confident other class, blank photos, and
-    copies within a class.
+    Sure are unusable files, likely label errors that a class is confidently predicted for, blank
+    photos, and copies within a class.
     """
     yield from _bad_moves(report)
     done: set[int] = set()
