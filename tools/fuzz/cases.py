@@ -10,13 +10,15 @@ from typing import get_args
 from fuzz.mutations import mutate
 from fuzz.repairs import repair
 from fuzz.seeds import sound_images
+from fuzz.structures import restructure
 from retrain_cli.errors import ImageError
 from retrain_cli.images.decode import check_image, decode_image, load_rgb
 from retrain_cli.images.resizing import ResizeRule
 from retrain_cli.images.streams.stream import Skipped, split_images
 
 _LONGEST_REASON = 250
-_REPAIRED = 0.7  # share of the cases whose checksums and lengths are made to fit
+_WITHIN = 0.8  # share of the cases whose structure stays whole, so that they are decoded
+_REPAIRED = 0.7  # share of the others whose checksums and lengths are made to fit
 _SIDES = (1, 32, 224, 299)
 
 
@@ -52,7 +54,10 @@ def make_case(number: int, formats: tuple[str, ...] = ()) -> Case:
     # Half of the splices stay within the format, where they get further.
     other = images[random.choice(kin if random.random() < 0.5 else names)]
     size = (random.choice(_SIDES), random.choice(_SIDES))
-    data = mutate(images[seed], other, random)
+    data = images[seed]
+    if random.random() < _WITHIN:
+        return Case(seed, restructure(data, random), size, random.choice(get_args(ResizeRule)))
+    data = mutate(data, other, random)
     if random.random() < _REPAIRED:
         data = repair(data)
     return Case(seed, data, size, random.choice(get_args(ResizeRule)))
