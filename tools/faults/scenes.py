@@ -18,6 +18,7 @@ from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.moves import Move, MoveScript, write_script
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.runs.renaming import rename_run
 from retrain_cli.runs.run import RunStore
 from retrain_cli.runs.verifying import verify_run
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
@@ -25,8 +26,12 @@ from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.cache import collect_garbage, merge_cache, verify_caches
 from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 from retrain_cli.workflows.check import CheckRequest, check_dataset
+from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.report import ReportRequest, write_report
 from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
+from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.sort_photos import PhotoSorter, SortRequest
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
@@ -124,6 +129,33 @@ def _fake(spec: object, device: str) -> FakeBackbone:
     return FakeBackbone()
 
 
+def _sort(scene: Scene) -> None:
+    """As `retrain label new --sort-into sorted --move`."""
+    sorting = SortRequest(scene.root / "sorted", move=True)
+    request = LabelRequest("first", readers="threads", workers=1)
+    photos = sorted((scene.root / "new").rglob("*.png"))
+    with (
+        Labeller(request, scene.workspace, load=_fake) as labeller,
+        PhotoSorter(sorting, labeller.run.labels) as sorter,
+    ):
+        for image in labeller.label(Source(str(photo)) for photo in photos):
+            if not image.error:
+                sorter.place(Path(image.path), image.labels[0].label)
+
+
+def _rename(scene: Scene) -> None:
+    rename_run(RunStore(scene.workspace.runs_dir).get("second"), "other")
+
+
+def _annotate(scene: Scene) -> None:
+    RunStore(scene.workspace.runs_dir).get("second").annotate("a note")
+
+
+def _report(scene: Scene) -> None:
+    page, text = scene.root / "page.html", scene.root / "page.md"
+    write_report(ReportRequest("first", html=page, markdown=text), scene.workspace)
+
+
 @dataclass(frozen=True)
 class Case:
     """A command that writes.
@@ -134,6 +166,7 @@ class Case:
         prepare: what is done to the scene before.
         may_lose: how many cached vectors it may remove.
         may_remove: a run that it removes.
+        may_add: what that run is called afterwards; empty where it is gone.
     """
 
     name: str
@@ -141,6 +174,7 @@ class Case:
     prepare: Callable[[Scene], None] = _nothing
     may_lose: int = 0
     may_remove: str = ""
+    may_add: str = ""
 
 
 CASES = (
@@ -154,6 +188,10 @@ CASES = (
         lambda scene: RunStore(scene.workspace.runs_dir).remove("second"),
         may_remove="second",
     ),
+    Case("runs rename", _rename, may_remove="second", may_add="other"),
+    Case("runs note", _annotate),
+    Case("report", _report),
+    Case("label --sort-into --move", _sort),
     Case(
         "add-class",
         lambda scene: add_class(
@@ -200,7 +238,8 @@ def held_by(scene: Scene, *, repaired: bool) -> Held:
     Raises:
         AssertionError: something that was finished is damaged.
     """
-    found = [*scene.photos.rglob("*"), *(scene.root / "quarantine").rglob("*")]
+    folders = (scene.photos, *(scene.root / name for name in ("quarantine", "new", "sorted")))
+    found = [path for folder in folders for path in folder.rglob("*")]
     digests = Counter(
         hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
         for path in {path.resolve() for path in found if path.is_file()}
