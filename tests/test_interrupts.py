@@ -135,6 +135,7 @@ def test_the_second_ctrl_c_ends_a_process_that_is_stuck_in_a_library() -> None:
             wait_for(ended, "the end of the process")
             assert process.returncode == 130
             said = b"error: left at once; what was not finished is lost\n"
-            assert process.stderr.read() == said
+            # Whether the first request is told of hangs on where Python is when it comes.
+            assert process.stderr.read().endswith(said)
         finally:
             process.kill()

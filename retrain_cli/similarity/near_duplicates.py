@@ -22,7 +22,7 @@ from retrain_cli.similarity.whitening import Whitening
 LEAST_COSINE: Final = 0.5
 _SURE_COSINE: Final = 0.75
 _FEWEST_BITS: Final = 8
-MOST_BITS: Final = 40
+MOST_BITS: Final = 36
 _MOST_BITS_ALONE: Final = 28
 """Measured on 3,184 photos of Caltech-101 and 300 versions of 300 of them; see docs/check.md. A
 pair of which the cosine is less sure needs hashes that agree more. Where photos are too few to
