@@ -22,6 +22,7 @@ from retrain_cli.studies.runner import StudyProgress
 from retrain_cli.studies.study import StudySettings
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, BottleneckSummary, fill_cache
+from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.study import run_study
 from retrain_cli.workflows.train import TrainRequest, train_run
@@ -121,6 +122,14 @@ def test_it_is_written_to_vectors_and_arrays(workspace: Workspace) -> None:
 def test_its_other_files_open(workspace: Workspace) -> None:
     used = LastUsed.load(workspace)
     assert used.backbone.fingerprint() in cache_path(workspace).name
+    with PhotoFacts(workspace.photos_path) as facts:
+        assert facts.verify() == []
+        assert facts.looks() == {}, "they lack the second hash: each photo is looked at once more"
+
+
+def test_its_photos_are_looked_at_once_more(photos: Path, workspace: Workspace) -> None:
+    fill(photos, workspace)
+    check_dataset(CheckRequest(labels=False), workspace)
     with PhotoFacts(workspace.photos_path) as facts:
         assert len(facts.looks()) == 18
 
