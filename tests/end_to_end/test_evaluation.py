@@ -69,6 +69,8 @@ def test_json_holds_what_scikit_learn_says(
 
 def test_text_csv_and_confused_pairs(workspace: Path, retrain: Callable[..., Outcome]) -> None:
     text = retrain("eval", "--split", "all", "--full")
+    assert "fitted when trained" in text.out
+    assert "--calibrate" not in text.out + text.err, "there is nothing left to fit"
     for word in ("macro", "weighted", "ROC AUC", "log loss", "expected calibration error"):
         assert word in text.out
     rows = list(csv.DictReader(io.StringIO(retrain("eval", "--split", "all", "--csv").out)))

@@ -175,10 +175,15 @@ def _curves(evaluation: Evaluation) -> Curves | None:
 
 
 def _kind_of_scores(evaluation: Evaluation) -> str:
-    calibration, fit = evaluation.run.calibration, evaluation.run.provenance.fit
-    if calibration:
+    if calibration := evaluation.run.calibration:
         return f"calibrated, temperature {calibration.temperature:.3f}"
-    return "fitted when trained" if fit and fit.images else "as trained"
+    return "fitted when trained" if _are_fitted(evaluation) else "as trained"
+
+
+def _are_fitted(evaluation: Evaluation) -> bool:
+    """Whether there is no more to be done about the scores of the run."""
+    fit = evaluation.run.provenance.fit
+    return evaluation.run.calibration is not None or (fit is not None and fit.images > 0)
 
 
 def _scores_in_words(evaluation: Evaluation) -> str:
@@ -223,7 +228,7 @@ def _advise(evaluation: Evaluation) -> None:
                 "IMAGE_DIR --group near-duplicates`, then train again"
             )
     reliability = evaluation.result.reliability
-    if reliability is None or evaluation.run.calibration or not reliability.total:
+    if reliability is None or not reliability.total or _are_fitted(evaluation):
         return
     gap = float(reliability.confidence.sum() - reliability.right.sum()) / reliability.total
     if abs(gap) >= _GAP_TO_MENTION:
