@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pages import write_between
 from scipy.special import log_softmax
 from scipy.stats import t as student
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -136,11 +137,8 @@ def main() -> None:
     text = tables([one for one in done.values() if one.set in places])
     if arguments.page is None:
         print(text)
-        return
-    before, _, rest = arguments.page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page = f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-    arguments.page.write_text(page, encoding="utf-8")
+    else:
+        write_between(arguments.page, BEGIN, END, text)
 
 
 def _read(path: Path) -> dict[tuple[str, int | None, int, str], Trained]:

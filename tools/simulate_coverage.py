@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pages import write_between
 
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
@@ -127,11 +128,8 @@ def main() -> None:
     text = table(columns)
     if arguments.page is None:
         print(text)
-        return
-    before, _, rest = arguments.page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page = f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-    arguments.page.write_text(page, encoding="utf-8")
+    else:
+        write_between(arguments.page, BEGIN, END, text)
 
 
 def table(columns: Mapping[str, Mapping[str, float]]) -> str:

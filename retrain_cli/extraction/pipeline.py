@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TypeVar
 
@@ -70,6 +70,12 @@ class ExtractionSettings:
     strict: bool = False
     readers: ReaderKind = "auto"
     photo_timeout: float = PHOTO_TIMEOUT
+
+    @classmethod
+    def of(cls, request: object) -> ExtractionSettings:
+        """The settings that a request has, as fields of the same names."""
+        names = (one.name for one in fields(cls))
+        return cls(**{name: getattr(request, name) for name in names if hasattr(request, name)})
 
     def __post_init__(self) -> None:
         check_least(self, 1, "batch_size", "workers")

@@ -43,25 +43,27 @@ def near_duplicates(
         bottlenecks: `(n, width) float32`, of distinct photos.
         looks: `n` looks of the same photos.
     """
-    phashes = np.array([look.phash for look in looks], np.uint64)
-    dhashes = np.array([look.dhash for look in looks], np.uint64)
+    hashes = (
+        np.array([look.phash for look in looks], np.uint64),
+        np.array([look.dhash for look in looks], np.uint64),
+    )
+    turned = mirrored(*hashes)
     whitening = Whitening.fit(bottlenecks)
     for pairs in near_pairs(whitening(bottlenecks), LEAST_COSINE):
-        left, right = (phashes[pairs.left], dhashes[pairs.left]), pairs.right
-        differing = np.minimum(
-            _differing(left, (phashes[right], dhashes[right])),
-            _differing(left, mirrored(phashes[right], dhashes[right])),
-        )
+        differing = np.minimum(_differing(hashes, hashes, pairs), _differing(hashes, turned, pairs))
         alike = differing <= _allowed_bits(pairs.similarity, whitened=whitening.matrix is not None)
         yield Pairs(pairs.left[alike], pairs.right[alike], pairs.similarity[alike])
 
 
-def _differing(
-    left: tuple[NDArray[np.uint64], NDArray[np.uint64]],
-    right: tuple[NDArray[np.uint64], NDArray[np.uint64]],
-) -> NDArray[np.int64]:
-    """Bits that differ in both hashes together, 0 to 128."""
-    counts = [hamming(one, other) for one, other in zip(left, right, strict=True)]
+_Hashes = tuple[NDArray[np.uint64], NDArray[np.uint64]]
+
+
+def _differing(hashes: _Hashes, others: _Hashes, pairs: Pairs) -> NDArray[np.int64]:
+    """Bits that differ in both hashes of each pair together, 0 to 128."""
+    counts = [
+        hamming(one[pairs.left], other[pairs.right])
+        for one, other in zip(hashes, others, strict=True)
+    ]
     return np.asarray(np.sum(counts, axis=0), np.int64)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class NoveltyModel:
         raw = cls(whitening, classes, means.astype(np.float32), root, zero, one)
         distances = raw.distances(known)
         spread = np.maximum(distances.std(axis=0), np.finfo(np.float32).tiny)
-        return cls(whitening, classes, raw.means, root, distances.mean(axis=0), spread)
+        return replace(raw, centre=distances.mean(axis=0), spread=spread)
 
     def distances(
         self, bottlenecks: NDArray[np.float32], left_out: NDArray[np.integer] | None = None

@@ -17,7 +17,13 @@ from retrain_cli.database import DatabaseFile, connect, open_or_read, translated
 from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.looks import LOOK_VERSION, PhotoLook
 
-_SCHEMA = """
+_ALIKE = """
+CREATE TABLE alike (
+    digest BLOB NOT NULL PRIMARY KEY,
+    first BLOB NOT NULL                -- of the group of near duplicates that `check` saw it in
+)
+"""
+_SCHEMA = f"""
 CREATE TABLE looks (
     digest BLOB NOT NULL PRIMARY KEY,  -- BLAKE2b-128 of the image file's bytes
     version INTEGER NOT NULL,
@@ -30,13 +36,8 @@ CREATE TABLE looks (
 CREATE TABLE near_duplicates (
     digest BLOB NOT NULL PRIMARY KEY,
     founder BLOB NOT NULL              -- the photo whose split the whole group has
-);
-CREATE TABLE alike (
-    digest BLOB NOT NULL PRIMARY KEY,
-    first BLOB NOT NULL                -- of the group of near duplicates that `check` saw it in
-)
-"""
-_UPGRADES = (("CREATE TABLE alike (digest BLOB NOT NULL PRIMARY KEY, first BLOB NOT NULL)",),)
+);{_ALIKE}"""
+_UPGRADES = ((_ALIKE,),)
 
 
 class PhotoFacts(DatabaseFile):

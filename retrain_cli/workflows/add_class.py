@@ -74,12 +74,7 @@ class AddClassRequest:
     @property
     def settings(self) -> ExtractionSettings:
         """How to extract."""
-        return ExtractionSettings(
-            workers=self.workers,
-            device=self.device,
-            readers=self.readers,
-            photo_timeout=self.photo_timeout,
-        )
+        return ExtractionSettings.of(self)
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,7 @@ class SimilarRequest:
     @property
     def settings(self) -> ExtractionSettings:
         """How to extract."""
-        return ExtractionSettings(
-            self.batch_size,
-            self.workers,
-            self.device,
-            readers=self.readers,
-            photo_timeout=self.photo_timeout,
-        )
+        return ExtractionSettings.of(self)
 
 
 @dataclass(frozen=True)
