@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ A file with a higher one was made by a newer version.
 """
 
 BUSY_TIMEOUT_S = 30.0
+_ASK_AGAIN_S = 0.01
 
 T = TypeVar("T")
 
@@ -167,7 +169,7 @@ def _prepare(
 
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_log(connection)
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         # Another command may have made the tables since this one found the file empty.
@@ -175,6 +177,23 @@ def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
             for statement in _statements(schema):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log, which readers and a writer can use at the same time.
+
+    SQLite waits for no other command here: two that would each wait for the other to let go of the
+    file would wait for ever. So this asks again, until the other one is done.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_ASK_AGAIN_S)
 
 
 def _statements(schema: str) -> Iterator[str]:

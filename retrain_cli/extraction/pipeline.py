@@ -74,8 +74,8 @@ class ExtractionSettings:
     @classmethod
     def of(cls, request: object) -> ExtractionSettings:
         """The settings that a request has, as fields of the same names."""
-        names = (one.name for one in fields(cls))
-        return cls(**{name: getattr(request, name) for name in names if hasattr(request, name)})
+        names = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in vars(request).items() if name in names})
 
     def __post_init__(self) -> None:
         check_least(self, 1, "batch_size", "workers")
