@@ -32,7 +32,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def warm(converted: Path, tmp_path: Path) -> None:
     """The workspace in the test's own folder need not convert TINY."""
-    shutil.copytree(converted, tmp_path / ".retrain" / "cache" / "models")
+    shutil.copytree(converted, tmp_path / ".retrain" / "cache" / "models", dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import resource
+import shutil
 import signal
 import sqlite3
 import struct
@@ -19,6 +20,37 @@ from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, make_photos, wait
 from PIL import Image
 
 pytestmark = pytest.mark.usefixtures("warm")
+
+
+@pytest.fixture(scope="module")
+def filled_template(make_template: Callable[..., Path]) -> Path:
+    """Photos and their bottlenecks."""
+    return make_template(
+        lambda photos: make_photos(photos, {"ant": 12, "bee": 12}),
+        ["bottlenecks", "photos", *TINY],
+    )
+
+
+@pytest.fixture(scope="module")
+def trained_template(filled_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, and a run."""
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copytree(filled_template, root, dirs_exist_ok=True)
+    train = [str(RETRAIN), "train", *QUICK_HEAD, "--name", "orchids"]
+    subprocess.run(train, cwd=root, check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture
+def filled(filled_template: Path, tmp_path: Path) -> Path:
+    """The test's own folder, with `photos` and a workspace with their bottlenecks."""
+    return shutil.copytree(filled_template, tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def trained(trained_template: Path, tmp_path: Path) -> Path:
+    """The same, and a run named orchids."""
+    return shutil.copytree(trained_template, tmp_path, dirs_exist_ok=True)
 
 
 def bomb() -> bytes:
@@ -229,67 +261,64 @@ def test_an_unknown_layer_and_an_unknown_backbone(
     assert "inception_v3" in line
 
 
-@pytest.mark.parametrize("command", [["eval"], ["label", "x.jpg"], ["runs", "show"]])
-def test_a_run_that_does_not_exist(
-    retrain: Callable[..., Outcome], photos: Path, command: Any
-) -> None:
-    retrain("bottlenecks", photos, *TINY)
-    assert "retrain train" in retrain(*command).refused()
-    retrain("train", *QUICK_HEAD, "--name", "orchids")
-    name = ["orchis"] if command[0] == "runs" else ["--run", "orchis"]
-    assert "orchids" in retrain(*command, *name).refused()
+NAMING_A_RUN = (
+    ("eval", "--run"),
+    ("label", "x.jpg", "--run"),
+    ("runs", "show"),
+)
 
 
-def test_a_damaged_run_hides_no_other(
-    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
-) -> None:
-    retrain("bottlenecks", photos, *TINY)
-    for name in ("good", "broken"):
-        retrain("train", *QUICK_HEAD, "--name", name)
-    (tmp_path / ".retrain" / "runs" / "broken" / "config.json").write_text("{")
+@pytest.mark.usefixtures("filled")
+def test_no_run_yet(retrain: Callable[..., Outcome]) -> None:
+    for command in ("eval",), ("label", "x.jpg"), ("runs", "show"):
+        assert "retrain train" in retrain(*command).refused()
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_run_that_does_not_exist(retrain: Callable[..., Outcome]) -> None:
+    for command in NAMING_A_RUN:
+        assert "orchids" in retrain(*command, "orchis").refused()
+
+
+def test_a_damaged_run_hides_no_other(retrain: Callable[..., Outcome], trained: Path) -> None:
+    runs = trained / ".retrain" / "runs"
+    shutil.copytree(runs / "orchids", runs / "broken")
+    (runs / "broken" / "config.json").write_text("{")
     listed = retrain("runs")
     assert listed.code == 0
-    assert "good" in listed.out
+    assert "orchids" in listed.out
     assert "retrain runs rm broken" in listed.err
     assert retrain("runs", "rm", "broken", "broken").code == 0
 
 
-def test_runs_that_cannot_be_written(
-    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
-) -> None:
-    retrain("bottlenecks", photos, *TINY)
-    (tmp_path / ".retrain" / "runs").rmdir()
-    (tmp_path / ".retrain" / "runs").write_text("no folder")  # stands for any refusal
+def test_runs_that_cannot_be_written(retrain: Callable[..., Outcome], filled: Path) -> None:
+    runs = filled / ".retrain" / "runs"
+    runs.rmdir()
+    runs.write_text("no folder")  # stands for any refusal
     assert "could not be written" in retrain("train", *QUICK_HEAD).refused()
 
 
-@pytest.mark.parametrize("name", ["a" * 5000, "one.jpg\0two.jpg"])
-def test_names_that_no_file_can_have(
-    retrain: Callable[..., Outcome], photos: Path, name: Any
-) -> None:
-    retrain("bottlenecks", photos, *TINY)
-    retrain("train", *QUICK_HEAD)
-    good = next(photos.rglob("*.png"))
-    answer = retrain("label", "-", stdin=f"{name}\n{good}\n".encode())
+def test_names_that_no_file_can_have(retrain: Callable[..., Outcome], trained: Path) -> None:
+    good = next((trained / "photos").rglob("*.png"))
+    names = ("a" * 5000, "one.jpg\0two.jpg", str(good))
+    answer = retrain("label", "-", stdin="".join(f"{name}\n" for name in names).encode())
     assert answer.code == 0
-    first, second = map(json.loads, answer.out.splitlines())
-    assert first["error"]
-    assert "error" not in second
+    too_long, with_a_zero, labelled = map(json.loads, answer.out.splitlines())
+    assert too_long["error"]
+    assert with_a_zero["error"]
+    assert "error" not in labelled
 
 
 def test_train_before_bottlenecks(retrain: Callable[..., Outcome]) -> None:
     assert "retrain bottlenecks IMAGE_DIR" in retrain("train").refused()
 
 
-def test_a_cache_made_by_a_newer_version(
-    retrain: Callable[..., Outcome], photos: Path, tmp_path: Path
-) -> None:
-    retrain("bottlenecks", photos, *TINY)
-    (path,) = (tmp_path / ".retrain" / "cache").glob("*.sqlite")
+def test_a_cache_made_by_a_newer_version(retrain: Callable[..., Outcome], filled: Path) -> None:
+    (path,) = (filled / ".retrain" / "cache").glob("*.sqlite")
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 1000")
     connection.close()
-    for command in (["bottlenecks", photos, *TINY], ["train"], ["cache", "info"]):
+    for command in (["bottlenecks", "photos", *TINY], ["train"], ["cache", "info"]):
         assert "newer version" in retrain(*command).refused()
     assert path.exists()
 

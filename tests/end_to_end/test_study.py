@@ -92,7 +92,7 @@ def test_without_bottlenecks(tmp_path: Path, retrain: Callable[..., Outcome]) ->
 def test_ctrl_c_keeps_finished_trials(
     filled: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
 ) -> None:
-    command = ["study", "examples", "--sizes", "3", "--repeats", "6", "--steps", "4000"]
+    command = ["study", "examples", "--sizes", "3", "--repeats", "4", "--steps", "3000"]
     process = subprocess.Popen(
         [str(RETRAIN), *command, "--workers", "1"],
         cwd=filled,
@@ -106,11 +106,11 @@ def test_ctrl_c_keeps_finished_trials(
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err
     kept = finished(filled)
-    assert 1 <= kept < 12
-    assert f"interrupted; {kept} of 12 trials are finished and kept: " in err.decode()
+    assert 1 <= kept < 8
+    assert f"interrupted; {kept} of 8 trials are finished and kept: " in err.decode()
     done = retrain(*command, "--json")
-    assert f"{kept} trials were finished before; {12 - kept} are left" in done.err
-    assert finished(filled) == 12
+    assert f"{kept} trials were finished before; {8 - kept} are left" in done.err
+    assert finished(filled) == 8
 
 
 def finished(folder: Path) -> int:
