@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-FAULTS = ("kill", "ENOSPC", "EIO", "EACCES", "memory")
+FAULTS = ("kill", "ENOSPC", "EIO", "EACCES", "memory", "no-memory")
+"""SIGKILL, errors of the system, a MemoryError; with `no-memory` there is none from then on."""
 
 _CHANGES = frozenset(
     ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate")
@@ -80,10 +82,20 @@ class Shim:
             os.kill(os.getpid(), signal.SIGKILL)
         if self._fault == "memory":
             raise MemoryError
+        if self._fault == "no-memory":
+            _stop_growing()
+            return
         if what == "sqlite":
             raise sqlite3.OperationalError(_SQL_WORDS[self._fault])
         number = getattr(errno, self._fault)
         raise OSError(number, os.strerror(number))
+
+
+def _stop_growing() -> None:
+    """What this process has got is all that it gets: what it frees, it may take again."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    held = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held, held))
 
 
 _SQL_WORDS = {
