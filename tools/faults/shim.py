@@ -19,6 +19,7 @@ FAULTS = ("kill", "ENOSPC", "EIO", "EACCES", "memory", "no-memory")
 _CHANGES = frozenset(
     ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate")
 )
+_OF_ONE_PATH = frozenset(("os.remove", "os.mkdir", "os.rmdir", "os.truncate"))
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _STATEMENTS = ("INSERT", "REPLACE", "UPDATE", "DELETE", "BEGIN", "COMMIT", "CREATE", "VACUUM")
 
@@ -61,7 +62,7 @@ class Shim:
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING and self._is_ours(path):
                 self._before(event)
-        elif event in _CHANGES and any(map(self._is_ours, arguments[:2])):
+        elif event in _CHANGES and any(map(self._is_ours, _paths_of(event, arguments))):
             self._before(event)
 
     def _is_ours(self, path: object) -> bool:
@@ -89,6 +90,22 @@ class Shim:
             raise sqlite3.OperationalError(_SQL_WORDS[self._fault])
         number = getattr(errno, self._fault)
         raise OSError(number, os.strerror(number))
+
+
+def _paths_of(event: str, arguments: tuple[Any, ...]) -> list[object]:
+    """What an operation changes; a name in an open folder, as `rmtree` has it, with its path."""
+    count = 1 if event in _OF_ONE_PATH else 2
+    paths, folders = arguments[:count], arguments[-count:]
+    return [_full(path, folder) for path, folder in zip(paths, folders, strict=True)]
+
+
+def _full(path: object, folder: object) -> object:
+    """The path of a name in an open folder; a negative descriptor is none."""
+    if not isinstance(path, str) or path.startswith("/"):
+        return path
+    if not isinstance(folder, int) or folder < 0:
+        return path
+    return str(Path(f"/proc/self/fd/{folder}").readlink() / path)
 
 
 def _stop_growing() -> None:
