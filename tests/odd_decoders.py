@@ -8,6 +8,7 @@ import signal
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.errors import DamagedFileError
 from retrain_cli.images.decode import decode_image
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.resizing import ResizeRule
@@ -37,6 +38,16 @@ def be_killed_on_poison(data: bytes) -> NDArray[np.uint8]:
 def have_a_fault(data: bytes) -> NDArray[np.uint8]:
     """A fault of the tool's own code."""
     raise KeyError(f"no luck with {len(data)} bytes")
+
+
+def run_out_of_memory(data: bytes) -> NDArray[np.uint8]:
+    """The process itself, not the decoder of a photo."""
+    raise MemoryError
+
+
+def meet_a_bad_cache(data: bytes) -> NDArray[np.uint8]:
+    """As where the disk of the cache fails."""
+    raise DamagedFileError("the cache must be sound and is not", "disk I/O error")
 
 
 class CannotBeLoaded:

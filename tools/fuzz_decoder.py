@@ -45,10 +45,11 @@ class Options:
 
 @dataclass
 class Tally:
-    """What came of the cases."""
+    """What came of the cases; `whole` counts those of sound structure, True where decoded."""
 
     decoded: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    whole: Counter[bool] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     slowest: tuple[float, int] = (0.0, 0)
     peak_kb: int = 0
@@ -160,6 +161,7 @@ class _Report:
 
     decoded: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    whole: Counter[bool] = field(default_factory=Counter)
     faults: list[tuple[int, str]] = field(default_factory=list)
     slowest: tuple[float, int] = (0.0, 0)
     peak_kb: int = 0
@@ -168,6 +170,7 @@ class _Report:
 def _add(tally: Tally, report: _Report, options: Options) -> None:
     tally.decoded += report.decoded
     tally.refused += report.refused
+    tally.whole += report.whole
     tally.slowest = max(tally.slowest, report.slowest)
     tally.peak_kb = max(tally.peak_kb, report.peak_kb)
     for number, reason in report.faults:
@@ -210,6 +213,7 @@ def _try(number: int, formats: tuple[str, ...], report: _Report) -> None:
         report.faults.append((number, traceback.format_exc(limit=-4)))
         return
     report.slowest = max(report.slowest, (time.perf_counter() - started, number))
+    report.whole[reason is None] += case.is_whole
     if reason is None:
         report.decoded[kind] += 1
     else:
@@ -223,8 +227,11 @@ def show(tally: Tally) -> None:
     for kind in sorted(tally.decoded | tally.refused):
         print(f"{kind:5} {tally.decoded[kind]:>10,} decoded {tally.refused[kind]:>10,} refused")
     total = tally.decoded.total() + tally.refused.total()
-    seconds, number = tally.slowest
     print(f"{total:,} cases, {len(tally.findings)} findings")
+    whole = tally.whole.total()
+    share = tally.whole[True] / max(1, whole)
+    print(f"{whole:,} of them changed within their structure, {share:.1%} of these decoded")
+    seconds, number = tally.slowest
     print(f"slowest {seconds:.2f} s (case {number}), most memory {tally.peak_kb / 1e6:.2f} GB")
 
 

@@ -2,6 +2,7 @@
 
     python tools/fuzz_parsers.py --examples 20000
     python tools/fuzz_parsers.py --only "retrain.toml"
+    python tools/fuzz_parsers.py --guided 120     # seconds for each, guided by coverage: atheris
 
 A parser may take what it is given or refuse it in one line; anything else is printed with the
 smallest input that shows it, and the exit status is 1.
@@ -17,6 +18,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+from fuzz.guided import fuzz_guided
 from fuzz.inputs import hurt, replaced_values
 from fuzz.parsers import PARSERS, Parser, try_input
 from hypothesis import HealthCheck, given, settings
@@ -50,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz the parsers of our own.")
     parser.add_argument("--examples", type=int, default=2000, help="inputs for each parser")
     parser.add_argument("--only", default="", help="only parsers whose name begins so")
+    parser.add_argument("--guided", type=int, default=0, help="seconds for each with atheris")
     options = parser.parse_args()
     found = 0
     for one in PARSERS:
@@ -58,7 +61,10 @@ def main() -> int:
         started = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             try:
-                counts = dict(fuzz(one, options.examples, Path(folder)))
+                if options.guided:
+                    counts = dict(fuzz_guided(one, options.guided, Path(folder)))
+                else:
+                    counts = dict(fuzz(one, options.examples, Path(folder)))
             except Exception:
                 traceback.print_exc(limit=-6)
                 counts, found = {"FAULT": 1}, found + 1

@@ -2,12 +2,14 @@
 
     python tools/kill_points.py                        # every point of every command
     python tools/kill_points.py --fault ENOSPC --only train --every 3
+    python tools/kill_points.py --twice                # also while it makes up for the first kill
 
 A point is an open for writing, a rename, link, removal, new folder, fsync, or a statement or commit
 of SQLite. The command runs in a process of its own; the same happens with errors in place of the
-kill (ENOSPC, EIO, EACCES, memory). Afterwards no photo, cached vector or finished run may be lost
-or damaged, and the same command must go on. An error ends with exit code 3 and one
-line, or the work is done all the same. What is wrong is printed, and the exit status is 1.
+kill (ENOSPC, EIO, EACCES, memory, no-memory). Afterwards no photo, cached vector, finished run or
+finished trial may be lost or damaged, and the same command must go on. An error ends with exit
+code 3 and one line, or the work is done all the same. What is wrong is printed, and the exit status
+is 1.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +41,10 @@ _GOOD_ENDS = {"kill": (_KILLED, 0)}  # where threads race, its point may not com
 _TOLD = (0, 3)
 """What an error may end with: the work is done all the same, or one line says what is missing."""
 _ANSWERED = (0, 2, 3)
+_NEVER = ("Traceback", "unexpected fault", "Exception ignored")
 _LIMIT_S = 120
+_IN_ADVANCE = ("cykooz_resizer", "jinja2", "scipy.optimize", "scipy.stats")
+"""What commands import when they need it: done once here, it takes no time of each of them."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +53,28 @@ class Struck:
 
     Attributes:
         number: the operation before which it was.
-        end: exit status; that of a signal is negative.
+        times: how often the fault came: where threads race, a point may not come.
         wrong: what is not as promised; empty where all is well.
     """
 
     number: int
-    end: int
+    times: int
     wrong: str = ""
 
 
-def in_child(act: Callable[[], object], shim: Shim | None = None) -> tuple[int, int]:
+class WrongEndError(Exception):
+    """A command ended as none should."""
+
+
+def in_child(
+    act: Callable[[], object], shim: Shim | None = None, told: Path | None = None
+) -> tuple[int, int]:
     """Do something in a process of its own.
+
+    Args:
+        act: what to do.
+        shim: lets a fault come.
+        told: where its standard error goes.
 
     Returns:
         Exit status as of a command, and how many operations the shim counted.
@@ -68,6 +85,8 @@ def in_child(act: Callable[[], object], shim: Shim | None = None) -> tuple[int, 
         signal.alarm(_LIMIT_S)
         status = 0
         try:
+            if told is not None:
+                os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
             console.configure(quiet=shim is not None, verbose=False)
             if shim is not None:
                 shim.install()
@@ -101,31 +120,50 @@ class Strikes:
         self._prepared = scratch.with_name("prepared")
         shutil.rmtree(self._prepared, ignore_errors=True)
         self._copy(template)
-        in_child(lambda: case.prepare(Scene(scratch)))
+        if in_child(lambda: case.prepare(Scene(scratch)))[0] != 0:
+            raise RuntimeError(f"{case.name} cannot be prepared")
         shutil.copytree(scratch, self._prepared, symlinks=True)
-        damaged = "repair" in case.name
-        self._before = held_by(Scene(scratch), repaired=not damaged)
+        self._before = held_by(Scene(scratch), repaired=not self._is_damaged())
         end, self.points = in_child(self._run, Shim("kill", 0, (scratch,)))
         if end != 0:
             raise RuntimeError(f"{case.name} does not work by itself: {end}")
-        self._after = held_by(Scene(scratch), repaired=True)
 
-    def strike(self, fault: str, number: int) -> Struck:
-        """Let the fault come before an operation."""
+    def strike(self, fault: str, number: int, again: int = 0) -> Struck:
+        """Let the fault come before an operation.
+
+        Args:
+            fault: one of `FAULTS`.
+            number: of the operation, from 1.
+            again: of the operation of the next try, before which it comes once more; 0 for none.
+        """
         self._copy(self._prepared)
-        end, _ = in_child(self._run, Shim(fault, number, (self._scratch,)))
-        if end not in _GOOD_ENDS.get(fault, _TOLD):
-            return Struck(number, end, f"it ended with {end}")
+        times, self._finished = 0, self._before.trials
         try:
-            damaged = "repair" in self._case.name
-            self._compare(held_by(Scene(self._scratch), repaired=not damaged))
-            again, _ = in_child(self._run)
-            if again not in _ANSWERED:
-                return Struck(number, end, f"the next time it ended with {again}")
+            for at in (number, again) if again else (number,):
+                times += self._struck(fault, at)
+                self._compare(held_by(Scene(self._scratch), repaired=not self._is_damaged()))
+            end, _ = in_child(self._run)
+            if end not in _ANSWERED:
+                raise WrongEndError(f"the next time it ended with {end}")
             self._compare(held_by(Scene(self._scratch), repaired=True))
-        except (AssertionError, RetrainError, OSError) as error:
-            return Struck(number, end, f"{type(error).__name__}: {error}"[:300])
-        return Struck(number, end)
+        except (AssertionError, RetrainError, WrongEndError, OSError) as error:
+            return Struck(number, times, f"{type(error).__name__}: {error}"[:400])
+        return Struck(number, times)
+
+    def _struck(self, fault: str, number: int) -> bool:
+        """Run the command with a fault; returns whether that came."""
+        told = self._scratch.with_name("told")
+        end, counted = in_child(self._run, Shim(fault, number, (self._scratch,)), told)
+        if end not in _GOOD_ENDS.get(fault, _TOLD):
+            raise WrongEndError(f"it ended with {end}: {told.read_text()[-300:]}")
+        text = told.read_text()
+        errors = sum(line.startswith("error: ") for line in text.splitlines())
+        if errors != (end in (2, 3)) or any(words in text for words in _NEVER):
+            raise WrongEndError(f"with {end} it said {text[-300:]!r}")
+        return end == _KILLED or counted >= number
+
+    def _is_damaged(self) -> bool:
+        return "repair" in self._case.name
 
     def _run(self) -> object:
         return self._case.run(Scene(self._scratch))
@@ -143,6 +181,13 @@ class Strikes:
         assert not missing, f"runs are lost: {missing}"
         renamed = {self._case.may_remove, self._case.may_add}
         assert not self._case.may_add or renamed & now.runs, "a renamed run is lost"
+        assert now.trials >= self._finished, "finished trials are lost"
+        self._finished = now.trials
+
+
+def _again(strikes: Strikes, number: int, twice: bool) -> int:
+    """Before which operation the next try is struck, another one for each first strike."""
+    return 1 + number * 7 % strikes.points if twice else 0
 
 
 def main() -> int:
@@ -151,7 +196,11 @@ def main() -> int:
     parser.add_argument("--fault", choices=FAULTS, default="kill")
     parser.add_argument("--only", default="", help="commands whose name begins so")
     parser.add_argument("--every", type=int, default=1, help="only each n-th point")
+    parser.add_argument("--first", type=int, default=1, help="the first of these points")
+    parser.add_argument("--twice", action="store_true", help="strike the next try, too")
     options = parser.parse_args()
+    for name in _IN_ADVANCE:
+        import_module(name)
     total, wrong = 0, 0
     with tempfile.TemporaryDirectory() as folder:
         template, scratch = Path(folder, "template"), Path(folder, "scene")
@@ -163,12 +212,13 @@ def main() -> int:
                 continue
             strikes = Strikes(case, template, scratch)
             struck = [
-                strikes.strike(options.fault, number)
-                for number in range(1, strikes.points + 1, options.every)
+                strikes.strike(options.fault, number, _again(strikes, number, options.twice))
+                for number in range(options.first, strikes.points + 1, options.every)
             ]
+            times = sum(one.times for one in struck)
             faulty = [one for one in struck if one.wrong]
-            total, wrong = total + len(struck), wrong + len(faulty)
-            print(f"{case.name}: {options.fault} at {len(struck)} points, {len(faulty)} wrong")
+            total, wrong = total + times, wrong + len(faulty)
+            print(f"{case.name}: {times} times {options.fault}, {len(faulty)} wrong")
             for one in faulty:
                 print(f"  before operation {one.number}: {one.wrong}")
             sys.stdout.flush()

@@ -174,14 +174,16 @@ class ReaderProcess:
         Raises:
             EOFError, OSError, UnpicklingError: the process has ended.
             ReaderError: it never got ready.
+            CacheError: it cannot read the cache.
+            MemoryError: it has none left.
             RuntimeError: it has a fault, which is ours.
         """
         if not self._is_ready:
             self._wait_until_ready()
         self._send(locations)
         answers = self._receive()
-        if isinstance(answers, str):
-            raise RuntimeError(f"a reader process has a fault:\n{answers}")
+        if isinstance(answers, Exception):
+            raise answers
         return [self._complete(answer) for answer in answers]
 
     def restart(self) -> str:

@@ -4,7 +4,7 @@
                                      <-  True, once it is ready
     a pickled list of locations      ->
                                      <-  a pickled list of `Answer`s, then the pixels of all of
-                                         them, one photo after the other
+                                         them, one photo after the other; or an exception
     ...                              ->  until the input ends
 
 Nothing but this goes through its standard input and output. `process_readers.py` is the other end.
@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from retrain_cli.errors import CacheError, RetrainError
 from retrain_cli.extraction.heap import keep_freed_memory
 from retrain_cli.extraction.readers import IsCached, Location, examine, is_never_cached
 from retrain_cli.images.decode import Pixels, refuse_above
@@ -101,11 +102,20 @@ def _answer(
 ) -> None:
     try:
         found = [look(location) for location in locations]
-    except Exception:  # a fault of ours, to be told at the other end
-        _send(target, traceback.format_exc(), [])
+    except Exception as error:
+        _send(target, _to_be_raised(error), [])
         return
     pixels = [seen.pixels for seen in found if seen is not None and seen.pixels is not None]
     _send(target, [_in_brief(seen) for seen in found], pixels)
+
+
+def _to_be_raised(error: Exception) -> Exception:
+    """What the other end raises in place of an exception, which itself may not be picklable."""
+    if isinstance(error, MemoryError):
+        return MemoryError(str(error) or "in a reader process")
+    if isinstance(error, RetrainError):
+        return CacheError(str(error))  # photos that are bad are an answer, so it is the cache's
+    return RuntimeError(f"a reader process has a fault:\n{traceback.format_exc()}")
 
 
 def _look(location: Location, decode: Decoder, is_cached: IsCached) -> Examined | None:

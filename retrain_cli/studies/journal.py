@@ -10,8 +10,9 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,8 @@ class TrialJournal:
         line = json.dumps(asdict(record), allow_nan=False) + "\n"
         with self._lock, writing_to(self._path):
             is_new = not self._path.exists()
-            with self._path.open("ab") as file:
-                file.write(line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            with self._path.open("ab", buffering=0) as file:
+                _append(file, line.encode())
             if is_new:
                 sync(self._path.parent)
             self.records[record.key] = record
@@ -119,6 +118,20 @@ class TrialJournal:
             whole = content.rfind(b"\n") + 1
             if whole < len(content):
                 file.truncate(whole)
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """Write it through to the disk, or nothing of it: the next line must not follow half of one."""
+    before = file.tell()
+    try:
+        rest = memoryview(line)
+        while rest:  # a disk that fills up takes a part
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):  # else that is done when the journal is opened
+            file.truncate(before)
+        raise
 
 
 def _why_not_written(folder: Path) -> str:

@@ -12,7 +12,7 @@ import odd_decoders
 import pytest
 
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import CacheError, ConfigError
 from retrain_cli.extraction import process_readers
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.process_readers import ProcessReaders, ReaderError
@@ -96,6 +96,20 @@ def test_a_crash_costs_the_photo_alone(
 def test_a_fault_of_ours_is_told_as_one(photos: Path, store: BottleneckStore) -> None:
     with pytest.raises(RuntimeError, match="KeyError: 'no luck with"):
         read(crew(store, odd_decoders.have_a_fault), photos)
+
+
+@pytest.mark.parametrize(
+    ("decode", "told"),
+    [
+        (odd_decoders.run_out_of_memory, MemoryError),
+        (odd_decoders.meet_a_bad_cache, CacheError),
+    ],
+)
+def test_what_the_machine_refuses_a_process_is_told_as_that(
+    photos: Path, decode: Decoder, told: type[Exception]
+) -> None:
+    with pytest.raises(told):
+        read(crew(None, decode, count=1), photos)
 
 
 def test_large_images_are_decoded_here(

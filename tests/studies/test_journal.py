@@ -46,6 +46,23 @@ def test_a_torn_line_is_cut_off_and_the_next_trial_stands_alone(tmp_path: Path) 
         assert list(journal.records.values()) == [record(0), record(1)]
 
 
+def test_half_a_line_on_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "trials.jsonl"
+    with TrialJournal.open(tmp_path, {}) as journal:
+        journal.append(record(0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, unlimited[1]))
+        try:  # Python ignores SIGXFSZ, so this looks like a full disk
+            with pytest.raises(WorkspaceError):
+                journal.append(record(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        journal.append(record(2))
+    with TrialJournal.open(tmp_path, {}) as journal:
+        assert list(journal.records.values()) == [record(0), record(2)]
+
+
 @pytest.mark.parametrize("line", ["{not json}\n", '{"key": "1"}\n', "\xff\n"])
 def test_a_damaged_journal_says_what_to_do(tmp_path: Path, line: str) -> None:
     (tmp_path / "trials.jsonl").write_bytes(line.encode("latin-1"))

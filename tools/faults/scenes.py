@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sqlite3
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
@@ -21,9 +23,17 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.renaming import rename_run
 from retrain_cli.runs.run import RunStore
 from retrain_cli.runs.verifying import verify_run
+from retrain_cli.studies import runner
+from retrain_cli.studies.protocols.examples import ExamplesStudy
+from retrain_cli.studies.study import StudySettings
 from retrain_cli.workflows.add_class import AddClassRequest, add_class
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
-from retrain_cli.workflows.cache import collect_garbage, merge_cache, verify_caches
+from retrain_cli.workflows.cache import (
+    collect_garbage,
+    export_cache,
+    merge_cache,
+    verify_caches,
+)
 from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.label import Labeller, LabelRequest
@@ -32,6 +42,7 @@ from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
 from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.sort_photos import PhotoSorter, SortRequest
+from retrain_cli.workflows.study import run_study
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
@@ -156,6 +167,12 @@ def _report(scene: Scene) -> None:
     write_report(ReportRequest("first", html=page, markdown=text), scene.workspace)
 
 
+def _study(scene: Scene) -> None:
+    settings = StudySettings(repeats=2, training=_SHORT)
+    with patch.object(runner, "load_keras"):  # takes six seconds, and L-BFGS needs none
+        run_study(ExamplesStudy((2,)), scene.workspace, settings, workers=2)
+
+
 @dataclass(frozen=True)
 class Case:
     """A command that writes.
@@ -203,6 +220,8 @@ CASES = (
     Case("check", lambda scene: check_dataset(CheckRequest(labels=False), scene.workspace)),
     Case("check --apply", lambda scene: apply_script(scene.root / "moves.txt", scene.workspace)),
     Case("check --undo", lambda scene: undo_last(scene.workspace), _applied),
+    Case("study examples", _study),
+    Case("cache export", lambda scene: export_cache(scene.workspace, scene.root / "v.npz")),
     Case("cache gc", lambda scene: collect_garbage(scene.workspace), _fewer_photos, may_lose=9),
     Case("cache merge", lambda scene: merge_cache(scene.workspace, scene.root / "other/workspace")),
     Case(
@@ -221,11 +240,12 @@ CASES = (
 
 @dataclass(frozen=True)
 class Held:
-    """What a scene holds: contents of photos, cached vectors and runs."""
+    """What a scene holds: contents of photos, cached vectors, runs and finished trials."""
 
     photos: Counter[str]
     vectors: frozenset[bytes]
     runs: frozenset[str]
+    trials: frozenset[str]
 
 
 def held_by(scene: Scene, *, repaired: bool) -> Held:
@@ -256,4 +276,14 @@ def held_by(scene: Scene, *, repaired: bool) -> Held:
                 assert store.verify() == []
                 vectors |= {*store.digests()}
                 assert np.isfinite(store.read([*store.digests()])).all()
-    return Held(digests, frozenset(vectors), frozenset(run.name for run in runs))
+    names = frozenset(run.name for run in runs)
+    return Held(digests, frozenset(vectors), names, frozenset(_trials(scene)))
+
+
+def _trials(scene: Scene) -> set[str]:
+    """Keys of the finished trials; a line without its end is none."""
+    kept: set[str] = set()
+    for path in scene.workspace.studies_dir.glob("*/trials.jsonl"):
+        lines = path.read_text().splitlines(keepends=True)
+        kept |= {json.loads(line)["key"] for line in lines if line.endswith("\n")}
+    return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-FAULTS = ("kill", "ENOSPC", "EIO", "EACCES", "memory")
+FAULTS = ("kill", "ENOSPC", "EIO", "EACCES", "memory", "no-memory")
+"""SIGKILL, errors of the system, a MemoryError; with `no-memory` there is none from then on."""
 
 _CHANGES = frozenset(
     ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate")
 )
+_OF_ONE_PATH = frozenset(("os.remove", "os.mkdir", "os.rmdir", "os.truncate"))
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _STATEMENTS = ("INSERT", "REPLACE", "UPDATE", "DELETE", "BEGIN", "COMMIT", "CREATE", "VACUUM")
 
@@ -59,7 +62,7 @@ class Shim:
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING and self._is_ours(path):
                 self._before(event)
-        elif event in _CHANGES and any(map(self._is_ours, arguments[:2])):
+        elif event in _CHANGES and any(map(self._is_ours, _paths_of(event, arguments))):
             self._before(event)
 
     def _is_ours(self, path: object) -> bool:
@@ -80,10 +83,36 @@ class Shim:
             os.kill(os.getpid(), signal.SIGKILL)
         if self._fault == "memory":
             raise MemoryError
+        if self._fault == "no-memory":
+            _stop_growing()
+            return
         if what == "sqlite":
             raise sqlite3.OperationalError(_SQL_WORDS[self._fault])
         number = getattr(errno, self._fault)
         raise OSError(number, os.strerror(number))
+
+
+def _paths_of(event: str, arguments: tuple[Any, ...]) -> list[object]:
+    """What an operation changes; a name in an open folder, as `rmtree` has it, with its path."""
+    count = 1 if event in _OF_ONE_PATH else 2
+    paths, folders = arguments[:count], arguments[-count:]
+    return [_full(path, folder) for path, folder in zip(paths, folders, strict=True)]
+
+
+def _full(path: object, folder: object) -> object:
+    """The path of a name in an open folder; a negative descriptor is none."""
+    if not isinstance(path, str) or path.startswith("/"):
+        return path
+    if not isinstance(folder, int) or folder < 0:
+        return path
+    return str(Path(f"/proc/self/fd/{folder}").readlink() / path)
+
+
+def _stop_growing() -> None:
+    """What this process has got is all that it gets: what it frees, it may take again."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    held = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held, held))
 
 
 _SQL_WORDS = {

@@ -35,12 +35,14 @@ class Case:
         data: the file's bytes.
         size: wanted (height, width).
         resize: how.
+        is_whole: whether its structure was kept, with lengths, offsets and checksums that fit.
     """
 
     seed: str
     data: bytes
     size: tuple[int, int]
     resize: ResizeRule
+    is_whole: bool
 
 
 def make_case(number: int, formats: tuple[str, ...] = ()) -> Case:
@@ -56,11 +58,12 @@ def make_case(number: int, formats: tuple[str, ...] = ()) -> Case:
     size = (random.choice(_SIDES), random.choice(_SIDES))
     data = images[seed]
     if random.random() < _WITHIN:
-        return Case(seed, restructure(data, random), size, random.choice(get_args(ResizeRule)))
+        data = restructure(data, random)
+        return Case(seed, data, size, random.choice(get_args(ResizeRule)), is_whole=True)
     data = mutate(data, other, random)
     if random.random() < _REPAIRED:
         data = repair(data)
-    return Case(seed, data, size, random.choice(get_args(ResizeRule)))
+    return Case(seed, data, size, random.choice(get_args(ResizeRule)), is_whole=False)
 
 
 def kind_of(seed: str) -> str:

@@ -15,6 +15,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _EXTRA_CHUNKS = (b"tEXt", b"gAMA", b"cHRM", b"pHYs", b"tIME", b"eXIf", b"abCd")
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}
 _TIFF_EXTRAS = (270, 271, 274, 282, 296, 305, 306, 315, 33432, 34665, 40961, 50000, 65000)
+_REPEATS_FROM = 0xC0  # a byte of PCX from here on says how often the next one comes
 _PIXELS_BEHIND = 0.4  # of the length: there most formats have nothing but pixels
 
 
@@ -215,6 +216,46 @@ def _boxes(data: bytes, random: Random) -> bytes:
     return _change_some(data, random, int(len(data) * 0.9))
 
 
+def _icon(data: bytes, random: Random) -> bytes:
+    """Each picture is changed as what it is; offsets and lengths fit."""
+    (count,) = struct.unpack_from("<H", data, 4)
+    rows = [data[6 + 16 * number : 22 + 16 * number] for number in range(count)]
+    places = [struct.unpack("<II", row[8:]) for row in rows]
+    bodies = [data[at : at + length] for length, at in places]
+    bodies = [
+        _png(body, random) if body.startswith(_PNG) else _pixels(body, random) for body in bodies
+    ]
+    at = 6 + 16 * count
+    for number, body in enumerate(bodies):
+        rows[number] = rows[number][:8] + struct.pack("<II", len(body), at)
+        at += len(body)
+    return data[:6] + b"".join(rows) + b"".join(bodies)
+
+
+def _pcx(data: bytes, random: Random) -> bytes:
+    """Colours are others; what counts repeats stays."""
+    changed = bytearray(data)
+    palette = 769 if data[-769:-768] == b"\x0c" else 0
+    colours, at = [], 128
+    while at < len(data) - palette:
+        at += data[at] >= _REPEATS_FROM
+        colours.append(at)
+        at += 1
+    for _ in range(random.choice((1, 2, 8))):
+        changed[random.choice(colours)] = random.randrange(_REPEATS_FROM)
+    return bytes(changed)
+
+
+def _digits(data: bytes, random: Random) -> bytes:
+    """Netpbm in words: digits of the last two thirds are others."""
+    changed = bytearray(data)
+    first = len(data) // 3
+    digits = [at for at in range(first, len(data)) if data[at : at + 1].isdigit()]
+    for at in random.sample(digits, min(len(digits), random.choice((1, 2, 8)))):
+        changed[at] = random.choice(b"01" if data.startswith(b"P1") else b"01234")
+    return bytes(changed)
+
+
 _WAYS: tuple[tuple[bytes, Callable[[bytes, Random], bytes]], ...] = (
     (_PNG, _png),
     (b"\xff\xd8\xff", _jpeg),
@@ -223,7 +264,11 @@ _WAYS: tuple[tuple[bytes, Callable[[bytes, Random], bytes]], ...] = (
     (b"MM\0*", _tiff),
     (b"GIF", _gif),
     (b"BM", _bmp),
-    (b"\x0a\x05", _end),  # PCX
+    (b"\x0a\x05", _pcx),
     (b"icns", _end),
-    (b"\0\0\1\0", _end),  # ICO
+    (b"\0\0\1\0", _icon),
+    (b"\0\0\2\0", _icon),  # CUR
+    (b"P1", _digits),
+    (b"P2", _digits),
+    (b"P3", _digits),
 )
