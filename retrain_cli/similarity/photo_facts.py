@@ -100,7 +100,10 @@ class PhotoFacts(DatabaseFile):
                  WHERE version = ?"""
         with self._lock, translated_errors(self.path):
             rows = self._connection.execute(sql, (LOOK_VERSION,)).fetchall()
-        return {digest: PhotoLook(*seen, *_unpacked(hashes)) for digest, *seen, hashes in rows}
+        return {
+            digest: PhotoLook(width, height, brightness, contrast, *_unpacked(hashes))
+            for digest, width, height, brightness, contrast, hashes in rows
+        }
 
     def remember_looks(self, looks: Mapping[bytes, PhotoLook]) -> None:
         """Keep looks, in one transaction."""
