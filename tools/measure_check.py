@@ -3,27 +3,31 @@
     python tools/measure_check.py WORKSPACE...
 
 Each workspace must hold the bottlenecks of a dataset (`retrain bottlenecks`). Faults are planted in
-a copy of its photos; the workspace itself is only read. The figures stand in docs/check.md.
+a copy of its photos; the workspace itself is only read. With several workspaces of one backbone the
+photos of each are also what the others do not know. The figures stand in docs/check.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.training import train_head
+from retrain_cli.images.looks import look_at
+from retrain_cli.similarity.near_duplicates import near_duplicates
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.check import CheckReport, CheckRequest, check_dataset
@@ -31,7 +35,10 @@ from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
+Change = Callable[[Image.Image], Image.Image]
+
 DUPLICATES = 120
+OF_EACH_KIND = 20
 WRONG_LABELS = 0.05
 LEFT_OUT = 10
 REPEATS = 5
@@ -42,12 +49,82 @@ def main() -> None:
     """Measure each workspace that was named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workspaces", nargs="+", type=Path, metavar="WORKSPACE")
-    for path in parser.parse_args().workspaces:
-        workspace = Workspace(path.absolute())
+    parser.add_argument(
+        "--only", choices=("versions", "faults", "unknown"), action="append", help="not all of it"
+    )
+    arguments = parser.parse_args()
+    wanted = arguments.only or ("versions", "faults", "unknown")
+    workspaces = [Workspace(path.absolute()) for path in arguments.workspaces]
+    for workspace in workspaces:
         print(f"## {LastUsed.load(workspace).backbone.label()}")
-        with tempfile.TemporaryDirectory() as folder:
-            measure_faults(workspace, Path(folder))
-        measure_unknown(workspace)
+        for name, measure in (("versions", measure_versions), ("faults", measure_faults)):
+            if name in wanted:
+                with tempfile.TemporaryDirectory() as folder:
+                    measure(workspace, Path(folder))
+        if "unknown" in wanted:
+            measure_unknown(workspace)
+    if "unknown" in wanted:
+        for known, unknown in itertools.permutations(workspaces, 2):
+            measure_pair(known, unknown)
+
+
+# -- versions of photos --------------------------------------------------------------------------
+
+
+def measure_versions(workspace: Workspace, folder: Path) -> None:
+    """Plant 20 versions of each kind beside their photos, and count the pairs that are told."""
+    request, copy = copied(workspace, folder)
+    files = sorted(request.image_dir.rglob("*.jpg"))
+    drawn = iter(np.random.default_rng(1).permutation(len(files)).tolist())
+    source_of: dict[Path, Path] = {}
+    kind_of: dict[Path, str] = {}
+    for kind in KINDS:
+        for number in range(OF_EACH_KIND):
+            source = files[next(drawn)]
+            target = source.parent / f"version_{len(kind_of):04}_{number}.jpg"
+            target.write_bytes(version(Image.open(source).convert("RGB"), kind))
+            source_of[target], kind_of[target] = source, kind
+    fill_cache(request, copy)
+    pairs = near_pairs_of(copy, request.image_dir)
+    found = [kind_of[v] for v, s in source_of.items() if frozenset((v, s)) in pairs]
+    for kind in KINDS:
+        print(f"{kind}: {found.count(kind)} of {OF_EACH_KIND}")
+    n_mirrored = sum(found.count(kind) for kind in MIRRORED)
+    n, all_mirrored = len(found) - n_mirrored, OF_EACH_KIND * len(MIRRORED)
+    print(
+        f"not mirrored: {n} of {len(kind_of) - all_mirrored}, mirrored {n_mirrored} of "
+        f"{all_mirrored}"
+    )
+    origin = {path: source_of.get(path, path) for pair in pairs for path in pair}
+    others = [pair for pair in pairs if len({origin[path] for path in pair}) > 1]
+    across = sum(len({path.parent for path in pair}) > 1 for pair in others)
+    print(f"pairs of other photos: {len(others)}, of two classes: {across}")
+
+
+def near_pairs_of(workspace: Workspace, root: Path) -> set[frozenset[Path]]:
+    """All pairs of near duplicates, as files."""
+    data = load_training_set(workspace, TrainingConfig())
+    paths, digests = data.images.paths, [row.tobytes() for row in data.images.digest]
+    looks = {path: look_at((root / path).read_bytes()) for path in paths}
+    first = {digest: row for row, digest in reversed(list(enumerate(digests)))}
+    rows = sorted(first.values())
+    blocks = near_duplicates(data.data.bottlenecks[rows], [looks[paths[row]] for row in rows])
+    return {
+        frozenset((root / paths[rows[left]], root / paths[rows[right]]))
+        for block in blocks
+        for left, right in zip(block.left, block.right, strict=True)
+    }
+
+
+def copied(workspace: Workspace, folder: Path) -> tuple[BottleneckRequest, Workspace]:
+    """A copy of the photos and of the cache of a workspace, to plant faults in."""
+    used = LastUsed.load(workspace)
+    photos, copy = folder / "photos", Workspace(folder / "workspace")
+    shutil.copytree(used.image_dir, photos, copy_function=shutil.copyfile)
+    shutil.copytree(workspace.cache_dir, copy.cache_dir)
+    for place in (photos, *(path for path in photos.rglob("*") if path.is_dir())):
+        place.chmod(0o755)
+    return BottleneckRequest(photos, used.backbone, used.source_classes), copy
 
 
 # -- planted faults ------------------------------------------------------------------------------
@@ -55,11 +132,7 @@ def main() -> None:
 
 def measure_faults(workspace: Workspace, folder: Path) -> None:
     """Plant duplicates and wrong labels in a copy, check it, print what was found."""
-    used = LastUsed.load(workspace)
-    photos, copy = folder / "photos", Workspace(folder / "workspace")
-    shutil.copytree(used.image_dir, photos, copy_function=shutil.copyfile)
-    shutil.copytree(workspace.cache_dir, copy.cache_dir)
-    request = BottleneckRequest(photos, used.backbone, used.source_classes)
+    request, copy = copied(workspace, folder)
     labels, suggested, duplicates = plant_and_check(request, copy, DUPLICATES)
     print(f"label errors: {labels}; the true class suggested for {suggested:.1%}")
     print(f"near duplicates: {duplicates}")
@@ -102,37 +175,106 @@ def plant_labels(files: list[Path], generator: np.random.Generator) -> dict[Path
 
 def plant_duplicates(sources: list[Path], generator: np.random.Generator) -> dict[Path, Path]:
     """Put a version of each photo beside it, of every other one into another class."""
+    kinds = list(PLAIN)
     classes = sorted(path for path in sources[0].parent.parent.iterdir())
     versions = {}
     for number, source in enumerate(sources):
         elsewhere = classes[int(generator.integers(len(classes)))]
         folder = elsewhere if number % 2 else source.parent
         target = folder / f"version_{number:04}.jpg"
-        target.write_bytes(version(Image.open(source).convert("RGB"), number // 2 % 6))
+        target.write_bytes(
+            version(Image.open(source).convert("RGB"), kinds[number // 2 % len(kinds)])
+        )
         versions[target] = source
     return versions
 
 
-def version(image: Image.Image, kind: int) -> bytes:
-    """Half or double size, JPEG quality 30, cropped by 3 or 5% a side, or all of it and darker."""
-    width, height = image.size
-
-    def cropped(share: float) -> Image.Image:
-        x, y = round(share * width), round(share * height)
-        return image.crop((x, y, width - x, height - y))
-
-    quality = 30 if kind == 2 else 85
-    if kind < 2:
-        image = image.resize((width // 2, height // 2) if kind == 0 else (2 * width, 2 * height))
-    elif kind in (3, 4):
-        image = cropped(0.03 if kind == 3 else 0.05)
-    elif kind == 5:
-        image = ImageEnhance.Brightness(cropped(0.03).resize((width // 2, height // 2))).enhance(
-            0.9
-        )
+def version(image: Image.Image, kind: str) -> bytes:
+    """The photo changed as one of `KINDS` says, as a JPEG file."""
+    change, quality = KINDS[kind]
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
+    change(image).save(file, "JPEG", quality=quality)
     return file.getvalue()
+
+
+def cropped(left: float, top: float, right: float, bottom: float) -> Change:
+    """Shares of the width and the height are cut off."""
+
+    def cut(image: Image.Image) -> Image.Image:
+        x, y = image.size
+        return image.crop(
+            (round(left * x), round(top * y), x - round(right * x), y - round(bottom * y))
+        )
+
+    return cut
+
+
+def all_around(share: float) -> Change:
+    """A share is cut off at each side."""
+    return cropped(share, share, share, share)
+
+
+def resized(factor: float) -> Change:
+    """Larger or smaller by a factor."""
+    return lambda image: image.resize(
+        (max(1, int(factor * image.width)), max(1, int(factor * image.height)))
+    )
+
+
+def in_turn(*changes: Change) -> Change:
+    """One change after another."""
+
+    def change(image: Image.Image) -> Image.Image:
+        for one in changes:
+            image = one(image)
+        return image
+
+    return change
+
+
+def brighter(factor: float) -> Change:
+    """Lighter above 1, darker below."""
+    return lambda image: ImageEnhance.Brightness(image).enhance(factor)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """By 3 degrees, and without the corners that are empty then."""
+    return all_around(0.05)(image.rotate(3, resample=Image.Resampling.BICUBIC))
+
+
+PLAIN: dict[str, tuple[Change, int]] = {
+    "half size": (resized(0.5), 85),
+    "double size": (resized(2), 85),
+    "JPEG quality 30": (lambda image: image, 30),
+    "cropped by 3% a side": (all_around(0.03), 85),
+    "cropped by 5% a side": (all_around(0.05), 85),
+    "cropped by 3%, halved, darker": (
+        in_turn(all_around(0.03), resized(0.5), brighter(0.9)),
+        85,
+    ),
+}
+"""Versions that are planted beside wrong labels: how to make one, and its JPEG quality."""
+
+MIRRORED: dict[str, tuple[Change, int]] = {
+    "mirrored": (ImageOps.mirror, 85),
+    "mirrored, halved, quality 50": (in_turn(resized(0.5), ImageOps.mirror), 50),
+    "mirrored, cropped by 3%": (in_turn(all_around(0.03), ImageOps.mirror), 85),
+}
+
+KINDS: dict[str, tuple[Change, int]] = {
+    **PLAIN,
+    "brighter": (brighter(1.3), 85),
+    "less contrast": (lambda image: ImageEnhance.Contrast(image).enhance(0.7), 85),
+    "cropped by 8% a side": (all_around(0.08), 85),
+    "turned by 3 degrees, cropped": (turned, 85),
+    "10% cut off at the left": (cropped(0.1, 0, 0, 0), 85),
+    "grey": (lambda image: ImageOps.grayscale(image).convert("RGB"), 85),
+    "cropped by 6% a side": (all_around(0.06), 85),
+    "7% cut off at the top": (cropped(0, 0.07, 0, 0), 85),
+    "cropped unevenly, 2 to 10%": (cropped(0.1, 0.05, 0.02, 0.07), 85),
+    **MIRRORED,
+}
+"""All versions that are looked for."""
 
 
 @dataclass(frozen=True)
@@ -195,21 +337,61 @@ def measure_unknown(workspace: Workspace) -> None:
     """AUROC of known test photos against the photos of classes that were left out."""
     config = TrainingConfig(steps=STEPS)
     data = load_training_set(workspace, config)
-    scores: dict[str, list[float]] = {}
-    for repeat in range(REPEATS):
-        for name, value in one_leave_out(data, replace(config, seed=repeat)):
-            scores.setdefault(name, []).append(value)
-    for name, values in scores.items():
-        print(
-            f"unknown photos, {LEFT_OUT} classes left out, {REPEATS} draws, {name}: AUROC "
-            f"{np.mean(values):.3f} (standard deviation {np.std(values, ddof=1):.3f})"
-        )
+    n_classes = data.data.n_classes
+    for n_out in sorted({min(LEFT_OUT, n_classes // 3), n_classes * 7 // 12} - {0}):
+        scores: dict[str, list[tuple[float, float]]] = {}
+        for repeat in range(REPEATS):
+            for name, told in one_leave_out(data, replace(config, seed=repeat), n_out):
+                scores.setdefault(name, []).append(told)
+        for name, values in scores.items():
+            areas, shares = np.array(values).T
+            print(
+                f"unknown photos, {n_out} classes left out, {REPEATS} draws, {name}: AUROC "
+                f"{areas.mean():.3f} (standard deviation {areas.std(ddof=1):.3f}), beyond 95% of "
+                f"the known {shares.mean():.0%}"
+            )
 
 
-def one_leave_out(data: TrainingSet, config: TrainingConfig) -> Iterator[tuple[str, float]]:
-    """AUROC of each score with some classes left out of training."""
+def measure_pair(known: Workspace, unknown: Workspace) -> None:
+    """How well the photos of another set are told from the test photos of a set."""
+    config = TrainingConfig(steps=STEPS)
+    own, other = load_training_set(known, config), load_training_set(unknown, config)
+    if own.used.backbone != other.used.backbone:
+        return
+    print(f"{own.used.image_dir.name} known, {other.used.image_dir.name} not:")
+    splits = [np.flatnonzero(own.images.split == code) for code in range(len(SPLITS))]
+    vectors = own.data.bottlenecks
+    data = replace(own.data, training=splits[0], validation=splits[1])
+    for name, (area, share) in judged(data, vectors[splits[2]], other.data.bottlenecks, config):
+        print(f"  {name}: AUROC {area:.3f}, beyond 95% of the known {share:.0%}")
+
+
+def judged(
+    data: HeadData,
+    known: NDArray[np.float32],
+    unknown: NDArray[np.float32],
+    config: TrainingConfig,
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    """AUROC of each score, and the share of the unknown beyond 95% of the known."""
+    head = train_head(data, config).head
+    vectors = data.bottlenecks
+    novelty = NoveltyModel.fit(
+        vectors[data.training], data.labels[data.training], vectors[data.validation]
+    )
+    highest = [1 - head.probabilities(rows).max(axis=1) for rows in (known, unknown)]
+    for name, (low, high) in (
+        ("1 - highest probability", highest),
+        ("novelty", [novelty(rows) for rows in (known, unknown)]),
+    ):
+        yield name, (auroc(low, high), float((high > np.quantile(low, 0.95)).mean()))
+
+
+def one_leave_out(
+    data: TrainingSet, config: TrainingConfig, n_out: int
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    """AUROC and share of each score with some classes left out of training."""
     labels, names = data.data.labels, data.data.class_names
-    out = np.random.default_rng(config.seed).choice(len(names), LEFT_OUT, replace=False)
+    out = np.random.default_rng(config.seed).choice(len(names), n_out, replace=False)
     kept = [index for index in range(len(names)) if index not in set(out.tolist())]
     new = np.full(len(names), -1, np.int32)
     new[kept] = np.arange(len(kept))
@@ -219,12 +401,7 @@ def one_leave_out(data: TrainingSet, config: TrainingConfig) -> Iterator[tuple[s
     )
     vectors = data.data.bottlenecks
     head_data = HeadData(vectors, new[labels], tuple(names[i] for i in kept), training, validation)
-    head = train_head(head_data, config).head
-    novelty = NoveltyModel.fit(vectors[training], labels[training], vectors[validation])
-    unknown = np.flatnonzero(~known)
-    highest = [head.probabilities(vectors[rows]).max(axis=1) for rows in (test, unknown)]
-    yield "1 - highest probability", auroc(1 - highest[0], 1 - highest[1])
-    yield "novelty", auroc(novelty(vectors[test]), novelty(vectors[unknown]))
+    yield from judged(head_data, vectors[test], vectors[~known], config)
 
 
 def auroc(low: NDArray[np.float32], high: NDArray[np.float32]) -> float:

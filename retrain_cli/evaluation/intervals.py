@@ -5,6 +5,11 @@ inference", JASA 22, 1927) keeps within [0, 1] and behaves with few images and a
 the normal approximation does not. For a mean of per-class accuracies it takes the effective sample
 size of E. L. Korn and B. I. Graubard ("Confidence intervals for proportions with small expected
 number of positive counts estimated from survey data", Survey Methodology 24, 1998).
+
+With one to three wrong answers it ends too soon: where the truth is 99.8% of 86, it holds it in 84%
+of cases. A share of photos has the bound of L. D. Brown, T. T. Cai and A. DasGupta ("Interval
+estimation for a binomial proportion", Statistical Science 16, 2001) there, which makes it 93% at
+the worst, whatever the truth.
 """
 
 from __future__ import annotations
@@ -16,6 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z = 1.959963984540054  # 97.5% quantile of the standard normal distribution
+
+_POISSON = (0.05129329438755, 0.35536151069866, 0.81769144716395)
+"""Mean of a Poisson distribution that gives 1, 2, 3 or more in 5% of cases."""
+
+_SMALL = 50
+"""Up to so many photos three are not few any more, say Brown, Cai and DasGupta."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,22 @@ def wilson(share: float, n: float) -> Estimate:
 
 
 def share_estimate(hits: int, n: int) -> Estimate | None:
-    """Share of hits among n images; None without images."""
-    return wilson(hits / n, n) if n else None
+    """Share of hits among n images; None without images.
+
+    Wilson's interval; on the side of few hits, or of few misses, it goes as far as the 5% bound of
+    a Poisson distribution.
+    """
+    if not n:
+        return None
+    made = wilson(hits / n, n)
+    low, high = (_fewest_expected(few, n) / n for few in (hits, n - hits))
+    return Estimate(made.value, min(made.low, low), max(made.high, 1 - high))
+
+
+def _fewest_expected(seen: int, n: int) -> float:
+    """How few are expected where so many are seen in 5% of cases; all of them where not few."""
+    few = _POISSON[: 2 if n <= _SMALL else 3]
+    return few[seen - 1] if 1 <= seen <= min(len(few), n / 2) else float(n)
 
 
 def macro_estimate(hits: NDArray[np.int64], n: NDArray[np.int64]) -> Estimate | None:

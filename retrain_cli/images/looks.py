@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -12,13 +13,23 @@ from numpy.typing import NDArray
 from retrain_cli.images.decode import decode_image, image_size
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 
-LOOK_VERSION: Final = 2
+LOOK_VERSION: Final = 3
 """Raised whenever `look_at` gives other numbers, so that remembered ones are taken anew."""
 
 HASH_BITS: Final = 64
 _SIDE = 64  # of the thumbnail that brightness and contrast come from
 _HASH_SIDE = 32
 _DIFFERENCES = 8  # of the difference hash, a row, and rows
+PARTS: Final = (
+    (0.04, 0.04, 0.04, 0.04),
+    (0.08, 0.08, 0.08, 0.08),
+    (0.1, 0.0, 0.0, 0.0),
+    (0.0, 0.1, 0.0, 0.0),
+    (0.0, 0.0, 0.1, 0.0),
+    (0.0, 0.0, 0.0, 0.1),
+)
+"""Shares of the sides cut off at the left, the top, the right and the bottom."""
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG has it
 
 
@@ -33,6 +44,7 @@ class PhotoLook:
         contrast: standard deviation of these grey values, 0 to 127.5.
         phash: perceptual hash, 64 bits: see `perceptual_hash`.
         dhash: difference hash, 64 bits: see `difference_hash`.
+        parts: both hashes of each of `PARTS` of the photo; a crop of it looks like one of them.
     """
 
     width: int
@@ -41,6 +53,7 @@ class PhotoLook:
     contrast: float
     phash: int
     dhash: int
+    parts: tuple[tuple[int, int], ...] = ()
 
     @property
     def shorter_side(self) -> int:
@@ -66,9 +79,19 @@ def look_at(data: bytes, timeout: float = PHOTO_TIMEOUT) -> PhotoLook:
     width, height = image_size(data)
     grey = decode_image(data, (_SIDE, _SIDE), timeout=timeout).astype(np.float32) @ _LUMA
     brightness = float(np.percentile(grey, 95))
-    return PhotoLook(
-        width, height, brightness, float(grey.std()), perceptual_hash(grey), difference_hash(grey)
-    )
+    (phash, dhash), *parts = (_hashes(one) for one in (grey, *_parts(grey)))
+    return PhotoLook(width, height, brightness, float(grey.std()), phash, dhash, tuple(parts))
+
+
+def _hashes(grey: NDArray[np.float32]) -> tuple[int, int]:
+    return perceptual_hash(grey), difference_hash(grey)
+
+
+def _parts(grey: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Each of `PARTS`, as large as the whole again."""
+    for left, top, right, bottom in PARTS:
+        rows, columns = _means(_SIDE, top, 1 - bottom), _means(_SIDE, left, 1 - right)
+        yield rows.T @ grey @ columns
 
 
 def perceptual_hash(grey: NDArray[np.float32]) -> int:
@@ -97,7 +120,7 @@ def difference_hash(grey: NDArray[np.float32]) -> int:
         grey: `(64, 64) float32`.
     """
     rows = grey.reshape(_DIFFERENCES, -1, len(grey)).mean(axis=1)
-    fields = rows @ _nine_fields()
+    fields = rows @ _means(_DIFFERENCES + 1)
     bits = (fields[:, 1:] > fields[:, :-1]).reshape(-1)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
@@ -138,9 +161,13 @@ _ODD_FREQUENCIES: Final = np.uint64(0xAAAAAAAAAAAAAAAA)
 
 
 @cache
-def _nine_fields() -> NDArray[np.float32]:
-    """Means of 9 equal parts of a row of 64 pixels, `(64, 9) float32`; a pixel may be shared."""
-    pixels, edges = np.arange(_SIDE), np.linspace(0, _SIDE, _DIFFERENCES + 2)
+def _means(count: int, low: float = 0.0, high: float = 1.0) -> NDArray[np.float32]:
+    """Means of equal parts of the share from `low` to `high` of a row of 64 pixels.
+
+    Returns:
+        `(64, count) float32`, to be multiplied by from the right; a pixel may be shared.
+    """
+    pixels, edges = np.arange(_SIDE), np.linspace(low, high, count + 1) * _SIDE
     shared = np.minimum(pixels[:, None] + 1, edges[1:]) - np.maximum(pixels[:, None], edges[:-1])
     parts: NDArray[np.float64] = np.clip(shared, 0, None)
     return np.asarray(parts / parts.sum(axis=0), np.float32)

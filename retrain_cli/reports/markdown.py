@@ -145,7 +145,10 @@ def _problems(report: Report) -> Iterator[str]:
     for problem in report.problems or ():
         lines.append(f"- **{problem.count} {escaped(problem.title)}.** {escaped(problem.advice)}")
         lines += [f"  - {escaped(item)}" for item in problem.items]
-    yield from _section("Data problems", lines or ["None was found."])
+    lines = lines or ["None was found."]
+    if why := report.missing.get("near duplicates"):
+        lines += ["", f"A full list of near duplicates is missing: {escaped(why)}."]
+    yield from _section("Data problems", lines)
 
 
 def _setup(report: Report) -> Iterator[str]:

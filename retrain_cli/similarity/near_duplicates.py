@@ -3,8 +3,8 @@
 Two photos are near duplicates where both of two views agree: the cosine of their whitened
 bottlenecks (what they show) and their two hashes (where light and dark are). Each alone takes
 strangers for twins: a hash any two motorbikes before a white wall, a bottleneck any two of a kind.
-A network takes a photo and its mirror image for much the same, so the hashes are compared with
-those of the mirror image, too.
+A network takes a photo and its mirror image for much the same, and a photo and what is left when
+its edges are cut off, so the hashes are compared with those of the mirror image and of parts, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from retrain_cli.similarity.whitening import Whitening
 LEAST_COSINE: Final = 0.5
 _SURE_COSINE: Final = 0.75
 _FEWEST_BITS: Final = 8
-MOST_BITS: Final = 36
+MOST_BITS: Final = 26
 _MOST_BITS_ALONE: Final = 28
 """Measured on 3,184 photos of Caltech-101 and 300 versions of 300 of them; see docs/check.md. A
 pair of which the cosine is less sure needs hashes that agree more. Where photos are too few to
@@ -43,28 +43,37 @@ def near_duplicates(
         bottlenecks: `(n, width) float32`, of distinct photos.
         looks: `n` looks of the same photos.
     """
-    hashes = (
-        np.array([look.phash for look in looks], np.uint64),
-        np.array([look.dhash for look in looks], np.uint64),
-    )
-    turned = mirrored(*hashes)
+    if not looks:
+        return
+    whole, *parts = _views(looks)
     whitening = Whitening.fit(bottlenecks)
+    whitened = whitening.matrix is not None
+    others = [whole, *(parts if whitened else ())]
+    others += [mirrored(*one) for one in others]
     for pairs in near_pairs(whitening(bottlenecks), LEAST_COSINE):
-        differing = np.minimum(_differing(hashes, hashes, pairs), _differing(hashes, turned, pairs))
-        alike = differing <= _allowed_bits(pairs.similarity, whitened=whitening.matrix is not None)
+        differing = np.min([_differing(whole, other, pairs) for other in others], axis=0)
+        alike = differing <= _allowed_bits(pairs.similarity, whitened=whitened)
         yield Pairs(pairs.left[alike], pairs.right[alike], pairs.similarity[alike])
 
 
 _Hashes = tuple[NDArray[np.uint64], NDArray[np.uint64]]
 
 
-def _differing(hashes: _Hashes, others: _Hashes, pairs: Pairs) -> NDArray[np.int64]:
-    """Bits that differ in both hashes of each pair together, 0 to 128."""
-    counts = [
-        hamming(one[pairs.left], other[pairs.right])
-        for one, other in zip(hashes, others, strict=True)
-    ]
-    return np.asarray(np.sum(counts, axis=0), np.int64)
+def _views(looks: Sequence[PhotoLook]) -> list[_Hashes]:
+    """Both hashes of all photos as they are, then of each part that all of them have."""
+    rows = [((look.phash, look.dhash), *look.parts) for look in looks]
+    views = zip(*rows, strict=False)
+    return [(hashes[:, 0], hashes[:, 1]) for one in views for hashes in (np.array(one, np.uint64),)]
+
+
+def _differing(whole: _Hashes, others: _Hashes, pairs: Pairs) -> NDArray[np.int64]:
+    """Bits that differ in both hashes of each pair, 0 to 128: one as it is, the other as seen."""
+
+    def counted(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+        counts = [hamming(one[left], seen[right]) for one, seen in zip(whole, others, strict=True)]
+        return np.asarray(np.sum(counts, axis=0), np.int64)
+
+    return np.minimum(counted(pairs.left, pairs.right), counted(pairs.right, pairs.left))
 
 
 def _allowed_bits(cosine: NDArray[np.float32], *, whitened: bool) -> NDArray[np.float32]:

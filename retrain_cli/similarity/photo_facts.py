@@ -101,24 +101,13 @@ class PhotoFacts(DatabaseFile):
         with self._lock, translated_errors(self.path):
             rows = self._connection.execute(sql, (LOOK_VERSION,)).fetchall()
         return {
-            digest: PhotoLook(
-                width,
-                height,
-                brightness,
-                contrast,
-                int.from_bytes(hashes[:8], "big"),
-                int.from_bytes(hashes[8:], "big"),
-            )
+            digest: PhotoLook(width, height, brightness, contrast, *_unpacked(hashes))
             for digest, width, height, brightness, contrast, hashes in rows
         }
 
     def remember_looks(self, looks: Mapping[bytes, PhotoLook]) -> None:
         """Keep looks, in one transaction."""
-        rows = [
-            (digest, LOOK_VERSION, look.width, look.height, look.brightness, look.contrast, hashes)
-            for digest, look in looks.items()
-            for hashes in (look.phash.to_bytes(8, "big") + look.dhash.to_bytes(8, "big"),)
-        ]
+        rows = [(digest, LOOK_VERSION, *_numbers(look)) for digest, look in looks.items()]
         sql = "INSERT OR REPLACE INTO looks VALUES (?,?,?,?,?,?,?)"
         self._remember(sql, rows)
 
@@ -144,3 +133,16 @@ class PhotoFacts(DatabaseFile):
     def remember_alike(self, firsts: Mapping[bytes, bytes]) -> None:
         """Keep what a check saw of some photos, in one transaction."""
         self._remember("INSERT OR REPLACE INTO alike VALUES (?,?)", list(firsts.items()))
+
+
+def _numbers(look: PhotoLook) -> tuple[int, int, float, float, bytes]:
+    """The row of a photo: all hashes are one value, those of the whole and then of its parts."""
+    pairs = ((look.phash, look.dhash), *look.parts)
+    hashes = b"".join(one.to_bytes(8, "big") for pair in pairs for one in pair)
+    return look.width, look.height, look.brightness, look.contrast, hashes
+
+
+def _unpacked(data: bytes) -> tuple[int, int, tuple[tuple[int, int], ...]]:
+    hashes = [int.from_bytes(data[at : at + 8], "big") for at in range(0, len(data), 8)]
+    (phash, dhash), *parts = zip(hashes[::2], hashes[1::2], strict=True)
+    return phash, dhash, tuple(parts)

@@ -28,7 +28,7 @@ from retrain_cli.workflows.cross_validate import saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, Evaluated, Evaluation, evaluate
 from retrain_cli.workflows.reporting.report_photos import Album, Tick, map_photos, worst_mistakes
 from retrain_cli.workflows.reporting.report_setup import commands_of_run, settings_of_run
-from retrain_cli.workflows.shared.leaks import known_alike
+from retrain_cli.workflows.shared.leaks import count_unchecked, known_alike
 from retrain_cli.workspace import Workspace
 
 MOST_MISTAKES = 250  # with their neighbours 5 MB of photos, and 8 MB of pure noise
@@ -164,6 +164,12 @@ class _Gathering:
         folds = saved_figures(run)
         mistakes = self._mistakes(album)
         photo_map = self._map(album, method)
+        alike = known_alike(self._workspace)
+        if unchecked := count_unchecked(run.predictions.images, alike):
+            self._missing["near duplicates"] = (
+                f"of {unchecked:,} of {len(run.predictions):,} photos only exact copies are known; "
+                "`retrain check` looks for the others"
+            )
         evaluation = self._evaluation.to_dict()
         if evaluation.get("curves_missing"):
             self._missing["curves"] = str(evaluation["curves_missing"])
@@ -187,9 +193,7 @@ class _Gathering:
             mistakes=mistakes,
             n_mistakes=len(misclassified_rows(self._predictions, split)),
             photo_map=photo_map,
-            problems=find_problems(
-                run.predictions.images, run.labels, self._bad_files, known_alike(self._workspace)
-            ),
+            problems=find_problems(run.predictions.images, run.labels, self._bad_files, alike),
             settings=settings_of_run(run),
             commands=self._commands(),
             missing=self._missing,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, chi2
 
 from retrain_cli.evaluation.intervals import macro_estimate, share_estimate, wilson
 
@@ -13,10 +13,31 @@ from retrain_cli.evaluation.intervals import macro_estimate, share_estimate, wil
 def test_wilson_is_scipys(n: int, data: st.DataObject) -> None:
     hits = data.draw(st.integers(0, n))
     oracle = binomtest(hits, n).proportion_ci(method="wilson")
-    made = share_estimate(hits, n)
-    assert made is not None
+    made = wilson(hits / n, n)
     assert (made.low, made.high) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
-    assert 0 <= made.low <= made.value <= made.high <= 1
+    share = share_estimate(hits, n)
+    assert share is not None
+    assert 0 <= share.low <= made.low <= share.value <= made.high <= share.high <= 1
+    if min(hits, n - hits) not in (1, 2, 3):
+        assert share == made
+
+
+@pytest.mark.parametrize("n", [5, 20, 50, 86, 300])
+def test_a_share_near_0_or_1_is_held_as_often_as_it_says(n: int) -> None:
+    """Exactly, by the binomial distribution: Wilson's own holds it in 84% of cases at worst."""
+    made = [share_estimate(hits, n) for hits in range(n + 1)]
+    ends = np.array([(one.low, one.high) for one in made if one is not None])
+    truths = np.concatenate([np.geomspace(1e-4, 0.5, 400), ends[:, 0] - 1e-9, ends[:, 1] + 1e-9])
+    truths = truths[(truths > 0) & (truths < 1)]
+    held = (ends[:, :1] <= truths) & (truths <= ends[:, 1:])
+    chances = binom.pmf(np.arange(n + 1)[:, None], n, truths)
+    assert (chances * held).sum(axis=0).min() > 0.91
+
+
+def test_the_bounds_of_few_are_poissons() -> None:
+    one_of_many = [share_estimate(hits, 1000) for hits in (1, 2, 3)]
+    low = [one.low for one in one_of_many if one is not None]
+    assert low == pytest.approx(chi2.ppf(0.05, [2, 4, 6]) / 2 / 1000)
 
 
 def test_no_images_have_no_accuracy() -> None:

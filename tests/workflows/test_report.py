@@ -30,6 +30,7 @@ from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run import RunContents, RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.report import ReportRequest, make_report, write_report
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
@@ -214,6 +215,21 @@ def test_problems_are_found(made: tuple[Workspace, Path]) -> None:
     problems = {p.title: p for p in make_report(ReportRequest(), made[0]).problems}
     assert "broken.jpg" in problems["files that could not be used"].items[0]
     assert problems["photos that stand in more than one class"].count == 1
+
+
+def test_without_a_check_only_exact_copies_are_known(
+    made: tuple[Workspace, Path], tmp_path: Path
+) -> None:
+    workspace, _ = copied(made, tmp_path)
+    photos = RunStore(workspace.runs_dir).get("first").predictions.images.paths
+    told = f"of {len(photos)} of {len(photos)} photos only exact copies are known"
+    unchecked = make_report(ReportRequest(), workspace)
+    assert told in render_html(unchecked)
+    assert told in render_markdown(unchecked)
+    check_dataset(CheckRequest(labels=False), workspace)
+    checked = make_report(ReportRequest(), workspace)
+    assert "near duplicates" not in checked.missing
+    assert "only exact copies" not in render_html(checked) + render_markdown(checked)
 
 
 def test_photos_that_moved_changed_or_went(made: tuple[Workspace, Path], tmp_path: Path) -> None:

@@ -127,6 +127,23 @@ def test_its_other_files_open(workspace: Workspace) -> None:
         assert facts.looks() == {}, "they lack the second hash: each photo is looked at once more"
 
 
+def test_its_file_of_photos_is_upgraded_and_keeps_what_it_holds(workspace: Workspace) -> None:
+    path = workspace.photos_path
+    with closing(sqlite3.connect(path)) as before, before:
+        before.execute("INSERT INTO near_duplicates VALUES (?, ?)", (b"a" * 16, b"b" * 16))
+        assert before.execute("PRAGMA user_version").fetchone() == (1,)
+        looks = before.execute("SELECT * FROM looks ORDER BY digest").fetchall()
+    with PhotoFacts(path) as facts:
+        assert facts.alike() == {}, "no check of this version has seen them"
+        assert facts.founders() == {b"a" * 16: b"b" * 16}
+        facts.remember_alike({bytes(16): bytes(16)})
+    with PhotoFacts(path) as facts:
+        assert facts.alike() == {bytes(16): bytes(16)}
+    with closing(sqlite3.connect(path)) as after:
+        assert after.execute("PRAGMA user_version").fetchone() == (2,)
+        assert after.execute("SELECT * FROM looks ORDER BY digest").fetchall() == looks
+
+
 def test_its_photos_are_looked_at_once_more(photos: Path, workspace: Workspace) -> None:
     fill(photos, workspace)
     check_dataset(CheckRequest(labels=False), workspace)

@@ -40,6 +40,16 @@ def known_alike(workspace: Workspace) -> dict[bytes, bytes]:
         return {}
 
 
+def count_unchecked(images: ImageTable, alike: Mapping[bytes, bytes]) -> int:
+    """How many photos of a run no check has compared with others: of these copies alone are known.
+
+    Args:
+        images: the photos of a run.
+        alike: what `known_alike` gives.
+    """
+    return sum(row.tobytes() not in alike for row in images.digest)
+
+
 def leaked_rows(images: ImageTable, alike: Mapping[bytes, bytes]) -> NDArray[np.int64]:
     """Rows of the test photos of which training or validation holds a copy or a near duplicate.
 
