@@ -7,8 +7,9 @@ told of a wrong value in the same words, before any work.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -82,7 +83,65 @@ def check_choices(request: Any) -> None:
 
 def not_one_of(subject: str, choices: tuple[Any, ...], value: object) -> str:
     """What is said of a value outside of its choices."""
-    return f"{subject} takes one of {', '.join(map(str, choices))}, not {value!r}"
+    near = closest(str(value), map(str, choices), _SAME_AS)
+    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    return f"{subject} takes one of {', '.join(map(str, choices))}, not {value!r}{hint}"
+
+
+_PEERS = {
+    "lbfgs": "bfgs logistic logreg logisticregression newton",
+    "ridge": "leastsquares linear lstsq",
+    "auto": "automatic best default",
+    "sgd": "momentum nesterov",
+    "rmsprop": "rms",
+    "histogram": "hist bars",
+    "roc": "auc auroc",
+    "pr": "precisionrecall ap",
+    "reliability": "calibration ece",
+    "confusion": "confusionmatrix matrix cm",
+    "float32": "fp32 f32 single full",
+    "bfloat16": "bf16",
+    "float16": "fp16 f16 half",
+    "int8": "8bit quantized quantised",
+    "keras": "tensorflow tf",
+    "openvino": "ov intel",
+    "avg": "mean average gap",
+    "max": "maximum gmp",
+    "training": "train",
+    "validation": "val valid dev",
+    "test": "testing",
+    "cv": "crossvalidation folds",
+    "hard": "hardlink",
+    "symbolic": "soft symlink",
+    "squash": "stretch resize",
+    "crop": "centercrop centrecrop",
+    "letterbox": "pad",
+}
+_SAME_AS = {peer: name for name, peers in _PEERS.items() for peer in peers.split()}
+
+
+def closest(wanted: str, names: Iterable[str], same_as: Mapping[str, str]) -> list[str]:
+    """The names that a mistyped one may stand for, at most three; may be none.
+
+    Case, spaces and punctuation count for nothing.
+
+    Args:
+        wanted: what was typed.
+        names: what there is.
+        same_as: what else a name is called, in small letters and digits alone.
+    """
+    known = {_bare(name): name for name in names}
+    meant = {peer: name for peer, name in same_as.items() if name in known.values()} | known
+    key = _bare(wanted)
+    if key in meant:
+        return [meant[key]]
+    begun = [name for bare, name in known.items() if len(key) > 2 and bare.startswith(key)]
+    near = [meant[bare] for bare in difflib.get_close_matches(key, meant, n=6)]
+    return list(dict.fromkeys([*begun, *near]))[:3]
+
+
+def _bare(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _may_be_none(hints: dict[str, Any], field: dataclasses.Field[Any]) -> bool:

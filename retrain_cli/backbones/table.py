@@ -6,12 +6,12 @@ installed Keras. To add a backbone, add a row.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from retrain_cli.checks import closest
 from retrain_cli.errors import BackboneError, setting
 
 Scaling = Literal["tf", "torch", "caffe", "none"]
@@ -241,6 +241,21 @@ _ROWS = (
 
 KERAS_BACKBONES: dict[str, KerasBackbone] = {row.name: row for row in _ROWS}
 
+_PEERS = {
+    "mini": "inceptionmini minception bundled builtin small tiny demo",
+    "inception_v3": "inception googlenet inceptionv1 inceptionv2 inceptionv32015",
+    "inception_resnet_v2": "inceptionresnet inceptionv4",
+    "mobilenet": "mobilenetv1 mobile",
+    "mobilenet_v2": "mobilenetv2100",
+    "mobilenet_v3_large": "mobilenetv3",
+    "resnet50": "resnet18 resnet34 resnet50v2",
+    "resnet101": "resnet152",
+    "vgg16": "vgg vgg11 vgg13",
+    "efficientnet_v2_b0": "efficientnet efficientnetb0 efficientnetv2",
+}
+_SAME_AS = {peer: name for name, peers in _PEERS.items() for peer in peers.split()}
+"""What else the backbones are called, and which one stands in for one that is not there."""
+
 
 def find_backbone(name: str) -> KerasBackbone:
     """The row called `name`.
@@ -250,8 +265,9 @@ def find_backbone(name: str) -> KerasBackbone:
     """
     if name in KERAS_BACKBONES:
         return KERAS_BACKBONES[name]
-    near = difflib.get_close_matches(name, KERAS_BACKBONES, n=3) or list(KERAS_BACKBONES)
+    near = closest(name, KERAS_BACKBONES, _SAME_AS)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise BackboneError(
         f"{setting('BackboneSpec.name')} takes a known name or hub:HANDLE_OR_FOLDER, not {name!r}: "
-        f"did you mean {' or '.join(near[:3])}? `retrain doctor --backbones` lists all"
+        f"{hint}`retrain doctor --backbones` lists all"
     )

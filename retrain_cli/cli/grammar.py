@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from retrain_cli.checks import not_one_of
 from retrain_cli.cli import log_file
 from retrain_cli.cli.settings import OuterSetting, OuterSettings, name_of
 from retrain_cli.errors import ConfigError
@@ -75,6 +76,16 @@ SUB_HINTS = {
         **dict.fromkeys(("dump", "save"), "cache export"),
     },
     "config": dict.fromkeys(("list", "ls", "get", "path"), "config show"),
+    "study": {
+        **dict.fromkeys(("mix", "mixes", "intext", "known-new"), "study int-ext"),
+        **dict.fromkeys(("curve", "learning-curve", "images", "sizes"), "study examples"),
+        **dict.fromkeys(("hist", "bins", "classes"), "study histogram"),
+        **dict.fromkeys(("easy", "hard", "hardness", "difficult"), "study difficulty"),
+        **dict.fromkeys(("fewshot", "few", "one-shot", "add-class"), "study few-shot"),
+        **dict.fromkeys(("tune", "tuning", "grid", "sweep", "optimizers"), "study tuning-guide"),
+        **dict.fromkeys(("time", "energy", "price", "speed"), "study cost"),
+        **dict.fromkeys(("top", "original", "imagenet", "zero-shot"), "study stock"),
+    },
 }
 
 
@@ -248,8 +259,8 @@ def not_a_choice(error: Any) -> str | None:
     option: Any = getattr(error, "param", None)
     if option is None or not found:
         return None
-    choices = found["choices"].replace("'", "")
-    return f"{name_of(option)} takes one of {choices}, not {found['value']}"
+    choices = found["choices"].replace("'", "").split(", ")
+    return not_one_of(name_of(option), tuple(choices), found["value"][1:-1])
 
 
 def _with_places(error: ConfigError, ctx: Any) -> ConfigError:

@@ -37,6 +37,8 @@ def conduct(
             without=_NOT_ASKED,
             repeats="How often each condition is trained.",
             seed="Seed of the first repeat; the others count on from it.",
+            same_split="Keep the split of `train` in all repeats; the intervals do not tell then "
+            "what other splits would do.",
         ),
     ],
     workers: Annotated[

@@ -28,6 +28,22 @@ def same_name(one: str, other: str) -> bool:
     return one == other or name_key(one) == name_key(other)
 
 
+def shown_name(name: str) -> str:
+    """A name as it stands among others: in double quotes where else its ends could not be seen.
+
+    That is as `--classes` takes it.
+    """
+    if name.strip() == name and name and not set(name) & set(',"'):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a row, each as `shown_name` says."""
+    return ", ".join(map(shown_name, names))
+
+
 def find_name(wanted: str, names: Iterable[str]) -> str | None:
     """The one of `names` that is meant, as it is written there; None where there is none."""
     known = list(names)

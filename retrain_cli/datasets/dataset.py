@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_names import check_class_names
+from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.file_index import FileIndex, FolderRecord
 from retrain_cli.datasets.splits import Split, SplitItem, assign_splits, nohash_group, straddling
 from retrain_cli.errors import DatasetError
@@ -70,7 +70,7 @@ class Dataset:
             more = f" and {len(self.bad_classes) - 3} more" if len(self.bad_classes) > 3 else ""
             raise DatasetError(
                 "every class needs a usable photo, and all are bad in "
-                f"{', '.join(self.bad_classes[:3])}{more}: repair the photos or remove the folder; "
+                f"{listed(self.bad_classes[:3])}{more}: repair the photos or remove the folder; "
                 "all other bottlenecks are kept"
             )
         check_class_names(self.class_names)

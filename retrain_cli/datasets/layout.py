@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from retrain_cli.checks import not_one_of
-from retrain_cli.datasets.class_names import first_spellings, name_key
+from retrain_cli.datasets.class_names import first_spellings, listed, name_key
 from retrain_cli.datasets.entries import Contents, FileId, contents_of, holds_photos, ids_of
 from retrain_cli.datasets.split_names import split_folders
 from retrain_cli.datasets.splits import Split
@@ -372,9 +372,9 @@ def _no_classes(root: Path, n_loose: int) -> str:
 
 def _named(names: Iterable[str]) -> str:
     """`a/, b/ and 7 more`."""
-    listed = [f"{name}/" for name in names]
-    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
-    return ", ".join(listed[:_NAMED]) + more
+    folders = [f"{name}/" for name in names]
+    more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
+    return listed(folders[:_NAMED]) + more
 
 
 def _quoted(path: Path) -> str:

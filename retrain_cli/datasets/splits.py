@@ -72,7 +72,10 @@ def check_percentages(validation_percentage: float, testing_percentage: float) -
 
 
 def assign_splits(
-    items: Sequence[SplitItem], validation_percentage: float, testing_percentage: float
+    items: Sequence[SplitItem],
+    validation_percentage: float,
+    testing_percentage: float,
+    draw: int = 0,
 ) -> list[Split]:
     """Assign every item to a split; the result depends on the items as a set, not on their order.
 
@@ -89,6 +92,8 @@ def assign_splits(
         items: the images, in any order.
         validation_percentage: share of the line for validation, in percent.
         testing_percentage: share of the line for test, in percent.
+        draw: number of the line, at least 0. Each has its own positions; all commands but studies
+            use line 0.
 
     Returns:
         One split per item, in the order of `items`.
@@ -100,7 +105,7 @@ def assign_splits(
     if not items:
         return []
     given = np.array([_CODES[item.given] for item in items])
-    component, positions = find_components(items)
+    component, positions = find_components(items, draw)
     pin = np.full(len(positions), -1)
     np.maximum.at(pin, component, given)
     intervals = _intervals(validation_percentage, testing_percentage, set(given.tolist()))
@@ -144,17 +149,18 @@ def _place(positions: NDArray[np.float64], intervals: NDArray[np.float64]) -> ND
 
 
 def find_components(
-    items: Sequence[SplitItem],
+    items: Sequence[SplitItem], draw: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Component of each item, `(n_items,) int64`, and position of each, `(n_components,) float64`.
 
     Items of equal digest, of one class and group, or of one founder are in one component. It is
     numbered by its smallest digest: numbers break ties and must not depend on the items' order.
+    `draw` is the line's number, see `assign_splits`.
     """
     digests = sorted({item.digest for item in items})
     index = {digest: number for number, digest in enumerate(digests)}
     roots, keys = _join_groups(items, index)
-    positions = np.array([_position(keys.get(number, digests[number])) for number in roots])
+    positions = np.array([_position(keys.get(number, digests[number]), draw) for number in roots])
     of_item = np.array([index[item.digest] for item in items])
     return np.asarray(roots)[of_item], positions
 
@@ -206,9 +212,13 @@ def _group_key(name: str) -> bytes:
     return b"group:" + name.encode("utf-8", "surrogatepass")
 
 
-def _position(key: bytes) -> float:
-    """Position in [0, 1): the leading 53 bits of the key's BLAKE2b hash as a fraction."""
-    digest = hashlib.blake2b(key, digest_size=8, person=b"retrain-split").digest()
+def _position(key: bytes, draw: int) -> float:
+    """Position in [0, 1): the leading 53 bits of the key's BLAKE2b hash as a fraction.
+
+    The line's number is the salt; zero bytes of salt are the same as none.
+    """
+    salt = (draw % 2**128).to_bytes(hashlib.blake2b.SALT_SIZE, "little")
+    digest = hashlib.blake2b(key, digest_size=8, person=b"retrain-split", salt=salt).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from retrain_cli.datasets.class_names import find_name
+from retrain_cli.datasets.class_names import find_name, listed
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, share_estimate
@@ -81,7 +81,7 @@ def two_class_table(
     """
     known = None if positive is None else find_name(positive, class_names)
     if positive is not None and (len(class_names) != 2 or known is None):
-        few = ", ".join(class_names[:3]) + ("..." if len(class_names) > 3 else "")
+        few = listed(class_names[:3]) + ("..." if len(class_names) > 3 else "")
         raise ConfigError(
             f"{setting('positive')} takes one of the classes of a run with two, not {positive!r} "
             f"of {len(class_names)} ({few})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.class_names import listed
 from retrain_cli.errors import DatasetError, setting
 
 
@@ -73,6 +74,6 @@ class HeadData:
             more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
             raise DatasetError(
                 "each class needs at least one image to train on, but there is none of "
-                f"{', '.join(empty[:3])}{more}: add photos, or leave the class out with "
+                f"{listed(empty[:3])}{more}: add photos, or leave the class out with "
                 f"{setting('classes')}"
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_names import name_key
+from retrain_cli.datasets.class_names import listed, name_key
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.arrays import checked, damaged, read_arrays
 from retrain_cli.evaluation.ranking import top_k
@@ -141,7 +141,7 @@ class Head:
         if (source < 0).all():
             raise RunError(
                 "a head can be continued only with at least one of its own classes, but it knows "
-                f"none of {', '.join(labels[:3])}...: train without {setting('init_from')}"
+                f"none of {listed(labels[:3])}...: train without {setting('init_from')}"
             )
         weights = np.where(source >= 0, self.weights[:, source], _mean_column(self.weights))
         bias = np.where(source >= 0, self.bias[source], self.bias.mean())

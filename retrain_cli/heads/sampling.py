@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_names import close_names, find_name
+from retrain_cli.datasets.class_names import close_names, find_name, listed
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import Sampling
 
@@ -129,7 +129,7 @@ def select_classes(
             )
             raise ConfigError(
                 f"{setting('classes')} takes names of classes; {name!r} is none, but "
-                f"{', '.join(close)} is{quotes}"
+                f"{listed(close)} is{quotes}"
             )
     kept = tuple(name for name in class_names if name in set(found.values()))
     if len(kept) < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from retrain_cli.datasets.class_names import shown_name
 from retrain_cli.reports.text import printable
 
 LEAST_IMAGES: Final = 20
@@ -66,7 +67,9 @@ def _classes(counts: Mapping[str, int]) -> str:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    named = [f"{printable(name)} {count}" for name, count in list(counts.items())[:_NAMED]]
+    named = [
+        f"{printable(shown_name(name))} {count}" for name, count in list(counts.items())[:_NAMED]
+    ]
     more = [f"{len(counts) - _NAMED:,} more"] if len(counts) > _NAMED else []
     return ", ".join([*named, *more])
 

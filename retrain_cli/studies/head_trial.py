@@ -29,6 +29,7 @@ class HeadOutcome:
         best_step: the step that the head comes from.
         last_step: the last step that was made.
         validation_top1: share of right answers on validation; None without validation images.
+        validation_loss: log loss on validation; None likewise.
     """
 
     class_names: tuple[str, ...]
@@ -37,6 +38,7 @@ class HeadOutcome:
     best_step: int
     last_step: int
     validation_top1: float | None
+    validation_loss: float | None = None
 
     @classmethod
     def of(cls, part: StudyData, trained: TrainedHead) -> HeadOutcome:
@@ -49,6 +51,7 @@ class HeadOutcome:
             trained.best_step,
             trained.history[-1].step,
             best[0].validation_accuracy if best else None,
+            best[0].validation_loss if best else None,
         )
 
     def result(self, data: StudyData) -> EvalResult:
@@ -65,6 +68,7 @@ class HeadOutcome:
             "best_step": self.best_step,
             "last_step": self.last_step,
             "validation_top1": self.validation_top1,
+            "validation_loss": self.validation_loss,
             "ks": list(self.counts.ks),
             "n_images": self.counts.n_images.tolist(),
             "hits": self.counts.hits.tolist(),
@@ -90,6 +94,7 @@ class HeadOutcome:
             values["best_step"],
             values["last_step"],
             values["validation_top1"],
+            values.get("validation_loss"),
         )
 
 

@@ -1,7 +1,7 @@
 """Heads trained on 3, 5, 10, ... and all images of each class: what three studies look at.
 
-The test images are the same for every size. The training images of a size are among those of the
-next larger one, drawn anew in each repeat.
+In a repeat the test images are the same for every size, and the training images of a size are among
+those of the next larger one. The next repeat draws its split and its training images anew.
 """
 
 from __future__ import annotations
@@ -58,23 +58,35 @@ class LearningCurve:
     Attributes:
         sizes: the sizes, ascending.
         results: an evaluation for each repeat, of each size.
-        n_training: `(n_sizes, n_classes)` training images of each class.
-        n_test: `(n_classes,)` test images of each class.
+        n_training: `(n_sizes, n_classes) float64` training images of each class, on average over
+            the repeats.
+        n_test: `(n_repeats, n_classes)` test images of each class.
     """
 
     sizes: tuple[Size, ...]
     results: tuple[tuple[EvalResult, ...], ...]
-    n_training: NDArray[np.int64]
+    n_training: NDArray[np.float64]
     n_test: NDArray[np.int64]
+
+    @property
+    def mean_n_test(self) -> NDArray[np.float64]:
+        """Test images of each class on average over the repeats, `(n_classes,)`."""
+        means: NDArray[np.float64] = self.n_test.mean(axis=0)
+        return means
 
     def hits(self) -> NDArray[np.int64]:
         """Right top-1 answers, `(n_sizes, n_repeats, n_classes)`."""
         return np.array([[r.counts.hits[:, 0] for r in repeats] for repeats in self.results])
 
     def accuracies(self) -> NDArray[np.float64]:
-        """Top-1 of each class, `(n_sizes, n_repeats, n_classes)`; NaN without test images."""
-        with np.errstate(invalid="ignore"):
-            return self.hits() / self.n_test
+        """Top-1 of each class, `(n_sizes, n_repeats, n_classes)`.
+
+        NaN, in all repeats, for a class that has no test images in one of them.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares: NDArray[np.float64] = self.hits() / self.n_test
+        shares[..., (self.n_test == 0).any(axis=0)] = np.nan
+        return shares
 
 
 @dataclass(frozen=True)
@@ -104,19 +116,21 @@ class LearningCurveStudy(Study):
             )
         return [
             trial
-            for size in self.usable_sizes(data)
+            for size in self.usable_sizes(data, settings)
             for trial in repeated(settings, size.name, examples_per_class=size.limit)
         ]
 
-    def usable_sizes(self, data: StudyData) -> tuple[Size, ...]:
+    def usable_sizes(self, data: StudyData, settings: StudySettings) -> tuple[Size, ...]:
         """The sizes that differ from all images, ascending, and all images.
+
+        Their means are over classes and repeats.
 
         Raises:
             ConfigError: a size below 1.
         """
         if min(self.sizes, default=1) < 1:
             raise ConfigError(f"{setting('sizes')} must be at least 1, not {min(self.sizes)}")
-        available = data.n_training()
+        available = _available(data, settings)
         smaller = [size for size in sorted(set(self.sizes)) if size < available.max()]
         counts = [*(np.minimum(available, size) for size in smaller), available]
         limits = [*smaller, None]
@@ -124,25 +138,36 @@ class LearningCurveStudy(Study):
             Size(limit, float(count.mean())) for limit, count in zip(limits, counts, strict=True)
         )
 
-    def curve(self, data: StudyData, groups: Groups) -> LearningCurve:
+    def curve(self, data: StudyData, settings: StudySettings, groups: Groups) -> LearningCurve:
         """The evaluations, size by size."""
-        sizes = self.usable_sizes(data)
-        available = data.n_training()
+        sizes = self.usable_sizes(data, settings)
+        available = _available(data, settings)
         limits = [available if size.limit is None else size.limit for size in sizes]
+        results = tuple(tuple(results_of(groups[size.name], data)) for size in sizes)
         return LearningCurve(
             sizes,
-            tuple(tuple(results_of(groups[size.name], data)) for size in sizes),
-            np.array([np.minimum(available, limit) for limit in limits]),
-            data.n_test(),
+            results,
+            np.array([np.minimum(available, limit).mean(axis=0) for limit in limits]),
+            np.array([result.counts.n_images for result in results[-1]]),
         )
 
 
-def validation_note(data: StudyData) -> list[str]:
+def _available(data: StudyData, settings: StudySettings) -> NDArray[np.int64]:
+    """Training images of each class in each repeat, `(n_repeats, n_classes) int64`."""
+    return np.array([data.split_by(seed).n_training() for seed in settings.seeds])
+
+
+def validation_note(data: StudyData, settings: StudySettings) -> list[str]:
     """That more photos than a size says take part; nothing where none do."""
-    n = len(data.data.validation)
+    counts = [len(data.split_by(seed).data.validation) for seed in settings.seeds]
+    n = round(sum(counts) / len(counts))
     if not n:
         return []
-    return [f"a size counts training photos alone: the {n:,} validation photos choose each head"]
+    shown = f"{n:,}" if len(set(counts)) == 1 else f"some {n:,}"
+    return [
+        f"a size counts training photos alone: the {shown} validation photos, which choose each "
+        "head, come on top"
+    ]
 
 
 def size_ticks(sizes: Sequence[Size]) -> tuple[tuple[float, str], ...]:

@@ -11,7 +11,12 @@ import numpy as np
 from retrain_cli.evaluation.intervals import Estimate, student_half_width
 from retrain_cli.reports.charts import Series
 
-INTERVAL = "95% t interval over repeats on the same test photos"
+_INTERVAL = "95% t interval over repeats"
+
+
+def interval_name(varies_test: bool) -> str:
+    """What the interval of a `Mean` is, by whether each repeat had other test photos."""
+    return f"{_INTERVAL} {'with other splits' if varies_test else 'on the same test photos'}"
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,9 @@ class Mean:
 def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
     """Mean and Student's interval, `mean +- t(n - 1) s / sqrt(n)`, cut to [0, most].
 
-    It tells how far another run of the study could lie from this one: what the choice of classes,
-    of training images and of batches does. The test images are the same in all repeats, so what
-    their choice does is not in it.
+    It tells how far another run of the study on the same photos could lie from this one: what the
+    choice of split, classes, training images and batches does. What other photos would do is not in
+    it, nor what another split would where all repeats have the same.
 
     Args:
         values: one figure for each repeat; those that are None are left out.

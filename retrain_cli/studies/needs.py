@@ -94,16 +94,16 @@ class CurveFit:
     """
 
     def __init__(self, curve: LearningCurve, seed: int) -> None:
-        self._seen = np.flatnonzero(curve.n_test > 0)
+        self._seen = np.flatnonzero((curve.n_test > 0).all(axis=0))
         self._n = curve.n_training[:, self._seen].astype(float)
         self._shares = curve.accuracies()[..., self._seen]
-        self._n_test = curve.n_test[self._seen]
+        self._n_test = np.rint(curve.mean_n_test[self._seen]).astype(np.int64)
         self._generator = np.random.default_rng([seed, 0xF17])
         self._mean_n = self._n.mean(axis=1)
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """The classes that have test images."""
+        """The classes that have test images in every repeat."""
         return self._seen
 
     def mean_law(self, sizes: int | None = None) -> PowerLaws:

@@ -13,7 +13,7 @@ from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
-from retrain_cli.studies.means import INTERVAL, Mean
+from retrain_cli.studies.means import Mean, interval_name
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
 
@@ -54,6 +54,7 @@ class StudyResult:
         notes: what the reader needs to know, in sentences.
         charts: the figure's panels, side by side.
         figures: more figures for `--json`, as JSON values.
+        varies_test: whether each repeat had other test photos; says what the intervals hold.
     """
 
     study: str
@@ -62,6 +63,7 @@ class StudyResult:
     charts: tuple[Chart, ...]
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Any] | None = None
+    varies_test: bool = False
 
     @property
     def has_intervals(self) -> bool:
@@ -75,7 +77,7 @@ class StudyResult:
             "study": self.study,
             "headline": self.headline,
             "notes": list(self.notes),
-            **({"interval": INTERVAL} if self.has_intervals else {}),
+            **({"interval": interval_name(self.varies_test)} if self.has_intervals else {}),
             **{table.name.replace(" ", "_"): _rows(table) for table in self.tables},
             **(self.figures or {}),
         }
@@ -167,10 +169,12 @@ class StudySettings:
     Attributes:
         repeats: how often each condition is trained; repeat i has the seed `training.seed + i`.
         training: the protocol of each head; the defaults are those of the paper.
+        same_split: keep the split of `train` in all repeats; else each draws its own by its seed.
     """
 
     repeats: int = 5
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    same_split: bool = False
 
     def validate(self) -> StudySettings:
         """Return self.
@@ -186,6 +190,11 @@ class StudySettings:
         self.training.validate()
         return self
 
+    @property
+    def seeds(self) -> range:
+        """The seed of each repeat."""
+        return range(self.training.seed, self.training.seed + self.repeats)
+
     def config(self, repeat: int, **changes: Any) -> TrainingConfig:
         """The settings of one repeat.
 
@@ -193,4 +202,4 @@ class StudySettings:
             repeat: its number, from 0.
             changes: what its condition changes of the protocol.
         """
-        return replace(self.training, seed=self.training.seed + repeat, **changes)
+        return replace(self.training, seed=self.seeds[repeat], **changes)

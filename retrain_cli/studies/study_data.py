@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_classes, select_training
+from retrain_cli.studies.split_draws import SplitDraws
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +25,23 @@ class StudyData:
         data: bottlenecks, labels, and which rows train and validate.
         images: the same rows as predictions name them.
         origins: INT or EXT of each class.
+        draws: the split of each repeat; None where all have the split that `images` says.
     """
 
     data: HeadData
     images: ImageTable
     origins: tuple[ClassOrigin, ...]
+    draws: SplitDraws | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the order of their index."""
         return self.data.class_names
+
+    @property
+    def varies_test(self) -> bool:
+        """Whether each repeat has other test photos."""
+        return self.draws is not None and self.draws.vary_test
 
     def rows(self, split: Split) -> NDArray[np.int64]:
         """The rows of a split whose class takes part; of training those that are chosen."""
@@ -47,17 +55,27 @@ class StudyData:
         labels = self.data.labels[self.data.training]
         return np.bincount(labels, minlength=self.data.n_classes)
 
-    def n_test(self) -> NDArray[np.int64]:
-        """Test images of each class, `(n_classes,) int64`."""
-        return np.bincount(self.data.labels[self.rows("test")], minlength=self.data.n_classes)
-
     def classes_of(self, origin: str) -> list[str]:
         """Names of the INT or of the EXT classes."""
         return [entry.class_name for entry in self.origins if entry.origin == origin]
 
+    def split_by(self, seed: int) -> StudyData:
+        """The same photos in the split of the repeat of this seed."""
+        if self.draws is None:
+            return self
+        codes = self.draws.codes(seed)
+        training, validation = (
+            np.flatnonzero(codes == SPLITS.index(split)) for split in ("training", "validation")
+        )
+        whole = self.data
+        data = HeadData(whole.bottlenecks, whole.labels, whole.class_names, training, validation)
+        return StudyData(data, replace(self.images, split=codes), self.origins)
+
     def select(self, config: TrainingConfig) -> StudyData:
-        """The part that a trial of these settings takes: its classes, its examples."""
-        part = self if config.classes is None else self._only(config.classes)
+        """The part that a trial of these settings takes: its split, its classes, its examples."""
+        part = self.split_by(config.seed)
+        if config.classes is not None:
+            part = part._only(config.classes)
         data = part.data
         chosen = select_training(data.labels, data.training, config.examples_per_class, config.seed)
         data = HeadData(data.bottlenecks, data.labels, data.class_names, chosen, data.validation)

@@ -17,7 +17,7 @@ from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trus
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.checks import check_choices
-from retrain_cli.datasets.class_names import check_class_names
+from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder, empty_classes, loose_files, walk_folders
@@ -200,7 +200,7 @@ def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
     """
     empty = empty_classes(layout, folders)
     check_class_names([name for name in layout.class_names if name not in empty], layout.advice)
-    named = ", ".join(f"{name}/" for name in empty[:_NAMED])
+    named = listed(f"{name}/" for name in empty[:_NAMED])
     more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
     told = (
         f"no photo in {named}{more}: not a class until there is one" if empty else "",

@@ -15,6 +15,7 @@ from retrain_cli.studies.journal import TrialJournal
 from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
 from retrain_cli.studies.protocols.stock import StockStudy
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
+from retrain_cli.studies.split_draws import SplitDraws
 from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
@@ -78,7 +79,8 @@ def run_study(
             workers,
             on_progress,
         )
-    return study.result(data, settings, _grouped(trials, records))
+    result = study.result(data, settings, _grouped(trials, records))
+    return replace(result, varies_test=data.varies_test)
 
 
 def load_study_data(workspace: Workspace, settings: StudySettings) -> tuple[StudyData, str]:
@@ -89,7 +91,10 @@ def load_study_data(workspace: Workspace, settings: StudySettings) -> tuple[Stud
     """
     whole = replace(settings.training, classes=None, examples_per_class=None)
     loaded = load_training_set(workspace, whole)
-    data = StudyData(loaded.data, loaded.images, tuple(loaded.origins))
+    draws = None
+    if not settings.same_split:
+        draws = SplitDraws(loaded.items, whole.validation_percentage, whole.testing_percentage)
+    data = StudyData(loaded.data, loaded.images, tuple(loaded.origins), draws)
     return data, loaded.used.backbone.fingerprint()
 
 
@@ -104,6 +109,7 @@ def _about(study: Study, settings: StudySettings, data: StudyData, backbone: str
         "protocol": study.protocol(),
         "training": training,
         "data": data.fingerprint(),
+        **({"draws": data.draws.fingerprint()} if data.draws else {}),
         "backbone": backbone,
     }
 

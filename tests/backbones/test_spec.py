@@ -25,7 +25,12 @@ def test_defaults_are_filled_in_once() -> None:
 @pytest.mark.parametrize(
     ("spec", "error", "words"),
     [
-        (BackboneSpec("inceptionv3"), BackboneError, "did you mean inception_v3"),
+        (BackboneSpec("inceptionv3"), BackboneError, "did you mean inception_v3?"),
+        (BackboneSpec("inception_mini"), BackboneError, "did you mean mini?"),
+        (BackboneSpec("ResNet-50"), BackboneError, "did you mean resnet50?"),
+        (BackboneSpec("vgg"), BackboneError, "did you mean vgg16?"),
+        (BackboneSpec("efficientnet_b1"), BackboneError, "did you mean efficientnet_v2_b0"),
+        (BackboneSpec("clip"), BackboneError, "not 'clip': `retrain doctor --backbones` lists all"),
         (BackboneSpec("vgg16", alpha=0.5), BackboneError, "leave it out"),
         (BackboneSpec("mobilenet", alpha=0.3), BackboneError, "0.25, 0.5, 0.75, 1, not 0.3"),
         (BackboneSpec(input_size=74), BackboneError, "at least 75 px, not 74"),

@@ -59,6 +59,8 @@ def refused(said: list[str], *words: str) -> str:
         ("cache clear", "`retrain cache gc`"),
         ("cache verfy", "`retrain cache verify`"),
         ("study intext", "`retrain study int-ext`"),
+        ("study tuning", "`retrain study tuning-guide`"),
+        ("study learning-curve", "`retrain study examples`"),
         ("config get", "`retrain config show`"),
         ("help trian", "`retrain train`"),
         ("help runs ls", "`retrain runs`"),

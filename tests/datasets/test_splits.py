@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import random
 from collections import defaultdict
@@ -112,6 +113,27 @@ def test_adding_images_moves_none_that_chance_had_placed(extra: int, salt: int) 
     assert after[extra:] == natural
 
 
+def test_each_line_is_another_draw_and_the_first_is_that_of_always() -> None:
+    items = photos(2000)
+    draws = [assign_splits(items, 10, 10, draw=number) for number in range(4)]
+    assert draws[0] == assign_splits(items, 10, 10)
+    for one, other in itertools.combinations(draws, 2):
+        both = sum(a == b == "test" for a, b in zip(one, other, strict=True))
+        assert both / 2000 == pytest.approx(0.01, abs=0.008)  # as of independent draws
+    assert assign_splits(items, 10, 10, draw=2**128) == draws[0]  # any seed will do
+
+
+@given(datasets(), st.integers(0, 5))
+def test_each_line_keeps_together_what_belongs_together(items: list[SplitItem], draw: int) -> None:
+    splits = assign_splits(items, 30, 30, draw=draw)
+    homes: dict[object, set[str]] = defaultdict(set)
+    for item, split in zip(items, splits, strict=True):
+        homes[item.digest].add(split)
+        if item.group is not None:
+            homes[item.label, item.group].add(split)
+    assert all(len(found) == 1 for found in homes.values())
+
+
 def test_another_class_moves_nothing() -> None:
     before = photos(5)
     shifted = [SplitItem(item.digest, 1, None, None) for item in before]
@@ -131,7 +153,7 @@ def test_the_nearest_images_move_into_empty_sets() -> None:
     tried = 0
     for start in range(0, 300, 3):
         items = photos(3, start=start)
-        positions = [_position(item.digest) for item in items]
+        positions = [_position(item.digest, 0) for item in items]
         if min(positions) < 0.2:
             continue
         tried += 1

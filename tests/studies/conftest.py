@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.datasets.splits import SplitItem
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
+from retrain_cli.studies.split_draws import SplitDraws
 from retrain_cli.studies.study import StudySettings
 from retrain_cli.studies.study_data import StudyData
 
@@ -22,9 +24,14 @@ QUICK = StudySettings(2, TrainingConfig(steps=30, eval_every=15, batch_size=20))
 
 @pytest.fixture
 def make_data() -> Callable[..., StudyData]:
-    """So many INT and EXT classes of so many images: 60% training, 20% validation, 20% test."""
+    """So many INT and EXT classes of so many images: 60% training, 20% validation, 20% test.
 
-    def make(n_int: int, n_ext: int, per_class: int = 20, spread: float = 0.6) -> StudyData:
+    With `draw` each repeat has a split of its own.
+    """
+
+    def make(
+        n_int: int, n_ext: int, per_class: int = 20, spread: float = 0.6, draw: bool = False
+    ) -> StudyData:
         generator = np.random.default_rng(3)
         n_classes = n_int + n_ext
         labels = np.repeat(np.arange(n_classes, dtype=np.int32), per_class)
@@ -37,6 +44,10 @@ def make_data() -> Callable[..., StudyData]:
         digest = generator.integers(0, 256, (len(labels), 16)).astype(np.uint8)
         paths = [f"{names[label]}/{row}.jpg" for row, label in enumerate(labels)]
         training, validation = (np.flatnonzero(split == code) for code in (0, 1))
+        items = [
+            SplitItem(one.tobytes(), int(label), None, None)
+            for one, label in zip(digest, labels, strict=True)
+        ]
         return StudyData(
             HeadData(vectors, labels, names, training, validation),
             ImageTable(split, digest, paths, labels),
@@ -44,6 +55,7 @@ def make_data() -> Callable[..., StudyData]:
                 ClassOrigin(name, "INT" if number < n_int else "EXT")
                 for number, name in enumerate(names)
             ),
+            SplitDraws(items, 20, 20) if draw else None,
         )
 
     return make

@@ -14,11 +14,14 @@ from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
+from retrain_cli.studies.means import Mean
+from retrain_cli.studies.needs import CurveFit
 from retrain_cli.studies.protocols.difficulty import DifficultyStudy
 from retrain_cli.studies.protocols.examples import ExamplesStudy
 from retrain_cli.studies.protocols.histogram import HistogramStudy
 from retrain_cli.studies.study import StudySettings
 from retrain_cli.studies.study_data import StudyData
+from retrain_cli.studies.trial import TrialContext, TrialRecord
 
 SETTINGS = StudySettings(3, TrainingConfig(steps=150, batch_size=20))
 SIZES = (1, 2, 5)
@@ -26,7 +29,7 @@ SIZES = (1, 2, 5)
 
 def test_sizes_that_no_class_reaches_are_left_out(make_data: Callable[..., StudyData]) -> None:
     data = make_data(3, 3)  # 12 training images each
-    sizes = ExamplesStudy((3, 12, 100, 5, 5)).usable_sizes(data)
+    sizes = ExamplesStudy((3, 12, 100, 5, 5)).usable_sizes(data, SETTINGS)
     assert [size.name for size in sizes] == ["3", "5", "all"]
     assert [size.mean for size in sizes] == [3, 5, 12]
 
@@ -36,7 +39,7 @@ def test_the_mean_counts_what_classes_have(make_data: Callable[..., StudyData]) 
     fewer = data.data.training[~np.isin(data.data.training, np.arange(2, 12))]  # class 0 keeps 2
     part = replace(data, data=replace(data.data, training=fewer))
     assert part.n_training().tolist() == [2, 12, 12, 12]
-    assert ExamplesStudy((4,)).usable_sizes(part)[0].mean == (2 + 4 + 4 + 4) / 4
+    assert ExamplesStudy((4,)).usable_sizes(part, SETTINGS)[0].mean == (2 + 4 + 4 + 4) / 4
 
 
 def test_the_three_share_their_trials(make_data: Callable[..., StudyData]) -> None:
@@ -61,6 +64,52 @@ def test_training_images_are_nested_and_test_images_fixed(
     for part in parts:
         np.testing.assert_array_equal(part.rows("test"), data.rows("test"))
         assert not set(part.rows("test")) & set(part.data.training)
+
+
+@pytest.mark.parametrize("study", [ExamplesStudy, HistogramStudy, DifficultyStudy])
+def test_validation_images_come_on_top_of_a_size(
+    make_data: Callable[..., StudyData], conduct: Any, study: Any
+) -> None:
+    result = conduct(study((3,)), make_data(2, 2))
+    assert any("the 16 validation photos, which" in note for note in result.notes)
+    assert any("come on top" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("study", [ExamplesStudy, HistogramStudy, DifficultyStudy])
+def test_repeats_with_other_splits(
+    make_data: Callable[..., StudyData], conduct: Any, study: Any
+) -> None:
+    """Counts are of each repeat's own split: no share is above 1, and every mean is one of all."""
+    data = make_data(3, 3, draw=True)
+    result = conduct(study((3,)), data, SETTINGS)
+    values = [c.value for row in result.tables[0].rows for c in row if isinstance(c, Mean)]
+    assert all(0 <= value <= (6 if study is HistogramStudy else 1) for value in values)
+    curve = study((3,)).curve(data, SETTINGS, records_of(study((3,)), data))
+    n_training = [data.split_by(seed).n_training() for seed in SETTINGS.seeds]
+    assert len({tuple(one) for one in curve.n_test.tolist()}) > 1
+    np.testing.assert_allclose(curve.n_training[-1], np.mean(n_training, axis=0))
+    assert curve.accuracies().max() <= 1
+
+
+def records_of(study: Any, data: StudyData) -> dict[str, list[TrialRecord]]:
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in study.trials(data, SETTINGS):
+        outcome = study.perform(data, trial, TrialContext(lambda progress: None))
+        groups.setdefault(trial.condition, []).append(TrialRecord.of(trial, 0.1, outcome))
+    return groups
+
+
+def test_a_class_without_test_images_in_some_repeat_has_no_accuracy(
+    make_data: Callable[..., StudyData],
+) -> None:
+    data = make_data(2, 2, draw=True)
+    curve = ExamplesStudy((3,)).curve(data, SETTINGS, records_of(ExamplesStudy((3,)), data))
+    n_test = curve.n_test.copy()
+    n_test[1, 0] = 0
+    short = replace(curve, n_test=n_test)
+    assert np.isnan(short.accuracies()[..., 0]).all()
+    assert np.isfinite(short.accuracies()[..., 1:]).all()
+    assert CurveFit(short, 0).classes.tolist() == [1, 2, 3]
 
 
 def test_more_images_help_and_the_table_says_so(

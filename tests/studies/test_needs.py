@@ -31,7 +31,7 @@ def make_curve(floor: float, n_test: int = 40, repeats: int = 5, seed: int = 0) 
         tuple(Size(size, float(size)) for size in SIZES),
         tuple(tuple(evaluation(size) for _ in range(repeats)) for size in SIZES),
         np.repeat(np.array(SIZES)[:, None], n_classes, axis=1),
-        np.full(n_classes, n_test),
+        np.full((repeats, n_classes), n_test),
     )
 
 

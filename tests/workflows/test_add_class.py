@@ -149,6 +149,8 @@ def test_what_cannot_be_added(
         grow("wasp", *some, test=(tmp_path / "missing.jpg",))
     with pytest.raises(DatasetError, match=r"is its photo ant/0003\.png of ant"):
         grow("wasp", photos / "ant" / "0003.png")
+    with pytest.raises(DatasetError, match=r"is its photo ant/0003\.png of ant"):
+        grow("wasp", *some, test=(photos / "ant" / "0003.png",))
     with pytest.raises(DatasetError, match="among those that the class is made of"):
         grow("wasp", *some, test=(some[0],))
     assert [run.name for run in RunStore(workspace.runs_dir).list()] == ["base"]
@@ -156,6 +158,15 @@ def test_what_cannot_be_added(
         path.unlink()
     with pytest.raises(CacheError, match="needs the bottlenecks that the run was trained on"):
         grow("wasp", *some)
+
+
+def test_some_photos_may_stand_in_two_classes_and_it_is_told(
+    grow: Any, wasps: Path, photos: Path, workspace: Workspace
+) -> None:
+    with pytest.warns(UserWarning, match=r"1 of the \d+ photos as another class .*0003\.png of ant"):
+        grow("wasp", *sorted(wasps.iterdir()), photos / "ant" / "0003.png")
+    paths = RunStore(workspace.runs_dir).get("grown").predictions.images.paths
+    assert sum(path.endswith("ant/0003.png") for path in paths) == 2
 
 
 def test_the_lock_names_the_command_that_holds_it(

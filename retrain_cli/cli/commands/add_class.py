@@ -11,6 +11,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Described, JsonForm
 from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.datasets.class_names import shown_name
 from retrain_cli.workflows.add_class import AddClassRequest
 
 if TYPE_CHECKING:
@@ -64,13 +65,14 @@ def add_class(
 
 
 def _show(summary: AddClassSummary, tested: bool) -> None:
+    name = shown_name(summary.class_name)
     console.line(
-        f"run {summary.run.name}: {len(summary.run.labels):,} classes, {summary.class_name} added "
+        f"run {summary.run.name}: {len(summary.run.labels):,} classes, {name} added "
         f"to {summary.added_to} from {summary.photos} photo(s)"
     )
     figures, cost = summary.figures, summary.cost
     if figures is None:
-        console.line(f"{summary.class_name}: not measured; name other photos of it with --test")
+        console.line(f"{name}: not measured; name other photos of it with --test")
     else:
         how = "test photo(s)" if tested else "photo(s), each left out in turn"
         shares = [
@@ -79,7 +81,7 @@ def _show(summary: AddClassSummary, tested: bool) -> None:
             if (share := figures.top(k)) is not None
         ]
         console.line(
-            f"{summary.class_name}: {', '.join(shares)}, mean rank {figures.mean_rank:.1f} on "
+            f"{name}: {', '.join(shares)}, mean rank {figures.mean_rank:.1f} on "
             f"{len(figures.ranks)} {how}"
         )
     if cost is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from retrain_cli.cli import console
+from retrain_cli.datasets.class_names import listed
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.reports.text import printable
 from retrain_cli.workflows.compare import RunComparison
@@ -192,7 +193,7 @@ def _points(difference: Estimate) -> tuple[str, str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + ("..." if len(names) > 3 else "")
+    return listed(names[:3]) + ("..." if len(names) > 3 else "")
 
 
 def _shown(value: Any) -> str:

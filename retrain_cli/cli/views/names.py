@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from retrain_cli.cli import console
+from retrain_cli.datasets.class_names import shown_name
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
 
@@ -21,7 +22,7 @@ def show_hints(origins: Iterable[ClassOrigin]) -> None:
         name, one = printable(origin.class_name), _WNID.match(origin.hint)
         verdict = one[0] if one and " | " not in origin.hint else "int"
         console.note(
-            f"{name} is EXT by its name: did you mean {origin.hint}? then write "
+            f"{shown_name(name)} is EXT by its name: did you mean {origin.hint}? then write "
             f"`{name},{verdict}` into a file for --int-ext"
         )
     if len(hinted) > _SHOWN:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from retrain_cli.cli import console
+from retrain_cli.datasets.class_names import listed
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.heads.history import StoppedBy
 from retrain_cli.reports.text import NOT_DEFINED, percent
@@ -117,7 +118,7 @@ def _scores(run: Run) -> str:
 
 def _few(names: tuple[str, ...]) -> str:
     more = f", and {len(names) - _MOST_CLASSES:,} more" if len(names) > _MOST_CLASSES else ""
-    return ", ".join(names[:_MOST_CLASSES]) + more
+    return listed(names[:_MOST_CLASSES]) + more
 
 
 def _accuracies(run: Run) -> console.Table:

@@ -11,9 +11,14 @@ from retrain_cli.reports.text import NOT_DEFINED, printable
 from retrain_cli.studies.means import Mean
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
 
+_SPREAD = "± is the 95% interval over repeats, which draw"
 SPREAD = (
-    "± is the 95% interval over repeats, which draw classes, training photos and batches anew and "
-    "share their test photos; what other test photos would do is not in it"
+    f"{_SPREAD} split, classes, training photos and batches anew: how far another study of these "
+    "photos could lie; what other photos would do is not in it"
+)
+SPREAD_ON_SAME_TEST = (
+    f"{_SPREAD} classes, training photos and batches anew and share their test photos; what other "
+    "test photos would do is not in it"
 )
 
 
@@ -32,7 +37,7 @@ def show_study(result: StudyResult, form: console.Form) -> None:
         for note in result.notes:
             console.note(f"note: {note}")
         if result.has_intervals:
-            console.note(f"note: {SPREAD}")
+            console.note(f"note: {SPREAD if result.varies_test else SPREAD_ON_SAME_TEST}")
 
 
 def _table(table: StudyTable) -> console.Table:

@@ -57,7 +57,7 @@ class DifficultyStudy(LearningCurveStudy):
                 f"{setting('difficult')} and {setting('easy')} must be above 0, at most 1, and in "
                 f"this order; received {self.difficult:g} and {self.easy:g}"
             )
-        sizes = self.usable_sizes(data)
+        sizes = self.usable_sizes(data, settings)
         if self.few is not None and self.few not in [size.limit for size in sizes]:
             names = ", ".join(size.name for size in sizes[:-1])
             raise ConfigError(
@@ -67,7 +67,7 @@ class DifficultyStudy(LearningCurveStudy):
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
         """The curve of each group, and its classes."""
-        curve = self.curve(data, groups)
+        curve = self.curve(data, settings, groups)
         few = next(
             (row for row, size in enumerate(curve.sizes) if size.limit == self.few is not None), 0
         )
@@ -94,7 +94,7 @@ class DifficultyStudy(LearningCurveStudy):
             headline,
             tables,
             (_chart(curve, lines, group),),
-            (*_notes(group, curve), *validation_note(data)),
+            (*_notes(group, curve), *validation_note(data, settings)),
         )
 
 
@@ -148,8 +148,8 @@ def _class_table(
 def _notes(group: NDArray[np.int64], curve: LearningCurve) -> list[str]:
     notes = [
         "groups are made from the same test images that the curves are measured on, so the curves "
-        f"of the groups lie a little too far apart; a class has {curve.n_test.mean():.1f} test "
-        "images on average"
+        "of the groups lie a little too far apart; a class has "
+        f"{curve.mean_n_test.mean():.1f} test images on average"
     ]
     if (group < 0).any():
         notes.append(f"{int((group < 0).sum())} class(es) without a right answer are in no group")

@@ -52,7 +52,7 @@ class ExamplesStudy(LearningCurveStudy):
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
         """The curve, the fit, and what each class needs."""
-        curve = self.curve(data, groups)
+        curve = self.curve(data, settings, groups)
         lines = [_figures(curve, row) for row in range(len(curve.sizes))]
         rows = [
             (size.name, round(size.mean, 1), *line)
@@ -60,12 +60,13 @@ class ExamplesStudy(LearningCurveStudy):
         ]
         main = StudyTable("sizes", ("images per class", "mean", *_LINES), _as_text(rows))
         headline = (
-            f"{len(data.class_names)} classes, {int(curve.n_test.sum())} test images (the same for "
-            f"all sizes), {settings.repeats} repeats with different training images"
+            f"{len(data.class_names)} classes, {curve.mean_n_test.sum():.0f} test images (the same "
+            f"for all sizes of a repeat), {settings.repeats} repeats with different "
+            f"{'splits' if data.varies_test else 'training images'}"
         )
         if len(curve.sizes) < FEWEST_SIZES:
             alone = "a fit needs two sizes at least, and no class has more images than the smallest"
-            notes = (alone, *validation_note(data))
+            notes = (alone, *validation_note(data, settings))
             return StudyResult(self.name, headline, (main,), (_chart(curve, lines, None),), notes)
         fit = CurveFit(curve, settings.training.seed)
         overall, classes = fit.mean_need(self.target), fit.class_needs(self.target)
@@ -77,7 +78,7 @@ class ExamplesStudy(LearningCurveStudy):
             headline,
             (main, needs),
             (_chart(curve, lines, fit),),
-            (*_notes(overall, forecast, self.target), *validation_note(data)),
+            (*_notes(overall, forecast, self.target), *validation_note(data, settings)),
             _more_figures(fit, overall, forecast, self.target)
             | {"class_needs": {n: need.to_dict() for n, need in zip(names, classes, strict=True)}},
         )

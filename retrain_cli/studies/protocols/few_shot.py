@@ -135,12 +135,13 @@ class FewShotStudy(Study):
             f"{len(names)} classes left out and added again, one at a time, "
             f"{settings.repeats} repeats with different photos"
         )
-        note = (
+        notes = (
             "the new class is measured on all its photos that no size takes; the known classes on "
-            "their test photos, with and without it"
+            "their test photos, with and without it",
+            *_validation_note(data, settings),
         )
         tables = (main, self._ranks(groups, cases))
-        return StudyResult(self.name, headline, tables, _charts(figures, modes, self), (note,))
+        return StudyResult(self.name, headline, tables, _charts(figures, modes, self), notes)
 
     def _cases(self, data: StudyData, settings: StudySettings) -> list[_Case]:
         if self.left_out < 1 or not self.sizes or min(self.sizes) < 1:
@@ -171,6 +172,16 @@ class FewShotStudy(Study):
             rows.append((case.class_name, case.mode, *means))
         columns = ("class", "known classes", *(f"from {size}" for size in self.sizes))
         return StudyTable("mean rank of the new class", columns, rows, percent=False)
+
+
+def _validation_note(data: StudyData, settings: StudySettings) -> list[str]:
+    """That more photos than those of the new class take part; nothing where none do."""
+    if not len(data.split_by(settings.training.seed).data.validation):
+        return []
+    return [
+        "a number of photos counts those that the new class is made of; the known classes have all "
+        "their training photos, and their validation photos, which choose each head, on top"
+    ]
 
 
 def _others(data: StudyData, case: _Case) -> tuple[str, ...]:

@@ -7,7 +7,12 @@ from typing import ClassVar
 
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.reports.charts import Chart
-from retrain_cli.studies.learning_curve import SIZES, LearningCurve, LearningCurveStudy
+from retrain_cli.studies.learning_curve import (
+    SIZES,
+    LearningCurve,
+    LearningCurveStudy,
+    validation_note,
+)
 from retrain_cli.studies.means import Mean, mean_of, series_of
 from retrain_cli.studies.study import Cell, Groups, StudyResult, StudySettings, StudyTable, option
 from retrain_cli.studies.study_data import StudyData
@@ -26,7 +31,7 @@ class HistogramStudy(LearningCurveStudy):
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
         """Classes in each bin, on average over the repeats."""
-        curve = self.curve(data, groups)
+        curve = self.curve(data, settings, groups)
         counts = [_bins(curve, row) for row in range(len(curve.sizes))]
         names = [f"{size.name} images" for size in curve.sizes]
         rows: list[list[Cell]] = [
@@ -34,12 +39,14 @@ class HistogramStudy(LearningCurveStudy):
             for place, name in enumerate(HISTOGRAM_BINS)
         ]
         table = StudyTable("classes by top-1 accuracy", ("bin", *names), rows, percent=False)
-        seen = int((curve.n_test > 0).sum())
+        n_test = curve.mean_n_test
+        seen = int((n_test > 0).sum())
         headline = f"{seen} classes, {settings.repeats} repeats; mean number of classes in each bin"
         notes = (
             "a bin holds its upper bound and not its lower one; exactly 0% is a bin of its own",
-            f"a class has {curve.n_test[curve.n_test > 0].mean():.1f} test images on average, so "
+            f"a class has {n_test[n_test > 0].mean():.1f} test images on average, so "
             "not every accuracy is possible for it",
+            *validation_note(data, settings),
         )
         chart = Chart(
             "",
@@ -59,7 +66,7 @@ class HistogramStudy(LearningCurveStudy):
 def _bins(curve: LearningCurve, row: int) -> list[Mean]:
     """Mean number of classes in each bin."""
     tallies = zip(*(result.histogram.all for result in curve.results[row]), strict=True)
-    most = float((curve.n_test > 0).sum())
+    most = float((curve.mean_n_test > 0).sum())
     means = [mean_of([float(count) for count in tally], most) for tally in tallies]
     return [mean for mean in means if mean is not None]
 

@@ -23,7 +23,7 @@ from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.source_head import source_columns
 from retrain_cli.reports.charts import Chart, Series
-from retrain_cli.studies.means import mean_of, mean_of_estimates
+from retrain_cli.studies.means import mean_of_estimates
 from retrain_cli.studies.study import (
     Cell,
     Groups,
@@ -82,18 +82,19 @@ class StockStudy(Study):
 
     def result(self, data: StudyData, settings: StudySettings, groups: Groups) -> StudyResult:
         """Both classifiers, among all their classes and among the INT classes alone."""
-        own = _SourceFigures.of(self, data)
-        narrow = _SourceFigures.of(self, data, narrowed=True)
+        parts = [data.split_by(seed) for seed in settings.seeds]
+        own = [_SourceFigures.of(self, part) for part in parts]
         among_all = results_of(groups[_ALL], data)
         rows: list[Sequence[Cell]] = [
-            ("backbone's own", self.head.n_classes, *own.row()),
+            ("backbone's own", self.head.n_classes, *_source_row(own)),
             ("new head", len(data.class_names), *_head_row(among_all)),
         ]
         if _INT_ONLY in groups:
             count = len(data.classes_of("INT"))
+            narrow = [_SourceFigures.of(self, part, narrowed=True) for part in parts]
             among_int = results_of(groups[_INT_ONLY], data)
             rows += [
-                ("backbone's own, INT classes only", count, *narrow.row()),
+                ("backbone's own, INT classes only", count, *_source_row(narrow)),
                 (
                     "new head, INT classes only",
                     count,
@@ -102,26 +103,27 @@ class StockStudy(Study):
             ]
         main = StudyTable("INT classes", ("classifier", "choices", "top-1", "top-5"), rows)
         classes = self._classes(data, own, among_all)
+        photos = np.mean([one.n.sum() for one in own])
         headline = (
-            f"{len(data.classes_of('INT'))} INT classes, {int(own.n.sum())} test photos of them, "
+            f"{len(data.classes_of('INT'))} INT classes, {photos:.0f} test photos of them, "
             f"{settings.repeats} repeats of the new head"
         )
         return StudyResult(self.name, headline, (main, classes), (_chart(classes),), _NOTES)
 
     def _classes(
-        self, data: StudyData, own: _SourceFigures, results: Sequence[EvalResult]
+        self, data: StudyData, own: Sequence[_SourceFigures], results: Sequence[EvalResult]
     ) -> StudyTable:
-        """Each INT class, those that gained most first."""
+        """Each INT class, those that gained most first; shares are over all repeats together."""
+        n = np.sum([one.n for one in own], axis=0)
+        own_hits = np.sum([one.hits[0] for one in own], axis=0)
+        head_hits = np.sum([result.counts.hits[:, 0] for result in results], axis=0)
         rows = []
         for index, origin in enumerate(data.origins):
-            if origin.origin != "INT" or not own.n[index]:
+            if origin.origin != "INT" or not n[index]:
                 continue
-            before = float(own.hits[0][index] / own.n[index])
-            head = mean_of([_top1(result, origin.class_name) for result in results])
-            assert head is not None  # the class has test photos
-            rows.append(
-                (origin.class_name, int(own.n[index]), before, head.value, head.value - before)
-            )
+            before, after = (float(hits[index] / n[index]) for hits in (own_hits, head_hits))
+            photos = round(n[index] / len(own))
+            rows.append((origin.class_name, photos, before, after, after - before))
         rows.sort(key=lambda row: (-row[4], row[0]))
         return StudyTable("by class", ("class", "photos", "own", "new head", "gain"), rows)
 
@@ -164,12 +166,17 @@ class _SourceFigures:
         hits = tuple(np.bincount(labels[ranks <= k], minlength=size) for k in _KS)
         return cls(np.bincount(labels, minlength=size), hits, n_choices)
 
-    def row(self) -> list[Cell]:
+    def means(self) -> list[Estimate | None]:
         """Means over the classes, as of the new head."""
         return [
-            _value(macro_estimate(hits, self.n)) if k < self.n_choices else None
+            macro_estimate(hits, self.n) if k < self.n_choices else None
             for k, hits in zip(_KS, self.hits, strict=True)
         ]
+
+
+def _source_row(repeats: Sequence[_SourceFigures]) -> list[Cell]:
+    columns = zip(*(one.means() for one in repeats), strict=True)
+    return [mean_of_estimates(column) for column in columns]
 
 
 def _only(logits: NDArray[np.float32], kept: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -190,18 +197,10 @@ def _best_ranks(
     return ranks
 
 
-def _value(estimate: Estimate | None) -> float | None:
-    return estimate.value if estimate else None
-
-
 def _head_row(results: Sequence[EvalResult]) -> list[Cell]:
     return [
         mean_of_estimates([result.top[place].int_macro for result in results]) for place in (0, 1)
     ]
-
-
-def _top1(result: EvalResult, name: str) -> float | None:
-    return next(row.top1 for row in result.classes if row.class_name == name)
 
 
 def _chart(classes: StudyTable) -> Chart:

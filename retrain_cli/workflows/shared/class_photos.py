@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli import notices
+from retrain_cli.datasets.class_names import shown_name
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.evaluation.predictions import ImageTable
@@ -107,18 +109,34 @@ def _check_some(photos: ClassPhotos) -> None:
             )
 
 
+def _where_known(run: Run, photo: GoodPhoto) -> str:
+    images = run.predictions.images
+    row = [digest.tobytes() for digest in images.digest].index(photo.digest)
+    return f"{images.paths[row]} of {shown_name(run.labels[images.labels[row]])}"
+
+
 def _check_new(photos: ClassPhotos) -> None:
-    """Refuse photos that would be counted twice."""
-    images = photos.run.predictions.images
-    known = {row.tobytes(): i for i, row in enumerate(images.digest)}
-    for photo in (*photos.made_of.photos, *photos.test.photos):
-        if photo.digest in known:
-            row = known[photo.digest]
-            name = photos.run.labels[images.labels[row]]
-            raise DatasetError(
-                f"photos of a new class must be new to the run, and {photo.path} is its photo "
-                f"{images.paths[row]} of {name}: leave it out"
-            )
+    """Refuse photos that would be counted twice; tell of some that two classes have.
+
+    A photo may stand in two classes, by a link or a copy, as in the folders that a run is trained
+    on. What nobody means is a class without a photo of its own, or measured by what was trained on.
+    """
+    known = {row.tobytes() for row in photos.run.predictions.images.digest}
+    shared = [photo for photo in photos.made_of.photos if photo.digest in known]
+    wrong = shared if len(shared) == len(photos.made_of) else []
+    wrong = [*wrong, *(photo for photo in photos.test.photos if photo.digest in known)]
+    if wrong:
+        raise DatasetError(
+            f"photos of a new class must be new to the run, and {wrong[0].path} is its photo "
+            f"{_where_known(photos.run, wrong[0])}: leave it out"
+        )
+    if shared:
+        more = f", and {len(shared) - 1} more" if len(shared) > 1 else ""
+        notices.tell(
+            f"the run knows {len(shared)} of the {len(photos.made_of)} photos as another class "
+            f"({shared[0].path} is its photo {_where_known(photos.run, shared[0])}{more}): what "
+            "stands in two classes teaches neither, so leave it out of one"
+        )
     made_of = {photo.digest for photo in photos.made_of.photos}
     for photo in photos.test.photos:
         if photo.digest in made_of:

@@ -51,7 +51,7 @@ def test_a_backbone_that_knows_the_classes(known: Any, source: Any, conduct: Any
         result = conduct(StockStudy(nearest_centre(known, [0, 1, third]), source), known)
         main, classes = result.tables
         assert [row[1] for row in main.rows] == [N_SOURCE, 5, 3, 3]
-        assert main.rows[0][2] == pytest.approx(1, abs=0.1)
+        assert main.rows[0][2].value == pytest.approx(1, abs=0.1)
         assert main.rows[2][3] is None  # top-5 of three classes
         assert {row[0] for row in classes.rows} == {"class 00", "class 01", "class 02"}
         for _, photos, own, head, gain in classes.rows:
@@ -66,8 +66,8 @@ def test_a_backbone_that_confuses_them_with_a_class_that_is_not_there(
     head = nearest_centre(known, [0, 1, 2])
     head.weights[:, 5], head.bias[5] = head.weights[:, 0], head.bias[0] + 1
     main, classes = conduct(StockStudy(head, source), known).tables
-    assert main.rows[0][2] == pytest.approx(2 / 3, abs=0.1)
-    assert main.rows[2][2] == pytest.approx(1, abs=0.1)
+    assert main.rows[0][2].value == pytest.approx(2 / 3, abs=0.1)
+    assert main.rows[2][2].value == pytest.approx(1, abs=0.1)
     assert classes.rows[0][0] == "class 00"
     assert classes.rows[0][2] == 0
 

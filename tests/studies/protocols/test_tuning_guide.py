@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,18 +23,46 @@ from retrain_cli.studies.study_data import StudyData
 SETTINGS = StudySettings(1, TrainingConfig(steps=60, batch_size=20, eval_every=60))
 
 
-def line(top1: float | None, seconds: float, error: float = 0.01) -> MeasuredSetting:
-    mean = mean_of([top1])
-    return MeasuredSetting(Setting("x", ()), TrainingConfig(), mean, mean, error, seconds)
+def line(
+    seconds: float, *repeats: float, loss: float = 0.5, optimizer: Any = "adam"
+) -> MeasuredSetting:
+    config = TrainingConfig(optimizer=optimizer)
+    mean = mean_of(repeats)
+    return MeasuredSetting(Setting("x", ()), config, mean, mean, repeats, loss, seconds)
 
 
 def test_the_fastest_of_those_that_lose_nothing_is_recommended() -> None:
-    best, equal, fast = line(0.95, 9.0), line(0.945, 3.0), line(0.90, 1.0)
+    best, equal, fast = line(9.0, 0.94, 0.96), line(3.0, 0.95, 0.94), line(1.0, 0.90, 0.90)
     assert recommend([best, equal, fast]) is equal
-    assert recommend([line(0.95, 9.0, 0.001), equal, fast]).seconds == 9.0
-    assert recommend([line(None, 0.1), fast]) is fast
+    assert recommend([line(0.1), fast]) is fast
     with pytest.raises(DatasetError, match="all diverged"):
-        recommend([line(None, 0.1)])
+        recommend([line(0.1)])
+
+
+def test_settings_are_compared_repeat_by_repeat() -> None:
+    """What splits do to all settings alike makes none of them as good as the best."""
+    best, worse = line(9.0, 0.80, 0.96), line(1.0, 0.78, 0.94)
+    assert recommend([best, worse]) is best
+
+
+@pytest.mark.parametrize(
+    ("auto", "is_chosen"),
+    [
+        (line(5.0, 0.96, 0.96, optimizer="auto"), True),  # as good as the best, above the protocol
+        (line(5.0, 0.94, 0.94, optimizer="auto", loss=0.2), False),  # below the best
+        (line(5.0, 0.96, 0.96, optimizer="auto", loss=0.9), True),
+    ],
+)
+def test_auto_is_recommended_where_it_is_better(auto: MeasuredSetting, is_chosen: bool) -> None:
+    protocol, fast = line(4.0, 0.94, 0.94), line(1.0, 0.96, 0.96, optimizer="ridge")
+    assert recommend([protocol, fast, auto], protocol) is (auto if is_chosen else fast)
+
+
+@pytest.mark.parametrize(("loss", "is_chosen"), [(0.4, True), (0.6, False)])
+def test_auto_that_is_level_must_have_the_lower_log_loss(loss: float, is_chosen: bool) -> None:
+    protocol = line(4.0, 0.96, 0.96)
+    auto = line(5.0, 0.96, 0.96, optimizer="auto", loss=loss)
+    assert recommend([protocol, auto], protocol) is (auto if is_chosen else protocol)
 
 
 def test_every_setting_is_tried_and_one_recommended(
@@ -43,12 +72,19 @@ def test_every_setting_is_tried_and_one_recommended(
     result = conduct(TuningGuideStudy(), data, SETTINGS)
     rows = result.tables[0].rows
     varied = {row[0] for row in rows}
-    assert {"batch size", "learning rate", "steps", "adam", "sgd", "lbfgs"} <= varied
+    assert {"batch size", "learning rate", "steps", "adam", "lbfgs", "ridge", "auto"} <= varied
     assert any("recommended" in row[5] for row in rows)
     assert any("protocol" in row[5] for row in rows)
     assert result.notes[0].startswith("recommended: retrain train --optimizer ")
     conditions = [trial.condition for trial in TuningGuideStudy().trials(data, SETTINGS)]
     assert len(set(conditions)) == len(conditions)  # the protocol itself is trained once
+
+
+@pytest.mark.parametrize("optimizer", ["ridge", "lbfgs"])
+def test_a_protocol_without_batches(make_data: Callable[..., StudyData], optimizer: Any) -> None:
+    settings = StudySettings(2, TrainingConfig(optimizer=optimizer))
+    trials = TuningGuideStudy().trials(make_data(2, 2), settings)
+    assert set(Counter(trial.condition for trial in trials).values()) == {2}
 
 
 def test_divergence_is_a_result(make_data: Callable[..., StudyData], conduct: Any) -> None:
