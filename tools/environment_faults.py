@@ -299,9 +299,11 @@ def main() -> int:
     total = wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         template = options.template or Path(folder, "template")
-        if not template.exists():
-            make_template(template)
-        stage = Stage(template, Path(folder, "scene"))
+        scene = template.with_name(f"{template.name}-scene")
+        if not template.exists():  # paths are remembered, so it is made where it is used
+            make_template(scene)
+            scene.rename(template)
+        stage = Stage(template, scene)
         for turn, around in enumerate(SURROUNDINGS):
             if options.fault not in around.name:
                 continue
