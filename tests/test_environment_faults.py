@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ import retrain_cli.cli.commands.runs  # noqa: F401 - so that no trial has to imp
 from retrain_cli.workspace import Workspace
 
 IN_PROCESS = [around for around in SURROUNDINGS if not around.from_start]
+
+
+@pytest.mark.parametrize("command", ["--version", "--help"])
+@pytest.mark.parametrize("name", ["stdout is full", "stdout has no reader", "stdout is closed"])
+def test_what_prints_and_leaves_ends_as_documented(name: str, command: str, tmp_path: Path) -> None:
+    (around,) = (one for one in SURROUNDINGS if one.name == name)
+    (tmp_path / "template").mkdir()
+    trial = Stage(tmp_path / "template", tmp_path / "scene").run((command,), around)
+    assert trial.code == (141 if name == "stdout has no reader" else 3)
+    assert verdict(trial, around, Counter()) == ""
 
 
 @pytest.mark.parametrize("around", IN_PROCESS, ids=lambda around: around.name)

@@ -373,6 +373,22 @@ def expand_wildcards(arguments: list[str]) -> list[str]:
     return expanded
 
 
+def _run(arguments: list[str]) -> None:
+    """Run the command; what it printed is handed on here, where it is told that this fails."""
+    try:
+        app(args=arguments, prog_name="retrain")
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # Rich, which prints help, ends with 1
+            sys.exit(EXIT_BROKEN_PIPE)
+        try:
+            console.flush()
+        except OSError:
+            if not left.code:
+                raise
+            environment.drop_output()  # an error was told already
+        raise
+
+
 def main() -> None:
     """Entry point of the console script."""
     environment.open_missing_streams()
@@ -383,7 +399,7 @@ def main() -> None:
             # The shells of Windows leave it to each program, and Typer expands only what it reads
             # from the system itself.
             arguments = expand_wildcards(sys.argv[1:]) if os.name == "nt" else sys.argv[1:]
-            app(args=arguments, prog_name="retrain")
+            _run(arguments)
     except SystemExit as left:
         log_file.end(left.code if isinstance(left.code, int) else 0)
         raise
