@@ -7,7 +7,7 @@ Each split draws 30% of the photos of each class for test, groups and copies tog
 so many of a class are there to train on. What chooses its head by validation photos takes them from
 these, as `retrain train` would: no head sees more photos than another. Finished trainings are lines
 of the file of results, and are not done again. The tables go to standard output or, with `--page`,
-into the page between `<!-- heads -->` and `<!-- end heads -->`.
+into the page between `<!-- heads -->` and `<!-- end heads -->`, or what `--part` names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from retrain_cli.workspace import Workspace
 SIZES = (3, 5, 10, 30, None)
 TEST_SHARE = 0.3
 BASE = "adam"
-BEGIN, END = "<!-- heads -->", "<!-- end heads -->"
 
 Logs = NDArray[np.floating]
 Judge = Callable[[NDArray[np.float32]], Logs]
@@ -126,6 +125,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="finished trainings")
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--page", type=Path, help="write the tables into this page")
+    parser.add_argument("--part", default="heads", help="its part of the page")
     parser.add_argument("--print", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     done = _read(arguments.results)
@@ -138,7 +138,8 @@ def main() -> None:
     if arguments.page is None:
         print(text)
     else:
-        write_between(arguments.page, BEGIN, END, text)
+        part = arguments.part
+        write_between(arguments.page, f"<!-- {part} -->", f"<!-- end {part} -->", text)
 
 
 def _read(path: Path) -> dict[tuple[str, int | None, int, str], Trained]:

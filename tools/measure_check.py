@@ -378,10 +378,17 @@ def judged(
     novelty = NoveltyModel.fit(
         vectors[data.training], data.labels[data.training], vectors[data.validation]
     )
-    highest = [1 - head.probabilities(rows).max(axis=1) for rows in (known, unknown)]
-    for name, (low, high) in (
-        ("1 - highest probability", highest),
-        ("novelty", [novelty(rows) for rows in (known, unknown)]),
+    scales = vectors[data.validation], known, unknown
+    unsure = [1 - head.probabilities(rows).max(axis=1) for rows in scales]
+    novel = [novelty(rows) for rows in scales]
+    both = [
+        sum((one[row] - one[0].mean()) / one[0].std() for one in (unsure, novel))
+        for row in range(len(scales))
+    ]
+    for name, (_, low, high) in (
+        ("1 - highest probability", unsure),
+        ("novelty", novel),
+        ("their sum", both),
     ):
         yield name, (auroc(low, high), float((high > np.quantile(low, 0.95)).mean()))
 

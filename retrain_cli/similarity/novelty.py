@@ -17,14 +17,16 @@ _RIDGE = 0.1  # of the mean variance within classes
 class NoveltyModel:
     """The classes in the space of whitened bottlenecks.
 
-    The score adds two distances to the nearest class mean: the cosine distance, which tells other
-    classes of the same kind, and the Mahalanobis distance by the variance within classes, which
-    tells photos of another kind. Each alone fails at what the other does; see docs/check.md.
+    The score adds three distances to the nearest class mean: the cosine distance, which tells other
+    classes of the same kind, the Mahalanobis distance by the variance within classes, which tells
+    photos of another kind, and the cosine distance of the bottlenecks as they are, which tells them
+    where whitening hides it. Each alone fails at what others do; see docs/check.md.
 
     Attributes:
         whitening: learnt on the training photos.
         classes: `(n_classes,)`, the classes that have training photos.
         means: `(n_classes, n_components) float32`, mean of each class.
+        plain_means: `(n_classes, width) float32`, the same of the bottlenecks as they are.
         root: `(n_components, n_components) float32`, a root of the inverse of the covariance within
             classes; None where photos are too few to tell it.
         centre: mean of each distance over known photos, `(n_distances,)`.
@@ -34,6 +36,7 @@ class NoveltyModel:
     whitening: Whitening
     classes: NDArray[np.integer]
     means: NDArray[np.float32]
+    plain_means: NDArray[np.float32]
     root: NDArray[np.float32] | None
     centre: NDArray[np.float64]
     spread: NDArray[np.float64]
@@ -50,24 +53,29 @@ class NoveltyModel:
         Args:
             bottlenecks: `(n_images, width) float32` of the training photos.
             labels: `(n_images,)` their classes.
-            known: `(n_known, width) float32` of other photos of these classes, on which both
+            known: `(n_known, width) float32` of other photos of these classes, on which all
                 distances are brought to one scale.
         """
         whitening = Whitening.fit(bottlenecks)
         white = whitening(bottlenecks)
         classes, numbers = np.unique(labels, return_inverse=True)
-        means = np.stack([white[numbers == number].mean(axis=0) for number in range(len(classes))])
+        means, plain = (
+            np.stack([rows[numbers == number].mean(axis=0) for number in range(len(classes))])
+            for rows in (white, bottlenecks)
+        )
         root = None if whitening.matrix is None else _root(white - means[numbers])
         zero, one = np.zeros(1), np.ones(1)
-        raw = cls(whitening, classes, means.astype(np.float32), root, zero, one)
-        distances = raw.distances(known)
+        model = cls(
+            whitening, classes, means.astype(np.float32), plain.astype(np.float32), root, zero, one
+        )
+        distances = model.distances(known)
         spread = np.maximum(distances.std(axis=0), np.finfo(np.float32).tiny)
-        return replace(raw, centre=distances.mean(axis=0), spread=spread)
+        return replace(model, centre=distances.mean(axis=0), spread=spread)
 
     def distances(
         self, bottlenecks: NDArray[np.float32], left_out: NDArray[np.integer] | None = None
     ) -> NDArray[np.float64]:
-        """Cosine and Mahalanobis distance to the nearest class, `(n_images, n_distances)`.
+        """Each distance to the nearest class, `(n_images, n_distances)`; one where photos are few.
 
         Args:
             bottlenecks: `(n_images, width) float32`.
@@ -79,6 +87,7 @@ class NoveltyModel:
             own, means = white @ self.root, self.means @ self.root
             squares = np.square(own).sum(axis=1)[:, None] + np.square(means).sum(axis=1)
             found.append(squares - 2 * own @ means.T)
+            found.append(1 - unit_rows(bottlenecks) @ unit_rows(self.plain_means).T)
         if left_out is not None:
             gone = self.classes == left_out[:, None]
             found = [np.where(gone, np.float32(np.inf), one) for one in found]

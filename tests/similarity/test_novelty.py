@@ -58,3 +58,15 @@ def test_few_photos_have_the_cosine_alone() -> None:
     few = NoveltyModel.fit(vectors, labels, vectors)
     assert few.root is None
     assert np.isfinite(few(vectors)).all()
+
+
+def test_the_bottlenecks_as_they_are_count_too(model: NoveltyModel) -> None:
+    """Distances along what whitening shrinks or drops are seen by the plain cosine alone."""
+    vectors, _ = photos(np.random.default_rng(5), 60)
+    distances = model.distances(vectors)
+    assert distances.shape == (60, 3)
+    lengths = np.linalg.norm(vectors, axis=1)[:, None] * np.linalg.norm(model.plain_means, axis=1)
+    cosines = vectors @ model.plain_means.T / lengths
+    assert distances[:, 2] == pytest.approx(1 - cosines.max(axis=1), abs=1e-5)
+    scaled = (distances - model.centre) / model.spread
+    assert model(vectors) == pytest.approx(scaled.mean(axis=1), abs=1e-5)
