@@ -159,7 +159,12 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix}.{name}": value for name, value in values.items()}
+    """Each value by its full name, also those inside of others: a difference is of one of them."""
+    named: dict[str, Any] = {}
+    for name, value in values.items():
+        full = f"{prefix}.{name}"
+        named |= _named(full, value) if isinstance(value, Mapping) else {full: value}
+    return named
 
 
 @dataclass(frozen=True)

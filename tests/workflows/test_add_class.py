@@ -163,8 +163,8 @@ def test_what_cannot_be_added(
 def test_some_photos_may_stand_in_two_classes_and_it_is_told(
     grow: Any, wasps: Path, photos: Path, workspace: Workspace
 ) -> None:
-    known = r"1 of the \d+ photos as another class .*0003\.png of ant"
-    with pytest.warns(UserWarning, match=known):
+    told = r"1 of the \d+ photos as another class .*0003\.png of ant"
+    with pytest.warns(UserWarning, match=told):
         grow("wasp", *sorted(wasps.iterdir()), photos / "ant" / "0003.png")
     paths = RunStore(workspace.runs_dir).get("grown").predictions.images.paths
     assert sum(path.endswith("ant/0003.png") for path in paths) == 2

@@ -62,6 +62,8 @@ def test_figures_are_those_of_the_common_test_images(train: Any, workspace: Work
     assert len(made.flips) == (right[0] != right[1]).sum()
     assert sum(change.gained for change in made.classes) == len(made.flips) - len(lost)
     assert {change.name for change in made.settings} >= {"training.steps", "training.learning_rate"}
+    assert "dataset.scores.temperature" in {change.name for change in made.settings}
+    assert not any(isinstance(change.first, dict) for change in made.settings)
     json.dumps(made.to_dict(), allow_nan=False)
 
 
