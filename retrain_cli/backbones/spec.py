@@ -295,8 +295,8 @@ def _resolve_weights(weights: str, row: KerasBackbone) -> str:
         else ""
     )
     raise WeightsError(
-        f"{setting('weights')} takes imagenet, random or a Keras weights file, not {weights!r}: "
-        f"{what}{hint}"
+        f"{setting('weights')} takes imagenet, random or a file (.h5, .keras, .safetensors), not "
+        f"{weights!r}: {what}{hint}"
     )
 
 

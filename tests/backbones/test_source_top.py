@@ -70,7 +70,7 @@ def test_a_file_without_a_classifier_says_what_is_needed(tmp_path: Path) -> None
     with pytest.raises(WeightsError, match="is no file"):
         load_source_top(spec_of(bare), N_CLASSES, tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(WeightsError, match=r"^top takes an intact Keras file"):
+    with pytest.raises(WeightsError, match=r"^top takes an intact file of weights"):
         load_source_top(spec_of(bare), N_CLASSES, tmp_path / "text.h5")
 
 
