@@ -8,8 +8,8 @@ number of positive counts estimated from survey data", Survey Methodology 24, 19
 
 With one to three wrong answers it ends too soon: where the truth is 99.8% of 86, it holds it in 84%
 of cases. A share of photos has the bound of L. D. Brown, T. T. Cai and A. DasGupta ("Interval
-estimation for a binomial proportion", Statistical Science 16, 2001) there, which makes it 93% at
-the worst, whatever the truth.
+estimation for a binomial proportion", Statistical Science 16, 2001) there, which makes it 92% at
+the worst from five photos on, whatever the truth.
 """
 
 from __future__ import annotations
