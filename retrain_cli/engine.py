@@ -30,6 +30,10 @@ _DEVICE = re.compile(r"auto|cpu|gpu(:[0-9]+)?")
 _GPU_FILES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
 """Where Linux shows the drivers of NVIDIA and AMD, and Windows its own inside WSL."""
 
+_ROOM_FOR_OPENVINO = 480 << 20
+_ROOM_FOR_TENSORFLOW = 1800 << 20
+"""Bytes of address space; with less they abort or hang when they start their threads."""
+
 _verbose = False
 
 
@@ -45,9 +49,12 @@ def load_keras() -> ModuleType:
     Raises:
         ConfigError: the engine that one of the two names is not installed or unknown, or
             keras.json holds what Keras cannot start with.
+        DeviceError: too little address space is left for it.
     """
     if "keras" in sys.modules:
         return import_module("keras")
+    if _engine_name() == "TensorFlow":
+        need_address_space("TensorFlow", _ROOM_FOR_TENSORFLOW)
     with waiting.for_(f"loading {_engine_name()}"), quiet_engine():
         try:
             return import_module("keras")
@@ -126,6 +133,7 @@ def load_tensorflow() -> ModuleType:
     """Import TensorFlow quietly; only for what is its own (TF-Hub, SavedModel, summaries)."""
     if "tensorflow" in sys.modules:
         return import_module("tensorflow")
+    need_address_space("TensorFlow", _ROOM_FOR_TENSORFLOW)
     with waiting.for_("loading TensorFlow"), quiet_engine():
         return import_module("tensorflow")
 
@@ -143,8 +151,10 @@ def load_openvino() -> ModuleType:
 
     Raises:
         ConfigError: it is not installed, or does not run on this machine.
+        DeviceError: too little address space is left for it.
     """
     if "openvino" not in sys.modules:
+        need_address_space("OpenVINO", _ROOM_FOR_OPENVINO)
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         with waiting.for_("loading OpenVINO"), quiet_engine():
@@ -154,6 +164,32 @@ def load_openvino() -> ModuleType:
             f"{setting('runtime', 'openvino')} needs OpenVINO, whose import failed ({error}): "
             f"pip install openvino, or go on with {setting('runtime', 'keras')}"
         ) from error
+
+
+def need_address_space(name: str, needed: int) -> None:
+    """Refuse to load an engine that would end the process, or wait for ever, for want of room.
+
+    Args:
+        name: the engine, as people call it.
+        needed: bytes that a small network takes beside what the process has.
+
+    Raises:
+        DeviceError: the system leaves less to this process.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    held = Path("/proc/self/statm")
+    if allowed == resource.RLIM_INFINITY or not held.exists():
+        return
+    left = allowed - int(held.read_text().split()[0]) * resource.getpagesize()
+    if left < needed:
+        raise DeviceError(
+            f"{name} needs {needed >> 20} MiB of address space, and the system leaves it "
+            f"{max(0, left) >> 20}: raise `ulimit -v`"
+        )
 
 
 def may_have_gpu() -> bool:

@@ -7,9 +7,10 @@ import os
 
 import pytest
 
+from retrain_cli import engine
 from retrain_cli.cli import console, environment
 from retrain_cli.cli.main import exit_codes
-from retrain_cli.errors import ConfigError, RetrainError, WorkspaceError
+from retrain_cli.errors import ConfigError, DeviceError, RetrainError, WorkspaceError
 
 resource = pytest.importorskip("resource")
 
@@ -80,3 +81,12 @@ def test_too_little_address_space_is_told_before_a_library_waits_for_ever(
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     with pytest.raises(RetrainError, match="512 MiB of address space must be there"):
         environment.spare_address_space()
+
+
+def test_an_engine_that_would_abort_for_want_of_address_space_is_not_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine.need_address_space("OpenVINO", 1 << 50)  # there is no limit
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (8 << 30, 8 << 30))
+    with pytest.raises(DeviceError, match="OpenVINO needs 1048576 MiB of address space"):
+        engine.need_address_space("OpenVINO", 1 << 40)
