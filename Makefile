@@ -24,7 +24,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(READY)  ## Run the main job on the sample images, with the bundled backbone
+demo: $(READY)  ## Run the main job on the sample images, with nothing to download
 	@$(BIN)/retrain demo sample_images
 
 test: $(READY)  ## Run all tests (ARGS='-k store' for some; COVERAGE=1 holds them to the floor in pyproject.toml)

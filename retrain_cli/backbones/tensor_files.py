@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,13 @@ def _read_known_torch_file(path: Path, named_by: str) -> dict[str, NDArray[Any]]
 
 
 def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
-    from safetensors import SafetensorError, deserialize
+    import safetensors
 
+    # Annotated, for the library leaves this function of its own without types.
+    deserialize: Callable[[bytes], list[tuple[str, Any]]] = safetensors.deserialize
     try:
         entries = deserialize(read_file(path, _MOST_BYTES))
-    except SafetensorError as error:
+    except safetensors.SafetensorError as error:
         raise ValueError(str(error)) from error
     return {name: _as_array(name, entry) for name, entry in entries}
 
@@ -89,4 +92,6 @@ def _as_array(name: str, entry: Any) -> NDArray[Any]:
     """One tensor of a file, of the kinds that weights have."""
     if entry["dtype"] not in _DTYPES:
         raise ValueError(f"its {name!r:.60} is of kind {entry['dtype']!r:.20}, as no weights are")
-    return np.frombuffer(entry["data"], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    numbers: NDArray[Any] = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]])
+    shaped: NDArray[Any] = numbers.reshape(entry["shape"])
+    return shaped

@@ -116,4 +116,5 @@ def _look(view: _View, storage: NDArray[Any]) -> NDArray[Any]:
         raise ValueError("a tensor in it is larger than its storage")
     strides = [stride * storage.itemsize for stride in view.strides]
     part = storage[view.offset :]
-    return np.lib.stride_tricks.as_strided(part, view.shape, strides, writeable=False).copy()
+    seen: NDArray[Any] = np.lib.stride_tricks.as_strided(part, view.shape, strides, writeable=False)
+    return np.array(seen)

@@ -65,11 +65,11 @@ def draw_new_photos(workspace: Workspace) -> list[Path]:
 
 
 def demo_steps(folder: Path, new_photos: list[Path]) -> list[DemoStep]:
-    """The main job; the bundled backbone needs no download."""
+    """The main job; this backbone's weights are installed with this package."""
     return [
         DemoStep(
-            "What the bundled network sees in each photo. Only new photos are computed.",
-            ("bottlenecks", str(folder), "--backbone", "mini"),
+            "What a network sees in each photo. Only new photos are computed.",
+            ("bottlenecks", str(folder), "--backbone", "efficientnet_lite0"),
         ),
         DemoStep(
             "A new softmax layer on top of that; 30% of the photos are kept for the test.",

@@ -98,7 +98,8 @@ def test_a_reader_of_tensors_runs_nothing() -> None:
         def __reduce__(self) -> Any:
             return print, ("it ran",)
 
-    pickled = [pickle.dumps(part, 2) for part in (1001, {}, {"weight": Program()}, [])]
+    parts: tuple[Any, ...] = (1001, {}, {"weight": Program()}, [])
+    pickled = [pickle.dumps(part, 2) for part in parts]
     with pytest.raises(ValueError, match=r"print is no part of a tensor"):
         read_torch_tensors(MAGIC + b"".join(pickled))
     with pytest.raises(ValueError, match="does not begin"):

@@ -249,7 +249,7 @@ def test_imagenet_weights_without_a_network(
 ) -> None:
     outcome = retrain("bottlenecks", photos, env={"KERAS_HOME": str(tmp_path / "keras")})
     line = outcome.refused()
-    for part in ("https://", "--weights", str(tmp_path / "keras"), "--backbone mini"):
+    for part in ("https://", "--weights", str(tmp_path / "keras"), "--backbone efficientnet_lite"):
         assert part in line
 
 

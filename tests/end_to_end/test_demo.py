@@ -35,7 +35,7 @@ def test_the_walk_through(retrain: Callable[..., Outcome], drawn: Path, tmp_path
     assert "Your turn" in outcome.out
     top1 = re.search(r"test top-1 ([\d.]+)%", outcome.out)
     assert top1 is not None
-    assert float(top1[1]) > 45  # chance is 12.5, random weights reach 30, it usually reaches 70
+    assert float(top1[1]) > 85  # chance is 12.5, and it reached 96
 
     again = retrain("demo", drawn)
     assert "159 cached, 0 computed" in again.out

@@ -172,5 +172,10 @@ def test_offline_the_error_names_every_way_on(
     assert "\n" not in message
     folder = str(downloads.keras_models_folder())
     assert folder == str(keras_home / "models")
-    for words in (url, folder, f"weights='{Path(url).name}'", "BackboneSpec.name='mini'"):
+    for words in (
+        url,
+        folder,
+        f"weights='{Path(url).name}'",
+        "BackboneSpec.name='efficientnet_lite",
+    ):
         assert words in message
