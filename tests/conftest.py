@@ -13,6 +13,7 @@ import pytest
 from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
 from hypothesis import HealthCheck, settings
 
+from retrain_cli import notices
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
@@ -54,6 +55,13 @@ def signals_stay_as_they_are() -> Iterator[None]:
     before = [signal.getsignal(number) for number in numbers]
     yield
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.fixture(autouse=True)
+def notices_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a notebook, whatever command an earlier test has run in this process."""
+    monkeypatch.setattr(notices, "_listener", [notices._as_warning])
+    monkeypatch.setattr(notices, "_told", set())
 
 
 @pytest.fixture

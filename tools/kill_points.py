@@ -86,7 +86,7 @@ def in_child(
         status = 0
         try:
             if told is not None:
-                os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+                _tell_into(told)
             console.configure(quiet=shim is not None, verbose=False)
             if shim is not None:
                 shim.install()
@@ -104,6 +104,13 @@ def in_child(
     counted = os.read(ours, 20)
     os.close(ours)
     return os.waitstatus_to_exitcode(result), int(counted or 0)
+
+
+def _tell_into(file: Path) -> None:
+    """Let standard error go into a file, also that which this process knew when it first told."""
+    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor in (2, console._error_descriptor()):
+        os.dup2(target, descriptor)
 
 
 class Strikes:

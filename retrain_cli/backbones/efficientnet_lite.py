@@ -48,8 +48,8 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One inverted residual block, with all numbers as they are built."""
+class InvertedResidual:
+    """One block, with all numbers as they are built."""
 
     kernel: int
     stride: int
@@ -69,7 +69,7 @@ STAGES = (
 )
 
 
-def blocks_of(width: float, depth: float) -> Iterator[Block]:
+def blocks_of(width: float, depth: float) -> Iterator[InvertedResidual]:
     """The blocks of a network, first to last.
 
     Args:
@@ -82,7 +82,7 @@ def blocks_of(width: float, depth: float) -> Iterator[Block]:
         channels = _round_channels(stage.channels * width)
         for number in range(stage.repeats if is_end else math.ceil(stage.repeats * depth)):
             stride = stage.stride if number == 0 else 1
-            yield Block(stage.kernel, stride, stage.expansion, incoming, channels)
+            yield InvertedResidual(stage.kernel, stride, stage.expansion, incoming, channels)
             incoming = channels
 
 
@@ -123,7 +123,7 @@ def build(name: str, width: float, depth: float, input_size: int) -> Any:
     return keras.Model(pixels, _conv(x, HEAD, 1, 1, "head"), name=name)
 
 
-def _inverted_residual(x: Any, block: Block, name: str) -> Any:
+def _inverted_residual(x: Any, block: InvertedResidual, name: str) -> Any:
     """Expand, look around in each channel, project; add what came in where that has the shape."""
     layers = load_keras().layers
     before = x

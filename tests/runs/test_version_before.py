@@ -83,7 +83,7 @@ def test_their_figures_are_those_of_then(workspace: Workspace, runs: RunStore, n
 @pytest.mark.parametrize("name", NAMES)
 def test_they_are_reported(workspace: Workspace, name: str, tmp_path: Path) -> None:
     report = write_report(ReportRequest(name, html=tmp_path / "a.html"), workspace).report
-    assert set(report.missing) == {"nearest", "map", "bad files"}
+    assert set(report.missing) == {"nearest", "map", "bad files", "near duplicates"}
     assert "did not note --group and --int-ext" in report.commands[0].purpose
 
 

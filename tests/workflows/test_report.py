@@ -266,7 +266,7 @@ def test_without_the_cache_the_rest_stands(made: tuple[Workspace, Path], tmp_pat
     (tmp_path / "bare" / "index.sqlite").unlink()
     bare = Workspace(tmp_path / "bare")
     report = make_report(ReportRequest(), bare)
-    assert set(report.missing) == {"nearest", "map", "bad files"}
+    assert set(report.missing) == {"nearest", "map", "bad files", "near duplicates"}
     assert report.photo_map is None
     assert report.mistakes[0].photo.source is not None
     assert all(mistake.nearest == () for mistake in report.mistakes)
@@ -389,7 +389,7 @@ def test_a_thousand_classes_stay_usable(large: Workspace, tmp_path: Path) -> Non
     report = write_report(ReportRequest(html=path, mistakes=100), large).report
     assert path.stat().st_size < 4_000_000
     assert report.n_mistakes > 500
-    assert report.missing.keys() == {"bad files"}
+    assert report.missing.keys() == {"bad files", "near duplicates"}
     assert report.mistakes[0].photo.problem == "no longer there: moved or removed"
     with visit(path, width=390) as visited:
         assert visited.page.locator("#class-table tbody tr").count() == 1000
