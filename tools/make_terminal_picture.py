@@ -28,7 +28,7 @@ BAR = "━━━"
 MOVEMENT = re.compile(r"\x1b\[\??\d*[A-HJKhl]")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # a bar has several
 COMMANDS = (
-    "retrain bottlenecks sample_images --backbone mini",
+    "retrain bottlenecks sample_images --backbone efficientnet_lite0",
     "retrain train --steps 2000 --testing-percentage 30 --name first",
     "retrain eval --top5",
     "retrain label sample_images/{daisy,snowman,soccer_ball}/*_02.jpg --top-k 3",
