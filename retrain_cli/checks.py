@@ -88,36 +88,46 @@ def not_one_of(subject: str, choices: tuple[Any, ...], value: object) -> str:
     return f"{subject} takes one of {', '.join(map(str, choices))}, not {value!r}{hint}"
 
 
-_PEERS = {
-    "lbfgs": "bfgs logistic logreg logisticregression newton",
-    "ridge": "leastsquares linear lstsq",
-    "auto": "automatic best default",
-    "sgd": "momentum nesterov",
-    "rmsprop": "rms",
-    "histogram": "hist bars",
-    "roc": "auc auroc",
-    "pr": "precisionrecall ap",
-    "reliability": "calibration ece",
-    "confusion": "confusionmatrix matrix cm",
-    "float32": "fp32 f32 single full",
-    "bfloat16": "bf16",
-    "float16": "fp16 f16 half",
-    "int8": "8bit quantized quantised",
-    "keras": "tensorflow tf",
-    "openvino": "ov intel",
-    "avg": "mean average gap",
-    "max": "maximum gmp",
-    "training": "train",
-    "validation": "val valid dev",
-    "test": "testing",
-    "cv": "crossvalidation folds",
-    "hard": "hardlink",
-    "symbolic": "soft symlink",
-    "squash": "stretch resize",
-    "crop": "centercrop centrecrop",
-    "letterbox": "pad",
-}
-_SAME_AS = {peer: name for name, peers in _PEERS.items() for peer in peers.split()}
+def by_peer(peers: Mapping[str, str]) -> dict[str, str]:
+    """What each name stands for that other people and programs use.
+
+    Args:
+        peers: such names by the one that they stand for, with spaces between them.
+    """
+    return {peer: name for name, found in peers.items() for peer in found.split()}
+
+
+_SAME_AS = by_peer(
+    {
+        "lbfgs": "bfgs logistic logreg logisticregression newton",
+        "ridge": "leastsquares linear lstsq",
+        "auto": "automatic best default",
+        "sgd": "momentum nesterov",
+        "rmsprop": "rms",
+        "histogram": "hist bars",
+        "roc": "auc auroc",
+        "pr": "precisionrecall ap",
+        "reliability": "calibration ece",
+        "confusion": "confusionmatrix matrix cm",
+        "float32": "fp32 f32 single full",
+        "bfloat16": "bf16",
+        "float16": "fp16 f16 half",
+        "int8": "8bit quantized quantised",
+        "keras": "tensorflow tf",
+        "openvino": "ov intel",
+        "avg": "mean average gap",
+        "max": "maximum gmp",
+        "training": "train",
+        "validation": "val valid dev",
+        "test": "testing",
+        "cv": "crossvalidation folds",
+        "hard": "hardlink",
+        "symbolic": "soft symlink",
+        "squash": "stretch resize",
+        "crop": "centercrop centrecrop",
+        "letterbox": "pad",
+    }
+)
 
 
 def closest(wanted: str, names: Iterable[str], same_as: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from retrain_cli import waiting
@@ -61,7 +61,7 @@ def fetch_weights(published: PublishedWeights, backbone: str) -> Path:
 def best_offline_backbone() -> str:
     """The best of the backbones whose weights are packages, of those that are installed here."""
     best, least = "efficientnet_lite2", "efficientnet_lite0"
-    return best if is_installed(find_backbone(best).variants[0].package) else least
+    return best if _installed(find_backbone(best).variants[0].package) else least
 
 
 @contextmanager
@@ -75,15 +75,6 @@ def _silent_keras(keras: object) -> Iterator[None]:
     finally:
         if was_on:
             config.enable_interactive_logging()
-
-
-def is_installed(package: str) -> bool:
-    """Whether a package of this name is installed; its files are not looked at."""
-    try:
-        distribution(package)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def find_packaged_file(published: PublishedWeights, backbone: str) -> Path:
@@ -117,13 +108,20 @@ def _locate(published: PublishedWeights) -> Path | None:
 
     A package that does not list the file is taken at its word's place: the message names it.
     """
-    try:
-        installed = distribution(published.package)
-    except PackageNotFoundError:
+    installed = _installed(published.package)
+    if installed is None:
         return None
     listed = [file for file in installed.files or () if file.name == published.file_name]
     inside = listed[0] if listed else published.file_name
     return Path(str(installed.locate_file(inside)))
+
+
+def _installed(package: str) -> Distribution | None:
+    """What is known of a package; None where it is not installed. Its files are not looked at."""
+    try:
+        return distribution(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _must_reinstall(published: PublishedWeights, path: Path, found: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from retrain_cli.checks import closest
+from retrain_cli.checks import by_peer, closest
 from retrain_cli.errors import BackboneError, setting
 
 Scaling = Literal["tf", "torch", "caffe", "none"]
@@ -277,19 +277,20 @@ _ROWS = (
 
 KERAS_BACKBONES: dict[str, KerasBackbone] = {row.name: row for row in _ROWS}
 
-_PEERS = {
-    "mini": "inceptionmini minception bundled builtin small tiny demo",
-    "inception_v3": "inception googlenet inceptionv1 inceptionv2 inceptionv32015",
-    "inception_resnet_v2": "inceptionresnet inceptionv4",
-    "mobilenet": "mobilenetv1 mobile",
-    "mobilenet_v2": "mobilenetv2100",
-    "mobilenet_v3_large": "mobilenetv3",
-    "resnet50": "resnet18 resnet34 resnet50v2",
-    "resnet101": "resnet152",
-    "vgg16": "vgg vgg11 vgg13",
-    "efficientnet_v2_b0": "efficientnet efficientnetb0 efficientnetv2",
-}
-_SAME_AS = {peer: name for name, peers in _PEERS.items() for peer in peers.split()}
+_SAME_AS = by_peer(
+    {
+        "mini": "inceptionmini minception bundled builtin small tiny demo",
+        "inception_v3": "inception googlenet inceptionv1 inceptionv2 inceptionv32015",
+        "inception_resnet_v2": "inceptionresnet inceptionv4",
+        "mobilenet": "mobilenetv1 mobile",
+        "mobilenet_v2": "mobilenetv2100",
+        "mobilenet_v3_large": "mobilenetv3",
+        "resnet50": "resnet18 resnet34 resnet50v2",
+        "resnet101": "resnet152",
+        "vgg16": "vgg vgg11 vgg13",
+        "efficientnet_v2_b0": "efficientnet efficientnetb0 efficientnetv2",
+    }
+)
 """What else the backbones are called, and which one stands in for one that is not there."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from retrain_cli.checks import not_one_of
+from retrain_cli.checks import by_peer, not_one_of
 from retrain_cli.cli import log_file
 from retrain_cli.cli.settings import OuterSetting, OuterSettings, name_of
 from retrain_cli.errors import ConfigError
@@ -54,7 +54,7 @@ _SAME_AS = {
     "--version": "version",
     "--install-completion": "completion completions",
 }
-HINTS = {peer: command for command, peers in _SAME_AS.items() for peer in peers.split()}
+HINTS = by_peer(_SAME_AS)
 HINTS["export"] = (
     "`retrain cache export FILE` writes vectors, `retrain runs path` says where a head is"
 )
