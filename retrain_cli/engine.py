@@ -65,10 +65,14 @@ def load_keras() -> ModuleType:
 _ENGINE_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
+def wanted_engine() -> str:
+    """The engine that Keras runs on, or would if it were loaded: tensorflow unless told."""
+    return os.environ.get("KERAS_BACKEND") or _backend_of_settings_file() or "tensorflow"
+
+
 def _engine_name() -> str:
     """The engine that is about to be loaded, as people call it."""
-    chosen = os.environ.get("KERAS_BACKEND") or _backend_of_settings_file() or "tensorflow"
-    return _ENGINE_NAMES.get(chosen, "Keras")
+    return _ENGINE_NAMES.get(wanted_engine(), "Keras")
 
 
 def _backend_of_settings_file() -> str | None:

@@ -19,6 +19,8 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 CLOSED: frozenset[Optimizer] = frozenset(("ridge", "auto"))
 """Those that begin anew, whatever head there is, and look at no validation images of their own."""
+ENGINELESS: frozenset[Optimizer] = frozenset(("lbfgs", "ridge"))
+"""Those that NumPy and SciPy train."""
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )

@@ -248,12 +248,13 @@ def test_an_interrupt_keeps_the_best_so_far(optimizer: Any) -> None:
     assert train_head(data, config).stopped_by in ("steps", "converged")  # the engine is sound
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
 def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
     monkeypatch: pytest.MonkeyPatch, optimizer: Any
 ) -> None:
     """An exception in the middle of an engine's call is one that the engine may swallow."""
     from retrain_cli.heads.full_batch.lbfgs import Objective
+    from retrain_cli.heads.numpy_softmax import NumpySoftmaxTrainer
     from retrain_cli.heads.softmax import SoftmaxTrainer
 
     calls: list[object] = []
@@ -268,7 +269,8 @@ def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
 
         return call
 
-    monkeypatch.setattr(SoftmaxTrainer, "train", interrupting(SoftmaxTrainer.train))
+    for trainer in (NumpySoftmaxTrainer, SoftmaxTrainer):
+        monkeypatch.setattr(trainer, "train", interrupting(trainer.train))
     monkeypatch.setattr(Objective, "__call__", interrupting(Objective.__call__))
     stopped = train_head(make_data(), replace(QUICK, optimizer=optimizer, steps=100_000))
     assert stopped.stopped_by == "interrupt"
