@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
+from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
 
 QUICK = ("--steps", 30, "--repeats", 2)
 
@@ -35,16 +35,17 @@ def filled(template: Path, tmp_path: Path) -> Path:
 
 
 def test_one_study_in_every_form(filled: Path, retrain: Callable[..., Outcome]) -> None:
-    text = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--plot", "figure.svg")
+    three = ("study", "int-ext", *QUICK_HEAD, "--repeats", 2, "--mixes", 3)
+    text = retrain(*three, "--plot", "figure.svg")
     assert text.code == 0, text.err
     assert text.out.startswith("study int-ext: 2 classes a classifier, 3 mixes, 2 repeats")
     assert (filled / "figure.svg").read_text().startswith("<?xml")
-    again = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--json")
+    again = retrain(*three, "--json")
     assert "6 trials were finished before; 0 are left" in again.err
     mixes = again.json["mixes"]
     assert [mix["INT"] for mix in mixes] == [0, 1, 2]
     assert mixes[0]["INT top-1"] is None
-    table = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--csv")
+    table = retrain(*three, "--csv")
     rows = list(csv.DictReader(io.StringIO(table.out)))
     assert [float(row["average top-1"]) for row in rows] == pytest.approx(
         [mix["average top-1"]["mean"] for mix in mixes], rel=1e-5
@@ -52,13 +53,17 @@ def test_one_study_in_every_form(filled: Path, retrain: Callable[..., Outcome]) 
     assert rows[0]["INT top-1"] == rows[0]["INT top-1 low"] == ""
 
 
-@pytest.mark.parametrize("name", ["difficulty", "cost"])
-def test_the_other_studies(filled: Path, retrain: Callable[..., Outcome], name: str) -> None:
-    done = retrain("study", name, *QUICK, "--json", "--plot", "figure.png")
+@pytest.mark.parametrize(
+    ("name", "options"), [("difficulty", (*QUICK_HEAD, "--repeats", 2)), ("cost", QUICK)]
+)
+def test_the_other_studies(
+    filled: Path, retrain: Callable[..., Outcome], name: str, options: Any
+) -> None:
+    done = retrain("study", name, *options, "--json", "--plot", "figure.png")
     assert done.code == 0, done.err
     assert done.json["study"] == name
     assert (filled / "figure.png").read_bytes().startswith(b"\x89PNG")
-    assert retrain("study", name, *QUICK, "-q").err == ""
+    assert retrain("study", name, *options, "-q").err == ""
 
 
 @pytest.mark.parametrize(
