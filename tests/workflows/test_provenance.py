@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
+from commands import ROOT
 from helpers import RETRAIN, SMALL_SPEC, TINY
 from lab import CLASSES, SHORT, Lab, SpecBackbone, draw_folder, stock_top
 from PIL import Image
 
 from retrain_cli.backbones import loader
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.cli.main import app, hoist_global_options
+from retrain_cli.cli.main import hoist_global_options
 from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import TrainingProgress
@@ -298,7 +298,7 @@ def printed(run: Run, workspace: Workspace) -> list[list[str]]:
 def type_in(*words: str) -> None:
     """Run a command as `retrain` does; whoever trusted a SavedModel has to say so once again."""
     trust = ["--trust-model"] if any(word.startswith("hub:") for word in words) else []
-    app(args=hoist_global_options([*words, *trust]), prog_name="retrain", standalone_mode=False)
+    ROOT(args=hoist_global_options([*words, *trust]), prog_name="retrain", standalone_mode=False)
 
 
 def assert_same(again: Run, run: Run) -> None:
@@ -386,7 +386,7 @@ def test_every_setting_is_an_option_of_its_command(
     """What is not printed has to be what the command line takes for granted."""
     options = {
         flag: parameter
-        for parameter in typer.main.get_command(app).get_command(None, command).params  # type: ignore[attr-defined]
+        for parameter in ROOT.get_command(None, command).params
         for flag in parameter.opts
     }
     for field in dataclasses.fields(settings):
