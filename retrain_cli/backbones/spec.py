@@ -17,7 +17,7 @@ from typing import Any, Literal
 from retrain_cli.backbones.digests import digest_file, digest_folder
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
-from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
+from retrain_cli.backbones.table import DEFAULT_BACKBONE, RETIRED_BACKBONES, find_backbone
 from retrain_cli.checks import check_choices, check_types
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
@@ -28,12 +28,10 @@ Pooling = Literal["avg", "max"]
 
 IMAGENET = "imagenet"
 RANDOM = "random"
-BUNDLED = "bundled"
 SAVED_MODEL = "saved_model"
-"""Values of `BackboneSpec.weights` that are no path; the last two are set by `resolve` alone."""
+"""Values of `BackboneSpec.weights` that are no path; the last one is set by `resolve` alone."""
 
 RANDOM_SEED = 0
-_DATA_FOLDER = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,11 @@ class BackboneSpec:
         return self.name.removeprefix(HUB_PREFIX)
 
     @property
+    def is_retired(self) -> bool:
+        """Whether earlier versions had it, and this one has not."""
+        return self.name in RETIRED_BACKBONES
+
+    @property
     def is_settled(self) -> bool:
         """Whether precision, runtime and, for OpenVINO, the converted model are chosen."""
         chosen = "auto" not in (self.precision, self.runtime)
@@ -90,9 +93,7 @@ class BackboneSpec:
 
     @property
     def weights_file(self) -> Path | None:
-        """The weights file on disk, the user's or a bundled one; None where there is none."""
-        if self.weights == BUNDLED:
-            return _DATA_FOLDER / str(find_backbone(self.name).bundled)
+        """The user's weights file on disk; None where there is none."""
         named = self.weights in (IMAGENET, RANDOM, SAVED_MODEL)
         return None if named else Path(self.weights)
 
@@ -170,11 +171,8 @@ class BackboneSpec:
         return find_backbone(self.name).variant(self.alpha).width
 
     def default_source_classes(self) -> str:
-        """What `--source-classes` is when it is not given: "imagenet", "none" or a bundled file."""
-        if self.is_hub or self.weights == RANDOM:
-            return "none"
-        source = find_backbone(self.name).source_classes
-        return source if source == IMAGENET else str(_DATA_FOLDER / source)
+        """What `--source-classes` is when it is not given: "imagenet" or "none"."""
+        return "none" if self.is_hub or self.weights == RANDOM else IMAGENET
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values, for a run's config.json."""
@@ -276,13 +274,11 @@ def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
         runtime=only_runtime(spec.precision) or spec.runtime,
         alpha=row.variant(spec.alpha).alpha,
         input_size=size,
-        weights=_resolve_weights(spec.weights, row),
+        weights=_resolve_weights(spec.weights),
     )
 
 
-def _resolve_weights(weights: str, row: KerasBackbone) -> str:
-    if row.bundled and weights in (IMAGENET, BUNDLED):
-        return BUNDLED
+def _resolve_weights(weights: str) -> str:
     if weights in (IMAGENET, RANDOM):
         return weights
     path = absolute(weights)

@@ -26,7 +26,7 @@ def test_defaults_are_filled_in_once() -> None:
     ("spec", "error", "words"),
     [
         (BackboneSpec("inceptionv3"), BackboneError, "did you mean inception_v3?"),
-        (BackboneSpec("inception_mini"), BackboneError, "did you mean mini?"),
+        (BackboneSpec("mini"), BackboneError, "mini is no longer part of retrain"),
         (BackboneSpec("ResNet-50"), BackboneError, "did you mean resnet50?"),
         (BackboneSpec("vgg"), BackboneError, "did you mean vgg16?"),
         (BackboneSpec("efficientnet_b1"), BackboneError, "did you mean efficientnet_v2_b0"),

@@ -144,9 +144,9 @@ def finished(folder: Path) -> int:
 def test_more_photos_help_on_real_ones(
     test_data: Path, tmp_path: Path, retrain: Callable[..., Outcome]
 ) -> None:
-    """Five kinds of flowers through the bundled backbone."""
+    """Five kinds of flowers through the packaged backbone."""
     photos = test_data / "data" / "flowers"
-    assert retrain("bottlenecks", photos, "--backbone", "mini").code == 0
+    assert retrain("bottlenecks", photos, "--backbone", "efficientnet_lite0").code == 0
     options = ("--steps", 1500, "--repeats", 2, "--testing-percentage", 30)
     done = retrain("study", "examples", *options, "--sizes", "3,10,25", "--json")
     assert done.code == 0, done.err

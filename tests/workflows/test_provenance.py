@@ -154,12 +154,6 @@ def random_weights_and_source_classes(lab: Lab) -> str:
 
 
 @case
-def the_bundled_backbone(lab: Lab) -> str:
-    lab.fill(backbone=BackboneSpec("mini", precision="float32", runtime="keras"))
-    return lab.train("bundled")
-
-
-@case
 def a_saved_model(lab: Lab) -> str:
     folder = lab.root / "saved model"
     folder.mkdir()
