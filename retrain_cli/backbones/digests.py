@@ -57,6 +57,26 @@ def digest_folder(folder: Path) -> str:
     return digest.hexdigest()
 
 
+_RUNTIME_NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
+
+
+def settings_of(values: Mapping[str, Any]) -> str:
+    """Whatever is not the usual in a resolved spec's fields, or in an identity, for people."""
+    details = [
+        f"alpha {values['alpha']:g}" if values["alpha"] is not None else "",
+        values["layer"] or "",
+        f"{values['input_size']} px" if values["input_size"] else "",
+        values.get("output") or "",
+        f"scaling {values['scaling']}" if values.get("scaling") else "",
+        f"{values['pooling']} pooling" if values["pooling"] in ("max", "cls") else "",
+        values["resize"] if values["resize"] not in ("auto", "squash") else "",
+        "random weights" if values["weights"].startswith("random") else "",
+        values["precision"] if values["precision"] not in ("auto", "float32") else "",
+        _RUNTIME_NAMES.get(values.get("runtime") or "", ""),
+    ]
+    return ", ".join(detail for detail in details if detail)
+
+
 def identity_fingerprint(identity: Mapping[str, Any]) -> str:
     """12 hex digits of BLAKE2b over an identity as canonical JSON."""
     text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))

@@ -78,6 +78,10 @@ def load_backbone(
         from retrain_cli.backbones.runtimes.onnxruntime_model import build_onnxruntime_backbone
 
         return build_onnxruntime_backbone(resolved.settled_on_own(), device)
+    if resolved.kind == "timm":
+        from retrain_cli.backbones.runtimes.timm_model import build_timm_backbone
+
+        return build_timm_backbone(resolved.settled_on_own(), device)
     from retrain_cli.backbones.runtimes.keras_model import build_keras_backbone
 
     return build_keras_backbone(resolved.settled_on_own(), *choose_devices(device))

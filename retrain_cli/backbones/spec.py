@@ -12,19 +12,33 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from retrain_cli.backbones.digests import digest_file, digest_folder, identity_fingerprint
+from retrain_cli.backbones.digests import (
+    digest_file,
+    digest_folder,
+    identity_fingerprint,
+    settings_of,
+)
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
-from retrain_cli.backbones.user_networks.onnx_file import digest_onnx
-from retrain_cli.backbones.user_networks.onnx_network import ONNX_PREFIX, describe_onnx
+from retrain_cli.backbones.user_networks.onnx_network import ONNX_PREFIX
+from retrain_cli.backbones.user_networks.resolving import (
+    BY_DIGEST,
+    check_onnx_unchanged,
+    check_pooling,
+    check_runtime,
+    refuse_options,
+    resolve_onnx,
+    resolve_timm,
+)
+from retrain_cli.backbones.user_networks.timm_network import TIMM_PREFIX
 from retrain_cli.checks import check_choices, check_types
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
-from retrain_cli.images.resizing import ResizeRule
 from retrain_cli.paths import absolute
 
-Pooling = Literal["avg", "max", "cls"]
+Pooling = Literal["auto", "avg", "max", "cls", "own"]
+Resize = Literal["auto", "squash", "crop", "letterbox"]
 Kind = Literal["table", "hub", "onnx", "timm"]
 """Where a backbone comes from: a row of the table, or one of the user's, by what its name says."""
 
@@ -33,10 +47,6 @@ RANDOM = "random"
 BUNDLED = "bundled"
 SAVED_MODEL = "saved_model"
 """Values of `BackboneSpec.weights` that are no path; the last two are set by `resolve` alone."""
-
-BY_DIGEST = "blake2b:"
-"""What `BackboneSpec.weights` begins with where they are in a file that the name says; `resolve`
-sets it, so that whoever comes later is told when that file has changed."""
 
 RANDOM_SEED = 0
 _DATA_FOLDER = Path(__file__).parent / "data"
@@ -52,16 +62,19 @@ class BackboneSpec:
         alpha: width multiplier of the MobileNets; None for the default.
         layer: name of an earlier layer to take the bottleneck at; None for the last one.
         pooling: how a feature map (h, w, channels), or a row of tokens, becomes one vector; cls
-            takes the first token.
+            takes the first token, own what the network itself does; auto is own for networks of
+            timm, avg for all others.
         weights: "imagenet", "random" or the path of a weights file.
         input_size: side in pixels; None for the backbone's own.
-        resize: how a photo is brought to that square.
+        resize: how a photo is brought to that square; auto is squash, and for networks of timm
+            what they were trained with.
         precision: what the network computes in; bottlenecks are float32 in any case.
         runtime: what runs the network: Keras on its engine, or OpenVINO on the processor.
         model: digest of the converted model that OpenVINO runs; None where there is none yet.
         output: of an ONNX file, the output to take; None for its only one.
-        scaling: of an ONNX file, how 8-bit RGB becomes its input, see `scalings`; None where the
-            file tells.
+        scaling: of an ONNX file or a network of timm, how 8-bit RGB becomes its input, see
+            `scalings`; None where the file or timm tells.
+        crop: with resize "crop", the share and filter that timm has; `resolve` alone sets it.
 
     `auto` is settled by the workflows, which know the machine and the caches. Where nobody settles
     it, it means Keras in float32.
@@ -70,15 +83,16 @@ class BackboneSpec:
     name: str = DEFAULT_BACKBONE
     alpha: float | None = None
     layer: str | None = None
-    pooling: Pooling = "avg"
+    pooling: Pooling = "auto"
     weights: str = IMAGENET
     input_size: int | None = None
-    resize: ResizeRule = "squash"
+    resize: Resize = "auto"
     precision: Precision = "auto"
     runtime: Runtime = "auto"
     model: str | None = None
     output: str | None = None
     scaling: str | None = None
+    crop: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -99,6 +113,26 @@ class BackboneSpec:
     def onnx_path(self) -> Path:
         """The file after "onnx:"."""
         return absolute(self.name.removeprefix(ONNX_PREFIX))
+
+    @property
+    def timm_name(self) -> str:
+        """The name after "timm:"."""
+        return self.name.removeprefix(TIMM_PREFIX)
+
+    @property
+    def resize_rule(self) -> str:
+        """How decoding brings a photo to the square: see `resizing.ResizeRule`."""
+        return f"{self.resize} {self.crop}" if self.crop else self.resize
+
+    @property
+    def settles_itself(self) -> tuple[str, ...]:
+        """Fields that are as `resolve` fills them in, so that nobody has to say them again."""
+        as_usual = {
+            "pooling": self.pooling == _usual_pooling(self),
+            "resize": self.resize == "squash" or self.crop is not None,
+            "weights": self.weights == SAVED_MODEL or self.weights.startswith(BY_DIGEST),
+        }
+        return ("model", "crop", *(field for field, usual in as_usual.items() if usual))
 
     @property
     def own_runtime(self) -> Runtime:
@@ -139,7 +173,7 @@ class BackboneSpec:
         """
         check_choices(self)
         check_pair(self.precision, self.runtime)
-        return _RESOLVERS[self.kind](self)
+        return _RESOLVERS[self.kind](_with_usual(self))
 
     def identity(self) -> dict[str, str | int | float | None]:
         """Everything that two vectors must share to be comparable, as JSON values.
@@ -162,11 +196,11 @@ class BackboneSpec:
             "pooling": spec.pooling,
             "weights": _identify_weights(spec),
             "input_size": spec.input_size,
-            "resize": spec.resize,
+            "resize": spec.resize_rule,
             "precision": spec.precision,
             "preprocessing": PREPROCESSING_VERSION,
         }
-        if spec.kind == "onnx":
+        if spec.kind in ("onnx", "timm"):
             identity |= {"output": spec.output, "scaling": spec.scaling}
         # Keras was the first runtime: its caches are from before the word existed.
         if spec.runtime == "keras":
@@ -239,39 +273,38 @@ class BackboneSpec:
         if self.kind == "onnx":
             return f"onnx_{self.onnx_path.stem}"
         if not self.is_hub:
-            return self.name
+            return self.name.replace(":", "_")
         return "hub_" + "_".join(self.hub_source.rstrip("/").split("/")[-2:])
 
 
-def settings_of(values: Mapping[str, Any]) -> str:
-    """Whatever is not the usual in a resolved spec's fields, or in an identity, for people."""
-    details = [
-        f"alpha {values['alpha']:g}" if values["alpha"] is not None else "",
-        values["layer"] or "",
-        f"{values['input_size']} px" if values["input_size"] else "",
-        values.get("output") or "",
-        f"scaling {values['scaling']}" if values.get("scaling") else "",
-        f"{values['pooling']} pooling" if values["pooling"] != "avg" else "",
-        values["resize"] if values["resize"] != "squash" else "",
-        "random weights" if values["weights"].startswith(RANDOM) else "",
-        values["precision"] if values["precision"] not in ("auto", "float32") else "",
-        _RUNTIME_NAMES.get(values.get("runtime") or "", ""),
-    ]
-    return ", ".join(detail for detail in details if detail)
-
-
-_RUNTIME_NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
-_KINDS: tuple[tuple[str, Kind], ...] = ((HUB_PREFIX, "hub"), (ONNX_PREFIX, "onnx"))
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    (HUB_PREFIX, "hub"),
+    (ONNX_PREFIX, "onnx"),
+    (TIMM_PREFIX, "timm"),
+)
 _OWN_RUNTIMES: dict[Kind, Runtime] = {
     "table": "keras", "hub": "keras", "onnx": "onnxruntime", "timm": "torch"
 }  # fmt: skip
 
 
+def _usual_pooling(spec: BackboneSpec) -> Pooling:
+    return "own" if spec.kind == "timm" else "avg"
+
+
+def _with_usual(spec: BackboneSpec) -> BackboneSpec:
+    """`spec` with the pooling and, but for timm, the resizing that `auto` stands for."""
+    if spec.pooling == "auto":
+        spec = replace(spec, pooling=_usual_pooling(spec))
+    if spec.resize == "auto" and spec.kind != "timm":
+        spec = replace(spec, resize="squash")
+    return spec
+
+
 def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
     row = find_backbone(spec.name)
-    _refuse(spec, f"{row.name} is a backbone of the table", "output", "scaling")
-    _check_runtime(spec)
-    _check_tokens(spec)
+    refuse_options(spec, f"{row.name} is a backbone of the table", "output", "scaling")
+    check_runtime(spec)
+    check_pooling(spec)
     size = row.input_size if spec.input_size is None else spec.input_size
     if size < row.min_size:
         raise BackboneError(
@@ -287,8 +320,8 @@ def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
     )
 
 
-def _resolve_weights(weights: str, row: KerasBackbone) -> str:
-    if row.bundled and weights in (IMAGENET, BUNDLED):
+def _resolve_weights(weights: str, row: KerasBackbone | None) -> str:
+    if row and row.bundled and weights in (IMAGENET, BUNDLED):
         return BUNDLED
     if weights in (IMAGENET, RANDOM):
         return weights
@@ -309,10 +342,12 @@ def _resolve_weights(weights: str, row: KerasBackbone) -> str:
 
 def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
     finished = f"a {HUB_PREFIX} backbone is a finished SavedModel"
-    _refuse(spec, finished, "alpha", "layer", "weights", "output", "scaling")
-    _refuse(spec, finished, *_unless("precision", spec.precision, "auto", "float32"))
-    _refuse(spec, finished, *_unless("runtime", spec.runtime, "auto", "keras"))
-    _check_tokens(spec)
+    refuse_options(spec, finished, "alpha", "layer", "weights", "output", "scaling")
+    if spec.precision not in ("auto", "float32"):
+        refuse_options(spec, finished, "precision")
+    if spec.runtime not in ("auto", "keras"):
+        refuse_options(spec, finished, "runtime")
+    check_pooling(spec)
     source = spec.hub_source
     if not is_handle(source):
         source = str(find_saved_model(source))
@@ -321,87 +356,23 @@ def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
 
 
 def _resolve_onnx(spec: BackboneSpec) -> BackboneSpec:
-    path = spec.onnx_path
-    _refuse(spec, f"an {ONNX_PREFIX} backbone is a finished network", "alpha", "layer", "weights")
-    _check_runtime(spec)
-    if not path.is_file():
-        what = "that is a folder" if path.is_dir() else "there is no such file"
-        known = f" (with BLAKE2b {spec.weights.removeprefix(BY_DIGEST)})"
-        raise WeightsError(
-            f"{setting('BackboneSpec.name', ONNX_PREFIX)} takes an ONNX file, and {path}"
-            f"{known if spec.weights.startswith(BY_DIGEST) else ''}: {what}: put it there, or "
-            "check the path"
-        )
-    runtime = only_runtime(spec.precision) or spec.runtime
-    spec = replace(spec, name=f"{ONNX_PREFIX}{path}", runtime=runtime)
-    if spec.weights.startswith(BY_DIGEST):  # all the rest was filled in with it
-        return spec
-    network = describe_onnx(path, spec.output, spec.scaling, spec.input_size)
-    height, width = network.size
-    return replace(
-        spec,
-        weights=BY_DIGEST + digest_onnx(path),
-        # The size of images that are no squares is not said: the file has one, and counts itself.
-        input_size=height if height == width else None,
-        scaling=network.scaling,
-        output=network.output,
-    )
+    found = replace(spec, **resolve_onnx(spec))
+    return replace(found, runtime=only_runtime(spec.precision) or spec.runtime)
+
+
+def _resolve_timm(spec: BackboneSpec) -> BackboneSpec:
+    if spec.weights not in (IMAGENET, RANDOM) and not spec.weights.startswith(BY_DIGEST):
+        spec = replace(spec, weights=_resolve_weights(spec.weights, None))
+    found = replace(spec, **resolve_timm(spec))
+    return replace(found, runtime=only_runtime(spec.precision) or spec.runtime)
 
 
 _RESOLVERS: dict[Kind, Callable[[BackboneSpec], BackboneSpec]] = {
     "table": _resolve_keras,
     "hub": _resolve_hub,
     "onnx": _resolve_onnx,
+    "timm": _resolve_timm,
 }
-
-
-def _unless(field: str, value: str, *taken: str) -> tuple[str, ...]:
-    return () if value in taken else (field,)
-
-
-def _refuse(spec: BackboneSpec, what: str, *fields_: str) -> None:
-    """Refuse options that this kind of backbone does not have.
-
-    Raises:
-        BackboneError: one of these fields was given.
-    """
-    for option in fields_:
-        value = getattr(spec, option)
-        if option == "weights" and (
-            value in (IMAGENET, SAVED_MODEL) or value.startswith(BY_DIGEST)
-        ):
-            continue
-        if value is not None:
-            raise BackboneError(
-                f"{what}, so {setting(option)} cannot change it: leave "
-                f"{setting(option)} out, or choose another backbone"
-            )
-
-
-def _check_runtime(spec: BackboneSpec) -> None:
-    """Refuse a runtime that does not run networks of this kind.
-
-    Raises:
-        BackboneError: it does not.
-    """
-    if spec.runtime not in ("auto", "openvino", spec.own_runtime):
-        raise BackboneError(
-            f"{spec.name} is run by {spec.own_runtime} or openvino, not by "
-            f"{setting('runtime', spec.runtime)}: leave {setting('runtime')} out"
-        )
-
-
-def _check_tokens(spec: BackboneSpec) -> None:
-    """Refuse to take a token of what has none.
-
-    Raises:
-        BackboneError: `pooling` is cls.
-    """
-    if spec.pooling == "cls":
-        raise BackboneError(
-            f"{setting('pooling', 'cls')} takes the first of a network's tokens, and {spec.name} "
-            "gives a map or a vector: choose avg or max"
-        )
 
 
 def _identify_name(spec: BackboneSpec) -> str:
@@ -423,18 +394,3 @@ def _identify_weights(spec: BackboneSpec) -> str:
         return digest_file(spec.weights_file)
     published = find_backbone(spec.name).published_weights(spec.alpha, spec.input_size or 0)
     return f"{published.file_name}:{published.digest or ''}"
-
-
-def check_onnx_unchanged(spec: BackboneSpec) -> None:
-    """Hold the file of a resolved ONNX backbone to the digest that was taken of it.
-
-    Raises:
-        WeightsError: it changed since, or it cannot be read.
-    """
-    then, now = spec.weights.removeprefix(BY_DIGEST), digest_onnx(spec.onnx_path)
-    if now != then:
-        raise WeightsError(
-            f"this was computed with the network of BLAKE2b {then}, and {spec.onnx_path} has "
-            f"{now} now: put the old file back, or run `retrain bottlenecks` with "
-            f"{setting('BackboneSpec.name', spec.name)} and `retrain train` again"
-        )

@@ -116,13 +116,13 @@ SHARED: Final[dict[str, str | Described]] = {
     ".keras.",
     "BackboneSpec.layer": "Take the bottleneck at this earlier layer, such as mixed8.",
     "BackboneSpec.alpha": "Width multiplier of mobilenet and mobilenet_v2.",
-    "BackboneSpec.pooling": "How a feature map or a row of tokens becomes one vector; cls takes "
-    "the first token.",
+    "BackboneSpec.pooling": "How a feature map or a row of tokens becomes one vector: cls takes "
+    "the first token, own is what a network of timm does itself, auto is that for timm, else avg.",
     "BackboneSpec.output": "Of an ONNX file: the output to take (default: its only one).",
     "BackboneSpec.scaling": "Of an ONNX file: how pixels become its input: tf, torch, caffe, none, "
-    "or MEAN/DEVIATION of 0..1, such as 0.5/0.5 (default: what its metadata say).",
+    "or MEAN/DEVIATION of 0..1, such as 0.5/0.5 (default: what its metadata, or timm, say).",
     "BackboneSpec.input_size": "Side in pixels (default: the backbone's own).",
-    "BackboneSpec.resize": "How a photo becomes a square.",
+    "BackboneSpec.resize": "How a photo becomes a square; auto is squash, and for timm its own.",
     "BackboneSpec.precision": "What the network computes in. float16 needs a GPU; int8 a "
     "processor, and is calibrated on your photos; auto is the fastest that loses nothing here, "
     "unless a cache in another one holds most of the photos.",

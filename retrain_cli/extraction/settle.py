@@ -216,7 +216,7 @@ def _calibration_images(
             "takes others: choose another precision"
         )
     side = spec.input_size
-    decode = partial(decode_image, size=(side, side), rule=spec.resize, timeout=photo_timeout)
+    decode = partial(decode_image, size=(side, side), rule=spec.resize_rule, timeout=photo_timeout)
     with (
         ThreadReaders(decode, None, usable_processors()) as readers,
         closing(read_ready(readers, photos.by_digest(), str, usable_processors())) as results,

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.backbones.spec import BUNDLED, BY_DIGEST, SAVED_MODEL, BackboneSpec
+from retrain_cli.backbones.spec import BUNDLED, BackboneSpec
 from retrain_cli.checks import check_types
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import Predictions
@@ -253,8 +253,8 @@ class Provenance:
     def bottlenecks_step(self) -> CommandStep:
         """The command that computes what the run was trained on."""
         spec, source = self.backbone, self.known_source_classes
-        settled = {"model"}  # by the command itself
-        if spec.weights in (BUNDLED, SAVED_MODEL) or spec.weights.startswith(BY_DIGEST):
+        settled = {*spec.settles_itself}  # by the command itself
+        if spec.weights == BUNDLED:
             settled.add("weights")
         own = source == spec.default_source_classes()
         said = (

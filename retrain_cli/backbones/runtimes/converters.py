@@ -19,6 +19,10 @@ def convert_network(spec: BackboneSpec, models: Path) -> KeptModel:
         from retrain_cli.backbones.runtimes.onnx_conversion import convert_onnx
 
         return convert_onnx(spec, models)
+    if spec.kind == "timm":
+        from retrain_cli.backbones.runtimes.timm_model import convert_timm
+
+        return convert_timm(spec, models)
     from retrain_cli.backbones.runtimes.conversion import convert_backbone
 
     return convert_backbone(spec, models)

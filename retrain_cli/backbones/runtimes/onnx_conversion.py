@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.conversion import LEAST_COSINE, ConversionError, neutral_names
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, keep_model
-from retrain_cli.backbones.spec import BackboneSpec, check_onnx_unchanged
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.user_networks.onnx_network import OnnxNetwork, describe_onnx
 from retrain_cli.backbones.user_networks.pooling import pooled_axes
+from retrain_cli.backbones.user_networks.resolving import check_onnx_unchanged
 from retrain_cli.backbones.user_networks.scalings import parse_scaling
 from retrain_cli.engine import load_openvino, quiet_engine
 from retrain_cli.errors import BackboneError, RetrainError, setting

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.backbones.runtimes.own_devices import CUDA, choose_own_device, load_runtime
-from retrain_cli.backbones.spec import BackboneSpec, check_onnx_unchanged
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.user_networks.onnx_network import OnnxNetwork, describe_onnx
 from retrain_cli.backbones.user_networks.pooling import pooled_axes
+from retrain_cli.backbones.user_networks.resolving import check_onnx_unchanged
 from retrain_cli.backbones.user_networks.scalings import parse_scaling
 from retrain_cli.engine import quiet_engine
 from retrain_cli.errors import BackboneError, reason_of, setting

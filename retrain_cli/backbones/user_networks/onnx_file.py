@@ -113,7 +113,7 @@ def digest_onnx(path: Path) -> str:
 @lru_cache(maxsize=4)
 def _read_unchanged(path: Path, size: int, mtime_ns: int) -> OnnxFile:
     message = memoryview(read_file(path, _MOST_BYTES))
-    budget = _Budget()
+    budget = _Budget(_MOST_FIELDS)
     external = _external_files(message, budget)
     for location in external:
         _check_external(path, location)
@@ -124,7 +124,7 @@ def _read_unchanged(path: Path, size: int, mtime_ns: int) -> OnnxFile:
 class _Budget:
     """Fields that may still be looked at: a hostile file has millions of empty ones."""
 
-    left: int = _MOST_FIELDS
+    left: int
 
 
 def _fields(message: memoryview, budget: _Budget) -> Iterator[tuple[int, int | memoryview]]:
