@@ -93,7 +93,7 @@ def build_onnxruntime_backbone(spec: BackboneSpec, device: str) -> OnnxruntimeBa
     """Load the file of a resolved ONNX spec.
 
     Raises:
-        ConfigError, DeviceError: ONNX Runtime is not installed, or sees no such GPU.
+        MissingExtraError, DeviceError: ONNX Runtime is not installed, or sees no such GPU.
         WeightsError: the file is not the one that the spec was resolved with.
         BackboneError: ONNX Runtime cannot run it.
     """

@@ -8,7 +8,13 @@ from typing import Any
 
 from retrain_cli.backbones.precisions import Runtime
 from retrain_cli.engine import check_device, quiet_engine
-from retrain_cli.errors import ConfigError, DeviceError, setting
+from retrain_cli.errors import (
+    BackboneError,
+    DeviceError,
+    MissingExtraError,
+    reason_of,
+    setting,
+)
 
 CUDA = "CUDAExecutionProvider"
 _EXTRAS: dict[Runtime, str] = {"onnxruntime": "onnx", "torch": "timm"}
@@ -18,15 +24,18 @@ def load_runtime(runtime: Runtime, wanted_by: str) -> Any:
     """Import ONNX Runtime or torch.
 
     Raises:
-        ConfigError: it is not installed, or does not run here.
+        MissingExtraError: it is not installed.
+        BackboneError: it does not run here.
     """
     try:
         with quiet_engine():
             return import_module(runtime)
     except ImportError as error:
-        raise ConfigError(
-            f"{wanted_by} needs {runtime}, whose import failed ({error}): pip install "
-            f"'retrain-cli[{_EXTRAS[runtime]}]'"
+        if isinstance(error, ModuleNotFoundError) and error.name == runtime:
+            raise MissingExtraError(f"networks on {runtime}", _EXTRAS[runtime]) from error
+        raise BackboneError(
+            f"{wanted_by} needs {runtime}, whose import failed ({reason_of(error)}): pip install "
+            f"-U 'retrain-cli[{_EXTRAS[runtime]}]'"
         ) from error
 
 
@@ -38,7 +47,7 @@ def sees_gpu(runtime: Runtime, device: str) -> bool:
         device: auto, gpu or gpu:N.
 
     Raises:
-        ConfigError: a GPU was asked for, and the runtime is not installed.
+        MissingExtraError: a GPU was asked for, and the runtime is not installed.
         DeviceError: a GPU was asked for that it does not see.
     """
     asked = check_device(device) != "auto"

@@ -107,11 +107,16 @@ def refuse_options(spec: Any, what: str, *fields_: str) -> None:
 
 
 def check_runtime(spec: Any) -> None:
-    """Refuse a runtime that does not run networks of this kind.
+    """Refuse a runtime, or a precision, that does not run networks of this kind.
 
     Raises:
         BackboneError: it does not.
     """
+    if spec.precision == "float16" and spec.own_runtime != "keras":
+        raise BackboneError(
+            f"{spec.name} is computed in float32, bfloat16 or int8, not in "
+            f"{setting('precision', 'float16')}: leave {setting('precision')} out"
+        )
     if spec.runtime not in ("auto", "openvino", spec.own_runtime):
         raise BackboneError(
             f"{spec.name} is run by {spec.own_runtime} or openvino, not by "

@@ -251,6 +251,8 @@ def test_metadata_tell_the_layout(tmp_path: Path) -> None:
         ({"weights": "random"}, "leave weights out"),
         ({"runtime": "keras"}, "run by onnxruntime or openvino"),
         ({"runtime": "torch"}, "run by onnxruntime or openvino"),
+        ({"precision": "float16"}, "in float32, bfloat16 or int8"),
+        ({"pooling": "own"}, "leave pooling out"),
         ({"input_size": 224}, "takes images of 8 x 8 px only"),
     ],
 )
