@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.backbones.spec import SAVED_MODEL, BackboneSpec
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import RETIRED_CLASSES, SUCCESSOR
 from retrain_cli.checks import check_types
 from retrain_cli.datasets.splits import SPLITS
@@ -251,9 +251,7 @@ class Provenance:
             spec = BackboneSpec(SUCCESSOR)
             if Path(source).name == RETIRED_CLASSES:
                 source = spec.default_source_classes()
-        settled = {"model"}  # by the command itself
-        if spec.weights == SAVED_MODEL:
-            settled.add("weights")
+        settled = {*spec.settles_itself}  # by the command itself
         own = source == spec.default_source_classes()
         said = (
             *option(flag_of("name", BackboneSpec), spec.name),

@@ -23,6 +23,7 @@ import pytest
 from commands import ROOT
 from helpers import RETRAIN, SMALL_SPEC, TINY
 from lab import CLASSES, SHORT, Lab, SpecBackbone, draw_folder, stock_top
+from networks import make_onnx
 from PIL import Image
 
 from retrain_cli.backbones import loader
@@ -161,6 +162,22 @@ def a_saved_model(lab: Lab) -> str:
     hub = BackboneSpec(f"hub:{folder}", input_size=36, resize="crop", pooling="max")
     lab.fill(backbone=hub, trust_model=True)
     return lab.train("hub")
+
+
+@case
+def an_onnx_file(lab: Lab) -> str:
+    file = make_onnx(lab.root / "a network.onnx", shape=("n", 3, "h", "w"))
+    mine = BackboneSpec(
+        f"onnx:{file}",
+        input_size=24,
+        scaling="0.5/0.25:bgr",
+        output="map",
+        pooling="max",
+        precision="float32",
+        runtime="onnxruntime",
+    )
+    lab.fill(backbone=mine)
+    return lab.train("mine")
 
 
 @case
@@ -369,7 +386,7 @@ def test_what_a_request_says_is_kept(
     [
         ("train", TrainingConfig, set()),
         ("train", Trained, {"stopped_at"}),
-        ("bottlenecks", BackboneSpec, {"model"}),
+        ("bottlenecks", BackboneSpec, {"model", "crop"}),
         ("add-class", Grown, {"class_name", "photos", "before"}),
         ("report", ReportRequest, {"run"}),
     ],

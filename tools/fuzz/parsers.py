@@ -175,7 +175,7 @@ def _read_pages(path: Path) -> None:
 
 
 def _salvage(path: Path) -> None:
-    from retrain_cli.backbones.spec import identity_fingerprint
+    from retrain_cli.backbones.digests import identity_fingerprint
     from retrain_cli.cache.salvage import salvage
     from retrain_cli.cache.store import BottleneckStore
 
