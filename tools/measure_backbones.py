@@ -90,7 +90,7 @@ class Contender:
 
 def _parameters(name: str) -> int:
     """Numbers in its weights, without a classifier."""
-    spec = BackboneSpec(name, weights="random").resolve().settled_on_keras()
+    spec = BackboneSpec(name, weights="random").resolve().settled_on_own()
     return int(build_keras_backbone(spec, "cpu:0").model.count_params())
 
 
