@@ -23,8 +23,8 @@ class BackboneFigures:
         parameters: numbers in its weights, without the classifier.
         top1: share of ImageNet's validation photos that its classifier gets right, as published.
         source: who published that.
-        speed: photos per processor second in float32, relative to Inception v3 in float32; None where
-            it was not measured.
+        speed: photos per processor second in float32, relative to Inception v3 in float32; None
+            where it was not measured.
         speed_8_bits: the same in 8 bits, relative to Inception v3 in 8 bits; likewise.
     """
 
