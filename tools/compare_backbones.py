@@ -4,8 +4,9 @@
         --workspace 'flowers: EfficientNet-Lite 0=FOLDER' ... --page docs/results.md
 
 Each split draws 30% of the photos of each class for test, groups and copies together; of the rest
-so many of a class train a head of `--optimizer ridge`, or another one. The first backbone of a set is what the others
-are compared with, on the same photos. Finished trainings are lines of the file of results.
+so many of a class train a head, by ridge unless told otherwise. The first backbone of a set is what
+the others are compared with, on the same photos. Finished trainings are lines of the file of
+results.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def _read(path: Path) -> dict[Key, float]:
     return {(row["set"], row["backbone"], row["size"], row["split"]): row["top1"] for row in rows}
 
 
-def _fill(place: tuple[str, str, Path], splits: int, results: Path, done: dict[Key, float]) -> None:
+def _fill(
+    place: tuple[str, str, Path], arguments: argparse.Namespace, done: dict[Key, float]
+) -> None:
     dataset, backbone, folder = place
     photos = load_training_set(Workspace(folder), TrainingConfig())
     labels = photos.data.labels
