@@ -19,8 +19,6 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 CLOSED: frozenset[Optimizer] = frozenset(("ridge", "auto"))
 """Those that begin anew, whatever head there is, and look at no validation images of their own."""
-ENGINELESS: frozenset[Optimizer] = frozenset(("lbfgs", "ridge"))
-"""Those that NumPy and SciPy train."""
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )
@@ -78,6 +76,11 @@ class TrainingConfig:
         ridge and auto choose one where `l2` is None.
         """
         return _usual_l2(self.optimizer) if self.l2 is None else self.l2
+
+    @property
+    def needs_engine(self) -> bool:
+        """Whether training takes Keras, whose import takes seconds; SciPy and NumPy do the rest."""
+        return self.optimizer not in ("lbfgs", "ridge")
 
     @property
     def chooses(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from retrain_cli.engine import may_have_gpu, wanted_engine
 from retrain_cli.heads.config import TrainingConfig
@@ -54,6 +55,7 @@ class NumpySoftmaxTrainer:
         self._gradient, self._scratch = (np.empty_like(self._values) for _ in range(2))
         self._first, self._second = (np.zeros_like(self._values) for _ in range(2))
         self._done = 0
+        self._threads = ThreadpoolController()
 
     @property
     def n_weights(self) -> int:
@@ -63,7 +65,10 @@ class NumpySoftmaxTrainer:
     def train(self, block: Block) -> tuple[float, float]:
         """Take the steps of a block; returns the sums of their losses and right answers."""
         loss, hits = 0.0, 0.0
-        with np.errstate(all="ignore"):  # a loss that is not finite is told where it is recorded
+        # So small a product is quick on one core, and on a busy machine two that wait for each
+        # other at its end take ten times as long. A loss that is not finite is told where it is
+        # recorded.
+        with self._threads.limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
             for places, labels in zip(block.places, block.labels, strict=True):
                 more_loss, more_hits = self._step(block.table[places], labels)
                 loss, hits = loss + more_loss, hits + more_hits

@@ -20,7 +20,6 @@ from typing import Any
 from retrain_cli import interrupts
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, setting
-from retrain_cli.heads.config import ENGINELESS
 from retrain_cli.heads.history import TrainingProgress
 from retrain_cli.heads.memory import available_memory
 from retrain_cli.studies.journal import TrialJournal
@@ -92,7 +91,7 @@ def run_trials(
             on_progress(StudyProgress(done, len(pending), kept, condition))
 
         with interrupts.keeping(lambda: _finished(distinct, journal)):
-            if any(trial.config.optimizer not in ENGINELESS for trial in pending):
+            if any(trial.config.needs_engine for trial in pending):
                 load_keras()  # here: its import is not for several threads at a time
             crew = _Crew(perform, journal, min(workers or default_workers(), len(pending)))
             crew.work(pending, tell)

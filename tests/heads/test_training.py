@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, DatasetError, RunError
-from retrain_cli.heads import rows, validation
+from retrain_cli.heads import rows, softmax, validation
 from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -62,6 +62,21 @@ def test_every_optimizer_learns_and_repeats_itself(optimizer: Any) -> None:
     assert same(first, second)
     if optimizer not in CLOSED:
         assert first.history[-1].loss < first.history[0].loss
+
+
+@pytest.mark.parametrize("optimizer", sorted({*OPTIMIZERS} - {"auto"}))  # which may need one
+def test_who_needs_no_engine_loads_none(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Any:
+        raise ModuleNotFoundError("keras")
+
+    monkeypatch.setattr(rows, "load_keras", none)
+    monkeypatch.setattr(softmax, "load_keras", none)
+    config = replace(QUICK, optimizer=optimizer)
+    needs = contextlib.nullcontext()
+    if config.needs_engine:
+        needs = pytest.raises(ModuleNotFoundError)  # type: ignore[assignment]
+    with needs:  # beside others, as in a study: alone, NumPy trains a small head by Adam
+        train_head(make_data(), config, alone=False)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])
