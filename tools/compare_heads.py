@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from retrain_cli.datasets.splits import assign_splits, find_components
-from retrain_cli.heads.config import Optimizer, TrainingConfig
+from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.training import train_head
 from retrain_cli.heads.validation import with_fitted_scores
@@ -44,26 +45,15 @@ Logs = NDArray[np.floating]
 Judge = Callable[[NDArray[np.float32]], Logs]
 
 
-def head(optimizer: Optimizer) -> Callable[[HeadData, int], Judge]:
+def head(**settings: Any) -> Callable[[HeadData, int], Judge]:
     """A head of the package, its scores fitted as `retrain train` does."""
 
     def fit(data: HeadData, seed: int) -> Judge:
-        config = TrainingConfig(optimizer=optimizer, seed=seed)
+        config = replace(TrainingConfig(**settings), seed=seed)
         trained = with_fitted_scores(train_head(data, config), data, seed)
         return trained.head.log_probabilities
 
     return fit
-
-
-def normalised(data: HeadData, seed: int) -> Judge:
-    """Ridge on bottlenecks of length one."""
-
-    def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
-
-    judge = head("ridge")(replace(data, bottlenecks=unit(data.bottlenecks)), seed)
-    return lambda vectors: judge(unit(vectors))
 
 
 def reference(make: Callable[[], object]) -> Callable[[HeadData, int], Judge]:
@@ -86,16 +76,29 @@ def reference(make: Callable[[], object]) -> Callable[[HeadData, int], Judge]:
 
 
 METHODS: dict[str, Callable[[HeadData, int], Judge]] = {
-    "adam": head("adam"),
-    "lbfgs": head("lbfgs"),
-    "ridge": head("ridge"),
-    "auto": head("auto"),
-    "ridge, unit length": normalised,
+    "adam": head(),
+    "lbfgs": head(optimizer="lbfgs"),
+    "ridge": head(optimizer="ridge"),
+    "auto": head(optimizer="auto"),
+    "ridge, unit length": head(optimizer="ridge", normalise="l2"),
     "LogisticRegression": reference(lambda: LogisticRegression(max_iter=300)),
     "LDA, shrinkage": reference(
         lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     ),
     "kNN": reference(lambda: KNeighborsClassifier(5, weights="distance", metric="cosine")),
+    "l2": head(normalise="l2"),
+    "standardise": head(normalise="standardise"),
+    "cosine": head(head="cosine"),
+    "dropout 0.5": head(dropout=0.5),
+    "hidden 256": head(hidden=(256,), patience=10),
+    "hidden 256, dropout 0.5": head(hidden=(256,), dropout=0.5, patience=10),
+    "hidden 256,128, dropout 0.5": head(hidden=(256, 128), dropout=0.5, patience=10),
+    "hidden 256, dropout 0.5, standardise": head(
+        hidden=(256,), dropout=0.5, normalise="standardise", patience=10
+    ),
+    "hidden 256, dropout 0.5, Keras's Adam": head(
+        hidden=(256,), dropout=0.5, learning_rate=0.001, epsilon=1e-7, patience=10
+    ),
 }
 
 
@@ -124,6 +127,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--results", type=Path, required=True, help="finished trainings")
     parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--size", action="append", type=size_of, help="photos a class, or all")
     parser.add_argument("--page", type=Path, help="write the tables into this page")
     parser.add_argument("--part", default="heads", help="its part of the page")
     parser.add_argument("--print", action="store_true", help="train nothing")
@@ -142,6 +146,14 @@ def main() -> None:
         write_between(arguments.page, f"<!-- {part} -->", f"<!-- end {part} -->", text)
 
 
+def size_of(text: str) -> int | None:
+    """One of the sizes as it is typed."""
+    size = None if text == "all" else int(text)
+    if size not in SIZES:
+        raise ValueError(text)
+    return size
+
+
 def _read(path: Path) -> dict[tuple[str, int | None, int, str], Trained]:
     lines = path.read_text().splitlines() if path.exists() else []
     rows = [Trained(**json.loads(line)) for line in lines]
@@ -158,7 +170,7 @@ def _fill(
     photos = load_training_set(Workspace(folder), TrainingConfig())
     pool, test = draw_test(photos, split)
     most = int(np.bincount(photos.data.labels[pool]).max())
-    for size in SIZES:
+    for size in arguments.size or SIZES:
         if size is None and most <= max(one for one in SIZES if one is not None):
             continue  # all are there already
         data = take(photos, pool, size, split)
