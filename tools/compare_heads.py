@@ -7,7 +7,8 @@ Each split draws 30% of the photos of each class for test, groups and copies tog
 so many of a class are there to train on. What chooses its head by validation photos takes them from
 these, as `retrain train` would: no head sees more photos than another. Finished trainings are lines
 of the file of results, and are not done again. The tables go to standard output or, with `--page`,
-into the page between `<!-- heads -->` and `<!-- end heads -->`, or what `--part` names.
+into the page between `<!-- heads -->` and `<!-- end heads -->`, or what `--part` names; `--by-size`
+makes one table of them.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from retrain_cli.workspace import Workspace
 SIZES = (3, 5, 10, 30, None)
 TEST_SHARE = 0.3
 BASE = "adam"
+
+_FIGURES = ("accuracy", "log_loss")
 
 Logs = NDArray[np.floating]
 Judge = Callable[[NDArray[np.float32]], Logs]
@@ -131,6 +134,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="write the tables into this page")
     parser.add_argument("--part", default="heads", help="its part of the page")
     parser.add_argument("--print", action="store_true", help="train nothing")
+    parser.add_argument("--by-size", action="store_true", help="one table, over all sets")
     arguments = parser.parse_args()
     done = _read(arguments.results)
     places = dict(one.split("=", 1) for one in arguments.workspace)
@@ -138,7 +142,8 @@ def main() -> None:
         for split in range(arguments.splits):
             for title, folder in places.items():
                 _fill(title, Path(folder), split, arguments, done)
-    text = tables([one for one in done.values() if one.set in places])
+    write = by_size if arguments.by_size else tables
+    text = write([one for one in done.values() if one.set in places])
     if arguments.page is None:
         print(text)
     else:
@@ -259,6 +264,35 @@ def summary(rows: list[Trained]) -> str:
             f"| {method} | {accuracy:.1%}{changes[0]} | {loss:.3f}{changes[1]} | {seconds:.1f} |"
         )
     return "\n".join(lines)
+
+
+def by_size(rows: list[Trained]) -> str:
+    """Mean of all sets and splits, and the paired difference to the default, for each size."""
+    sizes = [size for size in SIZES if any(row.size == size and row.method != BASE for row in rows)]
+    base = {row.key[:3]: row for row in rows if row.method == BASE}
+    lines = [
+        "| head | " + " | ".join(map(_size, sizes)) + " | trainings | seconds |",
+        "|---" * (len(sizes) + 3) + "|",
+    ]
+    for method in METHODS:
+        own = [row for row in rows if row.method == method and row.key[:3] in base]
+        own = [row for row in own if row.size in sizes]
+        if own:
+            cells = [_over_sets([row for row in own if row.size == size], base) for size in sizes]
+            seconds = np.mean([row.seconds for row in own])
+            lines.append(f"| {method} | {' | '.join(cells)} | {len(own)} | {seconds:.1f} |")
+    return "\n".join(lines)
+
+
+def _over_sets(own: list[Trained], base: dict[tuple[str, int | None, int], Trained]) -> str:
+    if not own:
+        return ""
+    if own[0].method == BASE:
+        accuracy, loss = (np.mean([getattr(row, name) for row in own]) for name in _FIGURES)
+        return f"{accuracy:.1%}, {loss:.3f}"
+    gain = [100 * (row.accuracy - base[row.key[:3]].accuracy) for row in own]
+    less = [row.log_loss - base[row.key[:3]].log_loss for row in own]
+    return f"{_mean(gain)}, {_mean(less, 3)}"
 
 
 def _size(size: int | None) -> str:

@@ -105,7 +105,7 @@ SHARED: Final[dict[str, str | Described]] = {
     "TrainingConfig.head": "softmax: one linear layer; cosine: cosines between photo and class, "
     "times a scale that is learned.",
     "TrainingConfig.hidden": "Units of hidden layers in front of the last one, such as 256 or "
-    "256,128.",
+    "256,128 (default: none).",
     "TrainingConfig.activation": "What follows each hidden layer; gelu in its tanh form.",
     "TrainingConfig.dropout": "Share of each hidden layer's output, or of the bottleneck "
     "where there is none, that a training step leaves out.",

@@ -28,6 +28,8 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 CLOSED: frozenset[Optimizer] = frozenset(("ridge", "auto"))
 """Those that begin anew, whatever head there is, and look at no validation images of their own."""
+AT_ONCE: frozenset[Optimizer] = CLOSED | {"lbfgs"}
+"""Those that make one softmax layer, from all images at once."""
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )
@@ -183,7 +185,7 @@ class TrainingConfig:
                 f"{setting('activation')} is for hidden layers and there is none: add "
                 f"{setting('hidden', 256)}, or leave it out"
             )
-        if self.is_layered and self.optimizer in ("lbfgs", *CLOSED):
+        if self.is_layered and self.optimizer in AT_ONCE:
             raise ConfigError(
                 f"{setting('hidden')}, {setting('dropout')} and {setting('head', 'cosine')} are "
                 f"learned step by step, and {setting('optimizer', self.optimizer)} makes one "
@@ -204,6 +206,18 @@ class TrainingConfig:
             if getattr(self, name) == _field(name).default:
                 del values[name]
         return values
+
+    @property
+    def make(self) -> tuple[str, ...]:
+        """What a head has besides one softmax layer, in words; () for nothing."""
+        parts = ["cosines"] if self.head == "cosine" else []
+        if self.hidden:
+            parts.append(f"hidden {','.join(map(str, self.hidden))} {self.activation}")
+        if self.dropout:
+            parts.append(f"dropout {self.dropout:g}")
+        if self.normalise != "none":
+            parts.append(f"bottlenecks {_NORMALISED[self.normalise]}")
+        return tuple(parts)
 
     @property
     def is_usual_head(self) -> bool:
@@ -233,6 +247,7 @@ class TrainingConfig:
             raise ConfigError(f"a training setting is of the wrong kind ({error})") from error
 
 
+_NORMALISED = {"l2": "of length one", "standardise": "standardised"}
 LATER_SETTINGS = ("head", "hidden", "activation", "dropout", "normalise")
 """Those that the first version of runs did not have."""
 

@@ -110,3 +110,16 @@ def test_settings_of_other_heads_are_said_only_where_there_are_any() -> None:
         values = json.loads(json.dumps(other.to_dict()))
         assert changes.keys() <= values.keys()
         assert TrainingConfig.from_dict(values) == other.validate()
+
+
+def test_what_a_head_is_made_of_is_told_in_words() -> None:
+    assert TrainingConfig().make == ()
+    config = TrainingConfig(
+        head="cosine", hidden=(256, 128), activation="gelu", dropout=0.5, normalise="standardise"
+    )
+    assert config.make == (
+        "cosines",
+        "hidden 256,128 gelu",
+        "dropout 0.5",
+        "bottlenecks standardised",
+    )
