@@ -84,6 +84,7 @@ METHODS: dict[str, Callable[[HeadData, int], Judge]] = {
     "ridge": head(optimizer="ridge"),
     "auto": head(optimizer="auto"),
     "ridge, unit length": head(optimizer="ridge", normalise="l2"),
+    "auto, unit length": head(optimizer="auto", normalise="l2"),
     "LogisticRegression": reference(lambda: LogisticRegression(max_iter=300)),
     "LDA, shrinkage": reference(
         lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
@@ -93,6 +94,7 @@ METHODS: dict[str, Callable[[HeadData, int], Judge]] = {
     "standardise": head(normalise="standardise"),
     "cosine": head(head="cosine"),
     "dropout 0.5": head(dropout=0.5),
+    "cosine, standardise": head(head="cosine", normalise="standardise"),
     "hidden 256": head(hidden=(256,), patience=10),
     "hidden 256, dropout 0.5": head(hidden=(256,), dropout=0.5, patience=10),
     "hidden 256,128, dropout 0.5": head(hidden=(256, 128), dropout=0.5, patience=10),

@@ -23,6 +23,7 @@ from retrain_cli.heads.history import (
     TrainedHead,
     TrainingProgress,
 )
+from retrain_cli.heads.layered.dropping import most_steps
 from retrain_cli.heads.layered.normalising import make_normaliser
 from retrain_cli.heads.layered.parameters import check_same_make, initial_head
 from retrain_cli.heads.layered.trainers import LayeredTrainer, NumpyLayeredTrainer
@@ -147,7 +148,8 @@ def _prepare(
     feeder = make_feeder(data, config.batch_size, memory_limit, place)
     sampler = make_sampler(config.sampling, data.labels[data.training], config.seed)
     trainer = _trainer_for(config, in_numpy=in_numpy)(start, config, validation)
-    return _GradientLoop(config, trainer, feeder, sampler, tracker).run
+    most = min(feeder.max_steps, most_steps(config, data.width))
+    return _GradientLoop(config, trainer, feeder, sampler, tracker, most).run
 
 
 def _trainer_for(
@@ -181,12 +183,13 @@ class _GradientLoop:
         feeder: Feeder,
         sampler: Sampler,
         tracker: Tracker,
+        most_steps: int,
     ) -> None:
         self._config, self._trainer, self._tracker = config, trainer, tracker
         self._feeder, self._sampler = feeder, sampler
         step_flops = 4.0 * config.batch_size * trainer.n_weights
         by_flops = max(1, int(_MOST_BLOCK_FLOPS / step_flops))
-        self._block_steps = min(_MOST_BLOCK_STEPS, by_flops, feeder.max_steps)
+        self._block_steps = min(_MOST_BLOCK_STEPS, by_flops, most_steps)
         self._done = 0
         # Of losses and right answers, over the steps since the last evaluation.
         self._sums = np.zeros(2)

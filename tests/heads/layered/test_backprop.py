@@ -13,6 +13,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.layered.backprop import Backprop
+from retrain_cli.heads.layered.dropping import KeptUnits, most_steps
 from retrain_cli.heads.layered.parameters import head_of, initial_head, parameters_of
 from retrain_cli.heads.training import train_head
 
@@ -188,3 +189,20 @@ def test_equal_seeds_train_equal_heads_and_others_do_not() -> None:
     )
     assert (first.weights == second.weights).all()
     assert (first.weights != third.weights).any()
+
+
+def test_what_is_kept_is_the_same_however_it_is_drawn() -> None:
+    config = replace(CONFIG, hidden=(7, 4), dropout=0.25)
+    whole, parts = KeptUnits(config, 9), KeptUnits(config, 9)
+    at_once = whole.draw(5, 16)
+    assert at_once is not None and at_once.shape == (5, 16, 11)
+    assert 0.65 < at_once.mean() < 0.85
+    np.testing.assert_array_equal(at_once, np.concatenate([parts.draw(2, 16), parts.draw(3, 16)]))
+    assert KeptUnits(replace(config, dropout=0.0), 9).draw(5, 16) is None
+
+
+def test_blocks_are_short_where_much_is_drawn() -> None:
+    config = replace(CONFIG, dropout=0.5, batch_size=10_000)
+    assert most_steps(config, 2048) * 10_000 * 2048 <= 20_480_000
+    assert most_steps(replace(config, hidden=(10,)), 2048) == 200
+    assert most_steps(replace(config, dropout=0.0), 2048) > 10**6
