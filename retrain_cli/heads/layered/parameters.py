@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import RunError, setting
+from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.layered.body import Body, DenseLayer
+from retrain_cli.heads.memory import available_memory
 
 FloatArray = NDArray[np.float32]
 
+_COPIES = 5  # weights, gradients, two moments of Adam, and the best so far
 _FIRST_SCALE = 10.0  # of cosines: at 1 no score could come near certainty
 
 
@@ -22,10 +25,14 @@ def initial_head(labels: tuple[str, ...], width: int, config: TrainingConfig) ->
 
     Without hidden layers and cosines it is `Head.initial`. Hidden layers, and what follows them,
     start as Keras's Dense does: X. Glorot and Y. Bengio, AISTATS 2010, uniform; zero biases.
+
+    Raises:
+        ConfigError: the hidden layers take more memory than there is.
     """
     cosine = config.head == "cosine"
     if not config.hidden and not cosine:
         return Head.initial(labels, width, config.seed)
+    _check_memory((width, *config.hidden, len(labels)))
     generator = np.random.default_rng([config.seed, 0x1A7E])
     layers = []
     for units in config.hidden:
@@ -36,6 +43,17 @@ def initial_head(labels: tuple[str, ...], width: int, config: TrainingConfig) ->
         weights *= np.float32(_FIRST_SCALE) / np.linalg.norm(weights, axis=0)
     body = Body(hidden=tuple(layers), activation=config.activation, cosine=cosine)
     return Head(labels, weights, np.zeros(len(labels), np.float32), body)
+
+
+def _check_memory(widths: Sequence[int]) -> None:
+    needed = _COPIES * 4 * sum(below * above for below, above in pairwise(widths))
+    available = available_memory()
+    if needed > available:
+        raise ConfigError(
+            f"{setting('hidden')} takes layers that memory holds, and these need "
+            f"{needed / 2**30:.1f} GB of the {available / 2**30:.1f} GB that there are: "
+            "take fewer units"
+        )
 
 
 def _glorot(generator: np.random.Generator, incoming: int, outgoing: int) -> FloatArray:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
+from retrain_cli.heads.layered import parameters
 from retrain_cli.heads.layered.backprop import Backprop
 from retrain_cli.heads.layered.dropping import KeptUnits, most_steps
 from retrain_cli.heads.layered.parameters import head_of, initial_head, parameters_of
@@ -206,3 +208,10 @@ def test_blocks_are_short_where_much_is_drawn() -> None:
     assert most_steps(config, 2048) * 10_000 * 2048 <= 20_480_000
     assert most_steps(replace(config, hidden=(10,)), 2048) == 200
     assert most_steps(replace(config, dropout=0.0), 2048) > 10**6
+
+
+def test_layers_that_memory_does_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parameters, "available_memory", lambda: 2**30)
+    config = replace(CONFIG, hidden=(16_384, 16_384))
+    with pytest.raises(ConfigError, match=r"hidden .* need 5\.0 GB of the 1\.0 GB"):
+        initial_head(NAMES, 9, config)
