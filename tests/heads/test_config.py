@@ -105,7 +105,7 @@ def test_settings_of_other_heads_are_said_only_where_there_are_any() -> None:
         {"dropout": 0.5},
         {"normalise": "l2", "optimizer": "ridge"},
     ):
-        other = replace(usual, **changes)  # type: ignore[arg-type]
+        other = replace(usual, **changes)
         assert not other.is_usual_head
         values = json.loads(json.dumps(other.to_dict()))
         assert changes.keys() <= values.keys()

@@ -179,7 +179,7 @@ def test_layers_that_do_not_fit_are_a_run_error(tmp_path: Path, name: str, value
     arrays.pop(name, None)
     if value is not None:
         arrays[name] = np.asarray(value)
-    np.savez(path, **arrays)  # type: ignore[arg-type]
+    np.savez(path, **arrays)
     with pytest.raises(RunError, match="train it again"):
         Head.load(path)
 

@@ -157,7 +157,7 @@ def test_training_goes_on_from_a_head_of_the_same_make_only(
 def test_source_classes_are_kept_beside_one_layer_only() -> None:
     for changes in ({"hidden": (4,)}, {"head": "cosine"}, {"normalise": "l2"}):
         with pytest.raises(ConfigError, match="side by side: leave out hidden"):
-            TrainRequest(replace(CONFIG, **changes), keep_source_classes=True)  # type: ignore[arg-type]
+            TrainRequest(replace(CONFIG, **changes), keep_source_classes=True)
     TrainRequest(replace(CONFIG, normalise="standardise", dropout=0.5), keep_source_classes=True)
 
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.preprocessing import Normalizer, StandardScaler
 
-from retrain_cli.heads.config import Normalise, TrainingConfig
+from retrain_cli.heads.config import Normalise, Optimizer, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.full_batch.lbfgs import Objective
 from retrain_cli.heads.layered.body import Scaling, of_unit_length
@@ -96,7 +96,9 @@ def test_standardising_leaves_a_plain_head_and_length_one_does_not() -> None:
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "ridge", "auto"])
 @pytest.mark.parametrize("normalise", ["l2", "standardise"])
-def test_heads_trained_at_once_are_normalised_too(optimizer: str, normalise: Normalise) -> None:
+def test_heads_trained_at_once_are_normalised_too(
+    optimizer: Optimizer, normalise: Normalise
+) -> None:
     data = make_data()
     settings = replace(CONFIG, optimizer=optimizer, normalise=normalise)
     normaliser = make_normaliser(data, settings, None)
@@ -113,7 +115,7 @@ def test_training_goes_on_where_it_ended() -> None:
     data = make_data()
     for normalise in ("l2", "standardise"):
         for more in ({}, {"hidden": (6,)}, {"head": "cosine"}):
-            settings = replace(CONFIG, normalise=normalise, **more)  # type: ignore[arg-type]
+            settings = replace(CONFIG, normalise=normalise, **more)
             head = train_head(data, settings).head
             normaliser = make_normaliser(data, settings, head)
             assert normaliser is not None
@@ -134,7 +136,8 @@ def test_the_training_rows_alone_are_measured() -> None:
     assert_allclose(fit_scaling(replace(data, bottlenecks=other)).mean, fit_scaling(data).mean)
     unit = make_normaliser(data, replace(CONFIG, normalise="l2"), None)
     lengths = np.linalg.norm(data.bottlenecks[data.training], axis=1)
-    assert unit == UnitLength(pytest.approx(float(lengths.mean()), rel=1e-6))
+    assert isinstance(unit, UnitLength)
+    assert unit.length == pytest.approx(float(lengths.mean()), rel=1e-6)
 
 
 def test_bottlenecks_in_a_file_are_normalised_as_they_are_read(tmp_path: Path) -> None:
