@@ -76,7 +76,7 @@ def _fill(
             key = (dataset, backbone, str(size or "all"), split)
             if key in done:
                 continue
-            judge = head(arguments.optimizer)(take(photos, pool, size, split), split)
+            judge = head(optimizer=arguments.optimizer)(take(photos, pool, size, split), split)
             hits = judge(photos.data.bottlenecks[test]).argmax(axis=1) == labels[test]
             classes = np.unique(labels[test])
             top1 = float(np.mean([hits[labels[test] == one].mean() for one in classes]))

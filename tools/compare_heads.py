@@ -7,7 +7,8 @@ Each split draws 30% of the photos of each class for test, groups and copies tog
 so many of a class are there to train on. What chooses its head by validation photos takes them from
 these, as `retrain train` would: no head sees more photos than another. Finished trainings are lines
 of the file of results, and are not done again. The tables go to standard output or, with `--page`,
-into the page between `<!-- heads -->` and `<!-- end heads -->`, or what `--part` names.
+into the page between `<!-- heads -->` and `<!-- end heads -->`, or what `--part` names; `--by-size`
+makes one table of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from retrain_cli.datasets.splits import assign_splits, find_components
-from retrain_cli.heads.config import Optimizer, TrainingConfig
+from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.training import train_head
 from retrain_cli.heads.validation import with_fitted_scores
@@ -40,30 +42,21 @@ SIZES = (3, 5, 10, 30, None)
 TEST_SHARE = 0.3
 BASE = "adam"
 
+_FIGURES = ("accuracy", "log_loss")
+
 Logs = NDArray[np.floating]
 Judge = Callable[[NDArray[np.float32]], Logs]
 
 
-def head(optimizer: Optimizer) -> Callable[[HeadData, int], Judge]:
+def head(**settings: Any) -> Callable[[HeadData, int], Judge]:
     """A head of the package, its scores fitted as `retrain train` does."""
 
     def fit(data: HeadData, seed: int) -> Judge:
-        config = TrainingConfig(optimizer=optimizer, seed=seed)
+        config = replace(TrainingConfig(**settings), seed=seed)
         trained = with_fitted_scores(train_head(data, config), data, seed)
         return trained.head.log_probabilities
 
     return fit
-
-
-def normalised(data: HeadData, seed: int) -> Judge:
-    """Ridge on bottlenecks of length one."""
-
-    def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(length, 1e-12), np.float32)
-
-    judge = head("ridge")(replace(data, bottlenecks=unit(data.bottlenecks)), seed)
-    return lambda vectors: judge(unit(vectors))
 
 
 def reference(make: Callable[[], object]) -> Callable[[HeadData, int], Judge]:
@@ -86,16 +79,31 @@ def reference(make: Callable[[], object]) -> Callable[[HeadData, int], Judge]:
 
 
 METHODS: dict[str, Callable[[HeadData, int], Judge]] = {
-    "adam": head("adam"),
-    "lbfgs": head("lbfgs"),
-    "ridge": head("ridge"),
-    "auto": head("auto"),
-    "ridge, unit length": normalised,
+    "adam": head(),
+    "lbfgs": head(optimizer="lbfgs"),
+    "ridge": head(optimizer="ridge"),
+    "auto": head(optimizer="auto"),
+    "ridge, unit length": head(optimizer="ridge", normalise="l2"),
+    "auto, unit length": head(optimizer="auto", normalise="l2"),
     "LogisticRegression": reference(lambda: LogisticRegression(max_iter=300)),
     "LDA, shrinkage": reference(
         lambda: LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     ),
     "kNN": reference(lambda: KNeighborsClassifier(5, weights="distance", metric="cosine")),
+    "l2": head(normalise="l2"),
+    "standardise": head(normalise="standardise"),
+    "cosine": head(head="cosine"),
+    "dropout 0.5": head(dropout=0.5),
+    "cosine, standardise": head(head="cosine", normalise="standardise"),
+    "hidden 256": head(hidden=(256,), patience=10),
+    "hidden 256, dropout 0.5": head(hidden=(256,), dropout=0.5, patience=10),
+    "hidden 256,128, dropout 0.5": head(hidden=(256, 128), dropout=0.5, patience=10),
+    "hidden 256, dropout 0.5, standardise": head(
+        hidden=(256,), dropout=0.5, normalise="standardise", patience=10
+    ),
+    "hidden 256, dropout 0.5, Keras's Adam": head(
+        hidden=(256,), dropout=0.5, learning_rate=0.001, epsilon=1e-7, patience=10
+    ),
 }
 
 
@@ -124,9 +132,11 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--results", type=Path, required=True, help="finished trainings")
     parser.add_argument("--method", action="append", choices=METHODS)
+    parser.add_argument("--size", action="append", type=size_of, help="photos a class, or all")
     parser.add_argument("--page", type=Path, help="write the tables into this page")
     parser.add_argument("--part", default="heads", help="its part of the page")
     parser.add_argument("--print", action="store_true", help="train nothing")
+    parser.add_argument("--by-size", action="store_true", help="one table, over all sets")
     arguments = parser.parse_args()
     done = _read(arguments.results)
     places = dict(one.split("=", 1) for one in arguments.workspace)
@@ -134,12 +144,21 @@ def main() -> None:
         for split in range(arguments.splits):
             for title, folder in places.items():
                 _fill(title, Path(folder), split, arguments, done)
-    text = tables([one for one in done.values() if one.set in places])
+    write = by_size if arguments.by_size else tables
+    text = write([one for one in done.values() if one.set in places])
     if arguments.page is None:
         print(text)
     else:
         part = arguments.part
         write_between(arguments.page, f"<!-- {part} -->", f"<!-- end {part} -->", text)
+
+
+def size_of(text: str) -> int | None:
+    """One of the sizes as it is typed."""
+    size = None if text == "all" else int(text)
+    if size not in SIZES:
+        raise ValueError(text)
+    return size
 
 
 def _read(path: Path) -> dict[tuple[str, int | None, int, str], Trained]:
@@ -158,7 +177,7 @@ def _fill(
     photos = load_training_set(Workspace(folder), TrainingConfig())
     pool, test = draw_test(photos, split)
     most = int(np.bincount(photos.data.labels[pool]).max())
-    for size in SIZES:
+    for size in arguments.size or SIZES:
         if size is None and most <= max(one for one in SIZES if one is not None):
             continue  # all are there already
         data = take(photos, pool, size, split)
@@ -247,6 +266,35 @@ def summary(rows: list[Trained]) -> str:
             f"| {method} | {accuracy:.1%}{changes[0]} | {loss:.3f}{changes[1]} | {seconds:.1f} |"
         )
     return "\n".join(lines)
+
+
+def by_size(rows: list[Trained]) -> str:
+    """Mean of all sets and splits, and the paired difference to the default, for each size."""
+    sizes = [size for size in SIZES if any(row.size == size and row.method != BASE for row in rows)]
+    base = {row.key[:3]: row for row in rows if row.method == BASE}
+    lines = [
+        "| head | " + " | ".join(map(_size, sizes)) + " | trainings | seconds |",
+        "|---" * (len(sizes) + 3) + "|",
+    ]
+    for method in METHODS:
+        own = [row for row in rows if row.method == method and row.key[:3] in base]
+        own = [row for row in own if row.size in sizes]
+        if own:
+            cells = [_over_sets([row for row in own if row.size == size], base) for size in sizes]
+            seconds = np.mean([row.seconds for row in own])
+            lines.append(f"| {method} | {' | '.join(cells)} | {len(own)} | {seconds:.1f} |")
+    return "\n".join(lines)
+
+
+def _over_sets(own: list[Trained], base: dict[tuple[str, int | None, int], Trained]) -> str:
+    if not own:
+        return ""
+    if own[0].method == BASE:
+        accuracy, loss = (np.mean([getattr(row, name) for row in own]) for name in _FIGURES)
+        return f"{accuracy:.1%}, {loss:.3f}"
+    gain = [100 * (row.accuracy - base[row.key[:3]].accuracy) for row in own]
+    less = [row.log_loss - base[row.key[:3]].log_loss for row in own]
+    return f"{_mean(gain)}, {_mean(less, 3)}"
 
 
 def _size(size: int | None) -> str:

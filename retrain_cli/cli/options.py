@@ -102,6 +102,15 @@ SHARED: Final[dict[str, str | Described]] = {
     "TrainingConfig.seed": "Seed of everything random.",
     "TrainingConfig.eval_every": "Steps between two evaluations.",
     "TrainingConfig.patience": "Stop after this many evaluations without improvement.",
+    "TrainingConfig.head": "softmax: one linear layer; cosine: cosines between photo and class, "
+    "times a scale that is learned.",
+    "TrainingConfig.hidden": "Units of hidden layers in front of the last one, such as 256 or "
+    "256,128 (default: none).",
+    "TrainingConfig.activation": "What follows each hidden layer; gelu in its tanh form.",
+    "TrainingConfig.dropout": "Share of each hidden layer's output, or of the bottleneck "
+    "where there is none, that a training step leaves out.",
+    "TrainingConfig.normalise": "l2: bottlenecks of length one; standardise: each of their numbers "
+    "with mean 0 and deviation 1 on the training photos.",
     "TrainRequest.top": "For --keep-source-classes. " + _OWN_TOP,
     "TrainRequest.memory_limit": Described(
         "Memory that bottlenecks may take, such as 2G, before they are read from a temporary file "

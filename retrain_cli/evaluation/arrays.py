@@ -17,13 +17,16 @@ _MOST_UNPACKED = 30
 """Times; what is packed smaller is no array of a run, and could be larger than memory."""
 
 
-def read_arrays(path: Path, names: Sequence[str], what: str) -> dict[str, NDArray[Any]]:
+def read_arrays(
+    path: Path, names: Sequence[str], what: str, also: str | None = None
+) -> dict[str, NDArray[Any]]:
     """Read arrays by name; pickled objects are refused.
 
     Args:
         path: an `.npz` file.
         names: the arrays to read.
         what: what the file should hold, for the message.
+        also: how the names of further arrays begin, which are read where there are any.
 
     Raises:
         RunError: the file is missing, damaged, or has no such array.
@@ -34,7 +37,8 @@ def read_arrays(path: Path, names: Sequence[str], what: str) -> dict[str, NDArra
         with path.open("rb") as file:
             _check_sizes(file)
             with np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in names}
+                more = [name for name in arrays.files if also and name.startswith(also)]
+                return {name: arrays[name] for name in (*names, *more)}
     except Exception as error:  # of a damaged file NumPy and zipfile raise anything
         raise damaged(path, what, error) from error
 

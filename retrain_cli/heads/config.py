@@ -9,20 +9,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from retrain_cli.checks import check_choices, check_least, check_positive, check_types
+from retrain_cli.checks import (
+    check_choices,
+    check_least,
+    check_positive,
+    check_share,
+    check_types,
+)
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.heads.layered.activations import Activation
 
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs", "ridge", "auto"]
 Sampling = Literal["balanced", "shuffled"]
+HeadKind = Literal["softmax", "cosine"]
+Normalise = Literal["none", "l2", "standardise"]
 
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 CLOSED: frozenset[Optimizer] = frozenset(("ridge", "auto"))
 """Those that begin anew, whatever head there is, and look at no validation images of their own."""
+AT_ONCE: frozenset[Optimizer] = CLOSED | {"lbfgs"}
+"""Those that make one softmax layer, from all images at once."""
 OPTIMIZERS_WITH_EPSILON: frozenset[Optimizer] = frozenset(
     ("adam", "rmsprop", "adamax", "nadam", "adamw")
 )
 LBFGS_L2 = 1e-4  # without any, nothing holds back the weights of classes that are told apart
+MOST_UNITS, MOST_LAYERS = 16_384, 8  # 2048 wide bottlenecks then take 134 MB of weights
 MOST_BATCH = 100_000  # a step of 2048 wide bottlenecks then takes 1 GB
 
 
@@ -48,6 +60,14 @@ class TrainingConfig:
         seed: seed of everything random.
         eval_every: steps between two evaluations; lbfgs evaluates each iteration.
         patience: stop after this many evaluations without improvement; None for never.
+        head: softmax, or cosine: the scores are cosines between an image and the classes, times a
+            scale that is learned.
+        hidden: units of each hidden layer in front of the last one; () for none.
+        activation: what follows each hidden layer; gelu in its tanh form.
+        dropout: share of what goes into the last layer, and of what each hidden layer says, that a
+            training step leaves out; the rest is raised to make up for it.
+        normalise: l2 divides each bottleneck by its length, standardise gives each of its numbers
+            mean 0 and deviation 1 on the training images.
     """
 
     steps: int = 10_000
@@ -64,6 +84,11 @@ class TrainingConfig:
     seed: int = 0
     eval_every: int = 100
     patience: int | None = None
+    head: HeadKind = "softmax"
+    hidden: tuple[int, ...] = ()
+    activation: Activation = "relu"
+    dropout: float = 0.0
+    normalise: Normalise = "none"
 
     def __post_init__(self) -> None:
         if self.l2 == _usual_l2(self.optimizer):  # said or not, it is the same training
@@ -84,6 +109,16 @@ class TrainingConfig:
         Alone, a small head by Adam does without, too: see `heads.numpy_softmax`.
         """
         return self.optimizer not in ("lbfgs", "ridge")
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether there is more to train than one softmax layer."""
+        return bool(self.hidden or self.dropout or self.head == "cosine")
+
+    @property
+    def is_one_layer(self) -> bool:
+        """Whether what is trained becomes one softmax layer of bottlenecks as they are."""
+        return not self.hidden and self.head == "softmax" and self.normalise != "l2"
 
     @property
     def chooses(self) -> bool:
@@ -112,6 +147,7 @@ class TrainingConfig:
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ConfigError(f"{setting('l2')} must be a number of at least 0, not {self.l2}")
         self._check_percentages()
+        self._check_layers()
         if self.classes is not None and len(set(self.classes)) < 2:
             raise ConfigError(
                 f"{setting('classes')} needs at least two different classes, "
@@ -133,12 +169,60 @@ class TrainingConfig:
                 f"but add up to {sum(values):g}: lower one of them"
             )
 
+    def _check_layers(self) -> None:
+        check_share(self, "dropout", with_0=True)
+        if len(self.hidden) > MOST_LAYERS:
+            raise ConfigError(
+                f"{setting('hidden')} takes at most {MOST_LAYERS} layers, not {len(self.hidden)}"
+            )
+        for units in self.hidden:
+            if not 1 <= units <= MOST_UNITS:
+                raise ConfigError(
+                    f"{setting('hidden')} takes layers of 1 to {MOST_UNITS} units, not {units}"
+                )
+        if not self.hidden and self.activation != _field("activation").default:
+            raise ConfigError(
+                f"{setting('activation')} is for hidden layers and there is none: add "
+                f"{setting('hidden', 256)}, or leave it out"
+            )
+        if self.is_layered and self.optimizer in AT_ONCE:
+            raise ConfigError(
+                f"{setting('hidden')}, {setting('dropout')} and {setting('head', 'cosine')} are "
+                f"learned step by step, and {setting('optimizer', self.optimizer)} makes one "
+                f"softmax layer: leave them out, or take {setting('optimizer', 'adam')}"
+            )
+
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain JSON values."""
+        """The settings as plain JSON values.
+
+        Those of other heads than the study's are left out where they are as usual: a file says no
+        more than it did before there were any.
+        """
         values = dataclasses.asdict(self)
         values["classes"] = None if self.classes is None else list(self.classes)
+        values["hidden"] = list(self.hidden)
         values["l2"] = self.weight_decay
+        for name in LATER_SETTINGS:
+            if getattr(self, name) == _field(name).default:
+                del values[name]
         return values
+
+    @property
+    def make(self) -> tuple[str, ...]:
+        """What a head has besides one softmax layer, in words; () for nothing."""
+        parts = ["cosines"] if self.head == "cosine" else []
+        if self.hidden:
+            parts.append(f"hidden {','.join(map(str, self.hidden))} {self.activation}")
+        if self.dropout:
+            parts.append(f"dropout {self.dropout:g}")
+        if self.normalise != "none":
+            parts.append(f"bottlenecks {_NORMALISED[self.normalise]}")
+        return tuple(parts)
+
+    @property
+    def is_usual_head(self) -> bool:
+        """Whether versions that know none of the later settings would make and read this head."""
+        return all(getattr(self, name) == _field(name).default for name in LATER_SETTINGS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
@@ -152,14 +236,24 @@ class TrainingConfig:
             if name not in known:
                 raise ConfigError(f"no such training setting: {name!r}{_close(name, known)}")
         given = dict(values)
-        if isinstance(given.get("classes"), list):
-            given["classes"] = tuple(given["classes"])
+        for name in ("classes", "hidden"):
+            if isinstance(given.get(name), list):
+                given[name] = tuple(given[name])
         try:
             config = cls(**given)
             check_types(config)
             return config.validate()
         except TypeError as error:
             raise ConfigError(f"a training setting is of the wrong kind ({error})") from error
+
+
+_NORMALISED = {"l2": "of length one", "standardise": "standardised"}
+LATER_SETTINGS = ("head", "hidden", "activation", "dropout", "normalise")
+"""Those that the first version of runs did not have."""
+
+
+def _field(name: str) -> dataclasses.Field[Any]:
+    return TrainingConfig.__dataclass_fields__[name]
 
 
 def _usual_l2(optimizer: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +25,8 @@ class HeadData:
         spare: `(n_spare,) int64` those of them that may train a head which is chosen without any.
         groups: `(n_images,) int64`, images of equal number are alike and are judged together; None
             where each is on its own.
+        transform: what vectors go through when they are read for training, which gives an array of
+            its own; None for nothing.
     """
 
     bottlenecks: NDArray[np.float32]
@@ -33,6 +36,7 @@ class HeadData:
     validation: NDArray[np.int64]
     spare: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     groups: NDArray[np.int64] | None = None
+    transform: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
 
     @property
     def n_classes(self) -> int:

@@ -14,21 +14,22 @@ from retrain_cli.engine import load_keras, load_tensorflow
 
 Tensor = Any
 Sums = tuple[Tensor, Tensor]
-Step = Callable[[Tensor, Tensor], Sums]
-Loop = Callable[[Tensor, Tensor, Tensor], Sums]
+Step = Callable[..., Sums]
+Loop = Callable[..., Sums]
 
 
 def make_loop(step: Step, variables: Sequence[Any]) -> Loop:
     """A function that takes one step for each batch of a block.
 
     Args:
-        step: takes `(batch_size, width)` vectors and `(batch_size,)` labels, changes the variables
-            and returns two scalars.
+        step: takes `(batch_size, width)` vectors, `(batch_size,)` labels and what else a step
+            needs, changes the variables and returns two scalars.
         variables: every Keras variable that the step changes.
 
     Returns:
-        A function of a table `(n_rows, width)`, of places in it `(n_steps, batch_size)` and of the
-        labels `(n_steps, batch_size)`, which returns the sums of the steps' scalars.
+        A function of a table `(n_rows, width)`, of places in it `(n_steps, batch_size)`, of the
+        labels `(n_steps, batch_size)` and of what else each step needs, `(n_steps, ...)`, which
+        returns the sums of the steps' scalars.
     """
     engine = load_keras().backend.backend()
     if engine == "jax":
@@ -44,9 +45,9 @@ def make_loop(step: Step, variables: Sequence[Any]) -> Loop:
 def _in_place_loop(step: Step) -> Loop:
     ops = load_keras().ops
 
-    def loop(table: Tensor, places: Tensor, labels: Tensor) -> Sums:
+    def loop(table: Tensor, places: Tensor, *of_steps: Tensor) -> Sums:
         def one(index: Tensor, sums: Sums) -> Sums:
-            first, second = step(*_batch(table, places, labels, index))
+            first, second = step(*_batch(table, places, of_steps, index))
             return sums[0] + first, sums[1] + second
 
         sums: Sums = ops.fori_loop(0, ops.shape(places)[0], one, _zeros())
@@ -60,12 +61,12 @@ def _jax_loop(step: Step, variables: Sequence[Any]) -> Loop:
     keras = load_keras()
     ops = keras.ops
 
-    def pure(values: Any, table: Tensor, places: Tensor, labels: Tensor) -> Any:
+    def pure(values: Any, table: Tensor, places: Tensor, *of_steps: Tensor) -> Any:
         def one(index: Tensor, carried: Any) -> Any:
             values, first_sum, second_sum = carried
             mapping = list(zip(variables, values, strict=True))
             with keras.StatelessScope(state_mapping=mapping) as scope:
-                first, second = step(*_batch(table, places, labels, index))
+                first, second = step(*_batch(table, places, of_steps, index))
             changed = tuple(scope.get_current_value(variable) for variable in variables)
             return changed, first_sum + first, second_sum + second
 
@@ -73,9 +74,9 @@ def _jax_loop(step: Step, variables: Sequence[Any]) -> Loop:
 
     compiled = jax.jit(pure)
 
-    def loop(table: Tensor, places: Tensor, labels: Tensor) -> Sums:
+    def loop(table: Tensor, places: Tensor, *of_steps: Tensor) -> Sums:
         before = tuple(variable.value for variable in variables)
-        after, first, second = compiled(before, table, places, labels)
+        after, first, second = compiled(before, table, places, *of_steps)
         for variable, value in zip(variables, after, strict=True):
             variable.assign(value)
         return first, second
@@ -88,7 +89,9 @@ def _zeros() -> Sums:
     return ops.zeros((), "float32"), ops.zeros((), "float32")
 
 
-def _batch(table: Tensor, places: Tensor, labels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+def _batch(
+    table: Tensor, places: Tensor, of_steps: Sequence[Tensor], index: Tensor
+) -> tuple[Tensor, ...]:
     ops = load_keras().ops
     vectors = ops.take(table, ops.take(places, index, axis=0), axis=0)
-    return vectors, ops.take(labels, index, axis=0)
+    return vectors, *(ops.take(one, index, axis=0) for one in of_steps)

@@ -1,9 +1,10 @@
-"""The softmax head: one matrix and one bias on top of bottlenecks, in plain NumPy."""
+"""The head: what turns bottlenecks into scores of classes, in plain NumPy."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from retrain_cli.datasets.class_names import listed, name_key
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.arrays import checked, damaged, read_arrays
 from retrain_cli.evaluation.ranking import top_k
+from retrain_cli.heads.layered.body import BODY_PREFIX, Body
 
 FloatArray = NDArray[np.float32]
 
@@ -21,17 +23,22 @@ _INITIAL_DEVIATION = 0.001  # as in the original script
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A trained softmax layer; class i is `labels[i]`.
+    """A trained softmax layer, and what bottlenecks go through before it; class i is `labels[i]`.
+
+    Whoever wants scores asks for `logits`. Only who takes columns apart or puts them together looks
+    at the last layer, and then at `features` of bottlenecks.
 
     Attributes:
         labels: class names, in the order of the columns of `weights`.
-        weights: `(width, n_classes) float32`.
-        bias: `(n_classes,) float32`.
+        weights: `(features, n_classes) float32` of the last layer.
+        bias: `(n_classes,) float32` of the last layer.
+        body: from bottlenecks to features; nothing in the study's head.
     """
 
     labels: tuple[str, ...]
     weights: FloatArray
     bias: FloatArray
+    body: Body = field(default_factory=Body)
 
     def __post_init__(self) -> None:
         n_classes = len(self.labels)
@@ -61,7 +68,7 @@ class Head:
     @property
     def width(self) -> int:
         """Length of the bottlenecks that the head takes."""
-        return int(self.weights.shape[0])
+        return self.body.width_for(int(self.weights.shape[0]))
 
     @property
     def n_classes(self) -> int:
@@ -79,9 +86,22 @@ class Head:
                 f"this head takes bottlenecks {self.width} wide, but got shape "
                 f"{bottlenecks.shape}: use the backbone that the head was trained on"
             )
-        scores: FloatArray = np.asarray(bottlenecks, np.float32) @ self.weights
+        scores: FloatArray = self.body.features(bottlenecks) @ self.weights
         scores += self.bias
         return scores
+
+    def features(self, bottlenecks: FloatArray) -> FloatArray:
+        """What the last layer takes, `(n_images, features) float32`; see `Body.features`."""
+        return self.body.features(bottlenecks)
+
+    @property
+    def last_layer(self) -> Head:
+        """The head of features, without what comes before."""
+        return replace(self, body=Body())
+
+    def with_last_layer(self, layer: Head) -> Head:
+        """A head of features behind what comes before this one's last layer."""
+        return replace(layer, body=self.body)
 
     def log_probabilities(self, bottlenecks: FloatArray) -> FloatArray:
         """Natural logarithms of `probabilities`, without the loss of small ones to zero."""
@@ -117,13 +137,13 @@ class Head:
         return indices, scores
 
     def _chunks(self, n_images: int) -> list[slice]:
-        size = max(1, _CHUNK_SCORES // self.n_classes)
+        size = max(1, _CHUNK_SCORES // max(self.n_classes, self.body.widest))
         return [slice(start, min(start + size, n_images)) for start in range(0, n_images, size)]
 
     def at_temperature(self, temperature: float) -> Head:
         """The head with its logits divided by a temperature; it gives the same answers."""
         scale = np.float32(1 / temperature)
-        return Head(self.labels, self.weights * scale, self.bias * scale)
+        return replace(self, weights=self.weights * scale, bias=self.bias * scale)
 
     def extended_to(self, labels: tuple[str, ...]) -> Head:
         """A head for other classes that takes over the known ones; order may differ.
@@ -145,12 +165,16 @@ class Head:
             )
         weights = np.where(source >= 0, self.weights[:, source], _mean_column(self.weights))
         bias = np.where(source >= 0, self.bias[source], self.bias.mean())
-        return Head(labels, weights.astype(np.float32), bias.astype(np.float32))
+        return Head(labels, weights.astype(np.float32), bias.astype(np.float32), self.body)
 
     def save(self, path: Path) -> None:
-        """Write an `.npz` with the arrays labels (Unicode), weights and bias; no pickles."""
+        """Write an `.npz` with the arrays labels (Unicode), weights and bias; no pickles.
+
+        What comes before the last layer is in further arrays, whose names begin with `body_`.
+        """
+        arrays: dict[str, Any] = {"weights": self.weights, "bias": self.bias}
         with path.open("wb") as file:
-            np.savez(file, labels=np.array(self.labels), weights=self.weights, bias=self.bias)
+            np.savez(file, labels=np.array(self.labels), **arrays | self.body.arrays())
 
     @classmethod
     def load(cls, path: Path) -> Head:
@@ -159,7 +183,8 @@ class Head:
         Raises:
             RunError: the file is missing, damaged or not a head.
         """
-        arrays = read_arrays(path, ("labels", "weights", "bias"), "a trained head")
+        names = ("labels", "weights", "bias")
+        arrays = read_arrays(path, names, "a trained head", also=BODY_PREFIX)
         try:
             labels = checked(arrays["labels"], "labels", "U", None)
             weights = checked(arrays["weights"], "weights", "f", None, len(labels))
@@ -167,9 +192,10 @@ class Head:
             with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
                 weights, bias = weights.astype(np.float32), bias.astype(np.float32)
             checked(np.append(weights, bias), "weights or bias", "f", None)
+            body = Body.from_arrays(arrays, len(weights))
         except ValueError as error:
             raise damaged(path, "a trained head", error) from error
-        return cls(tuple(map(str, labels)), weights, bias)
+        return cls(tuple(map(str, labels)), weights, bias, body)
 
 
 def _mean_column(weights: FloatArray) -> FloatArray:

@@ -25,7 +25,8 @@ _FIRST_DECAY, _SECOND_DECAY = 0.9, 0.999  # as Keras has them
 
 def suits_numpy(config: TrainingConfig, head: Head) -> bool:
     """Whether to train in NumPy: a small head, by Adam, where no GPU or other engine is wanted."""
-    is_small = head.weights.size <= MOST_WEIGHTS
+    n_weights = head.weights.size + sum(layer.weights.size for layer in head.body.hidden)
+    is_small = n_weights <= MOST_WEIGHTS
     return (
         config.optimizer == "adam"
         and is_small
@@ -34,11 +35,45 @@ def suits_numpy(config: TrainingConfig, head: Head) -> bool:
     )
 
 
+class NumpyAdam:
+    """Moves values against their gradients, nothing of their size being made anew.
+
+    D. P. Kingma and J. Ba, ICLR 2015, in Keras's form: epsilon is added to the root of the second
+    moment as it is, and the correction of both moments goes into the step size.
+
+    Args:
+        values: what is changed in place, float32.
+        config: the training settings.
+    """
+
+    def __init__(self, values: NDArray[np.float32], config: TrainingConfig) -> None:
+        self._values = values
+        self._rate, self._epsilon = config.learning_rate, np.float32(config.epsilon)
+        self._first, self._second = (np.zeros_like(values) for _ in range(2))
+        self._scratch = np.empty_like(values)
+        self._done = 0
+
+    def descend(self, gradient: NDArray[np.float32]) -> None:
+        """Take one step."""
+        self._done += 1
+        first, second, scratch = self._first, self._second, self._scratch
+        np.subtract(gradient, first, out=scratch)
+        scratch *= np.float32(1 - _FIRST_DECAY)
+        first += scratch
+        np.square(gradient, out=scratch)
+        scratch -= second
+        scratch *= np.float32(1 - _SECOND_DECAY)
+        second += scratch
+        np.sqrt(second, out=scratch)
+        scratch += self._epsilon
+        np.divide(first, scratch, out=scratch)
+        correction = np.sqrt(1 - _SECOND_DECAY**self._done) / (1 - _FIRST_DECAY**self._done)
+        scratch *= np.float32(self._rate * correction)
+        self._values -= scratch
+
+
 class NumpySoftmaxTrainer:
     """Holds a head and improves it, a block of steps at a time; as `SoftmaxTrainer` does.
-
-    Adam: D. P. Kingma and J. Ba, ICLR 2015, in Keras's form: epsilon is added to the root of the
-    second moment as it is, and the correction of both moments goes into the step size.
 
     Args:
         head: where to start.
@@ -48,13 +83,11 @@ class NumpySoftmaxTrainer:
 
     def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
         self._labels, self._validation = head.labels, validation
-        self._rate, self._epsilon = config.learning_rate, np.float32(config.epsilon)
         self._l2 = np.float32(config.weight_decay)
-        # Weights, and below them the biases; likewise all that belongs to them.
+        # Weights, and below them the biases; likewise their gradient.
         self._values = np.concatenate([head.weights, head.bias[None]])
-        self._gradient, self._scratch = (np.empty_like(self._values) for _ in range(2))
-        self._first, self._second = (np.zeros_like(self._values) for _ in range(2))
-        self._done = 0
+        self._gradient = np.empty_like(self._values)
+        self._adam = NumpyAdam(self._values, config)
         self._threads = ThreadpoolController()
 
     @property
@@ -102,23 +135,5 @@ class NumpySoftmaxTrainer:
         if self._l2:
             loss += float(self._l2 / 2 * np.square(weights).sum())
             self._gradient[:-1] += self._l2 * weights
-        self._descend()
+        self._adam.descend(self._gradient)
         return loss, hits
-
-    def _descend(self) -> None:
-        """Move the weights by the gradient, nothing of their size being made anew."""
-        self._done += 1
-        first, second, scratch = self._first, self._second, self._scratch
-        np.subtract(self._gradient, first, out=scratch)
-        scratch *= np.float32(1 - _FIRST_DECAY)
-        first += scratch
-        np.square(self._gradient, out=scratch)
-        scratch -= second
-        scratch *= np.float32(1 - _SECOND_DECAY)
-        second += scratch
-        np.sqrt(second, out=scratch)
-        scratch += self._epsilon
-        np.divide(first, scratch, out=scratch)
-        correction = np.sqrt(1 - _SECOND_DECAY**self._done) / (1 - _FIRST_DECAY**self._done)
-        scratch *= np.float32(self._rate * correction)
-        self._values -= scratch

@@ -73,8 +73,11 @@ class ResidentFeeder:
     def __init__(self, data: HeadData, place: Place) -> None:
         self._place = place
         whole = _takes_whole(data)
-        table = data.bottlenecks if whole else read_rows(data.bottlenecks, data.training)
-        check_finite(table)
+        if whole:
+            table = data.bottlenecks
+            check_finite(table)
+        else:
+            table = vectors_of(data, data.training)
         self._table = place(table)
         self._rows = data.training if whole else np.arange(len(data.training))
         self._labels = data.labels[data.training]
@@ -107,8 +110,7 @@ class StreamingFeeder:
         """See `Feeder`."""
         rows, places = np.unique(self._data.training[positions], return_inverse=True)
         table = aligned_matrix(positions.size, self._data.width)
-        table[: len(rows)] = read_rows(self._data.bottlenecks, rows)
-        check_finite(table[: len(rows)])
+        table[: len(rows)] = vectors_of(self._data, rows)
         return Block(
             self._place(table),
             self._place(places.reshape(positions.shape).astype(np.int32)),
@@ -153,6 +155,8 @@ def blocks(feeder: Feeder, drawn: Iterable[NDArray[np.int64]]) -> Generator[Bloc
 
 def _takes_whole(data: HeadData) -> bool:
     """Whether the caller's matrix goes to the device as it is, rows that are not used and all."""
+    if data.transform is not None:
+        return False
     used = len(data.training) / max(1, len(data.bottlenecks))
     return used >= _MATRIX_SHARE and not isinstance(data.bottlenecks, np.memmap)
 
@@ -178,6 +182,21 @@ def on_device(matrix: NDArray[Any]) -> Any:
         copy[:] = matrix
         matrix = copy
     return load_tensorflow().experimental.dlpack.from_dlpack(matrix.__dlpack__())
+
+
+def vectors_of(data: HeadData, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The vectors that a head is trained on of some rows, transformed, `(len(rows), width)`.
+
+    Raises:
+        RunError: they are not finite.
+    """
+    vectors = read_rows(data.bottlenecks, rows)
+    check_finite(vectors)
+    if data.transform is not None:
+        for start in range(0, len(vectors), _READ_ROWS):
+            chunk = slice(start, start + _READ_ROWS)
+            vectors[chunk] = data.transform(vectors[chunk])
+    return vectors
 
 
 def read_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

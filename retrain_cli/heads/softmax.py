@@ -35,7 +35,8 @@ def make_optimizer(config: TrainingConfig) -> Any:
     return FusedAdam(optimizer) if fuses else optimizer
 
 
-def _check_learns(engine: str) -> None:
+def check_learns(engine: str) -> None:
+    """Refuse an engine that computes and does not learn, with ConfigError."""
     if engine == "openvino":
         raise ConfigError(
             "training needs an engine that learns, and KERAS_BACKEND=openvino only computes: "
@@ -54,7 +55,7 @@ class SoftmaxTrainer:
 
     def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
         keras = load_keras()
-        _check_learns(keras.backend.backend())
+        check_learns(keras.backend.backend())
         self._ops = keras.ops
         self._labels = head.labels
         self._l2 = config.weight_decay

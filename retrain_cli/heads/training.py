@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,12 @@ from retrain_cli.heads.history import (
     TrainedHead,
     TrainingProgress,
 )
+from retrain_cli.heads.layered.dropping import most_steps
+from retrain_cli.heads.layered.normalising import make_normaliser
+from retrain_cli.heads.layered.parameters import check_same_make, initial_head
+from retrain_cli.heads.layered.trainers import LayeredTrainer, NumpyLayeredTrainer
 from retrain_cli.heads.numpy_softmax import NumpySoftmaxTrainer, suits_numpy
-from retrain_cli.heads.rows import Feeder, blocks, in_memory, make_feeder, on_device
+from retrain_cli.heads.rows import Block, Feeder, blocks, in_memory, make_feeder, on_device
 from retrain_cli.heads.sampling import Sampler, make_sampler
 from retrain_cli.heads.softmax import SoftmaxTrainer
 from retrain_cli.heads.tracker import Tracker
@@ -36,6 +42,23 @@ TRAINING_RULES = 2
 
 _MOST_BLOCK_STEPS = 100  # in one call of the engine: Ctrl-C waits for its end
 _MOST_BLOCK_FLOPS = 2e11  # likewise, where many classes make a step slow: about a second
+
+
+class Trainer(Protocol):
+    """Holds a head and improves it, a block of steps at a time."""
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights, biases left out."""
+
+    def train(self, block: Block) -> tuple[float, float]:
+        """Take the steps of a block; returns the sums of their losses and right answers."""
+
+    def head(self) -> Head:
+        """A copy of the head as it is now."""
+
+    def measure(self) -> Score | None:
+        """Measure the head as it is now on validation; None without images."""
 
 
 def ignore_progress(progress: TrainingProgress) -> None:
@@ -75,28 +98,38 @@ def train_head(
     with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
         config.validate()
         data.check()
+        normaliser = make_normaliser(data, config, initial)
+        start = _start(data, config, initial)
+        if normaliser is not None:
+            data = replace(data, transform=normaliser)
+            start = start if initial is None else normaliser.inner(start)
+            config = replace(config, normalise="none")
         tracker = Tracker(config, on_progress)
-        train = _prepare(data, config, initial, tracker, memory_limit, alone)
-    return train()
+        is_new = initial is None
+        train = _prepare(data, config, start, is_new, tracker, memory_limit, alone)
+    trained = train()
+    if normaliser is None:
+        return trained
+    return replace(trained, head=normaliser.outer(trained.head))
 
 
 def _prepare(
     data: HeadData,
     config: TrainingConfig,
-    initial: Head | None,
+    start: Head,
+    is_new: bool,
     tracker: Tracker,
     memory_limit: int | None,
     alone: bool,
 ) -> Callable[[], TrainedHead]:
     """Everything but the training itself."""
-    if initial is not None and config.optimizer in CLOSED:
+    if not is_new and config.optimizer in CLOSED:
         raise ConfigError(
             f"{setting('init_from')} goes on with a head step by step, and "
             f"{setting('optimizer', config.optimizer)} makes one anew: leave one of them out"
         )
-    start = _start(data, config, initial)
     validation = ValidationSet.of(data, config.seed)
-    if initial is not None:
+    if not is_new:
         tracker.start_from(start, validation.measure(start))
     if config.optimizer in CLOSED:
         from retrain_cli.heads.full_batch.closed import train_auto, train_ridge  # scipy
@@ -111,24 +144,32 @@ def _prepare(
         objective = Objective(data, config, memory_limit)
         return lambda: train_lbfgs(objective, config, start, validation, tracker)
     in_numpy = alone and suits_numpy(config, start)
-    make_trainer, place = (
-        (NumpySoftmaxTrainer, in_memory) if in_numpy else (SoftmaxTrainer, on_device)
-    )
+    place = in_memory if in_numpy else on_device
     feeder = make_feeder(data, config.batch_size, memory_limit, place)
     sampler = make_sampler(config.sampling, data.labels[data.training], config.seed)
-    trainer = make_trainer(start, config, validation)
-    return _GradientLoop(config, trainer, feeder, sampler, tracker).run
+    trainer = _trainer_for(config, in_numpy=in_numpy)(start, config, validation)
+    most = min(feeder.max_steps, most_steps(config, data.width))
+    return _GradientLoop(config, trainer, feeder, sampler, tracker, most).run
+
+
+def _trainer_for(
+    config: TrainingConfig, *, in_numpy: bool
+) -> Callable[[Head, TrainingConfig, ValidationSet], Trainer]:
+    if config.is_layered:
+        return NumpyLayeredTrainer if in_numpy else LayeredTrainer
+    return NumpySoftmaxTrainer if in_numpy else SoftmaxTrainer
 
 
 def _start(data: HeadData, config: TrainingConfig, initial: Head | None) -> Head:
     if initial is None:
-        return Head.initial(data.class_names, data.width, config.seed)
+        return initial_head(data.class_names, data.width, config)
     if initial.width != data.width:
         raise RunError(
             f"a head can be continued only on bottlenecks of its own width, {initial.width}, but "
             f"these are {data.width} wide: use the backbone of that run, or leave out "
             f"{setting('init_from')}"
         )
+    check_same_make(initial, config)
     return initial.extended_to(data.class_names)
 
 
@@ -138,16 +179,17 @@ class _GradientLoop:
     def __init__(
         self,
         config: TrainingConfig,
-        trainer: SoftmaxTrainer | NumpySoftmaxTrainer,
+        trainer: Trainer,
         feeder: Feeder,
         sampler: Sampler,
         tracker: Tracker,
+        most_steps: int,
     ) -> None:
         self._config, self._trainer, self._tracker = config, trainer, tracker
         self._feeder, self._sampler = feeder, sampler
         step_flops = 4.0 * config.batch_size * trainer.n_weights
         by_flops = max(1, int(_MOST_BLOCK_FLOPS / step_flops))
-        self._block_steps = min(_MOST_BLOCK_STEPS, by_flops, feeder.max_steps)
+        self._block_steps = min(_MOST_BLOCK_STEPS, by_flops, most_steps)
         self._done = 0
         # Of losses and right answers, over the steps since the last evaluation.
         self._sums = np.zeros(2)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead
-from retrain_cli.heads.rows import check_finite, read_rows
+from retrain_cli.heads.rows import vectors_of
 from retrain_cli.heads.temperature import FEWEST, ScoreFit, fit_temperature, platt_doubt
 
 MOST_IMAGES = 10_000  # more do not tell heads apart any better, and take as long as training
@@ -57,9 +57,7 @@ class ValidationSet:
         rows = data.validation
         if len(rows) > MOST_IMAGES:
             rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_IMAGES, replace=False))
-        vectors = read_rows(data.bottlenecks, rows)
-        check_finite(vectors)
-        return cls(vectors, data.labels[rows])
+        return cls(vectors_of(data, rows), data.labels[rows])
 
     def __len__(self) -> int:
         return len(self.labels)

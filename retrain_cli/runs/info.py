@@ -14,7 +14,8 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import StoppedBy
 from retrain_cli.runs.provenance import Provenance, as_record
 
-FORMAT_VERSION = 1  # of the run folder; raised when an older reader would misread it
+FORMAT_VERSION = 2  # of the run folder; raised when an older reader would misread it
+OLDEST_FORMAT = 1  # which is still written for heads that an older reader reads rightly
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class RunInfo:
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
-            "format": FORMAT_VERSION,
+            "format": OLDEST_FORMAT if self.training.is_usual_head else FORMAT_VERSION,
             "training": self.training.to_dict(),
             "backbone": self.backbone.to_dict(),
             "dataset": self.provenance.to_dict(),
@@ -73,9 +74,10 @@ class RunInfo:
         """
         rest = dict(as_record(values))
         version = rest.pop("format", None)
-        if version != FORMAT_VERSION:
+        if version not in range(OLDEST_FORMAT, FORMAT_VERSION + 1):
             raise RunError(
-                f"this version reads runs of format {FORMAT_VERSION}, not {version}: "
+                f"this version reads runs of formats {OLDEST_FORMAT} and {FORMAT_VERSION}, not "
+                f"{version}: "
                 "update retrain, or train the run again"
             )
         training = TrainingConfig.from_dict(as_record(rest.pop("training")))

@@ -92,6 +92,12 @@ class TrainRequest:
                 f"{setting('init_from')} goes on with a head step by step, and "
                 f"{setting('optimizer', self.config.optimizer)} makes one anew: leave out one"
             )
+        if self.keep_source_classes and not self.config.is_one_layer:
+            raise ConfigError(
+                f"{setting('keep_source_classes', True)} puts two softmax layers of the same "
+                f"bottlenecks side by side: leave out {setting('hidden')}, "
+                f"{setting('head', 'cosine')} and {setting('normalise', 'l2')}"
+            )
         if self.top is not None and not self.keep_source_classes:
             raise ConfigError(
                 f"{setting('top')} goes with {setting('keep_source_classes', True)}: add that, or "

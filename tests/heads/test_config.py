@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,19 @@ def test_the_usual_weight_decay_is_the_same_said_or_not() -> None:
         ({"validation_percentage": -1}, "validation_percentage"),
         ({"testing_percentage": 50, "validation_percentage": 50}, "add up to 100"),
         ({"classes": ("cat", "cat")}, "classes"),
+        ({"hidden": (0,)}, "hidden.* 1 to 16384 units, not 0"),
+        ({"hidden": (256, 10**9)}, "hidden.* not 1000000000"),
+        ({"hidden": (8,) * 9}, "at most 8 layers, not 9"),
+        ({"hidden": (8,), "activation": "rele"}, "activation.*did you mean relu"),
+        ({"activation": "tanh"}, "there is none: add hidden"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"dropout": -0.1}, "dropout"),
+        ({"dropout": math.nan}, "dropout"),
+        ({"head": "cosines"}, "head"),
+        ({"normalise": "unit"}, "normalise"),
+        ({"hidden": (8,), "optimizer": "lbfgs"}, "hidden.*optimizer"),
+        ({"dropout": 0.5, "optimizer": "ridge"}, "dropout.*optimizer"),
+        ({"head": "cosine", "optimizer": "auto"}, "head.*optimizer"),
     ],
 )
 def test_what_cannot_work_is_refused_by_its_field(changes: dict[str, object], field: str) -> None:
@@ -79,3 +93,33 @@ def test_a_misspelt_setting_gets_a_suggestion() -> None:
 def test_a_setting_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="wrong kind"):
         TrainingConfig.from_dict({"steps": "many"})
+
+
+def test_settings_of_other_heads_are_said_only_where_there_are_any() -> None:
+    usual = TrainingConfig()
+    assert usual.is_usual_head
+    assert not {"head", "hidden", "activation", "dropout", "normalise"} & usual.to_dict().keys()
+    for changes in (
+        {"head": "cosine"},
+        {"hidden": (256, 128), "activation": "gelu"},
+        {"dropout": 0.5},
+        {"normalise": "l2", "optimizer": "ridge"},
+    ):
+        other = replace(usual, **changes)
+        assert not other.is_usual_head
+        values = json.loads(json.dumps(other.to_dict()))
+        assert changes.keys() <= values.keys()
+        assert TrainingConfig.from_dict(values) == other.validate()
+
+
+def test_what_a_head_is_made_of_is_told_in_words() -> None:
+    assert TrainingConfig().make == ()
+    config = TrainingConfig(
+        head="cosine", hidden=(256, 128), activation="gelu", dropout=0.5, normalise="standardise"
+    )
+    assert config.make == (
+        "cosines",
+        "hidden 256,128 gelu",
+        "dropout 0.5",
+        "bottlenecks standardised",
+    )

@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 from retrain_cli.errors import RunError
 from retrain_cli.heads import head as head_module
 from retrain_cli.heads.head import Head
+from retrain_cli.heads.layered.body import Body, DenseLayer, Scaling
 
 
 def make_head(n_classes: int = 5, width: int = 8, seed: int = 0) -> Head:
@@ -119,3 +120,85 @@ def test_a_head_is_extended_to_the_same_names_in_another_unicode_form() -> None:
     extended = head.extended_to(("cafe\u0301", "owl"))
     np.testing.assert_array_equal(extended.weights, head.weights)
     assert extended.labels == ("cafe\u0301", "owl")
+
+
+def make_layered_head() -> Head:
+    generator = np.random.default_rng(2)
+
+    def numbers(*shape: int) -> np.ndarray:
+        return generator.standard_normal(shape, dtype=np.float32)
+
+    hidden = (DenseLayer(numbers(8, 6), numbers(6)), DenseLayer(numbers(6, 4), numbers(4)))
+    body = Body(unit_length=True, hidden=hidden, activation="gelu", cosine=True)
+    return Head(("a", "b", "c"), numbers(4, 3), numbers(3), body)
+
+
+def test_a_head_of_several_layers_survives_saving(tmp_path: Path) -> None:
+    scaling = Scaling(np.arange(8, dtype=np.float32), np.arange(1, 9, dtype=np.float32))
+    only_cosine = Head(("a",), np.ones((8, 1), np.float32), np.zeros(1, np.float32))
+    for head in (
+        make_layered_head(),
+        replace(only_cosine, body=Body(scaling=scaling, cosine=True)),
+        replace(only_cosine, body=Body(unit_length=True)),
+    ):
+        head.save(tmp_path / "head.npz")
+        loaded = Head.load(tmp_path / "head.npz")
+        assert head.width == loaded.width == 8
+        vectors = make_bottlenecks()
+        assert (loaded.logits(vectors) == head.logits(vectors)).all()
+
+
+def test_a_plain_head_is_the_file_that_it_always_was(tmp_path: Path) -> None:
+    make_head().save(tmp_path / "head.npz")
+    with np.load(tmp_path / "head.npz") as arrays:
+        assert sorted(arrays.files) == ["bias", "labels", "weights"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("body_activation", np.array("step")),
+        ("body_activation", np.array(3)),
+        ("body_flags", np.array(["other"])),
+        ("body_weights_1", np.ones((8, 5), np.float32)),
+        ("body_weights_1", np.full((8, 6), np.nan, np.float32)),
+        ("body_weights_2", np.ones((7, 4), np.float32)),
+        ("body_bias_2", np.ones(3, np.float32)),
+        ("body_bias_2", None),
+        ("body_flags", None),
+        ("body_mean", np.ones(8, np.float32)),
+        ("body_weights_3", np.ones((4, 4), np.float32)),
+        ("body_later", np.ones(4, np.float32)),
+    ],
+)
+def test_layers_that_do_not_fit_are_a_run_error(tmp_path: Path, name: str, value: object) -> None:
+    path = tmp_path / "head.npz"
+    make_layered_head().save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays.pop(name, None)
+    if value is not None:
+        arrays[name] = np.asarray(value)
+    np.savez(path, **arrays)
+    with pytest.raises(RunError, match="train it again"):
+        Head.load(path)
+
+
+def test_temperature_and_classes_leave_the_layers_before_alone() -> None:
+    head, vectors = make_layered_head(), make_bottlenecks()
+    np.testing.assert_allclose(
+        head.at_temperature(2).logits(vectors), head.logits(vectors) / 2, rtol=1e-5, atol=1e-6
+    )
+    other = head.extended_to(("c", "new", "a"))
+    assert other.body is head.body
+    np.testing.assert_array_equal(other.logits(vectors)[:, [0, 2]], head.logits(vectors)[:, [2, 0]])
+    last = head.last_layer.logits(head.features(vectors))
+    np.testing.assert_array_equal(last, head.logits(vectors))
+
+
+def test_wide_layers_are_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    head, vectors = make_layered_head(), make_bottlenecks()
+    whole = head.probabilities(vectors)
+    monkeypatch.setattr(head_module, "_CHUNK_SCORES", 12)  # two images by the widest layer
+    assert max(len(vectors[rows]) for rows in head._chunks(len(vectors))) == 2
+    np.testing.assert_allclose(head.probabilities(vectors), whole, rtol=1e-5)

@@ -51,6 +51,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "", _counts(provenance.counts, len(run.labels))
     yield "backbone", info.backbone.label()
     yield "head", _training(run)
+    yield "layers", ", ".join(run.config.make)
     yield "source classes", _kept_sources(run)
     yield "scores", _scores(run)
     yield "classes", _few(run.labels)

@@ -22,6 +22,7 @@ from retrain_cli.heads.full_batch.ridge import RidgePath
 from retrain_cli.heads.full_batch.training_rows import TrainingRows
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead
+from retrain_cli.heads.rows import vectors_of
 from retrain_cli.heads.sampling import select_training
 from retrain_cli.heads.temperature import fit_temperature, platt_doubt
 
@@ -205,7 +206,7 @@ class _Race:
 def _logits(trained: TrainedHead, data: HeadData, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     if trained.stopped_by == "interrupt":  # half a head is no measure
         raise interrupts.interruption()
-    return trained.head.logits(data.bottlenecks[rows])
+    return trained.head.logits(vectors_of(data, rows))
 
 
 def _ridge_scores(

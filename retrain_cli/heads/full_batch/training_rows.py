@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from retrain_cli import interrupts
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
-from retrain_cli.heads.rows import check_finite, fits_memory, read_rows
+from retrain_cli.heads.rows import fits_memory, vectors_of
 
 _CHUNK_VALUES = 8_000_000  # vectors or scores of a chunk, 32 MB
 
@@ -63,9 +63,7 @@ class TrainingRows:
         return self._read(self.data.training[positions])
 
     def _read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        vectors = read_rows(self.data.bottlenecks, rows)
-        check_finite(vectors)
-        return vectors
+        return vectors_of(self.data, rows)
 
     @cached_property
     def moments(self) -> Moments:

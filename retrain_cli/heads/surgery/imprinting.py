@@ -33,6 +33,22 @@ def imprint(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:
         name: of the new class; not one of the head's.
         photos: `(n_photos, width)` bottlenecks of the new class, at least one.
     """
+    features, of_photos = features_of(head, known), head.features(photos)
+    return head.with_last_layer(imprint_features(head.last_layer, features, name, of_photos))
+
+
+def features_of(head: Head, known: HeadData) -> HeadData:
+    """The training rows with what the last layer of a head takes in place of bottlenecks."""
+    if head.body.is_plain:
+        return known
+    rows = known.training
+    features = head.features(known.bottlenecks[rows])
+    places, none = np.arange(len(rows)), np.empty(0, np.int64)
+    return HeadData(features, known.labels[rows], known.class_names, places, none)
+
+
+def imprint_features(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:
+    """The same for a last layer alone, features in place of bottlenecks."""
     vectors, labels = known.bottlenecks[known.training], known.labels[known.training]
     centre = _centre(vectors, labels)
     away = vectors - centre

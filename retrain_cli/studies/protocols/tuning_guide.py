@@ -16,7 +16,7 @@ import numpy as np
 
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.errors import setting as named
-from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
+from retrain_cli.heads.config import AT_ONCE, CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.reports.charts import Chart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
 from retrain_cli.studies.means import Mean, mean_of, mean_of_estimates, series_of
@@ -149,6 +149,8 @@ def _grid(settings: StudySettings) -> list[Setting]:
     steps = [max(1, round(share * base.steps)) for share in _STEP_SHARES]
     grid += [Setting("steps", (("steps", number),)) for number in dict.fromkeys(steps)]
     for name in OPTIMIZERS:
+        if base.is_layered and name in AT_ONCE:
+            continue  # they make one softmax layer
         if name == "lbfgs":  # has no learning rate; without decay its weights grow without end
             grid += [Setting(name, (("optimizer", name), ("l2", l2))) for l2 in _LBFGS_L2]
         elif name in CLOSED:  # choose what there is to choose themselves

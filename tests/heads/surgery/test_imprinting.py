@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
@@ -136,3 +138,34 @@ def test_all_classes_are_trained_again(known: HeadData, head: Head) -> None:
     assert not np.array_equal(trained.head.weights[:, :N_KNOWN], head.weights)
     ranks = np.array(new_class_ranks(trained.head, new_photos(60, seed=3)))
     assert (ranks == 1).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden": (16,)},
+        {"head": "cosine"},
+        {"normalise": "l2"},
+        {"normalise": "standardise"},
+        {"head": "cosine", "normalise": "standardise"},
+    ],
+)
+def test_a_class_comes_to_heads_of_other_makes(known: HeadData, changes: dict[str, Any]) -> None:
+    config = TrainingConfig(steps=400, eval_every=400, **changes)
+    before = train_head(known, config).head
+    grown = imprint(before, known, "new", new_photos(5, seed=2))
+    vectors = known.bottlenecks
+    np.testing.assert_array_equal(grown.logits(vectors)[:, :-1], before.logits(vectors))
+    ranks = new_class_ranks(grown, new_photos(20, seed=3))
+    assert np.mean(np.array(ranks) == 1) > 0.7
+    assert rank_of(grown.logits(vectors), known.labels).mean() < 1.3
+    left_out = left_out_ranks(before, known, "new", new_photos(5, seed=2))
+    assert len(left_out) == 5
+    apart = [
+        new_class_ranks(
+            imprint(before, known, "new", np.delete(new_photos(5, seed=2), row, axis=0)),
+            new_photos(5, seed=2)[[row]],
+        )[0]
+        for row in range(5)
+    ]
+    assert list(left_out) == apart

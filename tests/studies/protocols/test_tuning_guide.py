@@ -15,6 +15,7 @@ from retrain_cli.studies.protocols.tuning_guide import (
     MeasuredSetting,
     Setting,
     TuningGuideStudy,
+    _distinct,
     recommend,
 )
 from retrain_cli.studies.study import StudySettings
@@ -102,3 +103,13 @@ def test_without_validation_images(make_data: Callable[..., StudyData]) -> None:
     none = replace(data, data=replace(data.data, validation=np.empty(0, np.int64)))
     with pytest.raises(DatasetError, match="validation_percentage"):
         TuningGuideStudy().trials(none, SETTINGS)
+
+
+def test_what_makes_one_layer_is_not_tried_with_hidden_layers() -> None:
+    layered = replace(SETTINGS, training=replace(SETTINGS.training, hidden=(8,), dropout=0.5))
+    usual, found = (
+        {config.optimizer for config in _distinct(settings).values()}
+        for settings in (SETTINGS, layered)
+    )
+    assert usual - found == {"lbfgs", "ridge", "auto"}
+    assert all(config.validate().hidden for config in _distinct(layered).values())

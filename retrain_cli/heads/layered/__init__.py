@@ -1,0 +1,1 @@
+"""More than one softmax layer: normalised bottlenecks, hidden layers, dropout, cosines."""
