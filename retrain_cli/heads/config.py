@@ -48,6 +48,9 @@ class TrainingConfig:
         seed: seed of everything random.
         eval_every: steps between two evaluations; lbfgs evaluates each iteration.
         patience: stop after this many evaluations without improvement; None for never.
+        views: train on this many distorted views of each image, too; None for all that the last
+            `bottlenecks` were asked for, and for none with ridge and auto, which judge by leaving
+            out single images.
     """
 
     steps: int = 10_000
@@ -64,6 +67,7 @@ class TrainingConfig:
     seed: int = 0
     eval_every: int = 100
     patience: int | None = None
+    views: int | None = None
 
     def __post_init__(self) -> None:
         if self.l2 == _usual_l2(self.optimizer):  # said or not, it is the same training
@@ -102,7 +106,13 @@ class TrainingConfig:
         """
         check_choices(self)
         check_least(self, 1, "steps", "batch_size", "eval_every", "examples_per_class", "patience")
-        check_least(self, 0, "seed")
+        check_least(self, 0, "seed", "views")
+        if self.views and self.optimizer in CLOSED:
+            raise ConfigError(
+                f"{setting('optimizer', self.optimizer)} judges by leaving out single images, and "
+                f"views of an image are alike: leave out {setting('views')}, or take "
+                f"{setting('optimizer', 'adam')}"
+            )
         if self.batch_size > MOST_BATCH:
             raise ConfigError(
                 f"{setting('batch_size')} must be at most {MOST_BATCH}, not {self.batch_size}: "
@@ -138,6 +148,8 @@ class TrainingConfig:
         values = dataclasses.asdict(self)
         values["classes"] = None if self.classes is None else list(self.classes)
         values["l2"] = self.weight_decay
+        if not self.views:  # as before there were any
+            del values["views"]
         return values
 
     @classmethod

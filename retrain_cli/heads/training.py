@@ -75,6 +75,7 @@ def train_head(
     with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
         config.validate()
         data.check()
+        data = data.with_views()
         tracker = Tracker(config, on_progress)
         train = _prepare(data, config, initial, tracker, memory_limit, alone)
     return train()
