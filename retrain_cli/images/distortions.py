@@ -1,10 +1,10 @@
 """Random distortions of photos: each photo as it might have been taken, too.
 
 As in TensorFlow's script retrain.py (`--flip_left_right`, `--random_crop`, `--random_scale`,
-`--random_brightness`): a photo is enlarged a little, a part of the wanted size is cut out of it, may
-be mirrored, and is made brighter or darker. Quarter turns and colour come on top. What happens to a
-view is decided by the photo's content and the number of the view alone, so that it is the same on
-every machine, whatever other photos or views there are.
+`--random_brightness`): a photo is enlarged a little, a part of the wanted size is cut out of it,
+may be mirrored, and is made brighter or darker. Quarter turns and colour come on top. What happens
+to a view is decided by the photo's content and the number of the view alone, so that it is the
+same on every machine, whatever other photos or views there are.
 """
 
 from __future__ import annotations
@@ -201,4 +201,5 @@ def _lit(pixels: Pixels, brightness: float, colour: float) -> NDArray[np.uint8]:
     if colour != 1:
         grey = (values @ _GREY)[..., None]
         values = grey + np.float32(colour) * (values - grey)
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    lit: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return lit

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
-from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
@@ -22,9 +19,6 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder, empty_classes, loose_files, walk_folders
 from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
-from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.engine import has_openvino
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
@@ -35,10 +29,10 @@ from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.distortions import USUAL, Distortion
 from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
-from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
-from retrain_cli.workflows.shared.cached_views import ViewCounts, fill_views
+from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
+from retrain_cli.workflows.shared.bottleneck_summary import BottleneckSummary, class_rows
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -281,33 +275,13 @@ def fill_cache(
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
             dataset = group_photos(dataset, opened.store, workspace, request.settings, on_look)
-        views = _fill_views(request, opened, dataset, backbone, workspace, on_progress)
+        views = None
+        if opened.used.views:
+            settings = request.settings
+            views = fill_views(dataset, opened.used, backbone, workspace, settings, on_progress)
         replace(opened.used, complete=True).save(workspace)
         _check(dataset, PassedOver.of(opened.index, opened.dataset))
         return _summarise(request, opened, dataset, counts, backbone.device, views)
-
-
-def _fill_views(
-    request: BottleneckRequest,
-    opened: OpenDataset,
-    dataset: Dataset,
-    backbone: LazyBackbone,
-    workspace: Workspace,
-    on_progress: Progress,
-) -> ViewCounts | None:
-    """Compute the distorted views that are asked for and not cached; None where none are."""
-    if request.views_wanted is None:
-        return None
-    return fill_views(
-        dataset,
-        opened.used.image_dir,
-        opened.used.backbone,
-        request.views_wanted,
-        backbone,
-        workspace,
-        request.settings,
-        on_progress,
-    )
 
 
 def _check(dataset: Dataset, passed_over: PassedOver) -> None:
@@ -394,82 +368,3 @@ def request_for_data(
         views=used.views,
         distortion=Distortion.parse(used.distortion),
     )
-
-
-@dataclass(frozen=True)
-class BottleneckSummary:
-    """What `bottlenecks` did.
-
-    Attributes:
-        used: dataset and backbone.
-        cache_path: the cache file.
-        found: usable images, duplicates counted each.
-        distinct: distinct images among them.
-        cached: images whose bottleneck was there already.
-        computed: bottlenecks that were computed.
-        bad: files that were skipped, as (path, reason).
-        images_per_second: rate of the extraction; None where nothing, or too little, was computed.
-        device: what the forward pass ran on; None where there was none.
-        loose_files: files outside of any class folder, which were left out.
-        straddling: photos whose exact duplicate stands in another given split.
-        classes: the class table.
-        note: why precision or runtime are not what could be expected; usually empty.
-        near_duplicates: how many photos are in groups of them; None where they are not grouped.
-        passed_over: files that are no image we read.
-        warnings: what the folder holds and the dataset leaves out; told before the work.
-        views: the distorted views of each photo; None where none were asked for.
-    """
-
-    used: LastUsed
-    cache_path: Path
-    found: int
-    distinct: int
-    cached: int
-    computed: int
-    bad: list[tuple[str, str]]
-    images_per_second: float | None
-    device: str | None
-    loose_files: int
-    straddling: int
-    classes: list[ClassRow]
-    note: str = ""
-    near_duplicates: GroupCounts | None = None
-    passed_over: PassedOver = field(default_factory=PassedOver)
-    warnings: tuple[str, ...] = ()
-    views: ViewCounts | None = None
-
-    @property
-    def few_photos(self) -> tuple[str, ...]:
-        """What is to be said of classes with few photos."""
-        rows = self.classes
-        return warn_of_few(
-            [row.origin.class_name for row in rows],
-            [row.images for row in rows],
-            [row.test for row in rows],
-        )
-
-
-SLOW_SECONDS = 120.0
-"""From this time on, a run says what would make the next one faster."""
-
-
-def faster_next_time(summary: BottleneckSummary) -> str:
-    """One line on the faster way that this machine has; empty where there is none, or no need."""
-    rate, spec = summary.images_per_second, summary.used.backbone
-    if not rate or summary.computed / rate < SLOW_SECONDS:
-        return ""
-    if spec.is_hub or spec.precision == "int8" or not (summary.device or "").startswith("cpu"):
-        return ""
-    if not has_openvino():
-        return NO_OPENVINO
-    install = "" if find_spec("nncf") else " (pip install 'retrain-cli[fast-cpu]' first)"
-    return (
-        "`retrain bottlenecks --precision int8` computes new bottlenecks about "
-        f"{_times(spec.precision)} as fast on a processor, calibrated on your photos{install}; it "
-        "is a cache of its own"
-    )
-
-
-def _times(precision: str) -> str:
-    """As measured with Inception v3: docs/benchmarks.md."""
-    return "twice" if precision == "bfloat16" else "four times"

@@ -27,8 +27,8 @@ from retrain_cli.reports.plots.histogram_plot import draw_histogram
 from retrain_cli.reports.plots.plot_files import save_figure
 from retrain_cli.reports.plots.reliability_plot import draw_reliability
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.workflows.augmentation.averaged import predict_averaged
 from retrain_cli.workflows.cross_validate import saved_predictions
-from retrain_cli.workflows.shared.cached_views import predict_averaged
 from retrain_cli.workflows.shared.leaks import known_alike, leaked_rows
 from retrain_cli.workflows.shared.run_scores import scores_of
 from retrain_cli.workspace import Workspace
@@ -94,6 +94,8 @@ class Evaluation:
         run: the run.
         request: what was asked for.
         result: the figures that need counts alone.
+        predictions: what is evaluated: the run's predictions, those of its cross-validation, or
+            means over views.
         workspace: where the run's cache is.
         on_progress: told how many images of how many are counted for the curves.
     """
@@ -101,13 +103,9 @@ class Evaluation:
     run: Run
     request: EvalRequest
     result: EvalResult
+    predictions: Predictions
     workspace: Workspace
     on_progress: Callable[[int, int], None] = lambda done, total: None
-
-    @cached_property
-    def predictions(self) -> Predictions:
-        """What is evaluated: the run's predictions, or those of its cross-validation."""
-        return predictions_of(self.run, self.request, self.workspace)
 
     @cached_property
     def two_classes(self) -> TwoClassTable | None:
@@ -239,9 +237,7 @@ def evaluate(
     reliability = Reliability.from_predictions(predictions, chosen)
     result = EvalResult.from_counts(counts, run.origins, request.split, reliability)
     result.two_class_table(request.positive)  # refuses a class that does not fit, at once
-    evaluation = Evaluation(run, request, result, workspace, on_progress)
-    evaluation.__dict__["predictions"] = predictions  # of views they take a while
-    return evaluation
+    return Evaluation(run, request, result, predictions, workspace, on_progress)
 
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_least, check_share
 from retrain_cli.errors import RunError
+from retrain_cli.evaluation.averaging import AveragingHead
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
-from retrain_cli.heads.averaging import AveragingHead
 from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
-from retrain_cli.workflows.shared.cached_views import distortion_of
+from retrain_cli.workflows.augmentation.averaged import distortion_of
 from retrain_cli.workflows.shared.embedding import Embedder, Source
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace

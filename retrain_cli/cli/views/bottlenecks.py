@@ -8,8 +8,12 @@ from retrain_cli.cli import console
 from retrain_cli.cli.views.names import show_hints
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
-from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow, faster_next_time
-from retrain_cli.workflows.shared.cached_views import ViewCounts
+from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.shared.bottleneck_summary import (
+    BottleneckSummary,
+    ClassRow,
+    faster_next_time,
+)
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
 from retrain_cli.workflows.shared.plan import Plan

@@ -22,7 +22,7 @@ from retrain_cli.heads.memory import fits
 from retrain_cli.heads.sampling import select_classes, select_training
 from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import DIGEST_BYTES
-from retrain_cli.workflows.shared.cached_views import read_views
+from retrain_cli.workflows.augmentation.cached_views import read_views
 from retrain_cli.workflows.shared.grouping import with_groups
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
@@ -66,8 +66,8 @@ def load_training_set(
         with_views: whether to read the distorted views of `config.views`, too.
 
     Raises:
-        RetrainError: no bottlenecks or views, some that are missing, a class that does not exist, or no
-            room on the disk for what memory does not hold.
+        RetrainError: no bottlenecks or views, some that are missing, a class that does not exist,
+            or no room on the disk for what memory does not hold.
     """
     used = LastUsed.load(workspace)
     used.check_complete()
@@ -88,14 +88,11 @@ def load_training_set(
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
         with waiting.for_("reading the bottlenecks"):
             matrix = _read(store, dataset.digests, workspace, memory_limit, views)
-            if views is not None:
-                rest = matrix[len(dataset) :]
-                read_views(dataset.digests, used.fingerprint, views, workspace, rest)
-    bottlenecks = matrix[: len(dataset)]
+            if views:
+                read_views(dataset.digests, used.fingerprint, views, workspace, matrix)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
-    data = _head_data(bottlenecks, dataset, codes, config)
-    if views is not None:
-        data = replace(data, views=matrix)
+    data = _head_data(matrix[: len(dataset)], dataset, codes, config)
+    data = replace(data, views=matrix if views else None)
     kept_origins = [origins[name] for name in dataset.class_names]
     return TrainingSet(used, data, images, kept_origins, dataset.split_items())
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.evaluation.arrays import top_k
-from retrain_cli.heads.head import Head
+from retrain_cli.evaluation.predictions import Classifier
+from retrain_cli.evaluation.ranking import top_k
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class AveragingHead:
         n_views: how many distorted views there are of each photo.
     """
 
-    head: Head
+    head: Classifier
     n_views: int
 
     @property

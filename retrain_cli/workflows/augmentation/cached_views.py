@@ -18,18 +18,14 @@ from retrain_cli.cache.array_rows import ArrayRows
 from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset
-from retrain_cli.errors import CacheError, WorkspaceError, setting
-from retrain_cli.evaluation.predictions import Predictions
+from retrain_cli.errors import CacheError, setting
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.progress import ExtractionCounts, Progress
 from retrain_cli.extraction.views import ViewSink, view_extractor
-from retrain_cli.heads.averaging import AveragingHead
-from retrain_cli.images.distortions import USUAL, Distortion
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import Examined
-from retrain_cli.runs.run import Run
 from retrain_cli.workflows.shared.last_used import LastUsed
-from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
 
 _AT_ONCE = 2_000
@@ -66,9 +62,7 @@ class _Photo:
 
 def fill_views(
     dataset: Dataset,
-    root: Path,
-    spec: BackboneSpec,
-    views: tuple[Distortion, int],
+    used: LastUsed,
     backbone: LazyBackbone,
     workspace: Workspace,
     settings: ExtractionSettings,
@@ -78,9 +72,7 @@ def fill_views(
 
     Args:
         dataset: the photos.
-        root: the folder that they are in.
-        spec: the backbone, settled.
-        views: how they differ from the photo, and how many there are to be.
+        used: where they are, their backbone, settled, and the views that there are to be.
         backbone: what computes them.
         workspace: where to keep them.
         settings: how to extract.
@@ -89,13 +81,13 @@ def fill_views(
     Raises:
         RetrainError: the cache cannot be written; finished batches stay.
     """
-    distortion, n_views = views
+    distortion, spec = Distortion.parse(used.distortion), used.backbone
     with _open(spec, distortion, workspace) as store:
-        photos = list(_lacking(dataset, store.arrays, n_views))
+        photos = list(_lacking(dataset, store.arrays, used.views))
         counts = ExtractionCounts(total=len(photos))
 
         def locate(photo: _Photo) -> str:
-            return str(root / photo.path)
+            return str(used.image_dir / photo.path)
 
         def on_photo(photo: _Photo, seen: Examined) -> None:
             if seen.problem is not None:
@@ -114,7 +106,7 @@ def fill_views(
             computed += (counts.computed - before) * len(missing)
         store.check_in_place()
     on_progress(counts)
-    return ViewCounts(distortion, n_views, computed)
+    return ViewCounts(distortion, used.views, computed)
 
 
 def _lacking(dataset: Dataset, arrays: ArrayRows, n_views: int) -> Iterator[_Photo]:
@@ -145,7 +137,8 @@ def read_views(
         fingerprint: of the cache of their plain bottlenecks.
         views: how they differ from the photo, and how many of each are wanted.
         workspace: where they are.
-        out: `(n_views * n, width) float32` to fill: the first view of all photos, then the next.
+        out: `((1 + n_views) * n, width) float32` to fill, but for its first `n` rows: the first
+            view of all photos, then the next.
 
     Raises:
         CacheError: some are not cached.
@@ -155,7 +148,7 @@ def read_views(
     if path is None:
         raise _missing(views)
     with open_to_read(path) as store:
-        place = 0
+        place = len(digests)
         for view in range(1, n_views + 1):
             for start in range(0, len(digests), _AT_ONCE):
                 keys = [(digest, view) for digest in digests[start : start + _AT_ONCE]]
@@ -163,51 +156,6 @@ def read_views(
                     raise _missing(views)
                 out[place : place + len(keys)] = store.arrays.read(keys).values()
                 place += len(keys)
-
-
-def distortion_of(run: Run, workspace: Workspace) -> Distortion:
-    """How views of photos differ that a run is asked about.
-
-    Those that it was trained on, else those that `bottlenecks` was last asked for, else the usual.
-    """
-    if run.provenance.distortion:
-        return Distortion.parse(run.provenance.distortion)
-    try:
-        used = LastUsed.load(workspace).distortion
-    except WorkspaceError:
-        used = ""
-    return Distortion.parse(used) if used else USUAL
-
-
-def predict_averaged(
-    run: Run, rows: NDArray[np.int64], n_views: int, workspace: Workspace
-) -> Predictions:
-    """Predictions of some of a run's images from the mean over each photo and its cached views.
-
-    Args:
-        run: the run.
-        rows: which of its images; all others are left blank.
-        n_views: how many views beside the plain photo.
-        workspace: where its bottlenecks and views are.
-
-    Raises:
-        RunError, CacheError: some of them are not cached.
-    """
-    views = (distortion_of(run, workspace), n_views)
-    head = AveragingHead(run.head, n_views)
-    result = Predictions.blank(run.predictions.images, head.n_classes)
-    for start in range(0, len(rows), _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
-        plain = cached_bottlenecks(run, some, workspace)
-        n_images, width = plain.shape
-        vectors = np.empty((1 + n_views, n_images, width), np.float32)
-        vectors[0] = plain
-        digests = [row.tobytes() for row in run.predictions.images.digest[some]]
-        rest = vectors[1:].reshape(-1, width)
-        read_views(digests, run.info.cache, views, workspace, rest)
-        in_a_row = vectors.transpose(1, 0, 2).reshape(n_images, -1)
-        result.fill(head, in_a_row, np.arange(n_images), some)
-    return result
 
 
 def _missing(views: tuple[Distortion, int]) -> CacheError:
