@@ -5,6 +5,7 @@ from .backbones.spec import BackboneSpec as BackboneSpec
 from .errors import RetrainError as RetrainError
 from .extraction.pipeline import ExtractionSettings as ExtractionSettings
 from .heads.config import TrainingConfig as TrainingConfig
+from .images.distortions import Distortion as Distortion
 from .runs.run import RunStore as RunStore
 from .similarity.neighbours import nearest as nearest
 from .studies.protocols.cost import CostStudy as CostStudy

@@ -73,6 +73,7 @@ def settings_of(values: Mapping[str, Any]) -> str:
         "random weights" if values["weights"].startswith("random") else "",
         values["precision"] if values["precision"] not in ("auto", "float32") else "",
         _RUNTIME_NAMES.get(values.get("runtime") or "", ""),
+        f"views {values['views']}" if values.get("views") else "",
     ]
     return ", ".join(detail for detail in details if detail)
 
@@ -117,5 +118,6 @@ _IDENTITY_KINDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "model": ((str, type(None)), True),
     "output": ((str, type(None)), True),
     "scaling": ((str, type(None)), True),
+    "views": ((str,), True),
 }
 """Of each entry of an identity its kinds, and whether it may be missing."""

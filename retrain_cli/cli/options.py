@@ -79,6 +79,23 @@ SHARED: Final[dict[str, str | Described]] = {
         metavar="SECONDS",
     ),
     "device": "auto, cpu, gpu or gpu:N.",
+    "BottleneckRequest.views": "Distorted views of each photo to compute beside it, for `train`, "
+    "`eval --views` and `label --views`; without the options that say how: --flip --crop 10 "
+    "--scale 10 --brightness 10.",
+    "Distortion.flip": "Views: mirror every other one, left to right.",
+    "Distortion.crop": Described(
+        "Views: cut off so many percent, at a random side.", metavar="PERCENT"
+    ),
+    "Distortion.scale": Described("Views: enlarge by up to so many percent.", metavar="PERCENT"),
+    "Distortion.brightness": Described(
+        "Views: brighter or darker by up to so many percent.", metavar="PERCENT"
+    ),
+    "Distortion.colour": Described(
+        "Views: stronger or paler colours by up to so many percent.", metavar="PERCENT"
+    ),
+    "Distortion.rotate": Described(
+        "Views: turn by multiples of so many degrees, 90 or 180.", metavar="DEGREES"
+    ),
     "TrainingConfig.steps": "Optimiser steps, one batch each; for lbfgs the most iterations.",
     "TrainingConfig.optimizer": "How the head learns; lbfgs takes all images at once; ridge is a "
     "ridge regression in closed form, in seconds; auto takes adam, lbfgs or ridge, whichever is "
@@ -111,6 +128,12 @@ SHARED: Final[dict[str, str | Described]] = {
     "where there is none, that a training step leaves out.",
     "TrainingConfig.normalise": "l2: bottlenecks of length one; standardise: each of their numbers "
     "with mean 0 and deviation 1 on the training photos.",
+    "TrainingConfig.views": "Train on this many distorted views of each photo, too (default: those "
+    "of `bottlenecks --views`; none for ridge and auto).",
+    "EvalRequest.views": "Average the scores over this many cached views of each photo, too: those "
+    "of `bottlenecks --views`.",
+    "LabelRequest.views": "Average the scores over this many distorted views of each photo, too, "
+    "such as the run was trained on; each takes as long as the photo.",
     "TrainRequest.top": "For --keep-source-classes. " + _OWN_TOP,
     "TrainRequest.memory_limit": Described(
         "Memory that bottlenecks may take, such as 2G, before they are read from a temporary file "

@@ -33,13 +33,14 @@ class Fields:
     """Marks a parameter whose dataclass is made of options.
 
     Args:
-        without: fields that the command line does not set; they keep their defaults.
+        without: fields that the command line does not set; they keep their defaults. A name, or
+            `Dataclass.field` where another dataclass has a field of that name, too.
         texts: of each field a help text, or a `Described`; a field that is not named here has the
             shared one, see `options.SHARED`.
     """
 
     def __init__(self, *, without: tuple[str, ...] = (), **texts: str | Described) -> None:
-        self._without = without
+        self._without = set(without)
         self._texts = texts
 
     def options(self, owner: type) -> Iterator[_Option]:
@@ -70,7 +71,7 @@ class Fields:
         """The fields that the command line sets: their types, and whether these are dataclasses."""
         hints = get_type_hints(owner)
         for field in dataclasses.fields(owner):
-            if field.name not in self._without:
+            if not self._without & {field.name, f"{owner.__name__}.{field.name}"}:
                 hint = hints[field.name]
                 yield field, hint, dataclasses.is_dataclass(hint) and isinstance(hint, type)
 

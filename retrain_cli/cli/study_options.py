@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from retrain_cli.studies.runner import StudyProgress
 
 _NOT_ASKED = (
+    "views",
     "epsilon",
     "sampling",
     "l2",

@@ -68,6 +68,9 @@ class TrainingConfig:
             training step leaves out; the rest is raised to make up for it.
         normalise: l2 divides each bottleneck by its length, standardise gives each of its numbers
             mean 0 and deviation 1 on the training images.
+        views: train on this many distorted views of each image, too; None for all that the last
+            `bottlenecks` were asked for, and for none with ridge and auto, which judge by leaving
+            out single images.
     """
 
     steps: int = 10_000
@@ -89,6 +92,7 @@ class TrainingConfig:
     activation: Activation = "relu"
     dropout: float = 0.0
     normalise: Normalise = "none"
+    views: int | None = None
 
     def __post_init__(self) -> None:
         if self.l2 == _usual_l2(self.optimizer):  # said or not, it is the same training
@@ -137,7 +141,13 @@ class TrainingConfig:
         """
         check_choices(self)
         check_least(self, 1, "steps", "batch_size", "eval_every", "examples_per_class", "patience")
-        check_least(self, 0, "seed")
+        check_least(self, 0, "seed", "views")
+        if self.views and self.optimizer in CLOSED:
+            raise ConfigError(
+                f"{setting('optimizer', self.optimizer)} judges by leaving out single images, and "
+                f"views of an image are alike: leave out {setting('views')}, or take "
+                f"{setting('optimizer', 'adam')}"
+            )
         if self.batch_size > MOST_BATCH:
             raise ConfigError(
                 f"{setting('batch_size')} must be at most {MOST_BATCH}, not {self.batch_size}: "
@@ -248,7 +258,7 @@ class TrainingConfig:
 
 
 _NORMALISED = {"l2": "of length one", "standardise": "standardised"}
-LATER_SETTINGS = ("head", "hidden", "activation", "dropout", "normalise")
+LATER_SETTINGS = ("head", "hidden", "activation", "dropout", "normalise", "views")
 """Those that the first version of runs did not have."""
 
 

@@ -27,6 +27,8 @@ class HeadData:
             where each is on its own.
         transform: what vectors go through when they are read for training, which gives an array of
             its own; None for nothing.
+        views: `((1 + n_views) * n_images, width) float32`, the bottlenecks once more and below them
+            those of the first distorted view of each image, then of the next; None without views.
     """
 
     bottlenecks: NDArray[np.float32]
@@ -37,6 +39,7 @@ class HeadData:
     spare: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     groups: NDArray[np.int64] | None = None
     transform: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+    views: NDArray[np.float32] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -47,6 +50,11 @@ class HeadData:
     def width(self) -> int:
         """Length of a bottleneck."""
         return int(self.bottlenecks.shape[1])
+
+    @property
+    def n_views(self) -> int:
+        """Distorted views of each image that training draws from, too."""
+        return 0 if self.views is None else len(self.views) // len(self.labels) - 1
 
     def with_spare(self) -> HeadData:
         """All images for training, none for validation but those that must be."""
@@ -60,6 +68,22 @@ class HeadData:
     def without_spare(self) -> HeadData:
         """The same where validation images stay what they are."""
         return replace(self, spare=self.spare[:0])
+
+    def with_views(self) -> HeadData:
+        """The same where the views of training images are training images themselves."""
+        if self.views is None:
+            return self
+        n_images = len(self.labels)
+        times = len(self.views) // n_images
+        first_rows = n_images * np.arange(times)[:, None]
+        return replace(
+            self,
+            bottlenecks=self.views,
+            labels=np.tile(self.labels, times),
+            training=(first_rows + self.training).reshape(-1),
+            groups=None if self.groups is None else np.tile(self.groups, times),
+            views=None,
+        )
 
     def check(self) -> None:
         """Refuse what no head can be trained on.

@@ -98,6 +98,7 @@ def train_head(
     with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
         config.validate()
         data.check()
+        data = data.with_views()
         normaliser = make_normaliser(data, config, initial)
         start = _start(data, config, initial)
         if normaliser is not None:

@@ -19,6 +19,7 @@ from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.temperature import ScoreFit
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.runs.command_lines import arguments, option, options_of
 from retrain_cli.runs.joined_sources import JoinedSources
 
@@ -185,6 +186,8 @@ class Provenance:
         joined: how the source classes were joined; None where they were not.
         fit: how its scores were fitted; None where they are as trained.
         complete: whether everything was noted when it was made; not so by older versions.
+        distortion: how the views that it was trained on differ from the photos, as `Distortion`
+            says it; empty where it was trained on none.
     """
 
     image_dir: Path
@@ -200,6 +203,7 @@ class Provenance:
     fit: ScoreFit | None = None
     complete: bool = True
     layout: str = "auto"
+    distortion: str = ""
 
     @property
     def made_with_calibration(self) -> bool:
@@ -260,6 +264,8 @@ class Provenance:
             *option(flag_of("int_ext"), self.int_ext),
             *option(flag_of("group"), self.group),
             *option(flag_of("layout"), None if self.layout == "auto" else self.layout),
+            *option(flag_of("views"), self.training.views or None),
+            *options_of(Distortion.parse(self.distortion)),
         )
         if not self.complete:
             purpose += " (an older version made this run, and did not note --group and --int-ext)"
@@ -284,6 +290,8 @@ class Provenance:
             "layout": self.layout,
             **self.made.facts(),
         }
+        if self.distortion:
+            facts["distortion"] = self.distortion
         if self.joined is not None:
             facts["source_head"] = self.joined.to_dict()
         if self.fit is not None:
@@ -330,6 +338,7 @@ class Provenance:
             None if facts.get("scores") is None else ScoreFit(**as_record(facts["scores"])),
             complete=bool(facts.get("complete", "made_by" in facts)),
             layout=str(facts.get("layout", "auto")),
+            distortion=str(facts.get("distortion", "")),
         )
         for record in (provenance, provenance.made, provenance.counts):
             check_types(record)

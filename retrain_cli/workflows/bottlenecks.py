@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from retrain_cli import waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
-from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.checks import check_choices
+from retrain_cli.checks import check_choices, check_least
 from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder, empty_classes, loose_files, walk_folders
 from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
-from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.datasets.splits import SPLITS
-from retrain_cli.engine import has_openvino
-from retrain_cli.errors import DatasetError, WorkspaceError
+from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.progress import ExtractionCounts, Progress
 from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
+from retrain_cli.images.distortions import USUAL, Distortion
 from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
-from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
+from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
+from retrain_cli.workflows.shared.bottleneck_summary import BottleneckSummary, class_rows
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -62,6 +58,8 @@ class BottleneckRequest:
         rescan: read every photo again, whatever is known of it.
         trust_model: whether a SavedModel may run, which is remembered; it can read and write files
             as any program.
+        views: how many distorted views of each photo to compute beside it.
+        distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
     """
 
     image_dir: Path
@@ -75,6 +73,23 @@ class BottleneckRequest:
     layout: LayoutChoice = "auto"
     rescan: bool = False
     trust_model: bool = False
+    views: int = 0
+    distortion: Distortion = field(default_factory=Distortion)
+
+    def __post_init__(self) -> None:
+        check_least(self, 0, "views")
+        if not self.views and not self.distortion.is_none:
+            raise ConfigError(
+                f"photos are distorted in views of them, and {setting('views')} is 0: add "
+                f"{setting('views', 4)}, or leave out how"
+            )
+
+    @property
+    def views_wanted(self) -> tuple[Distortion, int] | None:
+        """How views differ from the photo and how many there are to be; None for none."""
+        if not self.views:
+            return None
+        return (USUAL if self.distortion.is_none else self.distortion, self.views)
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -96,6 +111,8 @@ class BottleneckRequest:
             absolute(self.int_ext) if self.int_ext else None,
             group=self.group,
             layout=self.layout,
+            views=self.views,
+            distortion=str(self.views_wanted[0]) if self.views_wanted else "",
         )
 
 
@@ -258,9 +275,13 @@ def fill_cache(
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
             dataset = group_photos(dataset, opened.store, workspace, request.settings, on_look)
+        views = None
+        if opened.used.views:
+            settings = request.settings
+            views = fill_views(dataset, opened.used, backbone, workspace, settings, on_progress)
         replace(opened.used, complete=True).save(workspace)
         _check(dataset, PassedOver.of(opened.index, opened.dataset))
-        return _summarise(request, opened, dataset, counts, backbone.device)
+        return _summarise(request, opened, dataset, counts, backbone.device, views)
 
 
 def _check(dataset: Dataset, passed_over: PassedOver) -> None:
@@ -302,6 +323,7 @@ def _summarise(
     dataset: Dataset,
     counts: ExtractionCounts,
     device: str | None,
+    views: ViewCounts | None,
 ) -> BottleneckSummary:
     splits = dataset.splits(request.validation_percentage, request.testing_percentage)
     return BottleneckSummary(
@@ -321,6 +343,7 @@ def _summarise(
         note=opened.note,
         near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
         passed_over=PassedOver.of(opened.index, opened.dataset),
+        views=views,
     )
 
 
@@ -342,102 +365,6 @@ def request_for_data(
         group=used.group,
         layout=used.layout if same_folder else "auto",
         rescan=rescan,
+        views=used.views,
+        distortion=Distortion.parse(used.distortion),
     )
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """One line of the class table."""
-
-    origin: ClassOrigin
-    images: int
-    training: int
-    validation: int
-    test: int
-
-
-@dataclass(frozen=True)
-class BottleneckSummary:
-    """What `bottlenecks` did.
-
-    Attributes:
-        used: dataset and backbone.
-        cache_path: the cache file.
-        found: usable images, duplicates counted each.
-        distinct: distinct images among them.
-        cached: images whose bottleneck was there already.
-        computed: bottlenecks that were computed.
-        bad: files that were skipped, as (path, reason).
-        images_per_second: rate of the extraction; None where nothing, or too little, was computed.
-        device: what the forward pass ran on; None where there was none.
-        loose_files: files outside of any class folder, which were left out.
-        straddling: photos whose exact duplicate stands in another given split.
-        classes: the class table.
-        note: why precision or runtime are not what could be expected; usually empty.
-        near_duplicates: how many photos are in groups of them; None where they are not grouped.
-        passed_over: files that are no image we read.
-        warnings: what the folder holds and the dataset leaves out; told before the work.
-    """
-
-    used: LastUsed
-    cache_path: Path
-    found: int
-    distinct: int
-    cached: int
-    computed: int
-    bad: list[tuple[str, str]]
-    images_per_second: float | None
-    device: str | None
-    loose_files: int
-    straddling: int
-    classes: list[ClassRow]
-    note: str = ""
-    near_duplicates: GroupCounts | None = None
-    passed_over: PassedOver = field(default_factory=PassedOver)
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def few_photos(self) -> tuple[str, ...]:
-        """What is to be said of classes with few photos."""
-        rows = self.classes
-        return warn_of_few(
-            [row.origin.class_name for row in rows],
-            [row.images for row in rows],
-            [row.test for row in rows],
-        )
-
-
-def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:
-    """One row for each class: its images and their splits."""
-    counted = Counter(zip(dataset.labels.tolist(), splits, strict=True))
-    rows = []
-    for label, origin in enumerate(origins):
-        training, validation, test = (counted[label, split] for split in SPLITS)
-        rows.append(ClassRow(origin, training + validation + test, training, validation, test))
-    return rows
-
-
-SLOW_SECONDS = 120.0
-"""From this time on, a run says what would make the next one faster."""
-
-
-def faster_next_time(summary: BottleneckSummary) -> str:
-    """One line on the faster way that this machine has; empty where there is none, or no need."""
-    rate, spec = summary.images_per_second, summary.used.backbone
-    if not rate or summary.computed / rate < SLOW_SECONDS:
-        return ""
-    if spec.is_hub or spec.precision == "int8" or not (summary.device or "").startswith("cpu"):
-        return ""
-    if not has_openvino():
-        return NO_OPENVINO
-    install = "" if find_spec("nncf") else " (pip install 'retrain-cli[fast-cpu]' first)"
-    return (
-        "`retrain bottlenecks --precision int8` computes new bottlenecks about "
-        f"{_times(spec.precision)} as fast on a processor, calibrated on your photos{install}; it "
-        "is a cache of its own"
-    )
-
-
-def _times(precision: str) -> str:
-    """As measured with Inception v3: docs/benchmarks.md."""
-    return "twice" if precision == "bfloat16" else "four times"

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from retrain_cli.checks import check_choices, not_one_of
+from retrain_cli.checks import check_choices, check_least, not_one_of
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError, setting
 from retrain_cli.evaluation import figures
@@ -27,6 +27,7 @@ from retrain_cli.reports.plots.histogram_plot import draw_histogram
 from retrain_cli.reports.plots.plot_files import save_figure
 from retrain_cli.reports.plots.reliability_plot import draw_reliability
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.workflows.augmentation.averaged import predict_averaged
 from retrain_cli.workflows.cross_validate import saved_predictions
 from retrain_cli.workflows.shared.leaks import known_alike, leaked_rows
 from retrain_cli.workflows.shared.run_scores import scores_of
@@ -48,15 +49,23 @@ class EvalRequest:
         split: training, validation, test, all; or cv for the images of a cross-validation.
         ks: the k's of top-k.
         positive: the positive class of a run with two; None for the second.
+        views: average the scores over this many cached views of each photo, too.
     """
 
     run: str | None = None
     split: Evaluated = "test"
     ks: tuple[int, ...] = (1,)
     positive: str | None = None
+    views: int = 0
 
     def __post_init__(self) -> None:
         check_choices(self)
+        check_least(self, 0, "views")
+        if self.views and self.split == "cv":
+            raise ConfigError(
+                "the heads of a cross-validation are not kept, so they cannot be asked about "
+                f"views: leave out {setting('views')}, or choose another {setting('split')}"
+            )
 
     @property
     def chosen(self) -> Split | None:
@@ -85,6 +94,8 @@ class Evaluation:
         run: the run.
         request: what was asked for.
         result: the figures that need counts alone.
+        predictions: what is evaluated: the run's predictions, those of its cross-validation, or
+            means over views.
         workspace: where the run's cache is.
         on_progress: told how many images of how many are counted for the curves.
     """
@@ -92,13 +103,9 @@ class Evaluation:
     run: Run
     request: EvalRequest
     result: EvalResult
+    predictions: Predictions
     workspace: Workspace
     on_progress: Callable[[int, int], None] = lambda done, total: None
-
-    @cached_property
-    def predictions(self) -> Predictions:
-        """What is evaluated: the run's predictions, or those of its cross-validation."""
-        return predictions_of(self.run, self.request)
 
     @cached_property
     def two_classes(self) -> TwoClassTable | None:
@@ -144,6 +151,11 @@ class Evaluation:
                 "the heads of a cross-validation are not kept, and the scores of all classes only "
                 f"up to 100 classes: for curves choose another {setting('split')}"
             )
+        if scores is None and self.request.views:
+            raise RunError(
+                "means over views are kept of all classes only up to 100 classes: for curves leave "
+                f"out {setting('views')}"
+            )
         return scores or scores_of(self.run, rows, self.workspace)
 
     def misclassified(self) -> list[Misclassified]:
@@ -159,6 +171,8 @@ class Evaluation:
         # The temperature is the run's own; the heads of the folds know nothing of it.
         calibration = None if self.request.split == "cv" else self.run.calibration
         document["calibration"] = calibration and calibration.to_dict()
+        if self.request.views:
+            document["views"] = self.request.views
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
         return document if is_known else document | {"curves_missing": str(curves)}
 
@@ -181,12 +195,16 @@ class Evaluation:
             )
 
 
-def predictions_of(run: Run, request: EvalRequest) -> Predictions:
-    """The saved predictions that are asked about: of the run, or of its cross-validation.
+def predictions_of(run: Run, request: EvalRequest, workspace: Workspace) -> Predictions:
+    """The predictions that are asked about: saved ones, or means over views, of the split alone.
 
     Raises:
         RunError: the run was not cross-validated, or its files are damaged.
+        CacheError: the views are not cached.
     """
+    if request.views:
+        rows = run.predictions.rows(request.chosen)
+        return predict_averaged(run, rows, request.views, workspace)
     return saved_predictions(run) if request.split == "cv" else run.predictions
 
 
@@ -208,7 +226,7 @@ def evaluate(
     """
     chosen = request.chosen
     run = RunStore(workspace.runs_dir).get(request.run)
-    predictions = predictions_of(run, request)
+    predictions = predictions_of(run, request, workspace)
     counts = EvalCounts.from_predictions(predictions, chosen, request.ks)
     if not counts.n_images.sum():
         raise RunError(
@@ -219,7 +237,7 @@ def evaluate(
     reliability = Reliability.from_predictions(predictions, chosen)
     result = EvalResult.from_counts(counts, run.origins, request.split, reliability)
     result.two_class_table(request.positive)  # refuses a class that does not fit, at once
-    return Evaluation(run, request, result, workspace, on_progress)
+    return Evaluation(run, request, result, predictions, workspace, on_progress)
 
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_least, check_share
 from retrain_cli.errors import RunError
+from retrain_cli.evaluation.averaging import AveragingHead
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
@@ -20,6 +21,7 @@ from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
+from retrain_cli.workflows.augmentation.averaged import distortion_of
 from retrain_cli.workflows.shared.embedding import Embedder, Source
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
@@ -45,6 +47,7 @@ class LabelRequest:
             many.
         photo_timeout: seconds of processor time for a photo that may take very long by its header;
             0 for no limit.
+        views: average the scores over this many distorted views of each photo, too.
     """
 
     run: str | None = None
@@ -57,9 +60,11 @@ class LabelRequest:
     max_error: float = 0.05
     readers: ReaderKind = "auto"
     photo_timeout: float = PHOTO_TIMEOUT
+    views: int = 0
 
     def __post_init__(self) -> None:
         check_least(self, 1, "top_k")
+        check_least(self, 0, "views")
         check_share(self, "max_error")
         check_share(self, "threshold", with_0=True, with_1=True)
         _ = self.settings  # it checks the rest
@@ -120,7 +125,9 @@ class Labeller:
         self._rejector = (
             Rejector.of(self._run, workspace, request.max_error) if request.reject else None
         )
-        self._embedder = Embedder(backbone_of(self._run), workspace, request.settings, load)
+        views = (distortion_of(self._run, workspace), request.views) if request.views else None
+        self._asked = AveragingHead(self._head, request.views) if views else self._head
+        self._embedder = Embedder(backbone_of(self._run), workspace, request.settings, load, views)
 
     def close(self) -> None:
         """Close the cache; further calls fail."""
@@ -165,7 +172,7 @@ class Labeller:
         """An answer for each image, without its name."""
         if not len(vectors):
             return []
-        indices, scores = self._head.top_k(vectors, self._request.top_k or USUAL_TOP_K)
+        indices, scores = self._asked.top_k(vectors, self._request.top_k or USUAL_TOP_K)
         labels = [
             tuple(
                 Label(self._head.labels[index], score)
@@ -175,7 +182,8 @@ class Labeller:
         ]
         if self._rejector is None:
             return [LabelledImage("", self._high_enough(some)) for some in labels]
-        judged = self._rejector.judge(vectors, scores[:, 0])
+        plain = vectors[:, : self._head.width]
+        judged = self._rejector.judge(plain, scores[:, 0])
         return [
             LabelledImage(
                 "", () if reason else self._high_enough(some), None, reason, some[0], novelty

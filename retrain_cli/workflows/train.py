@@ -196,6 +196,8 @@ def train_run(
     """
     store = RunStore(workspace.runs_dir)
     training_set = _training_set(request, workspace, on_warning)
+    views = training_set.data.n_views or None
+    request = replace(request, config=replace(request.config, views=views))
     parent = None if request.init_from is None else store.get(request.init_from)
     initial = _initial_head(parent, training_set)
     source_head = _source_head(request, training_set)
@@ -228,7 +230,9 @@ def _training_set(
     request: TrainRequest, workspace: Workspace, on_warning: Callable[[str], None]
 ) -> TrainingSet:
     """What to train on; what cannot work is said before the work."""
-    training_set = load_training_set(workspace, request.config, request.memory_limit)
+    training_set = load_training_set(
+        workspace, request.config, request.memory_limit, with_views=True
+    )
     _tell_of_few_photos(training_set, request, on_warning)
     if request.keep_source_classes:  # they are weighed on validation images that trained nothing
         training_set = replace(training_set, data=training_set.data.without_spare())
@@ -383,6 +387,7 @@ def _provenance(
         used.int_ext,
         used.group,
         layout=used.layout,
+        distortion=used.distortion if request.config.views else "",
         made=made,
         joined=None if kept is None else kept.report,
         # A head is taken over as it was trained, calibrated or not.

@@ -8,7 +8,12 @@ from retrain_cli.cli import console
 from retrain_cli.cli.views.names import show_hints
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
-from retrain_cli.workflows.bottlenecks import BottleneckSummary, ClassRow, faster_next_time
+from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.shared.bottleneck_summary import (
+    BottleneckSummary,
+    ClassRow,
+    faster_next_time,
+)
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
 from retrain_cli.workflows.shared.plan import Plan
@@ -95,11 +100,18 @@ def _done(summary: BottleneckSummary) -> str:
         f"{summary.found:,} images in {classes}",
         f"{summary.cached:,} cached",
         f"{summary.computed:,} computed",
+        _views_done(summary.views),
         f"{len(summary.bad):,} skipped",
         f"{rate:.1f} img/s on {summary.device}" if rate else "",
         summary.used.backbone.label(),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _views_done(views: ViewCounts | None) -> str:
+    if views is None:
+        return ""
+    return f"{views.each} views of each ({views.distortion}), {views.computed:,} of them computed"
 
 
 def _disk(count: int | None) -> str:
@@ -219,6 +231,8 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "note": summary.note,
         "warnings": [*summary.warnings, *summary.few_photos],
         "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),
+        "views": summary.views
+        and {**vars(summary.views), "distortion": str(summary.views.distortion)},
         "classes": [
             {
                 "class": row.origin.class_name,

@@ -84,9 +84,11 @@ def _headline(evaluation: Evaluation) -> str:
     known = result.n_int_classes + result.n_ext_classes
     split = f" ({result.n_int_classes} INT, {result.n_ext_classes} EXT)" if known else ""
     empty = f", {result.n_empty_classes} of them without images" if result.n_empty_classes else ""
+    views = evaluation.request.views
+    asked = f", the mean over each and {views} view{'s' * (views > 1)} of it" if views else ""
     return (
         f"[bold]run {escape(text.printable(evaluation.run.name))}[/] on {result.split}: "
-        f"{result.n_images:,} images of {result.n_classes} classes{split}{empty}"
+        f"{result.n_images:,} images of {result.n_classes} classes{split}{empty}{asked}"
     )
 
 

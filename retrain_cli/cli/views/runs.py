@@ -49,6 +49,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "came from", ", ".join(parent.name for parent in provenance.parents)
     yield "photos", f"{provenance.image_dir}{_grouped(provenance.group)}"
     yield "", _counts(provenance.counts, len(run.labels))
+    yield "views", _views(run)
     yield "backbone", info.backbone.label()
     yield "head", _training(run)
     yield "layers", ", ".join(run.config.make)
@@ -85,6 +86,11 @@ def _counts(counts: ImageCounts, n_classes: int) -> str:
         if (value := getattr(counts, f"{split}_images")) is not None
     ]
     return f"{counts.images:,} of {n_classes:,} classes: {', '.join(parts)}"
+
+
+def _views(run: Run) -> str:
+    distortion, views = run.provenance.distortion, run.config.views
+    return f"{views} of each training photo ({distortion})" if views else ""
 
 
 def _training(run: Run) -> str:

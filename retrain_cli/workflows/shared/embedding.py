@@ -16,6 +16,8 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.readers import Location
+from retrain_cli.extraction.views import view_extractor
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import Examined
 from retrain_cli.images.unread import why_unread
 from retrain_cli.workspace import Workspace
@@ -59,8 +61,24 @@ class Embedder:
         workspace: Workspace,
         settings: ExtractionSettings,
         load: BackboneLoader | None = None,
+        views: tuple[Distortion, int] | None = None,
     ) -> None:
+        """Get ready.
+
+        Args:
+            spec: the backbone, settled.
+            workspace: where its cache is.
+            settings: how to extract.
+            load: how to load the backbone; None for the usual way.
+            views: how distorted views differ from a photo, and how many of each are wanted: each
+                vector is then that of the photo with those of its views behind it.
+        """
         backbone = LazyBackbone(spec, settings.device, load or loader_of(workspace))
+        if views is not None:
+            self._store = None
+            numbers = tuple(range(views[1] + 1))
+            self._extractor = view_extractor(spec, backbone, views[0], numbers, settings)
+            return
         path = cache_path(workspace, spec)
         self._store = open_to_read(path) if path.is_file() else None
         self._extractor = extractor_for(spec, backbone, self._store, settings)

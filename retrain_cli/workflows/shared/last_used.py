@@ -35,6 +35,8 @@ class LastUsed:
             saved.
         group: near-duplicates where these are split groups, else None.
         layout: what the first level of the folder was said to be.
+        views: how many distorted views of each photo there are beside it.
+        distortion: how they differ from it, as `Distortion` says it; empty where there are none.
     """
 
     image_dir: Path
@@ -45,6 +47,8 @@ class LastUsed:
     remembered: str | None = None
     group: Grouping | None = None
     layout: LayoutChoice = "auto"
+    views: int = 0
+    distortion: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -74,6 +78,8 @@ class LastUsed:
             "fingerprint": self.backbone.fingerprint(),
             "group": self.group,
             "layout": self.layout,
+            "views": self.views,
+            "distortion": self.distortion,
         }
         workspace.write_state({**workspace.read_state(), _KEY: entry})
 
@@ -113,6 +119,8 @@ class LastUsed:
                 entry.get("fingerprint"),
                 entry.get("group"),
                 entry.get("layout", "auto"),
+                entry.get("views", 0),
+                entry.get("distortion", ""),
             )
             check_types(used)
         except (KeyError, TypeError, AttributeError, ConfigError) as error:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import waiting
-from retrain_cli.cache.mapped import mapped_matrix
+from retrain_cli.cache.mapped import aligned_matrix, mapped_matrix
 from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS, SplitItem, find_components
-from retrain_cli.errors import WorkspaceError, setting
+from retrain_cli.errors import ConfigError, WorkspaceError, setting
 from retrain_cli.evaluation.predictions import ImageTable
-from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.heads.config import CLOSED, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.memory import fits
 from retrain_cli.heads.sampling import select_classes, select_training
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import DIGEST_BYTES
+from retrain_cli.workflows.augmentation.cached_views import read_views
 from retrain_cli.workflows.shared.grouping import with_groups
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
@@ -46,7 +48,11 @@ class TrainingSet:
 
 
 def load_training_set(
-    workspace: Workspace, config: TrainingConfig, memory_limit: int | None = None
+    workspace: Workspace,
+    config: TrainingConfig,
+    memory_limit: int | None = None,
+    *,
+    with_views: bool = False,
 ) -> TrainingSet:
     """Read the dataset last used and its bottlenecks, split and select as `config` says.
 
@@ -57,13 +63,15 @@ def load_training_set(
         workspace: where the bottlenecks are.
         config: the training settings.
         memory_limit: bytes that they may take in memory; None for half of what is available.
+        with_views: whether to read the distorted views of `config.views`, too.
 
     Raises:
-        RetrainError: no bottlenecks, some that are missing, a class that does not exist, or no
-            room on the disk for what memory does not hold.
+        RetrainError: no bottlenecks or views, some that are missing, a class that does not exist,
+            or no room on the disk for what memory does not hold.
     """
     used = LastUsed.load(workspace)
     used.check_complete()
+    views = _views_wanted(used, config) if with_views else None
     with (
         FileIndex.to_read(workspace.index_path) as index,
         open_to_read(used_cache(workspace, used)) as store,
@@ -79,22 +87,53 @@ def load_training_set(
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
         with waiting.for_("reading the bottlenecks"):
-            bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
+            matrix = _read(store, dataset.digests, workspace, memory_limit, views)
+            if views:
+                read_views(dataset.digests, used.fingerprint, views, workspace, matrix)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
-    data = _head_data(bottlenecks, dataset, codes, config)
+    data = _head_data(matrix[: len(dataset)], dataset, codes, config)
+    data = replace(data, views=matrix if views else None)
     kept_origins = [origins[name] for name in dataset.class_names]
     return TrainingSet(used, data, images, kept_origins, dataset.split_items())
 
 
+def _views_wanted(used: LastUsed, config: TrainingConfig) -> tuple[Distortion, int] | None:
+    """How the views that are to be trained on differ from the photo, and how many they are.
+
+    Raises:
+        ConfigError: more of them than were computed.
+    """
+    if config.optimizer in CLOSED:
+        return None
+    wanted = used.views if config.views is None else config.views
+    if wanted > used.views:
+        there = f"and {used.views} were" if used.views else "and none was"
+        raise ConfigError(
+            f"{setting('views', wanted)} takes views that `retrain bottlenecks` has computed, "
+            f"{there}: run it with {setting('views', wanted)} first"
+        )
+    return (Distortion.parse(used.distortion), wanted) if wanted else None
+
+
 def _read(
-    store: BottleneckStore, digests: list[bytes], workspace: Workspace, memory_limit: int | None
+    store: BottleneckStore,
+    digests: list[bytes],
+    workspace: Workspace,
+    memory_limit: int | None,
+    views: tuple[Distortion, int] | None,
 ) -> NDArray[np.float32]:
-    """The vectors of `digests`: in memory where that holds them twice, else in a mapped file."""
-    rows, width = len(digests), store.width or 0
-    if not fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
-        return store.read(digests, mapped_matrix(workspace.root, rows, width))
+    """The vectors of `digests`, with room for those of their views below them.
+
+    They are in memory where that holds them twice, else in a mapped file.
+    """
+    rows, width = len(digests) * (1 + (views[1] if views else 0)), store.width or 0
     try:
-        return store.read(digests)
+        if fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+            matrix = aligned_matrix(rows, width)
+        else:
+            matrix = mapped_matrix(workspace.root, rows, width)
+        store.read(digests, matrix[: len(digests)])
+        return matrix
     except MemoryError as error:
         raise WorkspaceError(
             f"bottlenecks that may be held in memory must fit into it, and {rows:,} of width "

@@ -1,0 +1,1 @@
+"""Distorted views of photos: computed, trained on, averaged over."""

@@ -1,0 +1,119 @@
+"""What `retrain bottlenecks` tells of its work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from retrain_cli.backbones.machine import NO_OPENVINO
+from retrain_cli.datasets.dataset import Dataset
+from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.engine import has_openvino
+from retrain_cli.reports.few_photos import warn_of_few
+from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.shared.grouping import GroupCounts
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.passed_over import PassedOver
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One line of the class table."""
+
+    origin: ClassOrigin
+    images: int
+    training: int
+    validation: int
+    test: int
+
+
+def class_rows(dataset: Dataset, splits: list[str], origins: list[ClassOrigin]) -> list[ClassRow]:
+    """One row for each class: its images and their splits."""
+    counted = Counter(zip(dataset.labels.tolist(), splits, strict=True))
+    rows = []
+    for label, origin in enumerate(origins):
+        training, validation, test = (counted[label, split] for split in SPLITS)
+        rows.append(ClassRow(origin, training + validation + test, training, validation, test))
+    return rows
+
+
+@dataclass(frozen=True)
+class BottleneckSummary:
+    """What `bottlenecks` did.
+
+    Attributes:
+        used: dataset and backbone.
+        cache_path: the cache file.
+        found: usable images, duplicates counted each.
+        distinct: distinct images among them.
+        cached: images whose bottleneck was there already.
+        computed: bottlenecks that were computed.
+        bad: files that were skipped, as (path, reason).
+        images_per_second: rate of the extraction; None where nothing, or too little, was computed.
+        device: what the forward pass ran on; None where there was none.
+        loose_files: files outside of any class folder, which were left out.
+        straddling: photos whose exact duplicate stands in another given split.
+        classes: the class table.
+        note: why precision or runtime are not what could be expected; usually empty.
+        near_duplicates: how many photos are in groups of them; None where they are not grouped.
+        passed_over: files that are no image we read.
+        warnings: what the folder holds and the dataset leaves out; told before the work.
+        views: the distorted views of each photo; None where none were asked for.
+    """
+
+    used: LastUsed
+    cache_path: Path
+    found: int
+    distinct: int
+    cached: int
+    computed: int
+    bad: list[tuple[str, str]]
+    images_per_second: float | None
+    device: str | None
+    loose_files: int
+    straddling: int
+    classes: list[ClassRow]
+    note: str = ""
+    near_duplicates: GroupCounts | None = None
+    passed_over: PassedOver = field(default_factory=PassedOver)
+    warnings: tuple[str, ...] = ()
+    views: ViewCounts | None = None
+
+    @property
+    def few_photos(self) -> tuple[str, ...]:
+        """What is to be said of classes with few photos."""
+        rows = self.classes
+        return warn_of_few(
+            [row.origin.class_name for row in rows],
+            [row.images for row in rows],
+            [row.test for row in rows],
+        )
+
+
+SLOW_SECONDS = 120.0
+"""From this time on, a run says what would make the next one faster."""
+
+
+def faster_next_time(summary: BottleneckSummary) -> str:
+    """One line on the faster way that this machine has; empty where there is none, or no need."""
+    rate, spec = summary.images_per_second, summary.used.backbone
+    if not rate or summary.computed / rate < SLOW_SECONDS:
+        return ""
+    if spec.is_hub or spec.precision == "int8" or not (summary.device or "").startswith("cpu"):
+        return ""
+    if not has_openvino():
+        return NO_OPENVINO
+    install = "" if find_spec("nncf") else " (pip install 'retrain-cli[fast-cpu]' first)"
+    return (
+        "`retrain bottlenecks --precision int8` computes new bottlenecks about "
+        f"{_times(spec.precision)} as fast on a processor, calibrated on your photos{install}; it "
+        "is a cache of its own"
+    )
+
+
+def _times(precision: str) -> str:
+    """As measured with Inception v3: docs/benchmarks.md."""
+    return "twice" if precision == "bfloat16" else "four times"
