@@ -34,6 +34,7 @@ FLOORS: list[set[str]] = [
     {"similarity"},
     {"evaluation"},
     {"heads"},
+    {"finetuning"},
     {"runs", "reports", "exporting"},
     {"studies"},
     {"workflows"},
@@ -150,7 +151,8 @@ def test_no_import_cycles() -> None:
 def test_folders_can_be_surveyed() -> None:
     for folder in {path.parent for path in modules()}:
         files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-        assert len(files) <= 17, folder
+        of_commands = str(folder.relative_to(PACKAGE)) in {"cli/commands", "workflows"}
+        assert len(files) <= (20 if of_commands else 17), folder  # one for each command
 
 
 def test_a_file_name_says_which_file() -> None:

@@ -24,7 +24,8 @@ from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.images.resizing import ResizeRule
 from retrain_cli.paths import absolute, is_plain_name
 
-Pooling = Literal["avg", "max"]
+Pooling = Literal["avg", "max", "none"]
+"""How a feature map (h, w, channels) becomes one vector: mean, maximum, or all numbers in a row."""
 
 IMAGENET = "imagenet"
 RANDOM = "random"
@@ -212,7 +213,7 @@ def settings_of(values: Mapping[str, Any]) -> str:
         f"alpha {values['alpha']:g}" if values["alpha"] is not None else "",
         values["layer"] or "",
         f"{values['input_size']} px" if values["input_size"] else "",
-        "max pooling" if values["pooling"] == "max" else "",
+        {"max": "max pooling", "none": "no pooling"}.get(values["pooling"], ""),
         values["resize"] if values["resize"] != "squash" else "",
         "random weights" if values["weights"].startswith(RANDOM) else "",
         values["precision"] if values["precision"] not in ("auto", "float32") else "",

@@ -21,7 +21,7 @@ from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.runs.run_digests import replacing_in_run
 from retrain_cli.workspace import to_json, writing_to
 
-_LINKS = ("init_from", "added_to")
+_LINKS = ("init_from", "added_to", "from_run")
 """Of a run's `dataset`: what holds the name of its parent."""
 
 

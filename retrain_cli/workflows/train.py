@@ -28,7 +28,8 @@ from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.paths import absolute
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
-from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
+from retrain_cli.runs.making import Trained
+from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
