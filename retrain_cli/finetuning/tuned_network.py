@@ -120,13 +120,9 @@ class TunedNetwork:
             )
 
     def train(self, arrays: Arrays, labels: NDArray[np.int32]) -> tuple[float, float]:
-        """Take a step; mean loss and share of right answers since `start_epoch`."""
+        """Take a step; the loss and the share of right answers of the batch."""
         told = self._model.train_on_batch(_as_input(arrays), labels, return_dict=True)
         return float(told["loss"]), float(told["accuracy"])
-
-    def start_epoch(self) -> None:
-        """Forget the losses so far."""
-        self._model.reset_metrics()
 
     def vectors(self, arrays: Arrays) -> NDArray[np.float32]:
         """Bottlenecks of a batch as the network is now, `(n, width) float32`."""

@@ -21,6 +21,7 @@ from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, StoppedBy
 from retrain_cli.heads.sampling import BalancedSampler
+from retrain_cli.heads.temperature import FEWEST, fit_temperature, platt_doubt
 from retrain_cli.heads.validation import MOST_IMAGES, Score, ValidationSet
 
 _ROWS_AT_ONCE = 64
@@ -164,15 +165,15 @@ class Tuning:
 
     def _epoch(self, epoch: int) -> tuple[float, float]:
         """All steps of an epoch; mean loss and share of right answers in it."""
-        self._network.start_epoch()
         batches = list(self._drawn(epoch))
-        loss = accuracy = 0.0
+        sums = np.zeros(2)
         with closing(read_ahead(self._source, (self._data.training[b] for b in batches))) as fed:
             for step, (places, arrays) in enumerate(zip(batches, fed, strict=True), start=1):
                 interrupts.check()
                 labels = self._data.labels[self._data.training[places]].astype(np.int32)
-                loss, accuracy = self._network.train(arrays, labels)
+                sums += self._network.train(arrays, labels)
                 self._listen(TuningProgress(epoch, self._config.epochs, step, self.steps))
+        loss, accuracy = (sums / self.steps).tolist()
         if not math.isfinite(loss):
             raise ConfigError(
                 f"training must stay finite, but in epoch {epoch} the loss is {loss}: lower "
@@ -221,21 +222,32 @@ class Tuning:
         if not len(self._validation):
             return None
         vectors = vectors_of(self._network, self._source, self._validation)
-        return ValidationSet(vectors, self._data.labels[self._validation]).measure(
-            self._network.head()
-        )
+        return judge(self._network.head(), vectors, self._data.labels[self._validation])
 
     def _row_of_head(self, head: Head) -> HistoryRow:
         """The head alone, on the bottlenecks that it was trained on."""
         data = self._data
-        trained, judged = (
-            ValidationSet(np.asarray(data.bottlenecks[rows]), data.labels[rows]).measure(head)
-            for rows in (data.training[:MOST_IMAGES], self._validation)
-        )
+        rows = data.training[:MOST_IMAGES]
+        trained = ValidationSet(data.bottlenecks[rows], data.labels[rows]).measure(head)
+        rows = self._validation
+        judged = judge(head, data.bottlenecks[rows], data.labels[rows])
         assert trained is not None
         if judged is None:
             return HistoryRow(0, trained.loss, trained.accuracy)
         return HistoryRow(0, trained.loss, trained.accuracy, judged.loss, judged.accuracy)
+
+
+def judge(head: Head, vectors: NDArray[np.float32], labels: NDArray[np.int32]) -> Score | None:
+    """How good a head is on photos, its scores fitted to them; None without photos.
+
+    Scores are fitted in any case when training ends, so that epochs are told apart by what they
+    know and not by how sure they are of it: fine-tuned networks are too sure.
+    """
+    fitted = None
+    if len(labels) >= FEWEST:
+        fitted = fit_temperature([head.logits(vectors)], labels, doubt=platt_doubt(len(labels)))
+    judged = head if fitted is None else head.at_temperature(fitted)
+    return ValidationSet(vectors, labels).measure(judged)
 
 
 def vectors_of(

@@ -269,14 +269,14 @@ class FinetuneSession:
         return _Phases(before, network, result)
 
     def _head(self) -> TrainedHead:
-        """The head alone, its scores fitted to validation, for by them it is compared."""
+        """The head alone."""
         if self.parent is None:
-            config = self.request.head_config(None)
-            trained = train_head(self.data, config)
-        else:
-            head = self.parent.trained_head.extended_to(self.data.class_names)
-            trained = TrainedHead(head, (), 0, "steps", self.parent.provenance.fit)
-        return with_fitted_scores(trained, self.data, self.request.tuning.seed)
+            trained = train_head(self.data, self.request.head_config(None))
+            if trained.stopped_by == "interrupt":
+                raise interrupts.interruption()
+            return trained
+        head = self.parent.trained_head.extended_to(self.data.class_names)
+        return TrainedHead(head, (), 0, "steps", self.parent.provenance.fit)
 
     def _resumed(self, state: StateFile, on_warning: Callable[[str], None]) -> EpochState | None:
         found = state.load()
@@ -311,9 +311,9 @@ class FinetuneSession:
         trained = tuned.before
         if result.best_epoch:
             kept = keep_backbone(folder, self.workspace, used.backbone, self.parts.network)
-            head = TrainedHead(tuned.network.head(), (), 0, result.stopped_by)
-            data = replace(self.data, bottlenecks=bottlenecks)
-            trained = with_fitted_scores(head, data, self.request.tuning.seed)
+            trained = TrainedHead(tuned.network.head(), (), 0, result.stopped_by)
+        data = replace(self.data, bottlenecks=bottlenecks)
+        trained = with_fitted_scores(trained, data, self.request.tuning.seed)
         predictions = predict(trained.head, bottlenecks, self.training_set.images)
         counts = ImageCounts.of(predictions, len(self.data.training))
         info = RunInfo(

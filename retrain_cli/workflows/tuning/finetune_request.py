@@ -11,6 +11,11 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.making import HEAD_SETTINGS
 from retrain_cli.runs.run import Run
 
+_HEAD_STEPS = 1_000
+"""Of the first phase. A head that is trained to the end is sure of each training photo: it leaves
+gradients of almost nothing, whose noise adaptive optimisers turn into full steps (measured on
+flowers: from a head of lbfgs the first epoch lost 10 points of accuracy, from this one 3)."""
+
 
 @dataclass(frozen=True)
 class FinetuneRequest:
@@ -68,4 +73,4 @@ class FinetuneRequest:
             return parent.config
         given = {name: getattr(self, name) for name in HEAD_SETTINGS}
         said = {name: value for name, value in given.items() if value is not None}
-        return TrainingConfig(optimizer="lbfgs", seed=self.tuning.seed, **said).validate()
+        return TrainingConfig(steps=_HEAD_STEPS, seed=self.tuning.seed, **said).validate()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli import waiting
+from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.engine import load_keras, quiet_engine
 from retrain_cli.errors import ImageError
 from retrain_cli.finetuning.activation_cache import bytes_each, open_activations
@@ -115,7 +116,7 @@ def _missing(session: FinetuneSession) -> int:
         return 0
     photos = session.photos
     spec = parts.frozen_spec_if_kept(workspace)
-    if spec is None:
+    if spec is None or not cache_path(workspace, spec).is_file():
         return len({photo.digest for photo in photos})
     with open_activations(workspace, spec, parts.point, parts.config.activations) as cache:
         return len(cache.missing(photos))
