@@ -24,6 +24,7 @@ import retrain_cli as rt
 from benchmarks import decoding, extraction, gpu, growth, memory, reading, training, warm
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
+from retrain_cli.backbones.table import SUCCESSOR
 
 
 def main() -> None:
@@ -175,7 +176,7 @@ def _add_extraction(group: Any) -> None:
         default=list(extraction.REFERENCES),
         help="default: all; raw alone needs no TensorFlow",
     )
-    group.add_argument("--backbone", default="mini", help="default: mini")
+    group.add_argument("--backbone", default=SUCCESSOR, help=f"default: {SUCCESSOR}")
     for name, default in (("weights", "imagenet"), ("precision", "auto"), ("runtime", "auto")):
         group.add_argument(f"--{name}", default=default, help="as in `retrain bottlenecks`")
     group.add_argument("--layer", help="as in `retrain bottlenecks`")

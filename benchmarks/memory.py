@@ -18,7 +18,7 @@ _STEPS = 2000
 
 @dataclass(frozen=True)
 class ExtractionMemory:
-    """Peak memory of `retrain bottlenecks` with the bundled backbone."""
+    """Peak memory of `retrain bottlenecks` with the smallest packaged backbone."""
 
     images: int
     peak_megabytes: float
@@ -59,7 +59,7 @@ def measure_extraction(sizes: tuple[int, ...]) -> list[ExtractionMemory]:
         with tempfile.TemporaryDirectory() as folder:
             photos = synthetic.write_photos(Path(folder, "photos"), size, _SIDE)
             command = ["--workspace", f"{folder}/ws", "bottlenecks", str(photos)]
-            outcome = run_retrain(*command, "--backbone", "mini", "--quiet")
+            outcome = run_retrain(*command, "--backbone", "efficientnet_lite0", "--quiet")
         if outcome.code:
             raise RuntimeError(f"extraction of {size} photos ended with {outcome.code}")
         results.append(ExtractionMemory(size, outcome.peak_megabytes, outcome.seconds))

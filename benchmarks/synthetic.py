@@ -21,8 +21,9 @@ from retrain_cli.workflows.shared.last_used import LastUsed
 
 WIDTH = 2048
 FOLDERS = 100
-OPEN = rt.BackboneSpec(name="mini", weights="random", input_size=64)
-OPEN_FLAGS = ("--backbone", "mini", "--weights", "random", "--input-size", "64")
+OPEN = rt.BackboneSpec(name="mobilenet", alpha=0.5, weights="random", input_size=64)
+_OPEN_NETWORK = ("--backbone", "mobilenet", "--alpha", "0.5")
+OPEN_FLAGS = (*_OPEN_NETWORK, "--weights", "random", "--input-size", "64")
 SPEC = replace(OPEN, precision="float32", runtime="keras")
 """What `OPEN` comes to where its cache is full; nothing has to be converted for it."""
 

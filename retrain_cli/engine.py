@@ -34,7 +34,17 @@ _ROOM_FOR_OPENVINO = 480 << 20
 _ROOM_FOR_TENSORFLOW = 1800 << 20
 """Bytes of address space; with less they abort or hang when they start their threads."""
 
+_UNUSED_BY_COMMANDS = ("sklearn", "matplotlib")
+"""What Keras imports for wrappers and galleries of its own, but does not need."""
+
 _verbose = False
+_for_a_command = False
+
+
+def serve_a_command() -> None:
+    """This process is a command's: nobody but this package uses its Keras."""
+    global _for_a_command  # noqa: PLW0603 - a process serves a command, or a notebook
+    _for_a_command = True
 
 
 def set_verbose(verbose: bool) -> None:
@@ -55,20 +65,39 @@ def load_keras() -> ModuleType:
         return import_module("keras")
     if _engine_name() == "TensorFlow":
         need_address_space("TensorFlow", _ROOM_FOR_TENSORFLOW)
-    with waiting.for_(f"loading {_engine_name()}"), quiet_engine():
+    with waiting.for_(f"loading {_engine_name()}"), quiet_engine(), _without_extras():
         try:
             return import_module("keras")
         except (ImportError, ValueError, TypeError, AttributeError, AssertionError) as error:
             raise ConfigError(_why_keras_fails(error)) from error
 
 
+@contextmanager
+def _without_extras() -> Iterator[None]:
+    """Let a command's Keras find neither scikit-learn nor matplotlib, a quarter of its start.
+
+    In a notebook it finds them, for whoever uses its wrappers and galleries there.
+    """
+    hidden = [name for name in _UNUSED_BY_COMMANDS if _for_a_command and name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 _ENGINE_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def wanted_engine() -> str:
+    """The engine that Keras runs on, or would if it were loaded: tensorflow unless told."""
+    return os.environ.get("KERAS_BACKEND") or _backend_of_settings_file() or "tensorflow"
 
 
 def _engine_name() -> str:
     """The engine that is about to be loaded, as people call it."""
-    chosen = os.environ.get("KERAS_BACKEND") or _backend_of_settings_file() or "tensorflow"
-    return _ENGINE_NAMES.get(chosen, "Keras")
+    return _ENGINE_NAMES.get(wanted_engine(), "Keras")
 
 
 def _backend_of_settings_file() -> str | None:

@@ -9,6 +9,12 @@ import typer.main
 from retrain_cli.cli import console
 from retrain_cli.cli.main import app
 
+ROOT: Any = typer.main.get_command(app)
+"""The command itself, to be called as `app`, which builds it and all that it calls anew each time.
+
+That takes longer than most of what tests do with it; a process of the user's does it once.
+"""
+
 PLUMBING = {"help", "install_completion", "show_completion"}
 
 
@@ -23,7 +29,7 @@ def every_command() -> dict[str, Any]:
         else:
             found[path] = command
 
-    visit(typer.main.get_command(app), "")
+    visit(ROOT, "")
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import one_processor  # isort: skip
+
 import os
 import signal
 from collections.abc import Iterator
@@ -46,6 +48,13 @@ def test_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+@pytest.fixture
+def default_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands have as many threads as their libraries choose, as for users."""
+    for name in one_processor.THREADS:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

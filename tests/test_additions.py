@@ -62,8 +62,8 @@ def test_an_export_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    toy = replace(KERAS_BACKBONES["mini"], name="toy", input_size=96)
+    toy = replace(KERAS_BACKBONES["mobilenet"], name="toy", input_size=96)
     monkeypatch.setitem(KERAS_BACKBONES, "toy", toy)
     assert BackboneSpec("toy").resolve().input_size == 96
-    assert BackboneSpec("toy").fingerprint() != BackboneSpec("mini").fingerprint()
+    assert BackboneSpec("toy").fingerprint() != BackboneSpec("mobilenet").fingerprint()
     assert "toy" in runner.invoke(main.app, ["doctor", "--backbones"]).output

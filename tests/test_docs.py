@@ -12,6 +12,7 @@ from typing import Any
 
 import typer.main
 from helpers import PROJECT
+from make_study_docs import with_stock_mark
 
 from retrain_cli.cli.main import app
 from retrain_cli.cli.settings import OuterSettings
@@ -48,6 +49,14 @@ def test_cli_md_is_not_stale() -> None:
         [sys.executable, str(script), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_stock_study_gets_a_block_for_another_backbone_once() -> None:
+    mark = "stock --repeats 2 | EfficientNet-Lite 0"
+    page = (PROJECT / "docs" / "study.md").read_text(encoding="utf-8")
+    longer = with_stock_mark(page, mark)
+    assert longer.count("<!-- study stock ") == page.count("<!-- study stock ") + 1
+    assert with_stock_mark(longer, mark) == longer
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

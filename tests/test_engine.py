@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +93,29 @@ def test_settings_that_keras_cannot_start_with_are_named(content: str, tmp_path:
     )
     assert done.stderr.splitlines()[-1].startswith("retrain_cli.errors.ConfigError: Keras starts")
     assert str(tmp_path / "keras.json") in done.stderr.splitlines()[-1]
+
+
+def test_the_keras_of_a_command_finds_no_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import is a sixth of TensorFlow's start, and no command uses what Keras does with it."""
+    monkeypatch.delitem(sys.modules, "sklearn", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", SimpleNamespace())  # in use already
+    monkeypatch.setattr(engine, "_for_a_command", False)
+    engine.serve_a_command()
+    with engine._without_extras():
+        with pytest.raises(ImportError):
+            import_module("sklearn")
+        assert sys.modules["matplotlib"] is not None
+    assert find_spec("sklearn") is not None
+    assert "sklearn" not in sys.modules
+    assert "matplotlib" in sys.modules
+
+
+def test_the_keras_of_a_notebook_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sklearn", raising=False)
+    monkeypatch.setattr(engine, "_for_a_command", False)
+    with engine._without_extras():
+        assert "sklearn" not in sys.modules
+        assert find_spec("sklearn") is not None
 
 
 def test_an_engine_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,8 +95,7 @@ def test_imports_go_down(path: Path) -> None:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_heavy_is_imported_at_the_top(path: Path) -> None:
     tops = {name.split(".")[0] for name in imports_of(path, top_level_only=True)}
-    if path.name != "inception_mini.py":  # is imported by the loader, when Keras is
-        assert not tops & HEAVY
+    assert not tops & HEAVY
 
 
 def test_only_the_console_prints() -> None:

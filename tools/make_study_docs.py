@@ -8,6 +8,9 @@ writes the command, the figures and the tables between the two marks. All other 
 `<!-- study NAME OPTIONS | TITLE -->` runs in the workspaces alone whose title begins so, and
 $VARIABLES in the options are taken from the environment. Long tables are cut after `--lines`.
 Trials that a workspace has finished are not trained again.
+
+--stock 'EfficientNet-Lite 0=FOLDER' runs `study stock` alone in that workspace, by the classifier
+that comes with its backbone's weights; its block stands after the last one of `study stock`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "docs" / "study.md"
 FIGURES = "figures"
+STOCK = "stock --repeats 2 --steps 2000 --testing-percentage 30"
 BLOCK = re.compile(r"<!-- study (?P<mark>[^\n]*?) -->\n.*?<!-- end study -->", re.DOTALL)
 
 
@@ -60,12 +64,36 @@ def main() -> int:
     """Write the page."""
     arguments = _parse()
     started = time.monotonic()
-    marks = [block["mark"] for block in BLOCK.finditer(_read())]
-    for mark in marks:
+    for mark in _marks():
         if not arguments.only or mark.split()[0] in arguments.only:
-            _replace(mark, _block(mark, arguments.workspace, arguments.lines))
+            places = _chosen(mark, arguments.workspace)
+            if places:
+                _replace(mark, _block(mark, places, arguments.lines))
+    if arguments.stock:
+        mark = f"{STOCK} | {arguments.stock.title}"
+        PAGE.write_text(with_stock_mark(_read(), mark), encoding="utf-8")
+        _replace(mark, _block(mark, [arguments.stock], arguments.lines))
     print(f"{PAGE.relative_to(PROJECT)} took {(time.monotonic() - started) / 60:.1f} min")
     return 0
+
+
+def _marks() -> list[str]:
+    return [block["mark"] for block in BLOCK.finditer(_read())]
+
+
+def with_stock_mark(page: str, mark: str) -> str:
+    """The page with an empty block of that mark after its last block of `study stock`."""
+    blocks = list(BLOCK.finditer(page))
+    if any(block["mark"] == mark for block in blocks):
+        return page
+    end = max(block.end() for block in blocks if block["mark"].startswith("stock "))
+    return f"{page[:end]}\n\n<!-- study {mark} -->\n<!-- end study -->{page[end:]}"
+
+
+def _chosen(mark: str, places: Sequence[Place]) -> list[Place]:
+    """The workspaces that a block is about: all, or those that it names."""
+    title = mark.partition("|")[2].strip()
+    return [place for place in places if place.title.startswith(title)]
 
 
 def _read() -> str:
@@ -87,12 +115,16 @@ def _parse() -> argparse.Namespace:
         "--workspace",
         type=_place,
         action="append",
-        required=True,
+        default=[],
         help="'TITLE=FOLDER', once for each backbone",
     )
+    parser.add_argument("--stock", type=_place, help="'TITLE=FOLDER', for `study stock` alone")
     parser.add_argument("--only", action="append", help="this study only, such as int-ext")
     parser.add_argument("--lines", type=int, default=24, help="lines of a table that are shown")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not arguments.workspace and not arguments.stock:
+        parser.error("give a --workspace, or one for --stock")
+    return arguments
 
 
 def _place(text: str) -> Place:
@@ -103,8 +135,8 @@ def _place(text: str) -> Place:
 
 
 def _block(mark: str, places: Sequence[Place], lines: int) -> str:
-    options, _, title = (part.strip() for part in mark.partition("|"))
-    outcomes = [_run(options, place) for place in places if place.title.startswith(title)]
+    options = mark.partition("|")[0].strip()
+    outcomes = [_run(options, place) for place in places]
     parts = [f"<!-- study {mark} -->", f"    retrain study {options}", _gallery(outcomes)]
     for outcome in outcomes:
         parts += [f"{outcome.place.title}:", _fenced(outcome, lines)]

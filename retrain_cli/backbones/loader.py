@@ -74,9 +74,17 @@ def load_backbone(
 
         check_trusted(resolved, trust_model)
         return build_saved_model_backbone(resolved, choose_device(device))
+    if resolved.kind == "onnx":
+        from retrain_cli.backbones.runtimes.onnxruntime_model import build_onnxruntime_backbone
+
+        return build_onnxruntime_backbone(resolved.settled_on_own(), device)
+    if resolved.kind == "timm":
+        from retrain_cli.backbones.runtimes.timm_model import build_timm_backbone
+
+        return build_timm_backbone(resolved.settled_on_own(), device)
     from retrain_cli.backbones.runtimes.keras_model import build_keras_backbone
 
-    return build_keras_backbone(resolved.settled_on_keras(), *choose_devices(device))
+    return build_keras_backbone(resolved.settled_on_own(), *choose_devices(device))
 
 
 BackboneLoader = Callable[[BackboneSpec, str], Backbone]
@@ -119,7 +127,7 @@ class LazyBackbone:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels; only a SavedModel has to be loaded to know."""
+        """Height and width in pixels; some networks of users have to be loaded to know."""
         if self._spec.input_size is not None:
             return (self._spec.input_size, self._spec.input_size)
         return self.load().input_size

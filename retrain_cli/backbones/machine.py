@@ -8,7 +8,6 @@ from functools import partial
 
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.backbones.table import find_backbone
 from retrain_cli.engine import choose_device, gpu_capability, has_openvino, may_have_gpu
 from retrain_cli.errors import ConfigError, setting
 
@@ -33,29 +32,35 @@ class Choice:
 def choose_for_machine(spec: BackboneSpec, device: str) -> Choice:
     """Fill in the open ones of precision and runtime; the converted model stays open.
 
-    On a GPU Keras computes in mixed precision. On the processor OpenVINO computes in bfloat16
-    where the processor does, else in float32. A network whose vectors are not known to be as good
-    in fewer bits stays in float32. It imports an engine only where a GPU may be.
+    On a GPU Keras computes in mixed precision, and what runs networks of the user's in float32. On
+    the processor OpenVINO computes in bfloat16 where the processor does, else in float32. A network
+    whose vectors are not known to be as good in fewer bits stays in float32. It imports an engine
+    only where a GPU may be.
 
     Raises:
         ConfigError, DeviceError: a device that cannot be.
     """
-    if spec.runtime == "keras" and spec.precision != "auto":
+    own = spec.own_runtime
+    if spec.runtime == own and spec.precision != "auto":
         return Choice(spec)
     if spec.runtime == "openvino":
         check_on_processor(spec, device)
-    elif _is_gpu(device):
+    elif _is_gpu(spec, device):
         precision = _precision(spec, partial(_fastest_on_gpu, device))
-        return Choice(replace(spec, runtime="keras", precision=precision))
-    if spec.runtime == "keras" or not (spec.runtime == "openvino" or has_openvino()):
-        return Choice(spec.settled_on_keras(), "" if spec.runtime == "keras" else NO_OPENVINO)
+        return Choice(replace(spec, runtime=own, precision=precision))
+    if spec.runtime == own or not (spec.runtime == "openvino" or has_openvino()):
+        return Choice(spec.settled_on_own(), "" if spec.runtime == own else NO_OPENVINO)
     precision = _precision(spec, _fastest_on_processor)
     return Choice(replace(spec, runtime="openvino", precision=precision))
 
 
-def _is_gpu(device: str) -> bool:
+def _is_gpu(spec: BackboneSpec, device: str) -> bool:
     if device == "auto" and not may_have_gpu():
         return False
+    if spec.own_runtime != "keras":
+        from retrain_cli.backbones.runtimes.own_devices import sees_gpu
+
+        return device != "cpu" and sees_gpu(spec.own_runtime, device)
     return device != "cpu" and choose_device(device).startswith("gpu")
 
 
@@ -63,7 +68,7 @@ def _precision(spec: BackboneSpec, fastest: Callable[[], Precision]) -> Precisio
     """What was asked for; else the machine's fastest where the network loses nothing by it."""
     if spec.precision != "auto":
         return spec.precision
-    return fastest() if find_backbone(spec.name).tolerates_bfloat16 else "float32"
+    return fastest() if spec.tolerates_bfloat16 else "float32"
 
 
 def _fastest_on_gpu(device: str) -> Precision:
@@ -89,5 +94,5 @@ def check_on_processor(spec: BackboneSpec, device: str) -> None:
         raise ConfigError(
             f"OpenVINO computes {spec.label()} on the processor, so {setting('device', device)} "
             f"cannot be: leave {setting('device')} out, or compute bottlenecks with "
-            f"{setting('runtime', 'keras')}"
+            f"{setting('runtime', spec.own_runtime)}"
         )

@@ -7,10 +7,10 @@ from typing import Literal
 from retrain_cli.errors import ConfigError, setting
 
 Precision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
-Runtime = Literal["auto", "keras", "openvino"]
+Runtime = Literal["auto", "keras", "openvino", "onnxruntime", "torch"]
 _RUNTIMES_OF: dict[Precision, tuple[Runtime, ...]] = {
-    "auto": ("keras", "openvino"),
-    "float32": ("keras", "openvino"),
+    "auto": ("keras", "openvino", "onnxruntime", "torch"),
+    "float32": ("keras", "openvino", "onnxruntime", "torch"),
     "bfloat16": ("keras", "openvino"),
     "float16": ("keras",),
     "int8": ("openvino",),

@@ -6,35 +6,49 @@ of TensorFlow Hub needs TensorFlow, to say which files it stands for.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from retrain_cli.backbones.digests import digest_file, digest_folder
+from retrain_cli.backbones.digests import (
+    digest_file,
+    digest_folder,
+    identity_fingerprint,
+    settings_of,
+)
 from retrain_cli.backbones.hub import HUB_PREFIX, find_saved_model, is_handle
 from retrain_cli.backbones.precisions import Precision, Runtime, check_pair, only_runtime
-from retrain_cli.backbones.table import DEFAULT_BACKBONE, KerasBackbone, find_backbone
+from retrain_cli.backbones.table import DEFAULT_BACKBONE, RETIRED_BACKBONES, find_backbone
+from retrain_cli.backbones.user_networks.onnx_network import ONNX_PREFIX
+from retrain_cli.backbones.user_networks.resolving import (
+    BY_DIGEST,
+    check_onnx_unchanged,
+    check_pooling,
+    check_runtime,
+    refuse_options,
+    refuse_whole_maps,
+    resolve_onnx,
+    resolve_timm,
+)
+from retrain_cli.backbones.user_networks.timm_network import TIMM_PREFIX
 from retrain_cli.checks import check_choices, check_types
 from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
-from retrain_cli.images.resizing import ResizeRule
-from retrain_cli.paths import absolute, is_plain_name
+from retrain_cli.paths import absolute
 
-Pooling = Literal["avg", "max", "none"]
-"""How a feature map (h, w, channels) becomes one vector: mean, maximum, or all numbers in a row."""
+Pooling = Literal["auto", "avg", "max", "cls", "own", "none"]
+Resize = Literal["auto", "squash", "crop", "letterbox"]
+Kind = Literal["table", "hub", "onnx", "timm"]
+"""Where a backbone comes from: a row of the table, or one of the user's, by what its name says."""
 
 IMAGENET = "imagenet"
 RANDOM = "random"
-BUNDLED = "bundled"
 SAVED_MODEL = "saved_model"
-"""Values of `BackboneSpec.weights` that are no path; the last two are set by `resolve` alone."""
+"""Values of `BackboneSpec.weights` that are no path; the last one is set by `resolve` alone."""
 
 RANDOM_SEED = 0
-_DATA_FOLDER = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +56,24 @@ class BackboneSpec:
     """What the flags say about the backbone; `resolve()` checks them and fills in the rest.
 
     Attributes:
-        name: a name from the table, or "hub:" and a TensorFlow Hub address or SavedModel folder.
+        name: a name from the table; "hub:" and a TensorFlow Hub address or SavedModel folder;
+            "onnx:" and a file; "timm:" and the name of one of its networks.
         alpha: width multiplier of the MobileNets; None for the default.
         layer: name of an earlier layer to take the bottleneck at; None for the last one.
-        pooling: how a feature map (h, w, channels) becomes one vector.
+        pooling: how a feature map (h, w, channels), or a row of tokens, becomes one vector; cls
+            takes the first token, own what the network itself does, none all numbers of a map in a
+            row; auto is own for networks of timm, avg for all others.
         weights: "imagenet", "random" or the path of a weights file.
         input_size: side in pixels; None for the backbone's own.
-        resize: how a photo is brought to that square.
+        resize: how a photo is brought to that square; auto is squash, and for networks of timm
+            what they were trained with.
         precision: what the network computes in; bottlenecks are float32 in any case.
         runtime: what runs the network: Keras on its engine, or OpenVINO on the processor.
         model: digest of the converted model that OpenVINO runs; None where there is none yet.
+        output: of an ONNX file, the output to take; None for its only one.
+        scaling: of an ONNX file or a network of timm, how 8-bit RGB becomes its input, see
+            `scalings`; None where the file or timm tells.
+        crop: with resize "crop", the share and filter that timm has; `resolve` alone sets it.
 
     `auto` is settled by the workflows, which know the machine and the caches. Where nobody settles
     it, it means Keras in float32.
@@ -60,18 +82,26 @@ class BackboneSpec:
     name: str = DEFAULT_BACKBONE
     alpha: float | None = None
     layer: str | None = None
-    pooling: Pooling = "avg"
+    pooling: Pooling = "auto"
     weights: str = IMAGENET
     input_size: int | None = None
-    resize: ResizeRule = "squash"
+    resize: Resize = "auto"
     precision: Precision = "auto"
     runtime: Runtime = "auto"
     model: str | None = None
+    output: str | None = None
+    scaling: str | None = None
+    crop: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Where the backbone comes from."""
+        return next((kind for prefix, kind in _KINDS if self.name.startswith(prefix)), "table")
 
     @property
     def is_hub(self) -> bool:
         """Whether this is a SavedModel, not a row of the table."""
-        return self.name.startswith(HUB_PREFIX)
+        return self.kind == "hub"
 
     @property
     def hub_source(self) -> str:
@@ -79,23 +109,61 @@ class BackboneSpec:
         return self.name.removeprefix(HUB_PREFIX)
 
     @property
+    def is_retired(self) -> bool:
+        """Whether earlier versions had it, and this one has not."""
+        return self.name in RETIRED_BACKBONES
+
+    @property
+    def onnx_path(self) -> Path:
+        """The file after "onnx:"."""
+        return absolute(self.name.removeprefix(ONNX_PREFIX))
+
+    @property
+    def timm_name(self) -> str:
+        """The name after "timm:"."""
+        return self.name.removeprefix(TIMM_PREFIX)
+
+    @property
+    def resize_rule(self) -> str:
+        """How decoding brings a photo to the square: see `resizing.ResizeRule`."""
+        return f"{self.resize} {self.crop}" if self.crop else self.resize
+
+    @property
+    def settles_itself(self) -> tuple[str, ...]:
+        """Fields that are as `resolve` fills them in, so that nobody has to say them again."""
+        as_usual = {
+            "pooling": self.pooling == _usual_pooling(self),
+            "resize": self.resize == "squash" or self.crop is not None,
+            "weights": self.weights == SAVED_MODEL or self.weights.startswith(BY_DIGEST),
+        }
+        return ("model", "crop", *(field for field, usual in as_usual.items() if usual))
+
+    @property
+    def own_runtime(self) -> Runtime:
+        """The runtime that this network is made for."""
+        return _OWN_RUNTIMES[self.kind]
+
+    @property
+    def tolerates_bfloat16(self) -> bool:
+        """Whether it is known that heads are as good on vectors in bfloat16."""
+        return self.kind == "table" and find_backbone(self.name).tolerates_bfloat16
+
+    @property
     def is_settled(self) -> bool:
         """Whether precision, runtime and, for OpenVINO, the converted model are chosen."""
         chosen = "auto" not in (self.precision, self.runtime)
-        return chosen and (self.runtime == "keras" or self.model is not None)
+        return chosen and (self.runtime != "openvino" or self.model is not None)
 
-    def settled_on_keras(self) -> BackboneSpec:
-        """The same on Keras, in float32 where the precision is open."""
+    def settled_on_own(self) -> BackboneSpec:
+        """The same on the runtime that it is made for, in float32 where the precision is open."""
         precision: Precision = "float32" if self.precision == "auto" else self.precision
-        return replace(self, precision=precision, runtime="keras", model=None)
+        return replace(self, precision=precision, runtime=self.own_runtime, model=None)
 
     @property
     def weights_file(self) -> Path | None:
-        """The weights file on disk, the user's or a bundled one; None where there is none."""
-        if self.weights == BUNDLED:
-            return _DATA_FOLDER / str(find_backbone(self.name).bundled)
+        """The user's weights file on disk; None where there is none."""
         named = self.weights in (IMAGENET, RANDOM, SAVED_MODEL)
-        return None if named else Path(self.weights)
+        return None if named or self.weights.startswith(BY_DIGEST) else Path(self.weights)
 
     def resolve(self) -> BackboneSpec:
         """The same with all defaults filled in and all paths absolute; cheap, and idempotent.
@@ -107,7 +175,7 @@ class BackboneSpec:
         """
         check_choices(self)
         check_pair(self.precision, self.runtime)
-        return _resolve_hub(self) if self.is_hub else _resolve_keras(self)
+        return _RESOLVERS[self.kind](_with_usual(self))
 
     def identity(self) -> dict[str, str | int | float | None]:
         """Everything that two vectors must share to be comparable, as JSON values.
@@ -120,20 +188,22 @@ class BackboneSpec:
         """
         spec = self.resolve()
         if spec.runtime == "auto":
-            spec = spec.settled_on_keras()
+            spec = spec.settled_on_own()
         if not spec.is_settled:
             raise BackboneError(f"{spec.name} on OpenVINO has no converted model yet")
         identity: dict[str, str | int | float | None] = {
-            "name": HUB_PREFIX.rstrip(":") if spec.is_hub else spec.name,
+            "name": _identify_name(spec),
             "alpha": spec.alpha,
             "layer": spec.layer,
             "pooling": spec.pooling,
             "weights": _identify_weights(spec),
             "input_size": spec.input_size,
-            "resize": spec.resize,
+            "resize": spec.resize_rule,
             "precision": spec.precision,
             "preprocessing": PREPROCESSING_VERSION,
         }
+        if spec.kind in ("onnx", "timm"):
+            identity |= {"output": spec.output, "scaling": spec.scaling}
         # Keras was the first runtime: its caches are from before the word existed.
         if spec.runtime == "keras":
             return identity
@@ -166,16 +236,13 @@ class BackboneSpec:
         Raises:
             BackboneError: an unknown backbone or alpha.
         """
-        if self.is_hub or self.layer is not None:
+        if self.kind != "table" or self.layer is not None:
             return None
         return find_backbone(self.name).variant(self.alpha).width
 
     def default_source_classes(self) -> str:
-        """What `--source-classes` is when it is not given: "imagenet", "none" or a bundled file."""
-        if self.is_hub or self.weights == RANDOM:
-            return "none"
-        source = find_backbone(self.name).source_classes
-        return source if source == IMAGENET else str(_DATA_FOLDER / source)
+        """What `--source-classes` is when it is not given: "imagenet" or "none"."""
+        return "none" if self.kind != "table" or self.weights == RANDOM else IMAGENET
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values, for a run's config.json."""
@@ -202,70 +269,41 @@ class BackboneSpec:
         return spec
 
     def _short_name(self) -> str:
+        if self.kind == "onnx":
+            return f"onnx_{self.onnx_path.stem}"
         if not self.is_hub:
-            return self.name
+            return self.name.replace(":", "_")
         return "hub_" + "_".join(self.hub_source.rstrip("/").split("/")[-2:])
 
 
-def settings_of(values: Mapping[str, Any]) -> str:
-    """Whatever is not the usual in a resolved spec's fields, or in an identity, for people."""
-    details = [
-        f"alpha {values['alpha']:g}" if values["alpha"] is not None else "",
-        values["layer"] or "",
-        f"{values['input_size']} px" if values["input_size"] else "",
-        {"max": "max pooling", "none": "no pooling"}.get(values["pooling"], ""),
-        values["resize"] if values["resize"] != "squash" else "",
-        "random weights" if values["weights"].startswith(RANDOM) else "",
-        values["precision"] if values["precision"] not in ("auto", "float32") else "",
-        "OpenVINO" if values.get("runtime") == "openvino" else "",
-    ]
-    return ", ".join(detail for detail in details if detail)
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    (HUB_PREFIX, "hub"),
+    (ONNX_PREFIX, "onnx"),
+    (TIMM_PREFIX, "timm"),
+)
+_OWN_RUNTIMES: dict[Kind, Runtime] = {
+    "table": "keras", "hub": "keras", "onnx": "onnxruntime", "timm": "torch"
+}  # fmt: skip
 
 
-def identity_fingerprint(identity: Mapping[str, Any]) -> str:
-    """12 hex digits of BLAKE2b over an identity as canonical JSON."""
-    text = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+def _usual_pooling(spec: BackboneSpec) -> Pooling:
+    return "own" if spec.kind == "timm" else "avg"
 
 
-def check_identity(identity: object) -> None:
-    """Hold what another machine calls a backbone's identity to be one.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not isinstance(identity, dict):
-        raise ValueError("that is no record")
-    for key, (kinds, may_miss) in _IDENTITY_KINDS.items():
-        value = identity.get(key)
-        if key not in identity and not may_miss:
-            raise ValueError(f"it has no {key}")
-        if key in identity and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise ValueError(f"its {key} is {value!r:.40}")
-    if unknown := sorted(set(identity) - set(_IDENTITY_KINDS)):
-        raise ValueError(f"it has a {unknown[0]!r:.40}")
-    if not is_plain_name(identity["name"]):
-        raise ValueError(f"its name is {identity['name']!r:.40}")
-
-
-_IDENTITY_KINDS: dict[str, tuple[tuple[type, ...], bool]] = {
-    "name": ((str,), False),
-    "alpha": ((float, int, type(None)), False),
-    "layer": ((str, type(None)), False),
-    "pooling": ((str,), False),
-    "weights": ((str,), False),
-    "input_size": ((int, type(None)), False),
-    "resize": ((str,), False),
-    "precision": ((str,), False),
-    "preprocessing": ((int,), False),
-    "runtime": ((str,), True),
-    "model": ((str, type(None)), True),
-}
-"""Of each entry of an identity its kinds, and whether it may be missing."""
+def _with_usual(spec: BackboneSpec) -> BackboneSpec:
+    """`spec` with the pooling and, but for timm, the resizing that `auto` stands for."""
+    if spec.pooling == "auto":
+        spec = replace(spec, pooling=_usual_pooling(spec))
+    if spec.resize == "auto" and spec.kind != "timm":
+        spec = replace(spec, resize="squash")
+    return spec
 
 
 def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
     row = find_backbone(spec.name)
+    refuse_options(spec, f"{row.name} is a backbone of the table", "output", "scaling")
+    check_runtime(spec)
+    check_pooling(spec)
     size = row.input_size if spec.input_size is None else spec.input_size
     if size < row.min_size:
         raise BackboneError(
@@ -277,13 +315,11 @@ def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
         runtime=only_runtime(spec.precision) or spec.runtime,
         alpha=row.variant(spec.alpha).alpha,
         input_size=size,
-        weights=_resolve_weights(spec.weights, row),
+        weights=_resolve_weights(spec.weights),
     )
 
 
-def _resolve_weights(weights: str, row: KerasBackbone) -> str:
-    if row.bundled and weights in (IMAGENET, BUNDLED):
-        return BUNDLED
+def _resolve_weights(weights: str) -> str:
     if weights in (IMAGENET, RANDOM):
         return weights
     path = absolute(weights)
@@ -302,30 +338,54 @@ def _resolve_weights(weights: str, row: KerasBackbone) -> str:
 
 
 def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
-    refused = {
-        "alpha": spec.alpha is not None,
-        "layer": spec.layer is not None,
-        "weights": spec.weights not in (IMAGENET, SAVED_MODEL),
-        "precision": spec.precision not in ("auto", "float32"),
-        "runtime": spec.runtime not in ("auto", "keras"),
-    }
-    for option, given in refused.items():
-        if given:
-            raise BackboneError(
-                f"a {HUB_PREFIX} backbone is a finished SavedModel, so {setting(option)} cannot "
-                f"change it: leave {setting(option)} out, or choose a backbone by name"
-            )
+    finished = f"a {HUB_PREFIX} backbone is a finished SavedModel"
+    refuse_options(spec, finished, "alpha", "layer", "weights", "output", "scaling")
+    if spec.precision not in ("auto", "float32"):
+        refuse_options(spec, finished, "precision")
+    if spec.runtime not in ("auto", "keras"):
+        refuse_options(spec, finished, "runtime")
+    refuse_whole_maps(spec)
+    check_pooling(spec)
     source = spec.hub_source
     if not is_handle(source):
         source = str(find_saved_model(source))
     # Its inputs, outputs and operations are its author's, so it runs where it was made to run.
-    return replace(spec.settled_on_keras(), name=HUB_PREFIX + source, weights=SAVED_MODEL)
+    return replace(spec.settled_on_own(), name=HUB_PREFIX + source, weights=SAVED_MODEL)
+
+
+def _resolve_onnx(spec: BackboneSpec) -> BackboneSpec:
+    found = replace(spec, **resolve_onnx(spec))
+    return replace(found, runtime=only_runtime(spec.precision) or spec.runtime)
+
+
+def _resolve_timm(spec: BackboneSpec) -> BackboneSpec:
+    if spec.weights not in (IMAGENET, RANDOM) and not spec.weights.startswith(BY_DIGEST):
+        spec = replace(spec, weights=_resolve_weights(spec.weights))
+    found = replace(spec, **resolve_timm(spec))
+    return replace(found, runtime=only_runtime(spec.precision) or spec.runtime)
+
+
+_RESOLVERS: dict[Kind, Callable[[BackboneSpec], BackboneSpec]] = {
+    "table": _resolve_keras,
+    "hub": _resolve_hub,
+    "onnx": _resolve_onnx,
+    "timm": _resolve_timm,
+}
+
+
+def _identify_name(spec: BackboneSpec) -> str:
+    """What stands for the name: a file's place does not count, for its digest does."""
+    return spec.kind if spec.kind in ("hub", "onnx") else spec.name.replace(":", "_")
 
 
 def _identify_weights(spec: BackboneSpec) -> str:
     """What stands for the weights of a resolved `spec` in its identity."""
     if spec.is_hub:
         return digest_folder(find_saved_model(spec.hub_source))
+    if spec.kind == "onnx":
+        check_onnx_unchanged(spec)
+    if spec.weights.startswith(BY_DIGEST):
+        return spec.weights.removeprefix(BY_DIGEST)
     if spec.weights == RANDOM:
         return f"random:{RANDOM_SEED}"
     if spec.weights_file is not None:

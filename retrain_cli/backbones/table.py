@@ -87,8 +87,6 @@ class KerasBackbone:
         variants: the widths; the first is the default.
         weight_sizes: input sizes that have weights of their own; the last is for any other size.
         norm_after_pooling: the network normalises after it has pooled, so it must pool by itself.
-        bundled: file in this package's `data` folder that holds the weights, if they come with it.
-        source_classes: what it was pre-trained on: "imagenet", or a file in that `data` folder.
         tolerates_bfloat16: heads were measured to lose nothing on its vectors in that precision;
             only then does `--precision auto` choose it. MobileNetV2 lost a point.
     """
@@ -101,8 +99,6 @@ class KerasBackbone:
     variants: tuple[Variant, ...]
     weight_sizes: tuple[int, ...] = ()
     norm_after_pooling: bool = False
-    bundled: str | None = None
-    source_classes: str = "imagenet"
     tolerates_bfloat16: bool = False
 
     @property
@@ -267,11 +263,6 @@ _ROWS = (
         _efficientnet_lite(
             2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
     ),
-    KerasBackbone(
-        "mini", "retrain_cli.backbones.inception_mini:build_inception_mini", 128, 64, "tf",
-        (Variant(512),),
-        bundled="inception_mini.weights.h5", source_classes="inception_mini_classes.csv",
-    ),
 )
 # fmt: on
 
@@ -279,7 +270,7 @@ KERAS_BACKBONES: dict[str, KerasBackbone] = {row.name: row for row in _ROWS}
 
 _SAME_AS = by_peer(
     {
-        "mini": "inceptionmini minception bundled builtin small tiny demo",
+        "efficientnet_lite0": "bundled builtin small tiny demo lite efficientnetlite",
         "inception_v3": "inception googlenet inceptionv1 inceptionv2 inceptionv32015",
         "inception_resnet_v2": "inceptionresnet inceptionv4",
         "mobilenet": "mobilenetv1 mobile",
@@ -293,6 +284,15 @@ _SAME_AS = by_peer(
 )
 """What else the backbones are called, and which one stands in for one that is not there."""
 
+
+RETIRED_BACKBONES = ("mini", "inception_mini")
+"""What earlier versions had; workspaces and settings may still name it."""
+
+RETIRED_CLASSES = "inception_mini_classes.csv"
+"""The file of their source classes, which earlier versions brought along."""
+
+SUCCESSOR = "efficientnet_lite0"
+"""What to take for a retired backbone."""
 
 PACKAGED_DIGESTS: frozenset[str] = frozenset(
     variant.digest
@@ -311,6 +311,12 @@ def find_backbone(name: str) -> KerasBackbone:
     """
     if name in KERAS_BACKBONES:
         return KERAS_BACKBONES[name]
+    if name in RETIRED_BACKBONES:
+        raise BackboneError(
+            f"the backbone {name} is no longer part of retrain: compute bottlenecks with "
+            f"{setting('BackboneSpec.name', SUCCESSOR)}, which needs no download either, and "
+            "train again; earlier runs keep their evaluations"
+        )
     near = closest(name, KERAS_BACKBONES, _SAME_AS)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise BackboneError(

@@ -24,6 +24,8 @@ from retrain_cli.files import read_file
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".ckpt")
 _SAFETENSORS = ".safetensors"
+_TORCH_COUNTER = ".num_batches_tracked"
+"""What a normalisation of torch keeps beside its weights: a whole number, of no use here."""
 _MOST_BYTES = 4 << 30
 _BFLOAT16 = "BF16"
 _DTYPES = {_BFLOAT16: "V2", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
@@ -85,7 +87,9 @@ def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
         entries = deserialize(read_file(path, _MOST_BYTES))
     except safetensors.SafetensorError as error:
         raise ValueError(str(error)) from error
-    return {name: _as_array(name, entry) for name, entry in entries}
+    return {
+        name: _as_array(name, entry) for name, entry in entries if not name.endswith(_TORCH_COUNTER)
+    }
 
 
 def _as_array(name: str, entry: Any) -> NDArray[Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import interrupts
-from retrain_cli.backbones.spec import check_identity
+from retrain_cli.backbones.digests import check_identity
 from retrain_cli.cache.array_rows import (
     ARRAY_COLUMNS,
     ARRAYS_VERSION,

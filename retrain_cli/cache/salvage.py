@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.backbones.spec import identity_fingerprint
+from retrain_cli.backbones.digests import identity_fingerprint
 from retrain_cli.cache.array_rows import ArrayKey, ArrayRow
 from retrain_cli.cache.sqlite_pages import Pages, Record
 from retrain_cli.cache.store import VECTOR_TYPE, BottleneckStore, row_fault

@@ -110,19 +110,25 @@ SHARED: Final[dict[str, str | Described]] = {
         metavar="SIZE",
     ),
     "BackboneSpec.name": "Pre-trained network: a name (`retrain doctor --backbones` lists them), "
-    "or hub:HANDLE_OR_FOLDER for a TensorFlow Hub feature vector or a SavedModel folder.",
+    "hub:HANDLE_OR_FOLDER for a TensorFlow Hub feature vector or a SavedModel folder, onnx:FILE, "
+    "or timm:NAME.",
     "BackboneSpec.weights": "imagenet, random, or a FILE: .weights.h5, legacy no-top .h5, or "
     ".keras.",
     "BackboneSpec.layer": "Take the bottleneck at this earlier layer, such as mixed8.",
     "BackboneSpec.alpha": "Width multiplier of mobilenet and mobilenet_v2.",
-    "BackboneSpec.pooling": "How a feature map becomes one vector.",
+    "BackboneSpec.pooling": "How a feature map or a row of tokens becomes one vector: cls takes "
+    "the first token, own is what a network of timm does itself, none keeps all numbers of a map, "
+    "auto is own for timm, else avg.",
+    "BackboneSpec.output": "Of an ONNX file: the output to take (default: its only one).",
+    "BackboneSpec.scaling": "Of an ONNX file: how pixels become its input: tf, torch, caffe, none, "
+    "or MEAN/DEVIATION of 0..1, such as 0.5/0.5 (default: what its metadata, or timm, say).",
     "BackboneSpec.input_size": "Side in pixels (default: the backbone's own).",
-    "BackboneSpec.resize": "How a photo becomes a square.",
+    "BackboneSpec.resize": "How a photo becomes a square; auto is squash, and for timm its own.",
     "BackboneSpec.precision": "What the network computes in. float16 needs a GPU; int8 a "
     "processor, and is calibrated on your photos; auto is the fastest that loses nothing here, "
     "unless a cache in another one holds most of the photos.",
     "BackboneSpec.runtime": "What runs the network: keras any GPU or processor, openvino "
-    "processors.",
+    "processors; onnxruntime ONNX files and torch timm's networks, on both.",
 }
 """By the field's name, or by dataclass and field where several fields of one name differ."""
 

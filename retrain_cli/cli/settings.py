@@ -2,7 +2,7 @@
 
 A flag goes before the environment, that before the file, and the file before the default:
 
-    backbone = "mini"        # for every command that has --backbone
+    backbone = "vgg16"       # for every command that has --backbone
     [train]
     steps = 500
     [study.int-ext]

@@ -195,7 +195,7 @@ def extractor_for(
         settings: how to extract.
     """
     size = backbone.input_size
-    decode = partial(decode_image, size=size, rule=spec.resize, timeout=settings.photo_timeout)
+    decode = partial(decode_image, size=size, rule=spec.resize_rule, timeout=settings.photo_timeout)
     count = settings.reader_count
 
     def hire(photos: int) -> Readers:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,10 @@ from retrain_cli.backbones.machine import Choice, choose_for_machine
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.backbones.table import find_backbone
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.engine import has_openvino
-from retrain_cli.errors import CacheError, RetrainError
+from retrain_cli.errors import BackboneError, CacheError, RetrainError, setting
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.readers import ThreadReaders
 from retrain_cli.extraction.reading import read_ready
@@ -49,7 +49,7 @@ class _Cached:
     @property
     def may_lose(self) -> bool:
         """Whether heads may be worse on its vectors than on those of float32."""
-        tolerated = find_backbone(self.backbone.name).tolerates_bfloat16
+        tolerated = self.backbone.tolerates_bfloat16
         return self.backbone.precision not in ("float32", *(["bfloat16"] if tolerated else []))
 
     @property
@@ -97,16 +97,20 @@ def settle_backbone(
         converter = _Converter(workspace.models_dir, photos, on_stage, photo_timeout)
         kept = _kept_model(choice.backbone, workspace.models_dir, converter if convert else None)
     except RetrainError as error:
-        if spec.runtime == "openvino" or not _is_conversion_error(error):
+        if spec.runtime == "openvino" or not _can_do_without(spec, error):
             raise
-        return Choice(spec.settled_on_keras(), f"going on with Keras, which is slower: {error}")
+        own = spec.settled_on_own()
+        engine = "Keras" if own.runtime == "keras" else own.runtime
+        return Choice(own, f"going on with {engine}, which is slower: {error}")
     return replace(choice, backbone=replace(choice.backbone, model=kept.digest if kept else None))
 
 
-def _is_conversion_error(error: RetrainError) -> bool:
+def _can_do_without(spec: BackboneSpec, error: RetrainError) -> bool:
+    """Whether it is OpenVINO alone that has no use for the network."""
     from retrain_cli.backbones.runtimes.conversion import ConversionError
 
-    return isinstance(error, ConversionError)
+    installed = spec.own_runtime == "keras" or find_spec(spec.own_runtime) is not None
+    return isinstance(error, ConversionError) and installed
 
 
 def _fullest_cache(spec: BackboneSpec, workspace: Workspace, photos: PhotoTree) -> _Cached | None:
@@ -143,8 +147,8 @@ def _as_in(identity: dict[str, Any], spec: BackboneSpec) -> BackboneSpec | None:
 def _can_go_on(cached: _Cached, device: str) -> bool:
     if cached.share <= _MOST or cached.share == 1:
         return cached.share == 1  # complete: nothing is to be computed
-    on_keras = cached.backbone.runtime == "keras"
-    return on_keras or (has_openvino() and not device.startswith("gpu"))
+    on_own = cached.backbone.runtime == cached.backbone.own_runtime
+    return on_own or (has_openvino() and not device.startswith("gpu"))
 
 
 def _going_on(spec: BackboneSpec, cached: _Cached, device: str) -> str:
@@ -190,10 +194,10 @@ class _Converter:
             self.on_stage(f"calibrating 8 bits on up to {CALIBRATION_PHOTOS} of your photos, once")
             images = partial(_calibration_images, spec, self.photos, self.photo_timeout)
             return quantise(base, spec, self.models, images)
-        from retrain_cli.backbones.runtimes.conversion import convert_backbone
+        from retrain_cli.backbones.runtimes.converters import convert_network
 
         self.on_stage("converting the network for OpenVINO, once")
-        return convert_backbone(spec, self.models)
+        return convert_network(spec, self.models)
 
 
 def _kept_model(spec: BackboneSpec, models: Path, converter: _Converter | None) -> KeptModel | None:
@@ -206,9 +210,13 @@ def _calibration_images(
     spec: BackboneSpec, photos: PhotoTree, photo_timeout: float
 ) -> list[Pixels]:
     """The first good photos in the order of their digests; extraction tells of the bad ones."""
-    assert spec.input_size is not None
+    if spec.input_size is None:
+        raise BackboneError(
+            f"{setting('precision', 'int8')} is calibrated on square images, and {spec.label()} "
+            "takes others: choose another precision"
+        )
     side = spec.input_size
-    decode = partial(decode_image, size=(side, side), rule=spec.resize, timeout=photo_timeout)
+    decode = partial(decode_image, size=(side, side), rule=spec.resize_rule, timeout=photo_timeout)
     with (
         ThreadReaders(decode, None, usable_processors()) as readers,
         closing(read_ready(readers, photos.by_digest(), str, usable_processors())) as results,

@@ -16,7 +16,6 @@ from retrain_cli.errors import DatasetError, ImageError
 from retrain_cli.finetuning.activation_cache import ActivationCache
 from retrain_cli.finetuning.tuned_network import Arrays
 from retrain_cli.images.decode import decode_image
-from retrain_cli.images.resizing import ResizeRule
 from retrain_cli.parallel import usable_processors
 
 _AHEAD = 2
@@ -52,12 +51,12 @@ class DecodedPhotos:
     Args:
         paths: of each row of the dataset.
         side: pixels a side.
-        rule: how a photo becomes a square.
+        rule: how a photo becomes a square, as `BackboneSpec.resize_rule`.
         workers: how many threads.
     """
 
     def __init__(
-        self, paths: Sequence[Path], side: int, rule: ResizeRule, workers: int | None = None
+        self, paths: Sequence[Path], side: int, rule: str, workers: int | None = None
     ) -> None:
         self._paths = paths
         self._decode = partial(decode_image, size=(side, side), rule=rule)

@@ -22,6 +22,13 @@ from retrain_cli.workspace import Workspace
 
 PhotoCount = Callable[[int, int], None]
 
+_UNKNOWN = {
+    "hub": "is a SavedModel, which is one piece",
+    "onnx": "is an ONNX file, which only computes",
+    "timm": "is a network of timm, which Keras cannot train",
+}
+"""Why no other kind of backbone can be cut in two and trained."""
+
 
 @dataclass(frozen=True, eq=False)
 class Parts:
@@ -44,13 +51,14 @@ class Parts:
         """Build the network of a settled spec and cut it.
 
         Raises:
-            BackboneError: a SavedModel, or a layer inside a branch.
+            BackboneError: a network of the user's own, or a layer inside a branch.
             RetrainError: the network cannot be built, or the layers do not exist.
         """
-        if spec.is_hub:
+        if spec.kind != "table":
             raise BackboneError(
-                "fine-tuning needs a network whose layers are known, and a SavedModel is one "
-                "piece: run `retrain bottlenecks` with a backbone of `retrain doctor --backbones`"
+                f"fine-tuning needs a network whose layers are known, and {spec.label()} "
+                f"{_UNKNOWN[spec.kind]}: run `retrain bottlenecks` with a backbone of "
+                "`retrain doctor --backbones`"
             )
         backend = load_keras().backend.backend()
         if backend == "openvino":
@@ -78,7 +86,7 @@ class Parts:
         """The frozen part as a settled backbone; None where its network is to be converted yet."""
         spec = spec_at(self.spec, self.point)
         if spec.runtime != "openvino" or not has_openvino():
-            return spec.settled_on_keras()
+            return spec.settled_on_own()
         kept = find_kept_model(workspace.models_dir, spec)
         return None if kept is None else replace(spec, model=kept.digest)
 
@@ -92,7 +100,7 @@ class Parts:
             try:
                 digest = convert_backbone(spec, workspace.models_dir).digest
             except ConversionError:
-                return spec.settled_on_keras()  # slower, and the same numbers
+                return spec.settled_on_own()  # slower, and the same numbers
             found = replace(spec, model=digest)
         return found
 
@@ -122,7 +130,7 @@ def open_source(
     if parts.streams:
         paths = [photo.path for photo in photos]
         assert parts.spec.input_size is not None
-        yield DecodedPhotos(paths, parts.spec.input_size, parts.spec.resize, settings.workers)
+        yield DecodedPhotos(paths, parts.spec.input_size, parts.spec.resize_rule, settings.workers)
         return
     spec = parts.frozen_spec(workspace)
     with open_activations(workspace, spec, parts.point, parts.config.activations) as cache:

@@ -78,6 +78,11 @@ class TrainingConfig:
         return _usual_l2(self.optimizer) if self.l2 is None else self.l2
 
     @property
+    def needs_engine(self) -> bool:
+        """Whether training takes Keras, whose import takes seconds; SciPy and NumPy do the rest."""
+        return self.optimizer not in ("lbfgs", "ridge")
+
+    @property
     def chooses(self) -> bool:
         """Whether the best of the heads on the way is kept.
 

@@ -8,7 +8,7 @@ out of training are the same.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ _MATRIX_SHARE = 0.5  # of the rows in use, from which the whole matrix is taken 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The batches of some steps, on the engine's device.
+    """The batches of some steps, on the device that trains.
 
     Attributes:
-        table: `(n_rows, width) float32` tensor.
-        places: `(n_steps, batch_size) int32` tensor, rows of `table`.
-        labels: `(n_steps, batch_size) int32` tensor.
+        table: `(n_rows, width) float32` tensor, or array where NumPy trains.
+        places: `(n_steps, batch_size) int32`, rows of `table`.
+        labels: `(n_steps, batch_size) int32`.
     """
 
     table: Any
@@ -55,22 +55,27 @@ class Feeder(Protocol):
         """The batches of `(n_steps, batch_size)` positions in `data.training`."""
 
 
+Place = Callable[[NDArray[Any]], Any]
+"""Puts an array, which must not change any more, where training takes it from."""
+
+
 class ResidentFeeder:
     """Keeps all vectors on the device: one copy beside the caller's matrix, two where few are used.
 
     Args:
         data: what to train on.
+        place: puts arrays on the device.
     """
 
     max_steps = 2**31
     reads_ahead = False  # there is nothing to read
 
-    def __init__(self, data: HeadData) -> None:
-        self._ops = load_keras().ops
+    def __init__(self, data: HeadData, place: Place) -> None:
+        self._place = place
         whole = _takes_whole(data)
         table = data.bottlenecks if whole else read_rows(data.bottlenecks, data.training)
         check_finite(table)
-        self._table = on_device(table)
+        self._table = place(table)
         self._rows = data.training if whole else np.arange(len(data.training))
         self._labels = data.labels[data.training]
 
@@ -78,8 +83,8 @@ class ResidentFeeder:
         """See `Feeder`."""
         return Block(
             self._table,
-            self._ops.convert_to_tensor(self._rows[positions].astype(np.int32)),
-            self._ops.convert_to_tensor(self._labels[positions]),
+            self._place(self._rows[positions].astype(np.int32)),
+            self._place(self._labels[positions]),
         )
 
 
@@ -89,13 +94,13 @@ class StreamingFeeder:
     Args:
         data: what to train on.
         batch_size: images in a step.
+        place: puts arrays on the device.
     """
 
     reads_ahead = True
 
-    def __init__(self, data: HeadData, batch_size: int) -> None:
-        self._ops = load_keras().ops
-        self._data = data
+    def __init__(self, data: HeadData, batch_size: int, place: Place) -> None:
+        self._data, self._place = data, place
         self.max_steps = max(1, STREAM_BYTES // (4 * data.width * batch_size))
 
     def block(self, positions: NDArray[np.int64]) -> Block:
@@ -105,9 +110,9 @@ class StreamingFeeder:
         table[: len(rows)] = read_rows(self._data.bottlenecks, rows)
         check_finite(table[: len(rows)])
         return Block(
-            on_device(table),
-            self._ops.convert_to_tensor(places.reshape(positions.shape).astype(np.int32)),
-            self._ops.convert_to_tensor(self._data.labels[self._data.training[positions]]),
+            self._place(table),
+            self._place(places.reshape(positions.shape).astype(np.int32)),
+            self._place(self._data.labels[self._data.training[positions]]),
         )
 
 
@@ -123,11 +128,11 @@ def fits_memory(data: HeadData, memory_limit: int | None) -> bool:
     return fits(rows, data.width, copies=copies, memory_limit=memory_limit)
 
 
-def make_feeder(data: HeadData, batch_size: int, memory_limit: int | None) -> Feeder:
+def make_feeder(data: HeadData, batch_size: int, memory_limit: int | None, place: Place) -> Feeder:
     """The feeder for what memory there is; see `fits_memory`."""
     if fits_memory(data, memory_limit):
-        return ResidentFeeder(data)
-    return StreamingFeeder(data, batch_size)
+        return ResidentFeeder(data, place)
+    return StreamingFeeder(data, batch_size, place)
 
 
 def blocks(feeder: Feeder, drawn: Iterable[NDArray[np.int64]]) -> Generator[Block, None, None]:
@@ -152,15 +157,22 @@ def _takes_whole(data: HeadData) -> bool:
     return used >= _MATRIX_SHARE and not isinstance(data.bottlenecks, np.memmap)
 
 
-def on_device(matrix: NDArray[np.float32]) -> Any:
-    """The matrix as a tensor; it must not change any more.
+def in_memory(array: NDArray[Any]) -> NDArray[Any]:
+    """The array as it is: NumPy trains where it lies."""
+    return array
 
-    On a processor TensorFlow takes an aligned matrix as it lies, and one that is not after one
-    copy. Its own conversion copies twice.
+
+def on_device(array: NDArray[Any]) -> Any:
+    """The array as a tensor of the engine; it must not change any more.
+
+    On a processor TensorFlow takes an aligned matrix of vectors as it lies, and one that is not
+    after one copy. Its own conversion copies twice.
     """
     keras = load_keras()
-    if keras.backend.backend() != "tensorflow" or not matrix.size or list_gpus():
-        return keras.ops.convert_to_tensor(matrix)
+    is_matrix = array.dtype == np.float32 and array.size
+    if keras.backend.backend() != "tensorflow" or not is_matrix or list_gpus():
+        return keras.ops.convert_to_tensor(array)
+    matrix = array
     flags = matrix.flags
     if matrix.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):
         copy = aligned_matrix(*matrix.shape)

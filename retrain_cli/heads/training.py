@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from retrain_cli.heads.history import (
     TrainedHead,
     TrainingProgress,
 )
-from retrain_cli.heads.rows import Feeder, blocks, make_feeder
+from retrain_cli.heads.numpy_softmax import NumpySoftmaxTrainer, suits_numpy
+from retrain_cli.heads.rows import Feeder, blocks, in_memory, make_feeder, on_device
 from retrain_cli.heads.sampling import Sampler, make_sampler
 from retrain_cli.heads.softmax import SoftmaxTrainer
 from retrain_cli.heads.tracker import Tracker
@@ -47,6 +49,7 @@ def train_head(
     initial: Head | None = None,
     on_progress: ProgressListener = ignore_progress,
     memory_limit: int | None = None,
+    alone: bool = True,
 ) -> TrainedHead:
     """Train a head; equal arguments give equal numbers on the same machine.
 
@@ -60,6 +63,8 @@ def train_head(
         on_progress: is told of each evaluation.
         memory_limit: bytes that training vectors may take before they are read from `data` block
             by block instead; None for half of what is available.
+        alone: no other head is trained in this process meanwhile. Small heads are trained in NumPy
+            then, where that is faster; the numbers are the engine's but for rounding.
 
     Raises:
         ConfigError: a setting cannot work, or the learning rate is so high that training diverges.
@@ -70,7 +75,8 @@ def train_head(
     with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
         config.validate()
         data.check()
-        train = _prepare(data, config, initial, Tracker(config, on_progress), memory_limit)
+        tracker = Tracker(config, on_progress)
+        train = _prepare(data, config, initial, tracker, memory_limit, alone)
     return train()
 
 
@@ -80,6 +86,7 @@ def _prepare(
     initial: Head | None,
     tracker: Tracker,
     memory_limit: int | None,
+    alone: bool,
 ) -> Callable[[], TrainedHead]:
     """Everything but the training itself."""
     if initial is not None and config.optimizer in CLOSED:
@@ -96,15 +103,20 @@ def _prepare(
 
         if config.optimizer == "ridge":
             return lambda: train_ridge(data, config, tracker, memory_limit)
-        return lambda: train_auto(data, config, train_head, tracker, memory_limit)
+        train = partial(train_head, alone=alone)
+        return lambda: train_auto(data, config, train, tracker, memory_limit)
     if config.optimizer == "lbfgs":
         from retrain_cli.heads.full_batch.lbfgs import Objective, train_lbfgs  # scipy
 
         objective = Objective(data, config, memory_limit)
         return lambda: train_lbfgs(objective, config, start, validation, tracker)
-    feeder = make_feeder(data, config.batch_size, memory_limit)
+    in_numpy = alone and suits_numpy(config, start)
+    make_trainer, place = (
+        (NumpySoftmaxTrainer, in_memory) if in_numpy else (SoftmaxTrainer, on_device)
+    )
+    feeder = make_feeder(data, config.batch_size, memory_limit, place)
     sampler = make_sampler(config.sampling, data.labels[data.training], config.seed)
-    trainer = SoftmaxTrainer(start, config, validation)
+    trainer = make_trainer(start, config, validation)
     return _GradientLoop(config, trainer, feeder, sampler, tracker).run
 
 
@@ -126,7 +138,7 @@ class _GradientLoop:
     def __init__(
         self,
         config: TrainingConfig,
-        trainer: SoftmaxTrainer,
+        trainer: SoftmaxTrainer | NumpySoftmaxTrainer,
         feeder: Feeder,
         sampler: Sampler,
         tracker: Tracker,

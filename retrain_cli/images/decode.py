@@ -35,7 +35,7 @@ from retrain_cli.images.limits.budget import OverBudgetError, PixelBudget
 from retrain_cli.images.limits.costs import BYTES_A_PIXEL, Cost, cost_of
 from retrain_cli.images.orientation import DECODER_FAULTS, orientation_of
 from retrain_cli.images.pixels import flatten, turn
-from retrain_cli.images.resizing import ResizeRule, Resizing, inner_size, pad
+from retrain_cli.images.resizing import Resizing, inner_size, pad
 
 Pixels = NDArray[np.uint8]
 """`(height, width, 3) uint8` of one image, or a batch of such."""
@@ -72,7 +72,7 @@ _FAST_JPEG_PIXELS = 1 << 22
 def decode_image(
     data: bytes,
     size: tuple[int, int],
-    rule: ResizeRule = "squash",
+    rule: str = "squash",
     timeout: float = limited.PHOTO_TIMEOUT,
 ) -> NDArray[np.uint8]:
     """Decode an image file, upright, to RGB pixels of exactly the wanted size.
@@ -85,7 +85,7 @@ def decode_image(
         data: the file's bytes.
         size: wanted (height, width) in pixels.
         rule: `squash` ignores the aspect ratio, `crop` fills and cuts both ends of the longer
-            side, `letterbox` fits inside and pads with grey.
+            side, `letterbox` fits inside and pads with grey; see `ResizeRule`.
         timeout: seconds of processor time for a photo that may take very long or much memory by
             its header; a process of its own decodes it. 0 for no limit.
 
@@ -103,7 +103,7 @@ def decode_image(
 
 
 def _decode_image(
-    data: bytes, size: tuple[int, int], rule: ResizeRule
+    data: bytes, size: tuple[int, int], rule: str
 ) -> tuple[Cost, NDArray[np.uint8] | None]:
     """Decode, or leave it where that is too much for this process."""
     height, width = size
@@ -258,9 +258,7 @@ def _is_cut(name: ImageFormat, data: bytes) -> bool:
     return name == "webp" and len(data) < 8 + int.from_bytes(data[4:8], "little")
 
 
-def _draft(
-    image: Image.Image, size: tuple[int, int], rule: ResizeRule
-) -> tuple[float, float] | None:
+def _draft(image: Image.Image, size: tuple[int, int], rule: str) -> tuple[float, float] | None:
     """Have a JPEG decoded at 1/2, 1/4 or 1/8 where that still leaves `DRAFT_GAP` times the goal.
 
     Returns:

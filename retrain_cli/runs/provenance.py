@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from retrain_cli.backbones.spec import BUNDLED, SAVED_MODEL, BackboneSpec
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import RETIRED_CLASSES, SUCCESSOR
 from retrain_cli.checks import check_types
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.evaluation.predictions import Predictions
@@ -110,15 +111,6 @@ class Provenance:
             isinstance(self.made, Trained) and self.made.calibrate
         )
 
-    @property
-    def known_source_classes(self) -> str:
-        """The source classes as this installation knows them: a bundled file may lie elsewhere."""
-        usual = self.backbone.default_source_classes()
-        bundled = self.backbone.weights == BUNDLED
-        if bundled and Path(self.source_classes).parts[-3:] == Path(usual).parts[-3:]:
-            return usual
-        return self.source_classes
-
     def uninterrupted(self) -> Provenance:
         """The same had its training come to its end: where it lends settings, and no head."""
         if isinstance(self.made, Grown):
@@ -157,12 +149,16 @@ class Provenance:
 
     def bottlenecks_step(self) -> CommandStep:
         """The command that computes what the run was trained on."""
-        spec, source = self.backbone, self.known_source_classes
+        spec, source = self.backbone, self.source_classes
         if isinstance(self.made, Tuned):
             spec = self.made.base
-        settled = {"model"}  # by the command itself
-        if spec.weights in (BUNDLED, SAVED_MODEL):
-            settled.add("weights")
+        purpose = "compute the bottlenecks"
+        if spec.is_retired:
+            purpose += f" (their backbone, {spec.name}, is no longer part of retrain)"
+            spec = BackboneSpec(SUCCESSOR)
+            if Path(source).name == RETIRED_CLASSES:
+                source = spec.default_source_classes()
+        settled = {*spec.settles_itself}  # by the command itself
         own = source == spec.default_source_classes()
         said = (
             *option(flag_of("name", BackboneSpec), spec.name),
@@ -172,7 +168,6 @@ class Provenance:
             *option(flag_of("group"), self.group),
             *option(flag_of("layout"), None if self.layout == "auto" else self.layout),
         )
-        purpose = "compute the bottlenecks"
         if not self.complete:
             purpose += " (an older version made this run, and did not note --group and --int-ext)"
         return CommandStep(("bottlenecks", *arguments(str(self.image_dir)), *said), purpose)

@@ -113,5 +113,6 @@ def train_and_count(data: StudyData, trial: Trial, context: TrialContext) -> dic
         trial.config,
         on_progress=context.on_progress,
         memory_limit=context.memory_limit,
+        alone=False,
     )
     return HeadOutcome.of(part, trained).to_dict()

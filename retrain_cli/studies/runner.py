@@ -91,7 +91,8 @@ def run_trials(
             on_progress(StudyProgress(done, len(pending), kept, condition))
 
         with interrupts.keeping(lambda: _finished(distinct, journal)):
-            load_keras()  # here: its import is not for several threads at a time
+            if any(trial.config.needs_engine for trial in pending):
+                load_keras()  # here: its import is not for several threads at a time
             crew = _Crew(perform, journal, min(workers or default_workers(), len(pending)))
             crew.work(pending, tell)
     return {key: journal.records[key] for key in distinct}

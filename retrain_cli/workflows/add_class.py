@@ -193,7 +193,7 @@ def _contents(request: AddClassRequest, photos: ClassPhotos, trained: TrainedHea
     run, name = photos.run, request.class_name
     predictions = predict(trained.head, photos.vectors(), photos.images())
     provenance = replace(_provenance(run, request, predictions), fit=trained.fit)
-    source = load_source_classes(provenance.known_source_classes)
+    source = load_source_classes(provenance.source_classes)
     origins = [*run.origins, *match_origins([name], source, None)]
     info = RunInfo(
         provenance,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from retrain_cli import waiting
+from retrain_cli.backbones.digests import identity_fingerprint
 from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
-from retrain_cli.backbones.spec import identity_fingerprint
 from retrain_cli.cache.cache_files import cache_file, cache_files
 from retrain_cli.cache.foreign import open_foreign
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage

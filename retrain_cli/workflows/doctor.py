@@ -12,7 +12,7 @@ from typing import Literal
 from retrain_cli import __version__
 from retrain_cli.backbones.downloads import keras_models_folder
 from retrain_cli.cache.cache_files import cache_files
-from retrain_cli.engine import list_gpus, load_keras
+from retrain_cli.engine import has_openvino, list_gpus, load_keras
 from retrain_cli.errors import RetrainError
 from retrain_cli.images.resizing import has_fast_resizer
 from retrain_cli.parallel import usable_processors
@@ -52,6 +52,7 @@ def examine(workspace: Workspace) -> list[Finding]:
         *_packages(),
         *_engine(),
         *_extras(),
+        *_user_networks(),
         _weights_folder(),
         *_workspace(workspace),
     ]
@@ -103,6 +104,26 @@ def _extras() -> list[Finding]:
             remedy = f"pip install 'retrain-cli[{extra}]'"
             findings.append(Finding(f"extra {extra}", "missing", f"for {feature}", remedy))
     return findings
+
+
+def _user_networks() -> list[Finding]:
+    """What runs ONNX files and networks of timm here."""
+    on_gpu = find_spec("onnxruntime") is not None
+    onnx = [
+        *(["OpenVINO on the processor"] if has_openvino() else []),
+        *(["ONNX Runtime"] if on_gpu else []),
+    ]
+    if not onnx:
+        missing = "neither OpenVINO nor ONNX Runtime is installed"
+        found = [Finding("onnx:FILE", "missing", missing, "pip install openvino")]
+    else:
+        remedy = "" if on_gpu else "for a GPU: pip install 'retrain-cli[onnx]'"
+        found = [Finding("onnx:FILE", "ok", f"run by {' or '.join(onnx)}", remedy)]
+    if find_spec("timm") and find_spec("torch"):
+        names = ", ".join(f"{name} {version(name)}" for name in ("timm", "torch"))
+        return [*found, Finding("timm:NAME", "ok", names)]
+    detail = "for the networks of timm: DINOv2, CLIP, SigLIP, ConvNeXt and others"
+    return [*found, Finding("timm:NAME", "missing", detail, "pip install 'retrain-cli[timm]'")]
 
 
 def _weights_folder() -> Finding:

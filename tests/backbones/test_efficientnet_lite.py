@@ -26,6 +26,7 @@ from retrain_cli.backbones.weights import load_weights_file
 from retrain_cli.errors import WeightsError
 
 REFERENCE = Path(__file__).parent / "data" / "efficientnet_lite.npz"
+LITE0_SPEC = BackboneSpec("efficientnet_lite0")
 LITE0 = find_backbone("efficientnet_lite0").published_weights(None, 224)
 
 
@@ -127,6 +128,32 @@ def test_strides_and_offsets_are_honoured() -> None:
     np.testing.assert_array_equal(found, [[1, 3, 5], [2, 4, 6]])
     with pytest.raises(ValueError, match="larger than its storage"):
         read_torch_tensors(_torch_file((1, (2, 3), (4, 2)), numbers))
+
+
+def test_tensors_under_the_names_of_the_port_are_the_same_weights(tmp_path: Path) -> None:
+    """As docs/backbones.md converts a file: by torch's names, the classifier with them."""
+    original = fetch_weights(LITE0, "efficientnet_lite0")
+    path = tmp_path / "mine.safetensors"
+    tensors = read_torch_tensors(original.read_bytes())
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path)
+    with open_weights(original) as wanted, open_weights(path) as found:
+        assert found.layout == wanted.layout
+        ours = {layer.key: layer for layer in found.layers}
+        assert set(ours) == {layer.key for layer in wanted.layers}
+        for layer in wanted.layers:
+            assert ours[layer.key].variables == layer.variables
+            for array, other in zip(ours[layer.key].arrays, layer.arrays, strict=True):
+                np.testing.assert_array_equal(np.asarray(array), np.asarray(other))
+    mine = load_source_top(BackboneSpec("efficientnet_lite0", weights=str(path)), 1000)
+    np.testing.assert_array_equal(mine.bias, load_source_top(LITE0_SPEC, 1000).bias)
+
+
+def test_a_tensor_that_the_network_has_no_place_for_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    ones = np.ones((2, 2), np.float32)
+    save_file({"_conv_stem.weight": ones, "_conv_head.weight": ones, "_se.weight": ones}, path)
+    with pytest.raises(WeightsError, match=r"'_se.weight' is no tensor"), open_weights(path):
+        pass
 
 
 def make_small(name: str) -> Any:

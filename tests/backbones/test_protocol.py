@@ -10,11 +10,19 @@ from helpers import PROJECT, SMALL_SPEC, FakeBackbone
 
 from retrain_cli.backbones.loader import Backbone, LazyBackbone
 from retrain_cli.backbones.runtimes.keras_model import KerasModelBackbone
+from retrain_cli.backbones.runtimes.onnxruntime_model import OnnxruntimeBackbone
 from retrain_cli.backbones.runtimes.openvino_model import OpenvinoBackbone
 from retrain_cli.backbones.runtimes.saved_model import SavedModelBackbone
+from retrain_cli.backbones.runtimes.timm_model import TimmBackbone
 from retrain_cli.extraction.forward import Forward
 
-RUNTIMES = (KerasModelBackbone, OpenvinoBackbone, SavedModelBackbone)
+RUNTIMES = (
+    KerasModelBackbone,
+    OpenvinoBackbone,
+    OnnxruntimeBackbone,
+    SavedModelBackbone,
+    TimmBackbone,
+)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -129,7 +129,7 @@ def test_scores_from_bottlenecks_are_those_of_the_whole_network(test_data: Path)
     weights = test_data / "weights"
     whole_file = weights / "mobilenet_v2_1.0_224.weights.h5"
     notop = weights / "mobilenet_v2_1.0_224_notop.weights.h5"
-    spec = BackboneSpec("mobilenet_v2", weights=str(notop)).resolve().settled_on_keras()
+    spec = BackboneSpec("mobilenet_v2", weights=str(notop)).resolve().settled_on_own()
     photos = [
         next((test_data / "data/caltech101" / c).iterdir()) for c in ("dalmatian", "starfish")
     ]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from retrain_cli.backbones.spec import BackboneSpec, settings_of
+from retrain_cli.backbones.digests import settings_of
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import BackboneError, ConfigError, RetrainError, WeightsError
 
 
@@ -26,7 +27,7 @@ def test_defaults_are_filled_in_once() -> None:
     ("spec", "error", "words"),
     [
         (BackboneSpec("inceptionv3"), BackboneError, "did you mean inception_v3?"),
-        (BackboneSpec("inception_mini"), BackboneError, "did you mean mini?"),
+        (BackboneSpec("mini"), BackboneError, "mini is no longer part of retrain"),
         (BackboneSpec("ResNet-50"), BackboneError, "did you mean resnet50?"),
         (BackboneSpec("vgg"), BackboneError, "did you mean vgg16?"),
         (BackboneSpec("efficientnet_b1"), BackboneError, "did you mean efficientnet_v2_b0"),
@@ -42,7 +43,7 @@ def test_defaults_are_filled_in_once() -> None:
         (BackboneSpec("hub:x", alpha=1.0), BackboneError, "leave alpha out"),
         (BackboneSpec("hub:x", weights="random"), BackboneError, "leave weights out"),
         (BackboneSpec("hub:x", precision="float16"), BackboneError, "leave precision out"),
-        (BackboneSpec(pooling="mean"), ConfigError, "avg, max, not 'mean'"),  # type: ignore[arg-type]
+        (BackboneSpec(pooling="mean"), ConfigError, "avg, max, cls, own, not 'mean'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(

@@ -95,8 +95,8 @@ def test_trust_is_in_content_not_in_a_place(
 
 
 def test_a_backbone_of_the_table_needs_no_trust(workspace: Workspace) -> None:
-    trust(BackboneSpec("mini"), workspace)
-    assert is_trusted(BackboneSpec("mini"), workspace)
+    trust(BackboneSpec("vgg16"), workspace)
+    assert is_trusted(BackboneSpec("vgg16"), workspace)
     assert not workspace.trusted_path.exists()
 
 
@@ -186,5 +186,5 @@ def test_nobody_is_asked_about_a_backbone_of_the_table(
 
     monkeypatch.setattr(console, "can_ask", lambda: True)
     monkeypatch.setattr(console, "ask", never)
-    chosen: Any = replace(request_, backbone=BackboneSpec("mini"))
+    chosen: Any = replace(request_, backbone=BackboneSpec("vgg16"))
     assert ask_for_trust(chosen, workspace) is chosen

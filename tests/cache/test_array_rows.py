@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from retrain_cli.backbones.spec import identity_fingerprint
+from retrain_cli.backbones.digests import identity_fingerprint
 from retrain_cli.cache.array_batch import LARGEST_ARRAY, ArrayBatch, joined
 from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayRows
 from retrain_cli.cache.salvage import salvage

@@ -218,7 +218,7 @@ def test_a_width_is_a_number(width: str, theirs: Path, workspace: Workspace) -> 
         "{",
         "{}",
         "[" * 100_000,
-        json.dumps({"name": "mini"}),
+        json.dumps({"name": "vgg16"}),
         json.dumps({**IDENTITY, "alpha": "x"}),
         json.dumps({**IDENTITY, "weights": 7}),
         json.dumps({**IDENTITY, "input_size": True}),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrain_cli.backbones.spec import identity_fingerprint
+from retrain_cli.backbones.digests import identity_fingerprint
 from retrain_cli.cache.salvage import salvage
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError, DamagedFileError

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import LIMIT, RETRAIN
+from helpers import LIMIT, RETRAIN, SMALL_SPEC
 from made_runs import add
 
-from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.datasets.file_index import FileIndex, FolderRecord
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -32,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         add(store, name)
     store.get("tulip").annotate("the one to ship")
     photos = root / "photos"
-    LastUsed(photos, BackboneSpec("mini").resolve(), "none", None).save(workspace)
+    LastUsed(photos, SMALL_SPEC.resolve(), "none", None).save(workspace)
     with FileIndex(workspace.index_path) as index:
         number = index.dataset_id(photos)
         names = ("ant", "dog, brown", "hot dog")

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import EVERY, forget_standard_error, parameters
+from commands import EVERY, ROOT, forget_standard_error, parameters
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.backbones import loader
 from retrain_cli.cli import console
-from retrain_cli.cli.main import app, exit_codes, hoist_global_options
+from retrain_cli.cli.main import exit_codes, hoist_global_options
 from retrain_cli.errors import DatasetError, WeightsError
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads import training
@@ -119,7 +119,7 @@ def say(
         forget_standard_error()
         with pytest.raises(SystemExit) as left, exit_codes():
             all_of_them = hoist_global_options([*arguments, "--workspace", str(workspace)])
-            app(args=all_of_them, prog_name="retrain")
+            ROOT(args=all_of_them, prog_name="retrain")
         code = left.value.code
         out, err = capfd.readouterr()
         return Said(code if isinstance(code, int) else int(bool(code)), out, err)

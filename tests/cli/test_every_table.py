@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import ROOT
 from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
 from rich.cells import cell_len
 from rich.console import Console
@@ -18,7 +19,6 @@ from retrain_cli.cli import console
 from retrain_cli.cli.commands.classes import _table as class_infos
 from retrain_cli.cli.commands.similar import _print_rows
 from retrain_cli.cli.commands.train import folds_table
-from retrain_cli.cli.main import app
 from retrain_cli.cli.tables import Table
 from retrain_cli.cli.views import bottlenecks, check, compare, eval_lists, eval_scores, runs, study
 from retrain_cli.cli.views import eval as eval_view
@@ -126,7 +126,7 @@ def show_all(workspace: Workspace) -> None:
     eval_scores.show_calibration(calibrate(RUNS[0], workspace), "text")
     console.table(folds_table(folds_of(workspace)))
     for words in ("runs", "cache info", "doctor --backbones", "config show train"):
-        app(args=["--workspace", str(workspace.root), *words.split()], standalone_mode=False)
+        ROOT(args=["--workspace", str(workspace.root), *words.split()], standalone_mode=False)
     show_classes()
     show_study()
     found = tuple(SimilarPhoto(f"{photos}/{name}/1.png", name, 0.9) for name in NAMES)

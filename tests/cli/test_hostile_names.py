@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commands import forget_standard_error
+from commands import ROOT, forget_standard_error
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 from rich.console import Console
 
 from retrain_cli.cells import csv_cell, tsv_cell
 from retrain_cli.cli import console
-from retrain_cli.cli.main import app, exit_codes, hoist_global_options
+from retrain_cli.cli.main import exit_codes, hoist_global_options
 
 PLAIN = ("--backbone", "mobilenet", "--weights", "random", "--input-size", "32")
 SETTLED = (*PLAIN, "--precision", "float32", "--runtime", "keras")
@@ -93,7 +93,7 @@ def show(
         screen = Console(file=sys.stdout, force_terminal=True, width=80, color_system="standard")
         monkeypatch.setattr(console, "_terminal", lambda: screen)
         with pytest.raises(SystemExit) as left, exit_codes():
-            app(args=hoist_global_options(arguments), prog_name="retrain")
+            ROOT(args=hoist_global_options(arguments), prog_name="retrain")
         console.flush()
         out, err = capfd.readouterr()
         assert left.value.code in (0, None), err

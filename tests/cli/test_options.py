@@ -48,6 +48,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     **{f"study {name}": (study, StudySettings) for name, study in find_studies().items()},
 }
 NO_OPTIONS = {
+    "BackboneSpec.crop",
     "BackboneSpec.model",
     "BottleneckRequest.validation_percentage",
     "BottleneckRequest.testing_percentage",

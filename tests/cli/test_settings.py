@@ -89,9 +89,9 @@ def test_a_flag_goes_before_the_environment_the_file_and_the_default(
 def test_a_shared_setting_holds_for_every_command_that_has_the_option(
     write: Callable[..., Path],
 ) -> None:
-    write("backbone = 'mini'\ndevice = 'cpu'\n[label]\ndevice = 'gpu'\n[study]\nrepeats = 7\n")
+    write("backbone = 'vgg16'\ndevice = 'cpu'\n[label]\ndevice = 'gpu'\n[study]\nrepeats = 7\n")
     found = shown()
-    assert found["bottlenecks backbone"] == ("mini", "retrain.toml, line 1")
+    assert found["bottlenecks backbone"] == ("vgg16", "retrain.toml, line 1")
     assert found["similar device"] == ("cpu", "retrain.toml, line 2")
     assert found["label device"] == ("gpu", "retrain.toml, line 4")
     assert found["study int-ext repeats"] == (7, "retrain.toml, line 6") or found[

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import ROOT, forget_standard_error
 from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
+
+from retrain_cli.cli import console
+from retrain_cli.cli.main import exit_codes, hoist_global_options
 
 
 @pytest.fixture
@@ -68,6 +72,27 @@ def retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcom
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+@pytest.fixture
+def retrain_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Outcome]]:
+    """The same without a process of its own, for one more of what another test shows with one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("RETRAIN_WORKSPACE", "COLUMNS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: object) -> Outcome:
+        forget_standard_error()
+        with pytest.raises(SystemExit) as left, exit_codes():
+            ROOT(args=hoist_global_options([*map(str, arguments)]), prog_name="retrain")
+        code = left.value.code
+        return Outcome(code if isinstance(code, int) else int(bool(code)), *capfd.readouterr())
+
+    yield run
+    console.configure(quiet=False, verbose=False)
+    forget_standard_error()
 
 
 def without_privileges() -> list[str]:

@@ -64,6 +64,6 @@ def test_the_wheel_holds_all_that_the_program_reads(tmp_path: Path) -> None:
         for path in (PROJECT / "retrain_cli").rglob("*")
         if path.is_file() and path.suffix not in (".pyc",)
     ]
-    assert "retrain_cli/backbones/data/inception_mini.weights.h5" in data
+    assert "retrain_cli/datasets/data/imagenet_classes.csv" in data
     assert set(data) <= names
     assert not any(name.startswith(("tests", "sample_images")) for name in names)

@@ -24,18 +24,18 @@ def test_sigkill_at_a_random_moment(
     retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], seed: int
 ) -> None:
     """The moment is a number of rows in the cache: none that a slow machine would not reach."""
-    photos = make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000}, seed=seed)
+    photos = make_photos(tmp_path / "photos", {"ant": 400, "bee": 400}, seed=seed)
     options = [*TINY, "--batch-size", "2", "--readers", READERS[seed % 2]]
     command = [str(RETRAIN), "bottlenecks", str(photos), *options]
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
-    wait_until_cached(tmp_path, victim, random.Random(seed).randint(0, 400))
+    wait_until_cached(tmp_path, victim, random.Random(seed).randint(0, 300))
     victim.send_signal(signal.SIGKILL)
     victim.wait()
 
     assert "all sound" in retrain("cache", "verify").out
     kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
     summary = retrain("bottlenecks", photos, *TINY, "--json").json
-    assert (summary["images"], summary["computed"]) == (2000, 2000 - kept)
+    assert (summary["images"], summary["computed"]) == (800, 800 - kept)
     assert "all sound" in retrain("cache", "verify").out
 
 
@@ -43,7 +43,7 @@ def test_sigkill_at_a_random_moment(
 def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
     retrain: Callable[..., Outcome], tmp_path: Path, environment: dict[str, str], readers: str
 ) -> None:
-    photos = make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000})
+    photos = make_photos(tmp_path / "photos", {"ant": 400, "bee": 400})
     options = [*TINY, "--batch-size", "2", "--readers", readers]
     mark = f"{tmp_path}-{readers}"
     process = subprocess.Popen(
@@ -58,20 +58,20 @@ def test_ctrl_c_keeps_finished_batches_and_exits_with_130(
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err
     said = re.fullmatch(
-        r"error: interrupted; (\d+) of 2,000 new photos are done and kept: .*\n", err.decode()
+        r"error: interrupted; (\d+) of 800 new photos are done and kept: .*\n", err.decode()
     )
     assert said is not None, err
     assert not processes_with(mark)
     kept = retrain("cache", "info", "--json").json[0]["bottlenecks"]
     assert int(said[1]) == kept
-    assert 0 < kept < 2000
-    assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 2000 - kept
+    assert 0 < kept < 800
+    assert retrain("bottlenecks", photos, *TINY, "--json").json["computed"] == 800 - kept
 
 
 def test_reader_processes_end_with_a_killed_command(
     tmp_path: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
 ) -> None:
-    photos = make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000})
+    photos = make_photos(tmp_path / "photos", {"ant": 400, "bee": 400})
     options = [*TINY, "--batch-size", "2", "--readers", "processes", "--workers", "3"]
     mark, said = str(tmp_path), tmp_path / "said"
     with said.open("wb") as stderr:

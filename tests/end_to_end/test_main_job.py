@@ -202,8 +202,9 @@ def test_doctor(retrain: Callable[..., Outcome]) -> None:
 
 def test_version_and_help(retrain: Callable[..., Outcome]) -> None:
     assert retrain("--version").out.startswith("retrain ")
+    commands = retrain("--help").out
     for command in ("bottlenecks", "train", "eval", "label", "runs", "cache", "doctor"):
-        assert command in retrain("--help").out
+        assert command in commands
         assert retrain(command, "--help").code == 0
 
 

@@ -103,7 +103,7 @@ def test_what_a_killed_command_left_is_read(
     retrain: Callable[..., Outcome],
     retrain_as_user: Any,
 ) -> None:
-    make_photos(tmp_path / "photos", {"ant": 1000, "bee": 1000}, seed=5)
+    make_photos(tmp_path / "photos", {"ant": 400, "bee": 400}, seed=5)
     command = [str(RETRAIN), "bottlenecks", "photos", *TINY, "--batch-size", "2"]
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     wait_until_cached(tmp_path, victim, 100)

@@ -24,6 +24,7 @@ def some_photos(test_data: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.real
+@pytest.mark.usefixtures("default_threads")
 def test_the_head_is_as_good_as_logistic_regression(
     retrain: Callable[..., Outcome], some_photos: Path, test_data: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import LIMIT, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
+from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
 
 QUICK = ("--steps", 30, "--repeats", 2)
 
@@ -35,16 +35,17 @@ def filled(template: Path, tmp_path: Path) -> Path:
 
 
 def test_one_study_in_every_form(filled: Path, retrain: Callable[..., Outcome]) -> None:
-    text = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--plot", "figure.svg")
+    three = ("study", "int-ext", *QUICK_HEAD, "--repeats", 2, "--mixes", 3)
+    text = retrain(*three, "--plot", "figure.svg")
     assert text.code == 0, text.err
     assert text.out.startswith("study int-ext: 2 classes a classifier, 3 mixes, 2 repeats")
     assert (filled / "figure.svg").read_text().startswith("<?xml")
-    again = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--json")
+    again = retrain(*three, "--json")
     assert "6 trials were finished before; 0 are left" in again.err
     mixes = again.json["mixes"]
     assert [mix["INT"] for mix in mixes] == [0, 1, 2]
     assert mixes[0]["INT top-1"] is None
-    table = retrain("study", "int-ext", *QUICK, "--mixes", 3, "--csv")
+    table = retrain(*three, "--csv")
     rows = list(csv.DictReader(io.StringIO(table.out)))
     assert [float(row["average top-1"]) for row in rows] == pytest.approx(
         [mix["average top-1"]["mean"] for mix in mixes], rel=1e-5
@@ -52,24 +53,26 @@ def test_one_study_in_every_form(filled: Path, retrain: Callable[..., Outcome]) 
     assert rows[0]["INT top-1"] == rows[0]["INT top-1 low"] == ""
 
 
-@pytest.mark.parametrize("name", ["difficulty", "cost"])
-def test_the_other_studies(filled: Path, retrain: Callable[..., Outcome], name: str) -> None:
-    done = retrain("study", name, *QUICK, "--json", "--plot", "figure.png")
+@pytest.mark.parametrize(
+    ("name", "options"), [("difficulty", (*QUICK_HEAD, "--repeats", 2)), ("cost", QUICK)]
+)
+def test_the_other_studies(
+    filled: Path, retrain: Callable[..., Outcome], name: str, options: Any
+) -> None:
+    done = retrain("study", name, *options, "--json", "--plot", "figure.png")
     assert done.code == 0, done.err
     assert done.json["study"] == name
     assert (filled / "figure.png").read_bytes().startswith(b"\x89PNG")
-    assert retrain("study", name, *QUICK, "-q").err == ""
+    assert retrain("study", name, *options, "-q").err == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("int-ext", "--classes", 5), 3, "lower --classes"),
         (("int-ext", "--classes", 1), 2, "--classes must be at least 2"),
         (("int-ext", "--repeats", 0), 2, "--repeats must be at least 1"),
         (("int-ext", "--workers", 0), 2, "--workers must be at least 1"),
         (("int-ext", "--plot", "figure.gif"), 2, "ending in .png, .svg or .pdf"),
-        (("int-ext", "--csv", "--json"), 2, "choose one of --csv and --json"),
         (("int-ext", "--optimizer", "magic"), 2, "--optimizer takes one of"),
         (("examples", "--sizes", "3,x"), 2, "--sizes takes whole numbers"),
         (("examples", "--sizes", "0"), 2, "--sizes must be at least 1"),
@@ -80,6 +83,19 @@ def test_the_other_studies(filled: Path, retrain: Callable[..., Outcome], name: 
     ],
 )
 def test_what_cannot_work(
+    filled: Path, retrain_here: Callable[..., Outcome], arguments: Any, code: int, says: str
+) -> None:
+    assert says in retrain_here("study", *arguments).refused(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("int-ext", "--classes", 5), 3, "lower --classes"),
+        (("int-ext", "--csv", "--json"), 2, "choose one of --csv and --json"),
+    ],
+)
+def test_what_cannot_work_in_a_process_of_its_own(
     filled: Path, retrain: Callable[..., Outcome], arguments: Any, code: int, says: str
 ) -> None:
     assert says in retrain("study", *arguments).refused(code)
@@ -92,7 +108,7 @@ def test_without_bottlenecks(tmp_path: Path, retrain: Callable[..., Outcome]) ->
 def test_ctrl_c_keeps_finished_trials(
     filled: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
 ) -> None:
-    command = ["study", "examples", "--sizes", "3", "--repeats", "4", "--steps", "3000"]
+    command = ["study", "examples", "--sizes", "3", "--repeats", "2", "--steps", "2000"]
     process = subprocess.Popen(
         [str(RETRAIN), *command, "--workers", "1"],
         cwd=filled,
@@ -106,11 +122,11 @@ def test_ctrl_c_keeps_finished_trials(
     _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 130, err
     kept = finished(filled)
-    assert 1 <= kept < 8
-    assert f"interrupted; {kept} of 8 trials are finished and kept: " in err.decode()
+    assert 1 <= kept < 4
+    assert f"interrupted; {kept} of 4 trials are finished and kept: " in err.decode()
     done = retrain(*command, "--json")
-    assert f"{kept} trials were finished before; {8 - kept} are left" in done.err
-    assert finished(filled) == 8
+    assert f"{kept} trials were finished before; {4 - kept} are left" in done.err
+    assert finished(filled) == 4
 
 
 def finished(folder: Path) -> int:
@@ -128,9 +144,9 @@ def finished(folder: Path) -> int:
 def test_more_photos_help_on_real_ones(
     test_data: Path, tmp_path: Path, retrain: Callable[..., Outcome]
 ) -> None:
-    """Five kinds of flowers through the bundled backbone."""
+    """Five kinds of flowers through the packaged backbone."""
     photos = test_data / "data" / "flowers"
-    assert retrain("bottlenecks", photos, "--backbone", "mini").code == 0
+    assert retrain("bottlenecks", photos, "--backbone", "efficientnet_lite0").code == 0
     options = ("--steps", 1500, "--repeats", 2, "--testing-percentage", 30)
     done = retrain("study", "examples", *options, "--sizes", "3,10,25", "--json")
     assert done.code == 0, done.err

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from helpers import PROJECT
 
+from retrain_cli.evaluation.intervals import Estimate
+
 DRAWS, SIZE = 60, 80
 
 
@@ -38,3 +40,13 @@ def test_the_table_has_a_row_for_each_figure(covered: Any) -> None:
     lines = tool["table"]({"made up, 80": covered}).splitlines()
     assert len(lines) == 2 + 9
     assert all(line.endswith("% |") for line in lines[2:])
+
+
+@pytest.mark.parametrize("size", [3, 5, 10])
+def test_the_interval_over_repeats_holds_the_mean_of_many_more(size: int) -> None:
+    tool = runpy.run_path(str(PROJECT / "tools" / "simulate_study_coverage.py"))
+    values = 0.9 + 0.02 * np.random.default_rng(1).standard_normal(3000)
+    estimates = [Estimate(value, value - 0.05, value + 0.05) for value in values.tolist()]
+    share, n_studies = tool["coverage"](estimates, size)
+    assert n_studies == 3000 // size
+    assert 0.92 < share < 0.98

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, DatasetError, RunError
-from retrain_cli.heads import rows, validation
+from retrain_cli.heads import rows, softmax, validation
 from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -62,6 +62,21 @@ def test_every_optimizer_learns_and_repeats_itself(optimizer: Any) -> None:
     assert same(first, second)
     if optimizer not in CLOSED:
         assert first.history[-1].loss < first.history[0].loss
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_who_needs_no_engine_loads_none(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Any:
+        raise ModuleNotFoundError("keras")
+
+    monkeypatch.setattr(rows, "load_keras", none)
+    monkeypatch.setattr(softmax, "load_keras", none)
+    config = replace(QUICK, optimizer=optimizer)
+    needs = contextlib.nullcontext()
+    if config.needs_engine:
+        needs = pytest.raises(ModuleNotFoundError)  # type: ignore[assignment]
+    with needs:
+        train_head(make_data(), config)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])
@@ -248,12 +263,13 @@ def test_an_interrupt_keeps_the_best_so_far(optimizer: Any) -> None:
     assert train_head(data, config).stopped_by in ("steps", "converged")  # the engine is sound
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "lbfgs"])
 def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
     monkeypatch: pytest.MonkeyPatch, optimizer: Any
 ) -> None:
     """An exception in the middle of an engine's call is one that the engine may swallow."""
     from retrain_cli.heads.full_batch.lbfgs import Objective
+    from retrain_cli.heads.numpy_softmax import NumpySoftmaxTrainer
     from retrain_cli.heads.softmax import SoftmaxTrainer
 
     calls: list[object] = []
@@ -268,7 +284,8 @@ def test_ctrl_c_anywhere_in_a_block_is_heeded_at_its_end(
 
         return call
 
-    monkeypatch.setattr(SoftmaxTrainer, "train", interrupting(SoftmaxTrainer.train))
+    for trainer in (NumpySoftmaxTrainer, SoftmaxTrainer):
+        monkeypatch.setattr(trainer, "train", interrupting(trainer.train))
     monkeypatch.setattr(Objective, "__call__", interrupting(Objective.__call__))
     stopped = train_head(make_data(), replace(QUICK, optimizer=optimizer, steps=100_000))
     assert stopped.stopped_by == "interrupt"

@@ -84,3 +84,24 @@ def test_threads_do_not_mix_up_their_images() -> None:
         together = list(pool.map(Resizing.apply, wanted * 5, images * 5))
     for number, found in enumerate(together):
         np.testing.assert_array_equal(found, alone[number % len(images)])
+
+
+@pytest.mark.parametrize("filter_", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("share", [1.0, 0.875, 0.3])
+def test_a_crop_may_be_smaller_and_bicubic(filter_: str, share: float) -> None:
+    """As networks of timm want it: the middle of the square, by the filter that they name."""
+    image = noise(130, 90)
+    wanted = Resizing.by_rule(image.size, (60, 60), f"crop {share:g} {filter_}")
+    side = 90 * share
+    assert wanted.box == pytest.approx(
+        ((130 - side) / 2, (90 - side) / 2, (130 + side) / 2, (90 + side) / 2)
+    )
+    by = Image.Resampling[filter_.upper()]
+    by_hand = np.asarray(image.resize((60, 60), by, wanted.box, reducing_gap=2.0))
+    assert distance(wanted.apply(image), by_hand) <= 1
+
+
+def test_a_whole_crop_is_the_crop_that_it_always_was() -> None:
+    image = noise(130, 90)
+    plain, whole = (Resizing.by_rule(image.size, (60, 50), rule) for rule in ("crop", "crop 1"))
+    assert plain == whole

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import ROOT
 from helpers import PROJECT
 from mutated_files import mutate
 
-from retrain_cli.cli.main import app
 from retrain_cli.errors import RetrainError, RunError, WorkspaceError
 from retrain_cli.runs.run import Run, RunStore, write_note
 from retrain_cli.runs.run_digests import DIGESTS_FILE, RunDigests, write_digests
@@ -41,7 +41,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def type_in(workspace: Workspace, *words: str) -> int:
     """The exit code of a command."""
     try:
-        app(args=["--workspace", str(workspace.root), *words], standalone_mode=False)
+        ROOT(args=["--workspace", str(workspace.root), *words], standalone_mode=False)
     except SystemExit as end:
         return int(end.code or 0)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,15 +108,11 @@ def test_a_parent_that_is_not_known_is_named() -> None:
     assert step.arguments[-4:-2] == ("--init-from", "lost")
 
 
-@pytest.mark.parametrize("change", [lambda p: p, lambda p: replace(p, source_classes="none")])
-def test_bundled_source_classes_of_another_installation(
-    change: Callable[[Provenance], Provenance],
-) -> None:
-    """The file lies where the package does; it is the backbone's own all the same."""
-    spec = BackboneSpec("mini", precision="float32", runtime="keras").resolve()
-    usual = Path(spec.default_source_classes())
-    moved = str(Path("/old/retrain_cli", *usual.parts[-3:]))
-    made = change(Provenance(Path("/p"), spec, TrainingConfig(), moved))
-    words = made.bottlenecks_step().arguments
-    assert ("--source-classes" in words) == (made.source_classes == "none")
-    assert made.known_source_classes in (str(usual), "none")
+@pytest.mark.parametrize("source", ["/old/data/inception_mini_classes.csv", "none"])
+def test_a_backbone_that_is_no_more_is_succeeded(source: str) -> None:
+    """The file of its classes lay where the package does; another choice is the user's."""
+    spec = BackboneSpec("mini", weights="bundled", precision="float32", runtime="keras")
+    step = Provenance(Path("/p"), spec, TrainingConfig(), source).bottlenecks_step()
+    chosen = ("--source-classes", "none") if source == "none" else ()
+    assert step.arguments == ("bottlenecks", "/p", "--backbone", "efficientnet_lite0", *chosen)
+    assert "mini, is no longer part of retrain" in step.purpose

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import ROOT
 from helpers import PROJECT
 
-from retrain_cli.cli.main import app
 from retrain_cli.evaluation.figures import headline_figures
 from retrain_cli.runs.making import Grown, Trained
 from retrain_cli.runs.run import RunStore
@@ -41,7 +41,7 @@ def runs(workspace: Workspace) -> RunStore:
 
 
 def type_in(workspace: Workspace, *words: str) -> None:
-    app(args=["--workspace", str(workspace.root), *words], standalone_mode=False)
+    ROOT(args=["--workspace", str(workspace.root), *words], standalone_mode=False)
 
 
 def words_of(workspace: Workspace, name: str) -> list[list[str]]:

@@ -12,6 +12,7 @@ from helpers import LIMIT
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import HistoryRow, TrainingProgress
+from retrain_cli.studies import runner
 from retrain_cli.studies.journal import TrialJournal
 from retrain_cli.studies.runner import StudyProgress, default_workers, run_trials
 from retrain_cli.studies.trial import Trial
@@ -57,6 +58,17 @@ def test_two_workers_work_at_the_same_time(journal: Any) -> None:
 
     run(journal, perform)
     assert len(journal.records) == 6
+
+
+@pytest.mark.parametrize(("optimizers", "loads"), [(["lbfgs", "ridge"], 0), (["lbfgs", "adam"], 1)])
+def test_the_engine_is_loaded_for_trials_that_need_it(
+    journal: Any, monkeypatch: pytest.MonkeyPatch, optimizers: Any, loads: int
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(runner, "load_keras", lambda: loaded.append("keras"))
+    trials = [Trial("any", 0, TrainingConfig(optimizer=name)) for name in optimizers]
+    run(journal, lambda trial, context: {}, trials=trials)
+    assert len(loaded) == loads
 
 
 def test_an_interruption_keeps_what_was_finished(journal: Any, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_cache_that_does_not_exist(photos: Path, fill: Any, workspace: Workspa
 def test_merge_takes_converted_networks_along(workspace: Workspace, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "other")
     other.prepare()
-    spec = SMALL_SPEC.settled_on_keras()
+    spec = SMALL_SPEC.settled_on_own()
 
     def write(folder: Path) -> None:
         (folder / "model.xml").write_text("<net>\t<rt_info></net>")

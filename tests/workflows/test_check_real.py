@@ -26,11 +26,11 @@ CLASSES = (
 
 @pytest.mark.real
 def test_planted_faults_are_found(test_data: Path, tmp_path: Path) -> None:
-    """5% wrong labels and 24 versions of photos; the bundled backbone, which is a weak one."""
+    """5% wrong labels and 24 versions of photos of real photos."""
     for name in CLASSES:
         source = test_data / "data" / "caltech101" / name
         shutil.copytree(source, tmp_path / "photos" / name, copy_function=shutil.copyfile)
-    request = BottleneckRequest(tmp_path / "photos", BackboneSpec(name="mini"))
+    request = BottleneckRequest(tmp_path / "photos", BackboneSpec(name="efficientnet_lite0"))
     workspace = Workspace(tmp_path / "workspace")
     labels, suggested, duplicates = plant_and_check(request, workspace, 24)
     assert labels.planted > 20

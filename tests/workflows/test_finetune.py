@@ -100,7 +100,7 @@ def _agrees(spec: BackboneSpec, photos: Path, folder: Path) -> None:
     predictions = run.predictions
     size = (spec.input_size or 0, spec.input_size or 0)
     pixels = [
-        decode_image((photos / path).read_bytes(), size, spec.resize)
+        decode_image((photos / path).read_bytes(), size, spec.resize_rule)
         for path in predictions.images.paths
     ]
     vectors = load_backbone(spec)(np.stack(pixels))
@@ -135,11 +135,19 @@ def test_a_full_disk_is_told_before_anything_is_computed(
     assert summary.result.epochs == 1
 
 
-def test_a_saved_model_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("hub:/models/some", "is a SavedModel, which is one piece"),
+        ("onnx:/models/some.onnx", "is an ONNX file, which only computes"),
+        ("timm:resnet18.a1_in1k", "is a network of timm, which Keras cannot train"),
+    ],
+)
+def test_networks_without_layers_are_refused(name: str, why: str) -> None:
     from retrain_cli.finetuning.parts import Parts
 
-    with pytest.raises(BackboneError, match="a SavedModel is one piece"):
-        Parts.build(BackboneSpec("hub:/models/some"), QUICK)
+    with pytest.raises(BackboneError, match=why):
+        Parts.build(BackboneSpec(name), QUICK)
 
 
 def test_the_command(workspace: Workspace) -> None:

@@ -110,7 +110,7 @@ def test_while_the_engine_loads_there_is_nothing_to_keep(
 ) -> None:
     monkeypatch.setattr(training, "SoftmaxTrainer", press_ctrl_c)
     with pytest.raises(Interruption):
-        train_run(TrainRequest(CONFIG), workspace_with_photos)
+        train_run(TrainRequest(replace(CONFIG, optimizer="sgd")), workspace_with_photos)
     assert list(workspace_with_photos.runs_dir.iterdir()) == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -20,14 +20,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
+from commands import ROOT
 from helpers import RETRAIN, SMALL_SPEC, TINY
 from lab import CLASSES, SHORT, Lab, SpecBackbone, draw_folder, stock_top
+from networks import make_onnx
 from PIL import Image
 
 from retrain_cli.backbones import loader
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.cli.main import app, hoist_global_options
+from retrain_cli.cli.main import hoist_global_options
 from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import TrainingProgress
@@ -155,12 +156,6 @@ def random_weights_and_source_classes(lab: Lab) -> str:
 
 
 @case
-def the_bundled_backbone(lab: Lab) -> str:
-    lab.fill(backbone=BackboneSpec("mini", precision="float32", runtime="keras"))
-    return lab.train("bundled")
-
-
-@case
 def a_saved_model(lab: Lab) -> str:
     folder = lab.root / "saved model"
     folder.mkdir()
@@ -168,6 +163,22 @@ def a_saved_model(lab: Lab) -> str:
     hub = BackboneSpec(f"hub:{folder}", input_size=36, resize="crop", pooling="max")
     lab.fill(backbone=hub, trust_model=True)
     return lab.train("hub")
+
+
+@case
+def an_onnx_file(lab: Lab) -> str:
+    file = make_onnx(lab.root / "a network.onnx", shape=("n", 3, "h", "w"))
+    mine = BackboneSpec(
+        f"onnx:{file}",
+        input_size=24,
+        scaling="0.5/0.25:bgr",
+        output="map",
+        pooling="max",
+        precision="float32",
+        runtime="onnxruntime",
+    )
+    lab.fill(backbone=mine)
+    return lab.train("mine")
 
 
 @case
@@ -299,7 +310,7 @@ def printed(run: Run, workspace: Workspace) -> list[list[str]]:
 def type_in(*words: str) -> None:
     """Run a command as `retrain` does; whoever trusted a SavedModel has to say so once again."""
     trust = ["--trust-model"] if any(word.startswith("hub:") for word in words) else []
-    app(args=hoist_global_options([*words, *trust]), prog_name="retrain", standalone_mode=False)
+    ROOT(args=hoist_global_options([*words, *trust]), prog_name="retrain", standalone_mode=False)
 
 
 def assert_same(again: Run, run: Run) -> None:
@@ -377,7 +388,7 @@ def test_what_a_request_says_is_kept(
     [
         ("train", TrainingConfig, set()),
         ("train", Trained, {"stopped_at"}),
-        ("bottlenecks", BackboneSpec, {"model"}),
+        ("bottlenecks", BackboneSpec, {"model", "crop"}),
         ("add-class", Grown, {"class_name", "photos", "before"}),
         ("report", ReportRequest, {"run"}),
     ],
@@ -388,7 +399,7 @@ def test_every_setting_is_an_option_of_its_command(
     """What is not printed has to be what the command line takes for granted."""
     options = {
         flag: parameter
-        for parameter in typer.main.get_command(app).get_command(None, command).params  # type: ignore[attr-defined]
+        for parameter in ROOT.get_command(None, command).params
         for flag in parameter.opts
     }
     for field in dataclasses.fields(settings):

@@ -85,7 +85,7 @@ def _scripts() -> list[bytes]:
 def _settings() -> list[bytes]:
     return [
         b'workspace = "w"\n[train]\nsteps = 40\nl2 = 1e-4\noptimizer = "adam"\n',
-        b'[bottlenecks]\nbackbone = "mini"\n[study.examples]\nrepeats = 3\n',
+        b'[bottlenecks]\nbackbone = "vgg16"\n[study.examples]\nrepeats = 3\n',
     ]
 
 
@@ -175,7 +175,7 @@ def _read_pages(path: Path) -> None:
 
 
 def _salvage(path: Path) -> None:
-    from retrain_cli.backbones.spec import identity_fingerprint
+    from retrain_cli.backbones.digests import identity_fingerprint
     from retrain_cli.cache.salvage import salvage
     from retrain_cli.cache.store import BottleneckStore
 

@@ -61,7 +61,7 @@ def _message(spec: BackboneSpec, reason: str) -> str:
 def _write_model(backbone: KerasModelBackbone, xml: Path) -> None:
     on_tensorflow = load_keras().backend.backend() == "tensorflow"
     model = _trace(backbone) if on_tensorflow else _export(backbone, xml.with_name("raw.xml"))
-    _neutral_names(model)
+    neutral_names(model)
     load_openvino().serialize(model, xml)
 
 
@@ -93,7 +93,7 @@ def _export(backbone: KerasModelBackbone, xml: Path) -> Any:
     return model
 
 
-def _neutral_names(model: Any) -> None:
+def neutral_names(model: Any) -> None:
     """Number all operations in the graph's own order.
 
     Keras numbers layers over the life of a process, so that the same network would get another

@@ -2,7 +2,8 @@
 
     cache/models/inception_v3-mixed8-1a2b3c4d5e6f-float32-0123456789abcdef/model.xml, model.bin
 
-The name says the backbone (with the fingerprint of its Keras form), the kind and the digest.
+The name says the backbone (with the fingerprint of its form on its own runtime), the kind and the
+digest.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class KeptModel:
 
 
 def converted_from(spec: BackboneSpec) -> BackboneSpec:
-    """The Keras form of a backbone, which is what is converted."""
-    return replace(spec, precision="float32", runtime="keras", model=None)
+    """The form of a backbone on its own runtime, which is what is converted."""
+    return replace(spec, precision="float32", runtime=spec.own_runtime, model=None)
 
 
 def find_kept_model(models: Path, spec: BackboneSpec) -> KeptModel | None:

@@ -18,13 +18,14 @@ from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.runtimes.jax_forward import JaxForward, describe
 from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec
 from retrain_cli.backbones.table import KerasBackbone, Scaling, find_backbone
+from retrain_cli.backbones.user_networks.scalings import (
+    CAFFE_MEAN,
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+)
 from retrain_cli.backbones.weights import load_weights_file, set_random_weights
 from retrain_cli.engine import load_keras, quiet_engine
 from retrain_cli.errors import BackboneError, ConfigError, setting
-
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of 0..1
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-_CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR, of 0..255
 
 
 class KerasModelBackbone:
@@ -159,10 +160,10 @@ def scale_pixels(ops: Any, images: Any, scaling: Scaling) -> Any:
     if scaling == "tf":
         return pixels / 127.5 - 1.0
     if scaling == "torch":
-        mean = np.asarray(_IMAGENET_MEAN, np.float32)
-        return (pixels / 255.0 - mean) / np.asarray(_IMAGENET_DEVIATION, np.float32)
+        mean = np.asarray(IMAGENET_MEAN, np.float32)
+        return (pixels / 255.0 - mean) / np.asarray(IMAGENET_DEVIATION, np.float32)
     if scaling == "caffe":
-        return pixels[..., ::-1] - np.asarray(_CAFFE_MEAN, np.float32)
+        return pixels[..., ::-1] - np.asarray(CAFFE_MEAN, np.float32)
     return pixels
 
 

@@ -66,6 +66,8 @@ class OpenvinoBackbone:
         height, width = list(model.input(0).partial_shape)[1:3]
         self.input_size = (height.get_length(), width.get_length())
         self._most = _MOST_SMALL_IMAGES if max(self.input_size) <= _SMALL else _MOST_IMAGES
+        if model.input(0).partial_shape[0].is_static:  # a network of the user's may take one only
+            self._most = 1
         self.width = int(list(model.output(0).partial_shape)[-1].get_length())
         self.device = "cpu:0"
 
@@ -106,9 +108,9 @@ def build_openvino_backbone(spec: BackboneSpec, models: Path | None) -> Openvino
 
 def _convert_again(spec: BackboneSpec, models: Path | None) -> KeptModel:
     if models is not None and spec.precision != "int8":
-        from retrain_cli.backbones.runtimes.conversion import convert_backbone
+        from retrain_cli.backbones.runtimes.converters import convert_network
 
-        kept = convert_backbone(spec, models)
+        kept = convert_network(spec, models)
         if spec.model in (None, kept.digest):
             return kept
     raise WeightsError(

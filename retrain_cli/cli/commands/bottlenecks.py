@@ -26,7 +26,7 @@ def bottlenecks(
     request: Annotated[
         BottleneckRequest,
         Fields(
-            without=("model", "validation_percentage", "testing_percentage"),
+            without=("model", "crop", "validation_percentage", "testing_percentage"),
             image_dir=Described("Folder with a sub-folder of photos a class.", is_argument=True),
             source_classes="Classes that the backbone was trained on, for INT/EXT: imagenet, none "
             "or a FILE (default: the backbone's own).",

@@ -32,7 +32,7 @@ app = typer.Typer(
 @command
 def info(ctx: typer.Context, form: JsonForm) -> None:
     """Show sizes and counts for each backbone."""
-    from retrain_cli.backbones.spec import settings_of
+    from retrain_cli.backbones.digests import settings_of
     from retrain_cli.workflows.cache import CacheInfo, list_caches
 
     caches = list_caches(workspace_of(ctx))

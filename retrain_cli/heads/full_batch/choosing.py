@@ -1,9 +1,9 @@
 """`--optimizer auto`: which head suits these photos, by cross-validated log loss.
 
 L-BFGS, with three weight decays, and ridge regression are judged on three folds, each with the
-temperature that suits it. Adam takes longer than all of them, and has to be better than the best of
-them by more than chance on one fold, with a fifth of its steps. It minimises what L-BFGS minimises:
-where ridge is far ahead of that, it is not tried.
+temperature that suits it. What is behind by more than chance after a fold is not trained on the
+others. Adam has to be better than the best of them by more than chance on one fold, with a tenth of
+its steps. It minimises what L-BFGS minimises: where ridge is far ahead of that, it is not tried.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ from retrain_cli.heads.temperature import fit_temperature, platt_doubt
 
 _FOLDS = 3
 _DECAYS = (2e-4, 5e-5, 1e-5)  # of lbfgs, of the total variance; the heavier, the sooner done
-_ADAM_STEPS = 2_000
+_ADAM_STEPS = 1_000
 _LBFGS_STEPS = 25  # from one weight decay to the next; convergence changes the losses no more
+LBFGS_STEPS = len(_DECAYS) * _LBFGS_STEPS
+"""Of the head that is trained where lbfgs is picked: what all weight decays took together."""
+
 _ERRORS = 2  # standard ones, that Adam has to be ahead
-_FAR = 4  # standard errors: so far ahead of lbfgs, ridge is ahead of Adam, too
+_FAR = 4  # standard errors: so far ahead, ridge needs no other fold, and is ahead of Adam, too
 _FEWEST_OF_CLASS = 4
 _MOST_IMAGES = 3_000  # of many, some tell the heads apart, and the rest would take minutes
 
@@ -79,17 +82,16 @@ def choose_optimizer(
     whole = replace(data, training=rows, spare=rows[:0], validation=rows[:0])
     path = RidgePath(TrainingRows(whole, ridge, memory_limit), config.seed, judge_all=True)
     decays = [one * path.variance for one in _DECAYS] if config.l2 is None else [config.l2]
-    l2, (lbfgs_losses, temperature) = _best_decay(whole, lbfgs, decays, train, judged, fold_of)
-    ridge_scores = _ridge_scores(path, config.l2, folds)
-    losses: dict[Optimizer, NDArray[np.float64]] = {
-        "lbfgs": lbfgs_losses,
-        "ridge": image_losses(ridge_scores, labels)[0],
-    }
-    means = {name: float(loss.mean()) for name, loss in losses.items()}
-    best = min(means, key=lambda name: means[name])
-    adam = None
-    if not _is_ahead(losses["lbfgs"] - losses["ridge"], _FAR):
-        adam = _adam_losses(data, config, train, judged, fold_of)
+    ridge_losses = image_losses(_ridge_scores(path, config.l2, folds), labels)[0]
+    race = _Race(whole, lbfgs, train, judged, fold_of)
+    race.run(decays, ridge_losses)
+    l2, (lbfgs_losses, temperature) = race.best()
+    gap = lbfgs_losses - ridge_losses[race.seen]
+    losses: dict[Optimizer, NDArray[np.float64]] = {"lbfgs": lbfgs_losses, "ridge": ridge_losses}
+    means = {"ridge": float(ridge_losses.mean())}
+    means["lbfgs"] = means["ridge"] + float(gap.mean())
+    best: Optimizer = min(losses, key=lambda name: means[name])
+    adam = None if _is_ahead(gap, _FAR) else _adam_losses(data, config, train, judged, fold_of)
     if adam is not None:
         gain = losses[best][fold_of == 0] - adam
         means["adam"] = means[best] - float(gain.mean())
@@ -130,27 +132,57 @@ def deal_folds(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np
     return np.where(np.array(n_groups)[labels] > 1, folds, -1)
 
 
-def _best_decay(
-    data: HeadData,
-    config: TrainingConfig,
-    decays: Sequence[float],
-    train: Train,
-    judged: NDArray[np.int64],
-    fold_of: NDArray[np.int64],
-) -> tuple[float, tuple[NDArray[np.float64], float]]:
-    """The best weight decay of lbfgs, the losses of the judged rows with it, their temperature."""
-    scores = {l2: np.zeros((len(judged), data.n_classes)) for l2 in decays}
-    for fold in np.unique(fold_of).tolist():
-        away = judged[fold_of == fold]
-        part = replace(data, training=np.setdiff1d(data.training, away))
-        head = None
-        for l2 in decays:
-            steps = min(config.steps, _LBFGS_STEPS)
-            trained = train(part, replace(config, l2=l2, steps=steps), head)
-            scores[l2][fold_of == fold] = _logits(trained, data, away)
+class _Race:
+    """Heads of L-BFGS, one for each weight decay, fold after fold.
+
+    Attributes:
+        seen: `(n_judged,)`, the images of the folds that were run.
+    """
+
+    def __init__(
+        self,
+        data: HeadData,
+        config: TrainingConfig,
+        train: Train,
+        judged: NDArray[np.int64],
+        fold_of: NDArray[np.int64],
+    ) -> None:
+        self._data, self._config, self._train = data, config, train
+        self._judged, self._fold_of = judged, fold_of
+        self._scores: dict[float, NDArray[np.float64]] = {}
+        self.seen = np.zeros(len(judged), bool)
+
+    def run(self, decays: Sequence[float], ridge_losses: NDArray[np.float64]) -> None:
+        """Train for all folds what is not behind, heavier weight decays first."""
+        self._scores = {l2: np.empty((len(self._judged), self._data.n_classes)) for l2 in decays}
+        for fold in np.unique(self._fold_of).tolist():
+            self._run_fold(fold)
+            _, (losses, _) = self.best()
+            if _is_ahead(losses - ridge_losses[self.seen], _FAR):
+                return
+            behind = [l2 for l2 in self._scores if _is_ahead(self._losses(l2)[0] - losses, _ERRORS)]
+            for l2 in behind:
+                del self._scores[l2]
+
+    def best(self) -> tuple[float, tuple[NDArray[np.float64], float]]:
+        """The best weight decay, the losses of the images seen with it, their temperature."""
+        losses = {l2: self._losses(l2) for l2 in self._scores}
+        return min(losses.items(), key=lambda one: float(one[1][0].mean()))
+
+    def _losses(self, l2: float) -> tuple[NDArray[np.float64], float]:
+        labels = self._data.labels[self._judged[self.seen]]
+        return image_losses(self._scores[l2][self.seen], labels)
+
+    def _run_fold(self, fold: int) -> None:
+        places = self._fold_of == fold
+        away = self._judged[places]
+        part = replace(self._data, training=np.setdiff1d(self._data.training, away))
+        head, steps = None, min(self._config.steps, _LBFGS_STEPS)
+        for l2, scores in self._scores.items():
+            trained = self._train(part, replace(self._config, l2=l2, steps=steps), head)
+            scores[places] = _logits(trained, self._data, away)
             head = trained.head
-    losses = {l2: image_losses(logits, data.labels[judged]) for l2, logits in scores.items()}
-    return min(losses.items(), key=lambda one: float(one[1][0].mean()))
+        self.seen |= places
 
 
 def _logits(trained: TrainedHead, data: HeadData, rows: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -96,6 +96,7 @@ class FewShotStudy(Study):
             trial.config,
             on_progress=context.on_progress,
             memory_limit=context.memory_limit,
+            alone=False,
         ).head
         rows = _shuffled(data, name, trial.config.seed)
         again = trial.condition == _Case(name, _RETRAINED).condition

@@ -6,16 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import SUCCESSOR
 from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.checks import check_types
 from retrain_cli.datasets.layout import LayoutChoice
 from retrain_cli.datasets.origins import ClassOrigin, match_origins
 from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.errors import CacheError, ConfigError, DatasetError, WorkspaceError, setting
+from retrain_cli.runs.shell import shell_line
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.workspace import Workspace
 
 _KEY = "last_used"
+_SUCCEEDED = ("--backbone", SUCCESSOR)
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,23 @@ class LastUsed:
                 entry.get("layout", "auto"),
             )
             check_types(used)
-            return used
         except (KeyError, TypeError, AttributeError, ConfigError) as error:
             raise WorkspaceError(
                 f"{workspace.state_path} is damaged ({error!r}): delete it and run `retrain "
                 "bottlenecks IMAGE_DIR` again; nothing is computed twice"
             ) from error
+        used._check_not_retired()
+        return used
+
+    def _check_not_retired(self) -> None:
+        """Refuse vectors that no new photo can be compared with."""
+        if self.backbone.is_retired:
+            again = shell_line(("retrain", "bottlenecks", str(self.image_dir), *_SUCCEEDED))
+            raise WorkspaceError(
+                f"bottlenecks must be of a backbone that retrain has, and the last ones here are "
+                f"of {self.backbone.name}, which it no longer has: run `{again}`, then `retrain "
+                "train`; earlier runs keep their evaluations"
+            )
 
 
 def used_cache(workspace: Workspace, used: LastUsed) -> Path:

@@ -54,10 +54,10 @@ def keep_backbone(
 def _settled(spec: BackboneSpec, workspace: Workspace) -> BackboneSpec:
     """On the runtime that it had, where that runs it."""
     if spec.runtime != "openvino" or not has_openvino():
-        return spec.settled_on_keras()
+        return spec.settled_on_own()
     from retrain_cli.backbones.runtimes.conversion import ConversionError, convert_backbone
 
     try:
         return replace(spec, model=convert_backbone(spec, workspace.models_dir).digest)
     except ConversionError:
-        return spec.settled_on_keras()
+        return spec.settled_on_own()

@@ -164,7 +164,7 @@ def _decoding(session: FinetuneSession) -> float:
         started = time.perf_counter()
         try:
             size = (spec.input_size, spec.input_size)
-            decode_image(photo.path.read_bytes(), size, spec.resize)
+            decode_image(photo.path.read_bytes(), size, spec.resize_rule)
         except (OSError, ImageError):
             continue
         times.append(time.perf_counter() - started)

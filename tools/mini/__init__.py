@@ -1,1 +1,0 @@
-"""Training of the bundled backbone: photos, teachers' cached views, the training loop."""
