@@ -5,6 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+USABLE := .venv/.usable
 # Two processors give two test processes; each imports TensorFlow once.
 TEST_PROCESSES ?= 2
 ARGS ?=
@@ -16,15 +17,25 @@ help:  ## Show this list
 
 setup: $(READY)  ## Create .venv with the package and everything for its development
 
-$(READY): pyproject.toml
+# Modules are compiled when they are first imported, not all of TensorFlow's at once.
+define install
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 10) <= v < (3, 14) else \
 	    f"retrain needs Python 3.10 to 3.13, and {sys.executable} is {v.major}.{v.minor}: call make PYTHON=python3.12, say")'
 	@echo "Setting up .venv (a few minutes, once) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '$(1)'
+endef
+
+$(READY): pyproject.toml
+	$(call install,.[dev])
 	@touch $@
 
-demo: $(READY)  ## Run the main job on the sample images, with nothing to download
+# What users have, without what development needs.
+$(USABLE): pyproject.toml
+	$(call install,.)
+	@touch $@
+
+demo: $(or $(wildcard $(READY)),$(USABLE))  ## Run the main job on the sample images, with nothing to download
 	@$(BIN)/retrain demo sample_images
 
 test: $(READY)  ## Run all tests (ARGS='-k store' for some; COVERAGE=1 holds them to the floor in pyproject.toml)
@@ -36,9 +47,11 @@ check: $(READY)  ## Lint, format, types, and that the generated docs are not sta
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python tools/make_cli_docs.py --check
+	@$(BIN)/python tools/make_backbone_docs.py --check
 
-docs: $(READY)  ## Write the generated docs: docs/cli.md
+docs: $(READY)  ## Write the generated docs: docs/cli.md, the table of docs/backbones.md
 	@$(BIN)/python tools/make_cli_docs.py
+	@$(BIN)/python tools/make_backbone_docs.py
 
 bench: $(READY)  ## Measure speed against references (ARGS='--help' for parts and sizes)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -116,6 +116,11 @@ def _locate(published: PublishedWeights) -> Path | None:
     return Path(str(installed.locate_file(inside)))
 
 
+def is_package_installed(package: str) -> bool:
+    """Whether a package is installed; its files are not looked at."""
+    return _installed(package) is not None
+
+
 def _installed(package: str) -> Distribution | None:
     """What is known of a package; None where it is not installed. Its files are not looked at."""
     try:

@@ -79,7 +79,10 @@ class TrainingConfig:
 
     @property
     def needs_engine(self) -> bool:
-        """Whether training takes Keras, whose import takes seconds; SciPy and NumPy do the rest."""
+        """Whether several at a time take Keras, whose import takes seconds; not lbfgs and ridge.
+
+        Alone, a small head by Adam does without, too: see `heads.numpy_softmax`.
+        """
         return self.optimizer not in ("lbfgs", "ridge")
 
     @property

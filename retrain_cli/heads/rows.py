@@ -162,17 +162,16 @@ def in_memory(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def on_device(array: NDArray[Any]) -> Any:
+def on_device(matrix: NDArray[Any]) -> Any:
     """The array as a tensor of the engine; it must not change any more.
 
     On a processor TensorFlow takes an aligned matrix of vectors as it lies, and one that is not
     after one copy. Its own conversion copies twice.
     """
     keras = load_keras()
-    is_matrix = array.dtype == np.float32 and array.size
-    if keras.backend.backend() != "tensorflow" or not is_matrix or list_gpus():
-        return keras.ops.convert_to_tensor(array)
-    matrix = array
+    holds_vectors = matrix.dtype == np.float32 and matrix.size
+    if keras.backend.backend() != "tensorflow" or not holds_vectors or list_gpus():
+        return keras.ops.convert_to_tensor(matrix)
     flags = matrix.flags
     if matrix.ctypes.data % ALIGNMENT or not (flags.c_contiguous and flags.writeable):
         copy = aligned_matrix(*matrix.shape)

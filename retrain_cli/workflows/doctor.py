@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from typing import Literal
 
 from retrain_cli import __version__
-from retrain_cli.backbones.downloads import keras_models_folder
+from retrain_cli.backbones.downloads import is_package_installed, keras_models_folder
+from retrain_cli.backbones.published import FIGURES, MEASURED_ON, BackboneFigures
+from retrain_cli.backbones.table import KERAS_BACKBONES, SUCCESSOR, KerasBackbone
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.engine import has_openvino, list_gpus, load_keras
 from retrain_cli.errors import RetrainError
@@ -19,6 +21,7 @@ from retrain_cli.parallel import usable_processors
 from retrain_cli.workspace import Workspace
 
 Verdict = Literal["ok", "info", "missing", "problem"]
+WeightsState = Literal["here", "download", "package", "offline"]
 
 _EXTRAS = (
     ("pillow_heif", "heic", "HEIC photos"),
@@ -148,3 +151,78 @@ def _workspace(workspace: Workspace) -> list[Finding]:
     detail = f"{workspace.root}: {caches} cache(s), {runs} run(s), {free:.1f} GB free"
     remedy = "" if free > 1 else "free some space, or choose another one with --workspace"
     return [Finding("workspace", verdict, detail, remedy)]
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """One line of the list.
+
+    Attributes:
+        name: what `--backbone` takes.
+        input_size: side in pixels.
+        widths: lengths of the bottleneck, the default one first.
+        alphas: what `--alpha` takes for each of them; empty where there is no choice.
+        figures: its size, accuracy and speed; None where they are not known.
+        weights: "here", "download", or what has to be installed: a "package", which is this
+            one's own dependency, or the extra "offline".
+        remedy: what gets the weights, empty where they are here.
+    """
+
+    name: str
+    input_size: int
+    widths: tuple[int, ...]
+    alphas: tuple[float, ...]
+    figures: BackboneFigures | None
+    weights: WeightsState
+    remedy: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything, as JSON values."""
+        known = self.figures
+        return {
+            "backbone": self.name,
+            "input px": self.input_size,
+            "width": self.widths[0],
+            "widths": list(self.widths),
+            "alphas": list(self.alphas),
+            "parameters": known and known.parameters,
+            "ImageNet top-1": known and known.top1,
+            "source": known and known.source,
+            "speed": known and known.speed,
+            "speed in 8 bits": known and known.speed_8_bits,
+            "measured on": MEASURED_ON,
+            "weights": self.weights,
+            "get weights": self.remedy,
+        }
+
+
+def list_backbones() -> list[BackboneInfo]:
+    """All backbones of the table; nothing heavy is imported, nothing is downloaded."""
+    return [_describe(row) for row in KERAS_BACKBONES.values()]
+
+
+def _describe(row: KerasBackbone) -> BackboneInfo:
+    state, remedy = _weights_of(row)
+    return BackboneInfo(
+        row.name,
+        row.input_size,
+        tuple(variant.width for variant in row.variants),
+        tuple(variant.alpha for variant in row.variants if variant.alpha is not None),
+        FIGURES.get(row.name),
+        state,
+        remedy,
+    )
+
+
+def _weights_of(row: KerasBackbone) -> tuple[WeightsState, str]:
+    published = row.published_weights(None, row.input_size)
+    if not published.package:
+        if (keras_models_folder() / published.file_name).is_file():
+            return "here", ""
+        return "download", f"downloaded when first used: {published.url}"
+    if is_package_installed(published.package):
+        return "here", ""
+    return (
+        "package" if row.name == SUCCESSOR else "offline",
+        f"pip install {published.package}, or 'retrain-cli[offline]' for all",
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from commands import ROOT, forget_standard_error
+from filelock import FileLock
 from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
 
 from retrain_cli.cli import console
@@ -25,11 +26,16 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of converted networks of a workspace: TINY is in it."""
-    root = tmp_path_factory.mktemp("converted")
-    make_photos(root / "photos", {"ant": 2, "bee": 2})
-    command = [str(RETRAIN), "bottlenecks", "photos", *TINY]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    """The folder of converted networks of a workspace: TINY is in it, for all test processes."""
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "converted"
+    with FileLock(f"{root}.lock"):
+        if not root.exists():
+            draft = tmp_path_factory.mktemp("converted")
+            make_photos(draft / "photos", {"ant": 2, "bee": 2})
+            command = [str(RETRAIN), "bottlenecks", "photos", *TINY]
+            subprocess.run(command, cwd=draft, check=True, capture_output=True)
+            draft.rename(root)
     return root / ".retrain" / "cache" / "models"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import TINY, Outcome, make_photos
+from helpers import QUICK_HEAD, TINY, Outcome, make_photos
 
 INT = ("dalmatian", "grand_piano")
 EXT = ("brain", "rooster", "yin_yang")
@@ -46,7 +46,7 @@ def test_a_classifier_that_grows(
     answer = retrain("label", "--run", "both", caltech / "starfish" / "image_0002.jpg").json
     assert answer["labels"][0]["label"] in ("starfish", "coral reef")
 
-    assert retrain("train", "--steps", 200, "--name", "plain").code == 0
+    assert retrain("train", *QUICK_HEAD, "--name", "plain").code == 0
     lotus = sorted((caltech / "lotus").iterdir())
     tests = [part for photo in lotus[3:9] for part in ("--test", photo)]
     grown = retrain("add-class", "lotus", *lotus[:3], *tests, "--name", "grown", "--json").json

@@ -64,7 +64,7 @@ def test_every_optimizer_learns_and_repeats_itself(optimizer: Any) -> None:
         assert first.history[-1].loss < first.history[0].loss
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", sorted({*OPTIMIZERS} - {"auto"}))  # which may need one
 def test_who_needs_no_engine_loads_none(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> Any:
         raise ModuleNotFoundError("keras")
@@ -75,8 +75,8 @@ def test_who_needs_no_engine_loads_none(optimizer: Any, monkeypatch: pytest.Monk
     needs = contextlib.nullcontext()
     if config.needs_engine:
         needs = pytest.raises(ModuleNotFoundError)  # type: ignore[assignment]
-    with needs:
-        train_head(make_data(), config)
+    with needs:  # beside others, as in a study: alone, NumPy trains a small head by Adam
+        train_head(make_data(), config, alone=False)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, converted_from, keep_model
@@ -37,18 +39,59 @@ def convert_backbone(spec: BackboneSpec, models: Path) -> KeptModel:
         RetrainError: it cannot be built, or the folder cannot be written.
     """
     backbone = build_keras_backbone(converted_from(spec), "cpu:0")
+    return keep_compared(
+        spec,
+        models,
+        lambda xml: _write_model(backbone, xml),
+        lambda xml: _agreement(backbone, xml),
+        _message,
+        "Keras",
+    )
+
+
+def keep_compared(
+    spec: BackboneSpec,
+    models: Path,
+    write_model: Callable[[Path], None],
+    agreement: Callable[[Path], float],
+    message: Callable[[BackboneSpec, str], str],
+    engine: str,
+) -> KeptModel:
+    """Convert a network for OpenVINO, compare it with what it was, and keep it in `models`.
+
+    Args:
+        spec: what is converted.
+        models: the folder of the kept models.
+        write_model: writes the converted network to a path.
+        agreement: least cosine between the vectors of both, by that path.
+        message: of an error, from the spec and the reason.
+        engine: what it ran on, as people call it.
+
+    Raises:
+        ConversionError: OpenVINO does not take it, or computes something else.
+        RetrainError: the folder cannot be written.
+    """
 
     def write(folder: Path) -> None:
         try:
             with waiting.for_(f"converting {spec.name} for OpenVINO, once"), quiet_engine():
-                _write_model(backbone, folder / XML)
-                cosine = _agreement(backbone, folder / XML)
+                write_model(folder / XML)
+                cosine = agreement(folder / XML)
         except Exception as error:  # whatever an engine's converter raises
-            raise ConversionError(_message(spec, reason_of(error))) from error
+            raise ConversionError(message(spec, reason_of(error))) from error
         if not cosine > LEAST_COSINE:
-            raise ConversionError(_message(spec, f"cosine to Keras's vectors only {cosine:.4f}"))
+            reason = f"cosine to {engine}'s vectors only {cosine:.4f}"
+            raise ConversionError(message(spec, reason))
 
     return keep_model(models, replace(spec, precision="float32"), write)
+
+
+def least_cosine(xml: Path, images: NDArray[np.uint8], theirs: NDArray[np.float32]) -> float:
+    """Between the vectors that OpenVINO computes of images in float32 and those of an engine."""
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    ours = load_openvino().Core().compile_model(xml, "CPU", hints)([images])[0]
+    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    return float(((ours * theirs).sum(1) / norms).min())
 
 
 def _message(spec: BackboneSpec, reason: str) -> str:
@@ -109,9 +152,5 @@ def _agreement(backbone: KerasModelBackbone, xml: Path) -> float:
     """Least cosine between the vectors of both, over two images of noise."""
     size = (2, *backbone.input_size, 3)
     images = np.random.default_rng(0).integers(0, 256, size, np.uint8)
-    hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = load_openvino().Core().compile_model(xml, "CPU", hints)
-    ours = compiled([images])[0]
     theirs = load_keras().ops.convert_to_numpy(backbone.model(images, training=False))
-    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    return float(((ours * theirs).sum(1) / norms).min())
+    return least_cosine(xml, images, theirs)

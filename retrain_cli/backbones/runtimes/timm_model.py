@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli import waiting
 from retrain_cli.backbones.digests import digest_file
-from retrain_cli.backbones.runtimes.conversion import LEAST_COSINE, ConversionError, neutral_names
-from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, keep_model
+from retrain_cli.backbones.runtimes.conversion import keep_compared, least_cosine, neutral_names
+from retrain_cli.backbones.runtimes.kept_models import KeptModel
 from retrain_cli.backbones.runtimes.own_devices import choose_own_device, load_runtime
 from retrain_cli.backbones.spec import RANDOM, RANDOM_SEED, BackboneSpec
 from retrain_cli.backbones.user_networks.resolving import BY_DIGEST
@@ -95,23 +93,16 @@ def convert_timm(spec: BackboneSpec, models: Path) -> KeptModel:
         RetrainError: as `build_timm_backbone`; the folder cannot be written.
     """
     backbone = build_timm_backbone(spec, "cpu")
-
-    def write(folder: Path) -> None:
-        try:
-            with (
-                waiting.for_(f"converting {spec.name} for OpenVINO, once"),
-                quiet_engine(),
-                warnings.catch_warnings(),
-            ):
-                warnings.simplefilter("ignore")  # the tracer's, of shapes that are constants here
-                _write_model(backbone, folder / XML)
-                cosine = agreement(backbone, folder / XML)
-        except Exception as error:  # whatever the tracer or the converter raises
-            raise ConversionError(_message(spec, reason_of(error))) from error
-        if not cosine > LEAST_COSINE:
-            raise ConversionError(_message(spec, f"cosine to torch's vectors only {cosine:.4f}"))
-
-    return keep_model(models, replace(spec, precision="float32"), write)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's, of shapes that are constants here
+        return keep_compared(
+            spec,
+            models,
+            lambda xml: _write_model(backbone, xml),
+            lambda xml: agreement(backbone, xml),
+            _message,
+            "torch",
+        )
 
 
 def _message(spec: BackboneSpec, reason: str) -> str:
@@ -138,11 +129,8 @@ def agreement(backbone: TimmBackbone, xml: Path) -> float:
     """Least cosine between the vectors of both, over three images of noise: no batch as traced."""
     shape = (3, *backbone.input_size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    ours = load_openvino().Core().compile_model(xml, "CPU", hints)([images])[0]
     theirs = np.concatenate([backbone(images[row : row + 1]) for row in range(3)])
-    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    return float(((ours * theirs).sum(1) / norms).min())
+    return least_cosine(xml, images, theirs)
 
 
 def _build(torch: Any, spec: BackboneSpec) -> Any:

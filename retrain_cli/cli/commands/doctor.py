@@ -49,14 +49,7 @@ def doctor(
 
 
 def _list_backbones(form: console.Form) -> None:
-    from retrain_cli.backbones.table import KERAS_BACKBONES
+    from retrain_cli.cli.views.backbones import show_backbones
+    from retrain_cli.workflows.doctor import list_backbones
 
-    rows = [
-        [row.name, str(row.input_size), ", ".join(str(v.width) for v in row.variants)]
-        for row in KERAS_BACKBONES.values()
-    ]
-    columns = ("backbone", "input px", "width")
-    if form == "json":
-        console.document([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        console.table(console.Table(columns, rows, right=(1, 2)))
+    show_backbones(list_backbones(), form)

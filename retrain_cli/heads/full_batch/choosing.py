@@ -36,6 +36,9 @@ _FAR = 4  # standard errors: so far ahead, ridge needs no other fold, and is ahe
 _FEWEST_OF_CLASS = 4
 _MOST_IMAGES = 3_000  # of many, some tell the heads apart, and the rest would take minutes
 
+Judged = tuple[NDArray[np.float64], float]
+"""The loss of each image, and the temperature of the scores that they are of."""
+
 Train = Callable[[HeadData, TrainingConfig, Head | None], TrainedHead]
 
 
@@ -84,8 +87,7 @@ def choose_optimizer(
     decays = [one * path.variance for one in _DECAYS] if config.l2 is None else [config.l2]
     ridge_losses = image_losses(_ridge_scores(path, config.l2, folds), labels)[0]
     race = _Race(whole, lbfgs, train, judged, fold_of)
-    race.run(decays, ridge_losses)
-    l2, (lbfgs_losses, temperature) = race.best()
+    l2, (lbfgs_losses, temperature) = race.run(decays, ridge_losses)
     gap = lbfgs_losses - ridge_losses[race.seen]
     losses: dict[Optimizer, NDArray[np.float64]] = {"lbfgs": lbfgs_losses, "ridge": ridge_losses}
     means = {"ridge": float(ridge_losses.mean())}
@@ -152,26 +154,27 @@ class _Race:
         self._scores: dict[float, NDArray[np.float64]] = {}
         self.seen = np.zeros(len(judged), bool)
 
-    def run(self, decays: Sequence[float], ridge_losses: NDArray[np.float64]) -> None:
-        """Train for all folds what is not behind, heavier weight decays first."""
+    def run(
+        self, decays: Sequence[float], ridge_losses: NDArray[np.float64]
+    ) -> tuple[float, Judged]:
+        """Train for all folds what is not behind, heavier weight decays first; the best one."""
         self._scores = {l2: np.empty((len(self._judged), self._data.n_classes)) for l2 in decays}
         for fold in np.unique(self._fold_of).tolist():
             self._run_fold(fold)
-            _, (losses, _) = self.best()
+            judged = self._judge()
+            best = min(judged, key=lambda l2: float(judged[l2][0].mean()))
+            losses = judged[best][0]
             if _is_ahead(losses - ridge_losses[self.seen], _FAR):
-                return
-            behind = [l2 for l2 in self._scores if _is_ahead(self._losses(l2)[0] - losses, _ERRORS)]
-            for l2 in behind:
-                del self._scores[l2]
+                break
+            for l2, (others, _) in judged.items():
+                if _is_ahead(others - losses, _ERRORS):
+                    del self._scores[l2]
+        return best, judged[best]
 
-    def best(self) -> tuple[float, tuple[NDArray[np.float64], float]]:
-        """The best weight decay, the losses of the images seen with it, their temperature."""
-        losses = {l2: self._losses(l2) for l2 in self._scores}
-        return min(losses.items(), key=lambda one: float(one[1][0].mean()))
-
-    def _losses(self, l2: float) -> tuple[NDArray[np.float64], float]:
+    def _judge(self) -> dict[float, Judged]:
+        """Of each weight decay, by the images seen."""
         labels = self._data.labels[self._judged[self.seen]]
-        return image_losses(self._scores[l2][self.seen], labels)
+        return {l2: image_losses(scores[self.seen], labels) for l2, scores in self._scores.items()}
 
     def _run_fold(self, fold: int) -> None:
         places = self._fold_of == fold
@@ -222,9 +225,7 @@ def _adam_losses(
     return image_losses(logits, data.labels[away])[0]
 
 
-def image_losses(
-    logits: NDArray[np.floating], labels: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], float]:
+def image_losses(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Judged:
     """Log loss of each image at the temperature that suits all of them, and that temperature."""
     found = fit_temperature([logits], labels, doubt=platt_doubt(len(labels)), fine=1e-4)
     temperature = 1.0 if found is None else found
