@@ -31,7 +31,6 @@ from .workflows.compare import compare_runs as compare_runs
 from .workflows.cross_validate import out_of_fold as out_of_fold
 from .workflows.evaluate import EvalRequest as EvalRequest
 from .workflows.evaluate import evaluate as evaluate
-from .workflows.finetune import finetune as finetune
 from .workflows.label import Labeller as Labeller
 from .workflows.label import LabelRequest as LabelRequest
 from .workflows.report import ReportRequest as ReportRequest
@@ -51,6 +50,7 @@ from .workflows.sort_photos import SortRequest as SortRequest
 from .workflows.study import run_study as run_study
 from .workflows.train import TrainRequest as TrainRequest
 from .workflows.train import train_run as train_run
+from .workflows.tuning.finetune import finetune as finetune
 from .workflows.tuning.finetune_request import FinetuneRequest as FinetuneRequest
 from .workspace import Workspace as Workspace
 

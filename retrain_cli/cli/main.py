@@ -73,7 +73,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "finetune": CommandEntry(
         _MAIN,
-        "finetune:finetune",
+        "tuning.finetune:finetune",
         "Train the top of the backbone on your photos, too, and keep the result as a run.",
     ),
     "eval": CommandEntry(

@@ -21,7 +21,7 @@ from retrain_cli.parallel import usable_processors
 _AHEAD = 2
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Gives the numbers of photos, by their rows in the dataset."""
 
     def read(self, rows: NDArray[np.int64]) -> Arrays:
@@ -41,7 +41,7 @@ class CachedActivations:
         self._cache, self._digests = cache, digests
 
     def read(self, rows: NDArray[np.int64]) -> Arrays:
-        """See `Source`."""
+        """See `BatchSource`."""
         return self._cache.read([self._digests[row] for row in rows])
 
 
@@ -63,7 +63,7 @@ class DecodedPhotos:
         self._threads = ThreadPoolExecutor(workers or usable_processors(), "decoder")
 
     def read(self, rows: NDArray[np.int64]) -> Arrays:
-        """See `Source`."""
+        """See `BatchSource`."""
         return [np.stack(list(self._threads.map(self._pixels, rows.tolist())))]
 
     def _pixels(self, row: int) -> NDArray[np.uint8]:
@@ -78,7 +78,7 @@ class DecodedPhotos:
 
 
 def read_ahead(
-    source: Source, batches: Iterable[NDArray[np.int64]]
+    source: BatchSource, batches: Iterable[NDArray[np.int64]]
 ) -> Generator[Arrays, None, None]:
     """The numbers of each batch, read by a thread while those before it are worked on."""
     waiting: deque[Future[Arrays]] = deque()

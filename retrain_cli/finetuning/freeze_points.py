@@ -24,7 +24,7 @@ WORDS = "last-block, last:N, from:LAYER, all, first-block, first+last or a patte
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class LayerPlace:
     """One operation of a network, in the order in which they are computed.
 
     Attributes:
@@ -65,7 +65,7 @@ class FreezePoint:
     layers: tuple[str, ...]
 
 
-def stages_of(network: Any) -> list[Stage]:
+def stages_of(network: Any) -> list[LayerPlace]:
     """The operations of a functional Keras model, input left out, in the order of computing."""
     by_depth = network._nodes_by_depth
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
@@ -84,7 +84,7 @@ def stages_of(network: Any) -> list[Stage]:
             continue
         ends = is_cut and _is_thin(operations, readers, at)
         shape = tuple(node.outputs[0].shape[1:])
-        stages.append(Stage(name, node.operation, shape, is_cut, ends))
+        stages.append(LayerPlace(name, node.operation, shape, is_cut, ends))
     return stages
 
 
@@ -142,7 +142,7 @@ def choose_freeze_point(network: Any, trainable: str) -> FreezePoint:
     return FreezePoint(cut.name, cut.shape, trained, layers)
 
 
-def _trained(stages: list[Stage], trainable: str) -> set[str]:
+def _trained(stages: list[LayerPlace], trainable: str) -> set[str]:
     """Names of the layers that are meant, also of those without weights."""
     if trainable == "all":
         return {stage.name for stage in stages}
@@ -175,12 +175,12 @@ def _count(text: str | None, most: int) -> int:
     return count
 
 
-def blocks_of(stages: list[Stage]) -> list[set[str]]:
+def blocks_of(stages: list[LayerPlace]) -> list[set[str]]:
     """The names of the layers of each block.
 
     A single layer with a kernel behind the last thin cut, as MobileNetV2 has, is of the last block.
     """
-    blocks: list[list[Stage]] = [[]]
+    blocks: list[list[LayerPlace]] = [[]]
     for stage in stages:
         blocks[-1].append(stage)
         if stage.ends_block:
@@ -192,11 +192,11 @@ def blocks_of(stages: list[Stage]) -> list[set[str]]:
     return [{stage.name for stage in block} for block in blocks]
 
 
-def _ends(stages: list[Stage]) -> list[str]:
+def _ends(stages: list[LayerPlace]) -> list[str]:
     return [stage.name for stage in stages if stage.ends_block]
 
 
-def _named(stages: list[Stage], name: str) -> int:
+def _named(stages: list[LayerPlace], name: str) -> int:
     """The place of a layer behind which the network can be cut."""
     places = {stage.name: at for at, stage in enumerate(stages)}
     if name not in places:
@@ -220,11 +220,11 @@ def _named(stages: list[Stage], name: str) -> int:
     )
 
 
-def _after(stages: list[Stage], at: int) -> set[str]:
+def _after(stages: list[LayerPlace], at: int) -> set[str]:
     return {stage.name for stage in stages[at + 1 :]}
 
 
-def _cut_below(stages: list[Stage], trained: frozenset[str]) -> Stage | None:
+def _cut_below(stages: list[LayerPlace], trained: frozenset[str]) -> LayerPlace | None:
     """The cut below all that is trained whose output is smallest, of equals the highest.
 
     Frozen layers between it and the first trained one are computed in each step, so only cuts of
@@ -241,7 +241,7 @@ def _cut_below(stages: list[Stage], trained: frozenset[str]) -> Stage | None:
     return nearest
 
 
-def _numbers(stage: Stage) -> int:
+def _numbers(stage: LayerPlace) -> int:
     size = 1
     for extent in stage.shape:
         size *= extent

@@ -15,7 +15,7 @@ from retrain_cli.engine import choose_device, has_openvino, load_keras, quiet_en
 from retrain_cli.errors import BackboneError, ConfigError
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile, open_activations, spec_at
-from retrain_cli.finetuning.batch_sources import CachedActivations, DecodedPhotos, Source
+from retrain_cli.finetuning.batch_sources import BatchSource, CachedActivations, DecodedPhotos
 from retrain_cli.finetuning.freeze_points import FreezePoint, choose_freeze_point, stages_of
 from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.workspace import Workspace
@@ -113,7 +113,7 @@ def open_source(
     settings: ExtractionSettings,
     load: BackboneLoader,
     on_photo: PhotoCount = lambda done, total: None,
-) -> Iterator[Source]:
+) -> Iterator[BatchSource]:
     """The numbers of photos for the part that is trained, computed first where they are cached.
 
     Args:

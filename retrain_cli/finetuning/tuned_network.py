@@ -13,7 +13,7 @@ from retrain_cli.backbones.runtimes.keras_model import pool_features, scale_pixe
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.engine import float32_by_default, load_keras
-from retrain_cli.finetuning.freeze_points import FreezePoint, Stage, stages_of
+from retrain_cli.finetuning.freeze_points import FreezePoint, LayerPlace, stages_of
 from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.head import Head
 
@@ -165,7 +165,7 @@ def _kernels(model: Any) -> list[Any]:
     return [one for one in model.trainable_variables if len(one.shape) > 1]
 
 
-def _choose_trainable(stages: list[Stage], point: FreezePoint, config: TuningConfig) -> None:
+def _choose_trainable(stages: list[LayerPlace], point: FreezePoint, config: TuningConfig) -> None:
     for stage in stages:
         is_norm = type(stage.operation).__name__ == "BatchNormalization"
         frozen = is_norm and config.batch_norm == "frozen"
@@ -173,7 +173,7 @@ def _choose_trainable(stages: list[Stage], point: FreezePoint, config: TuningCon
             stage.operation.trainable = stage.name in point.trained and not frozen
 
 
-def _tail(keras: Any, network: Any, stages: list[Stage], cut: str) -> Any:
+def _tail(keras: Any, network: Any, stages: list[LayerPlace], cut: str) -> Any:
     output = next(stage.operation.output for stage in stages if stage.name == cut)
     return keras.Model(output, network.output)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retrain_cli import interrupts
 from retrain_cli.errors import ConfigError, setting
-from retrain_cli.finetuning.batch_sources import Source, read_ahead
+from retrain_cli.finetuning.batch_sources import BatchSource, read_ahead
 from retrain_cli.finetuning.epoch_state import EpochState, StateFile
 from retrain_cli.finetuning.tuned_network import Schedule, TunedNetwork
 from retrain_cli.finetuning.tuning_config import TuningConfig
@@ -99,7 +99,7 @@ class Tuning:
     def __init__(
         self,
         network: TunedNetwork,
-        source: Source,
+        source: BatchSource,
         data: HeadData,
         config: TuningConfig,
         state: StateFile,
@@ -252,7 +252,7 @@ def judge(head: Head, vectors: NDArray[np.float32], labels: NDArray[np.int32]) -
 
 def vectors_of(
     network: TunedNetwork,
-    source: Source,
+    source: BatchSource,
     rows: NDArray[np.int64],
     out: NDArray[np.float32] | None = None,
     on_photo: Callable[[int, int], None] = lambda done, total: None,

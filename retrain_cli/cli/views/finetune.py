@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from retrain_cli.evaluation.result import EvalResult
     from retrain_cli.finetuning.tuning import TuningProgress
     from retrain_cli.heads.history import HistoryRow
-    from retrain_cli.workflows.finetune import FinetuneSummary
+    from retrain_cli.workflows.tuning.finetune import FinetuneSummary
     from retrain_cli.workflows.tuning.tuning_plan import FinetunePlan
 
 _COLUMNS = ("epoch", "loss", "training", "validation loss", "validation")

@@ -18,7 +18,7 @@ from retrain_cli.finetuning.activation_cache import bytes_each, open_activations
 from retrain_cli.finetuning.tuned_network import Schedule, TunedNetwork
 from retrain_cli.heads.head import Head
 from retrain_cli.images.decode import decode_image
-from retrain_cli.workflows.finetune import FinetuneSession
+from retrain_cli.workflows.tuning.finetune import FinetuneSession
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
 from retrain_cli.workspace import Workspace
 

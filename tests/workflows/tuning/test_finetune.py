@@ -23,8 +23,8 @@ from retrain_cli.runs.making import Tuned
 from retrain_cli.runs.renaming import rename_run
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
-from retrain_cli.workflows.finetune import finetune
 from retrain_cli.workflows.label import backbone_of
+from retrain_cli.workflows.tuning.finetune import finetune
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
 from retrain_cli.workspace import Workspace
 

@@ -16,7 +16,7 @@ from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
 
 if TYPE_CHECKING:
     from retrain_cli.finetuning.tuning import TuningProgress
-    from retrain_cli.workflows.finetune import FinetuneSummary
+    from retrain_cli.workflows.tuning.finetune import FinetuneSummary
 
 
 @command
@@ -79,7 +79,7 @@ def finetune(
     head alone stays where fine-tuning is not better on validation.
     """
     from retrain_cli.cli.views import finetune as view
-    from retrain_cli.workflows.finetune import finetune
+    from retrain_cli.workflows.tuning.finetune import finetune
     from retrain_cli.workflows.tuning.tuning_plan import plan_finetune
 
     workspace = workspace_of(ctx)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.evaluation.predictions import predict
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.finetuning.activation_cache import PhotoFile
-from retrain_cli.finetuning.batch_sources import Source
+from retrain_cli.finetuning.batch_sources import BatchSource
 from retrain_cli.finetuning.epoch_state import EpochState, StateFile
 from retrain_cli.finetuning.freeze_points import FreezePoint
 from retrain_cli.finetuning.parts import Parts, open_source
@@ -146,22 +147,11 @@ def finetune(
     store = RunStore(workspace.runs_dir)
     with ExitStack() as stack:
         draft = stack.enter_context(store.create(request.name))
-        source = stack.enter_context(
-            open_source(
-                session.parts,
-                session.photos,
-                workspace,
-                request.settings,
-                load or loader_of(workspace),
-                lambda done, total: on_photo("frozen part", done, total),
-            )
-        )
+        source = stack.enter_context(session.source(load or loader_of(workspace), on_photo))
         clock.lap("frozen part")
         stack.enter_context(interrupts.held())
         tuned = session.train(source, clock, on_progress, on_warning)
-        bottlenecks = session.bottlenecks(
-            tuned, source, lambda done, total: on_photo("tuned network", done, total)
-        )
+        bottlenecks = session.bottlenecks(tuned, source, on_photo)
         clock.lap("tuned network")
         contents = session.contents(draft.folder, tuned, bottlenecks)
         write_note(draft.folder, request.note)
@@ -249,9 +239,22 @@ class FinetuneSession:
         }
         return StateFile(self.workspace.tunings_dir, facts)
 
+    def source(
+        self, load: BackboneLoader, on_photo: PhotoListener
+    ) -> AbstractContextManager[BatchSource]:
+        """The numbers that go into the part that is trained."""
+        return open_source(
+            self.parts,
+            self.photos,
+            self.workspace,
+            self.request.settings,
+            load,
+            partial(on_photo, "frozen part"),
+        )
+
     def train(
         self,
-        source: Source,
+        source: BatchSource,
         clock: _Clock,
         on_progress: TuningListener,
         on_warning: Callable[[str], None],
@@ -290,7 +293,7 @@ class FinetuneSession:
         return found if self.request.resume else None
 
     def bottlenecks(
-        self, tuned: _Phases, source: Source, on_photo: Callable[[int, int], None]
+        self, tuned: _Phases, source: BatchSource, on_photo: PhotoListener
     ) -> NDArray[np.float32]:
         """Of all photos, by the backbone that is kept."""
         if not tuned.result.best_epoch:
@@ -300,7 +303,8 @@ class FinetuneSession:
             out = aligned_matrix(count, width)
         else:
             out = mapped_matrix(self.workspace.root, count, width)
-        return vectors_of(tuned.network, source, np.arange(count), out, on_photo)
+        told = partial(on_photo, "tuned network")
+        return vectors_of(tuned.network, source, np.arange(count), out, told)
 
     def contents(
         self, folder: Path, tuned: _Phases, bottlenecks: NDArray[np.float32]
