@@ -14,7 +14,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.engine import float32_by_default, load_keras
 from retrain_cli.finetuning.freeze_points import FreezePoint, LayerPlace, stages_of
-from retrain_cli.finetuning.tuning_config import TuningConfig
+from retrain_cli.finetuning.tuning_config import RateSchedule, TuningConfig
 from retrain_cli.heads.head import Head
 
 Arrays = list[NDArray[Any]]
@@ -26,17 +26,31 @@ _MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the learning rate goes: up to its peak in a line, then down to zero as half a cosine."""
+    """How the learning rate goes: up to its peak in a line, then down to zero or on.
+
+    Attributes:
+        peak: the highest learning rate.
+        steps: of the whole training.
+        warm_up: those of them in which the rate climbs.
+        kind: how it goes after that.
+    """
 
     peak: float
     steps: int
     warm_up: int
+    kind: RateSchedule = "cosine"
+
+    @classmethod
+    def of(cls, config: TuningConfig, peak: float, steps: int) -> Schedule:
+        """As the settings say, for so many steps."""
+        return cls(peak, steps, round(config.warm_up * steps), config.schedule)
 
     def rates(self) -> Any:
-        """As Keras's own schedule."""
+        """As Keras's own schedule; the rate that stays is one that falls to all of its peak."""
         return load_keras().optimizers.schedules.CosineDecay(
             initial_learning_rate=self.peak / (self.warm_up + 1),
             decay_steps=max(1, self.steps - self.warm_up),
+            alpha=0.0 if self.kind == "cosine" else 1.0,
             warmup_target=self.peak,
             warmup_steps=self.warm_up,
         )

@@ -88,7 +88,7 @@ class Tuning:
     competes as epoch 0. Without validation photos the last epoch is kept.
 
     Args:
-        network: what is trained; its head is the one alone.
+        network: what is trained, with the first head.
         source: gives the numbers of each photo.
         data: which photos train and which validate; bottlenecks are those of the head alone.
         config: the settings.
@@ -116,9 +116,13 @@ class Tuning:
         self._best_epoch, self._done = 0, 0
 
     def run(self, head: Head, resumed: EpochState | None = None) -> TuningResult:
-        """Train from the head alone, or from where a training was cut short, to the end.
+        """Train from the first head, or from where a training was cut short, to the end.
 
         Ctrl-C ends it with the best epoch so far.
+
+        Args:
+            head: the head alone, which every epoch has to beat.
+            resumed: where a training was cut short.
 
         Raises:
             ConfigError: training diverges.
@@ -126,7 +130,7 @@ class Tuning:
         """
         total = self.steps * self._config.epochs
         rate = self._config.rate_for(len(self._data.training), self._data.n_classes)
-        self._network.compile(Schedule(rate, total, round(self._config.warm_up * total)))
+        self._network.compile(Schedule.of(self._config, rate, total))
         if resumed is None:
             self._rows = [self._row_of_head(head)]
         start = self._network.weights()

@@ -15,6 +15,7 @@ from retrain_cli.heads.config import Sampling
 TuningOptimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
 Activations = Literal["float16", "uint8"]
 BatchNorm = Literal["frozen", "train"]
+RateSchedule = Literal["cosine", "constant"]
 
 DEFAULT_TRAINABLE = "last:3"
 FEW_A_CLASS = 20
@@ -36,8 +37,8 @@ class TuningConfig:
         learning_rate: the peak of the learning rate; None for what the number of photos suggests.
         optimizer: name of the optimiser.
         batch_size: photos in a step.
-        warm_up: share of the steps in which the rate climbs to its peak, 0 to 1; it then falls to
-            zero as half a cosine.
+        warm_up: share of the steps in which the rate climbs to its peak, 0 to 1.
+        schedule: how the rate goes from there: down to zero as half a cosine, or on as it is.
         l2: weight decay of kernels: with adamw as that does it, else `l2 / 2 * sum(w ** 2)` in the
             loss; None for 0.004 with adamw and none else.
         l2_sp: the same of the distance to the weights that training starts from (Li, Grandvalet
@@ -57,6 +58,7 @@ class TuningConfig:
     optimizer: TuningOptimizer = "adamw"
     batch_size: int = 32
     warm_up: float = 0.1
+    schedule: RateSchedule = "cosine"
     l2: float | None = None
     l2_sp: float = 0.0
     dropout: float = 0.0

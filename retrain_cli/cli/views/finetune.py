@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from retrain_cli.evaluation.result import EvalResult
     from retrain_cli.finetuning.tuning import TuningProgress
     from retrain_cli.heads.history import HistoryRow
-    from retrain_cli.workflows.tuning.finetune import FinetuneSummary
+    from retrain_cli.workflows.tuning.finetune_summary import FinetuneSummary
     from retrain_cli.workflows.tuning.tuning_plan import FinetunePlan
 
 _COLUMNS = ("epoch", "loss", "training", "validation loss", "validation")
@@ -36,7 +36,8 @@ class EpochTable:
         line = "  ".join(
             cell.rjust(len(title)) for cell, title in zip(cells, _COLUMNS, strict=True)
         )
-        console.note(f"{line}{'  best' if progress.is_best else ''}")
+        judged = progress.row.validation_loss is not None
+        console.note(f"{line}{'  best' if progress.is_best and judged else ''}")
 
 
 def _figures(row: HistoryRow) -> tuple[str, ...]:
@@ -54,15 +55,11 @@ def show_summary(summary: FinetuneSummary, form: console.Form) -> None:
     if form == "json":
         console.document(summary.to_dict())
         return
-    result = summary.result
     console.line(f"run {summary.run.name}: {_verdict(summary)}")
-    console.line(
-        f"validation top-1 {percent(result.before.validation_accuracy)} with the head alone, "
-        f"{percent(result.best.validation_accuracy)} as kept"
-    )
-    console.line(
-        f"test top-1 {_top1(summary.head_test)} with the head alone, {_top1(summary.test)} as kept"
-    )
+    for split, before in summary.before.items():
+        if before is not None:
+            now = f", {_top1(summary.kept[split])} as kept" if summary.won else ""
+            console.line(f"{split} top-1 {_top1(before)} with the head alone{now}")
     frozen = f"behind {summary.point.cut}" if summary.point.cut else "of the whole network"
     console.note(
         f"trained {len(summary.point.trained)} layers {frozen}, {summary.trained_numbers:,} "

@@ -9,24 +9,22 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import interrupts, waiting
 from retrain_cli.backbones.loader import BackboneLoader, loader_of
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.mapped import aligned_matrix, mapped_matrix
 from retrain_cli.engine import quiet_engine
 from retrain_cli.errors import RunError, setting
-from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.evaluation.predictions import predict
-from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.finetuning.activation_cache import PhotoFile
 from retrain_cli.finetuning.batch_sources import BatchSource
 from retrain_cli.finetuning.epoch_state import EpochState, StateFile
-from retrain_cli.finetuning.freeze_points import FreezePoint
 from retrain_cli.finetuning.parts import Parts, open_source
+from retrain_cli.finetuning.phase_heads import first_head, last_head
 from retrain_cli.finetuning.tuned_network import TunedNetwork
 from retrain_cli.finetuning.tuning import Tuning, TuningListener, TuningResult, vectors_of
 from retrain_cli.heads.data import HeadData
@@ -41,7 +39,9 @@ from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
+from retrain_cli.workflows.tuning.finetune_summary import JUDGED, FinetuneSummary
 from retrain_cli.workflows.tuning.own_backbone import KeptBackbone, keep_backbone
+from retrain_cli.workflows.tuning.starting_weights import fill_from
 from retrain_cli.workspace import Workspace
 
 PhotoListener = Callable[[str, int, int], None]
@@ -50,69 +50,6 @@ PhotoListener = Callable[[str, int, int], None]
 
 def _no_photo(stage: str, done: int, total: int) -> None:
     """The listener of those who do not care."""
-
-
-@dataclass(frozen=True, eq=False)
-class FinetuneSummary:
-    """What `finetune` did.
-
-    Attributes:
-        run: the finished run.
-        result: epochs, and which was kept.
-        point: what was trained.
-        trained_numbers: how many numbers of the network, head included.
-        learning_rate: its peak.
-        head_test: figures of the head alone on the test split; None without test photos.
-        test: figures of what was kept.
-        seconds: of each stage, by its name.
-        interrupted_by: number of the signal that asked to end; the run is kept all the same.
-    """
-
-    run: Run
-    result: TuningResult
-    point: FreezePoint
-    trained_numbers: int
-    learning_rate: float
-    head_test: EvalResult | None
-    test: EvalResult | None
-    seconds: dict[str, float]
-    interrupted_by: int | None = None
-
-    @property
-    def won(self) -> bool:
-        """Whether the fine-tuned backbone was kept."""
-        return self.result.best_epoch > 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "run": self.run.name,
-            "folder": str(self.run.folder),
-            "kept": "fine-tuned" if self.won else "head",
-            "freeze_point": self.point.cut,
-            "trained_numbers": self.trained_numbers,
-            "learning_rate": self.learning_rate,
-            "best_epoch": self.result.best_epoch,
-            "epochs": self.result.epochs,
-            "stopped_by": self.result.stopped_by,
-            "validation": {
-                "head": self.result.before.validation_accuracy,
-                "kept": self.result.best.validation_accuracy,
-            },
-            "test_top1": {
-                "head": _top1(self.head_test),
-                "kept": _top1(self.test),
-            },
-            "seconds": self.seconds,
-            "metrics": dict(self.run.metrics),
-        }
-
-
-def _top1(result: EvalResult | None) -> float | None:
-    if result is None:
-        return None
-    share = next(one for one in HEADLINES if one.name == "top1").of(result)
-    return None if share is None else share.value
 
 
 def finetune(
@@ -141,12 +78,17 @@ def finetune(
         KeyboardInterrupt: Ctrl-C came before the first epoch was done; activations are kept.
     """
     clock = _Clock()
+    if request.weights is not None:
+        on_bottleneck = partial(on_photo, "bottlenecks")
+        fill_from(request.weights, workspace, request.settings, on_bottleneck, load)
+        clock.lap("bottlenecks")
     session = FinetuneSession.open(request, workspace)
     if not len(session.data.validation):
         on_warning(NO_GUARD)
     store = RunStore(workspace.runs_dir)
     with ExitStack() as stack:
         draft = stack.enter_context(store.create(request.name))
+        clock.lap("loading")
         source = stack.enter_context(session.source(load or loader_of(workspace), on_photo))
         clock.lap("frozen part")
         stack.enter_context(interrupts.held())
@@ -188,8 +130,15 @@ class FinetuneSession:
     parts: Parts
 
     @classmethod
-    def open(cls, request: FinetuneRequest, workspace: Workspace) -> FinetuneSession:
+    def open(
+        cls, request: FinetuneRequest, workspace: Workspace, backbone: BackboneSpec | None = None
+    ) -> FinetuneSession:
         """Read the dataset, split it, build and cut the network.
+
+        Args:
+            request: what to do.
+            workspace: with the bottlenecks.
+            backbone: what to cut; None for the one that they are of.
 
         Raises:
             RetrainError: as `finetune`.
@@ -205,8 +154,9 @@ class FinetuneSession:
                 f"{parent.name} was trained on {parent.info.backbone.label()}: choose another run, "
                 "or run `retrain bottlenecks` with that backbone"
             )
-        with waiting.for_(f"loading {found.used.backbone.name}"):
-            parts = Parts.build(found.used.backbone, request.tuning, request.settings.device)
+        spec = backbone or found.used.backbone
+        with waiting.for_(f"loading {spec.name}"):
+            parts = Parts.build(spec, request.tuning, request.settings.device)
         return cls(request, workspace, parent, found, parts)
 
     @property
@@ -259,11 +209,12 @@ class FinetuneSession:
         on_progress: TuningListener,
         on_warning: Callable[[str], None],
     ) -> _Phases:
-        """Both phases."""
+        """The head, then both together."""
         before = self._head()
+        start = first_head(self.data, self.request.tuning.seed)
         clock.lap("head")
         parts, tuning = self.parts, self.request.tuning
-        network = TunedNetwork(parts.network, parts.spec, parts.point, before.head, tuning)
+        network = TunedNetwork(parts.network, parts.spec, parts.point, start, tuning)
         state = self.state
         phase = Tuning(network, source, self.data, tuning, state, on_progress)
         with quiet_engine():
@@ -312,11 +263,13 @@ class FinetuneSession:
         """What the run holds; weights of a backbone of its own are written into its folder."""
         used, result = self.training_set.used, tuned.result
         kept = KeptBackbone(used.backbone, used.fingerprint)
-        trained = tuned.before
+        trained, data = tuned.before, replace(self.data, bottlenecks=bottlenecks)
         if result.best_epoch:
             kept = keep_backbone(folder, self.workspace, used.backbone, self.parts.network)
-            trained = TrainedHead(tuned.network.head(), (), 0, result.stopped_by)
-        data = replace(self.data, bottlenecks=bottlenecks)
+            head = tuned.network.head()
+            if result.stopped_by != "interrupt":
+                head = last_head(head, data)
+            trained = TrainedHead(head, (), 0, result.stopped_by)
         trained = with_fitted_scores(trained, data, self.request.tuning.seed)
         predictions = predict(trained.head, bottlenecks, self.training_set.images)
         counts = ImageCounts.of(predictions, len(self.data.training))
@@ -379,8 +332,8 @@ class FinetuneSession:
             point=self.parts.point,
             trained_numbers=tuned.network.trained_numbers,
             learning_rate=self.request.tuning.rate_for(len(data.training), data.n_classes),
-            head_test=result_of(alone, "test", origins),
-            test=result_of(contents.predictions, "test", origins),
+            before={split: result_of(alone, split, origins) for split in JUDGED},
+            kept={split: result_of(contents.predictions, split, origins) for split in JUDGED},
             seconds=seconds,
             interrupted_by=interrupted_by,
         )

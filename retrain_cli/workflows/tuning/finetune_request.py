@@ -12,9 +12,7 @@ from retrain_cli.runs.making import HEAD_SETTINGS
 from retrain_cli.runs.run import Run
 
 _HEAD_STEPS = 1_000
-"""Of the first phase. A head that is trained to the end is sure of each training photo: it leaves
-gradients of almost nothing, whose noise adaptive optimisers turn into full steps (measured on
-flowers: from a head of lbfgs the first epoch lost 10 points of accuracy, from this one 3)."""
+"""Of the head alone, which every epoch has to beat: as many as make no difference to 10,000."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,10 @@ class FinetuneRequest:
 
     Attributes:
         tuning: how.
-        from_run: the run whose head, split and classes it starts from; None for a new head.
+        from_run: the run whose split and classes it takes, and whose head every epoch has to beat;
+            None for a new head.
+        weights: which weights the backbone starts from: imagenet, random, a weights file, or the
+            run whose backbone it is; None for the backbone last used.
         name: name of the new run; None for one made of the time.
         note: what to remember about it, in one line.
         resume: go on with a fine-tuning of the same settings that was cut short.
@@ -37,6 +38,7 @@ class FinetuneRequest:
 
     tuning: TuningConfig = field(default_factory=TuningConfig)
     from_run: str | None = None
+    weights: str | None = None
     name: str | None = None
     note: str = ""
     resume: bool = False

@@ -40,11 +40,11 @@ def keep_backbone(
     Raises:
         WorkspaceError: the disk is full.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     path = folder / OWN_BACKBONE
     with writing_to(path):
-        save_file(named_weights(network), path)
+        path.write_bytes(save(named_weights(network)))  # save_file lets nobody else read it
     precision = "float32" if base.precision == "int8" else base.precision
     spec = replace(base, weights=str(path), precision=precision, model=None)
     spec = _settled(spec, workspace)

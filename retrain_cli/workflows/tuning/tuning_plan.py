@@ -18,8 +18,10 @@ from retrain_cli.finetuning.activation_cache import bytes_each, open_activations
 from retrain_cli.finetuning.tuned_network import Schedule, TunedNetwork
 from retrain_cli.heads.head import Head
 from retrain_cli.images.decode import decode_image
+from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.tuning.finetune import FinetuneSession
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
+from retrain_cli.workflows.tuning.starting_weights import started_from
 from retrain_cli.workspace import Workspace
 
 _STEPS, _PHOTOS = 3, 8
@@ -75,7 +77,9 @@ def plan_finetune(request: FinetuneRequest, workspace: Workspace) -> FinetunePla
     Raises:
         RetrainError: as `finetune`.
     """
-    session = FinetuneSession.open(request, workspace)
+    last = LastUsed.load(workspace).backbone
+    spec = started_from(last, request.weights, workspace)
+    session = FinetuneSession.open(request, workspace, spec)
     parts, data, tuning = session.parts, session.data, request.tuning
     missing = _missing(session)
     head = Head.initial(data.class_names, data.width, 0)

@@ -19,13 +19,18 @@ from retrain_cli.errors import BackboneError, RunError, WorkspaceError
 from retrain_cli.finetuning import activation_cache
 from retrain_cli.finetuning.tuning import TuningProgress
 from retrain_cli.finetuning.tuning_config import TuningConfig
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.runs.lent_backbones import Borrowers, borrowers_of, check_not_lent
 from retrain_cli.runs.making import Tuned
 from retrain_cli.runs.renaming import rename_run
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.label import backbone_of
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workflows.tuning.finetune import finetune
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
+from retrain_cli.workflows.tuning.starting_weights import with_backbone_of_run
 from retrain_cli.workspace import Workspace
 
 SPEC = replace(SMALL_SPEC, alpha=0.25)
@@ -108,6 +113,39 @@ def _agrees(spec: BackboneSpec, photos: Path, folder: Path) -> None:
     own = np.take_along_axis(scores, predictions.images.labels[:, None], axis=1)[:, 0]
     # Activations were kept in 16 bits.
     np.testing.assert_allclose(own, predictions.log_probability, atol=0.05)
+
+
+def test_a_lent_backbone_goes_on_from_run_to_run(workspace: Workspace) -> None:
+    """A second fine-tuning starts from the backbone of the first, which nobody may take away."""
+    unguarded = {"validation_percentage": 0.0, "testing_percentage": 25.0}
+    tuning = replace(QUICK, epochs=1)
+    finetune(FinetuneRequest(tuning, name="one", **unguarded), workspace)  # type: ignore[arg-type]
+    stages: list[str] = []
+    finetune(
+        FinetuneRequest(tuning, weights="one", name="two", **unguarded),  # type: ignore[arg-type]
+        workspace,
+        lambda stage, done, total: stages.append(stage),
+    )
+    assert "bottlenecks" in stages
+    store = RunStore(workspace.runs_dir)
+    one, two = store.get("one"), store.get("two")
+    own = str(one.folder / "backbone.safetensors")
+    assert isinstance(two.provenance.made, Tuned)
+    assert two.provenance.made.base.weights == own
+    assert borrowers_of(one) == Borrowers((), is_last_used=True)
+    with pytest.raises(RunError, match="the bottlenecks last used cannot do without it"):
+        check_not_lent([one.folder])
+    head = train_run(TrainRequest(TrainingConfig(steps=5), name="three"), workspace).run
+    assert borrowers_of(one).runs == ("three",)
+    moved = rename_run(one, "uno")
+    assert store.get("three").info.backbone.weights == str(moved.folder / "backbone.safetensors")
+    assert LastUsed.load(workspace).backbone.weights == str(moved.folder / "backbone.safetensors")
+    backbone_of(store.get(head.name))  # raises where the weights are not there
+    asked = BottleneckRequest(head.provenance.image_dir, BackboneSpec(weights="uno"))
+    assert with_backbone_of_run(asked, workspace).backbone == moved.info.backbone
+    fill_cache(BottleneckRequest(head.provenance.image_dir, SPEC), workspace)
+    store.remove("three")
+    check_not_lent([moved.folder])
 
 
 def test_a_second_run_computes_no_activations_and_starts_from_a_head(workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
 
 if TYPE_CHECKING:
     from retrain_cli.finetuning.tuning import TuningProgress
-    from retrain_cli.workflows.tuning.finetune import FinetuneSummary
+    from retrain_cli.workflows.tuning.finetune_summary import FinetuneSummary
 
 
 @command
@@ -27,14 +27,17 @@ def finetune(
         Fields(
             trainable="What is trained: last-block, last:N blocks, from:LAYER (what follows it), "
             "all, first-block, first+last, or a pattern of layer names such as 'block_1[56]_*'.",
-            from_run="Start from this run's head, with its split and classes.",
+            from_run="Take this run's split and classes, and its head as the one to beat.",
+            weights="Weights that the backbone starts from: imagenet, random, a FILE, or the RUN "
+            "whose backbone it is (default: the backbone last used). Missing bottlenecks are "
+            "computed.",
             epochs="How often each training photo is seen.",
             learning_rate="Peak of the learning rate (default: 0.0005; 0.0001 below some 20 photos "
             "a class; 0.005 for sgd).",
             optimizer="How the network learns.",
             batch_size="Photos a step, and a forward pass.",
-            warm_up="Share of the steps in which the rate climbs to its peak; then it falls to "
-            "zero as half a cosine.",
+            warm_up="Share of the steps in which the rate climbs to its peak.",
+            schedule="How the rate goes from there: down to zero as half a cosine, or on as it is.",
             l2="Weight decay of kernels (default: 0.004 for adamw, none for the others).",
             l2_sp="Weight decay towards the weights that training starts from.",
             dropout="Share of the bottleneck that a step leaves out.",
