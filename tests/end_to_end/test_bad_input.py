@@ -269,15 +269,19 @@ NAMING_A_RUN = (
 
 
 @pytest.mark.usefixtures("filled")
-def test_no_run_yet(retrain: Callable[..., Outcome]) -> None:
-    for command in ("eval",), ("label", "x.jpg"), ("runs", "show"):
-        assert "retrain train" in retrain(*command).refused()
+def test_no_run_yet(retrain: Callable[..., Outcome], retrain_here: Callable[..., Outcome]) -> None:
+    assert "retrain train" in retrain("eval").refused()
+    for command in ("label", "x.jpg"), ("runs", "show"):
+        assert "retrain train" in retrain_here(*command).refused()
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_run_that_does_not_exist(retrain: Callable[..., Outcome]) -> None:
+def test_a_run_that_does_not_exist(
+    retrain: Callable[..., Outcome], retrain_here: Callable[..., Outcome]
+) -> None:
+    assert "orchids" in retrain("eval", "orchis").refused()
     for command in NAMING_A_RUN:
-        assert "orchids" in retrain(*command, "orchis").refused()
+        assert "orchids" in retrain_here(*command, "orchis").refused()
 
 
 def test_a_damaged_run_hides_no_other(retrain: Callable[..., Outcome], trained: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,14 +14,10 @@ import pytest
 from helpers import PROJECT, Outcome
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of sample photos, drawn once."""
-    from retrain_cli.samples import write_sample_images
-
-    folder = tmp_path_factory.mktemp("demo") / "samples"
-    write_sample_images(folder)
-    return folder
+@pytest.fixture
+def drawn(tmp_path: Path) -> Path:
+    """A folder of the sample photos."""
+    return Path(shutil.copytree(PROJECT / "sample_images", tmp_path / "samples"))
 
 
 def test_the_walk_through(retrain: Callable[..., Outcome], drawn: Path, tmp_path: Path) -> None:
@@ -39,7 +36,7 @@ def test_the_walk_through(retrain: Callable[..., Outcome], drawn: Path, tmp_path
 
     again = retrain("demo", drawn)
     assert "159 cached, 0 computed" in again.out
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".retrain"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".retrain", "samples"]
 
 
 def test_a_folder_of_something_else_is_left_alone(

@@ -67,7 +67,9 @@ def test_json_holds_what_scikit_learn_says(
     assert document["two_classes"] is None
 
 
-def test_text_csv_and_confused_pairs(workspace: Path, retrain: Callable[..., Outcome]) -> None:
+def test_text_csv_and_confused_pairs(
+    workspace: Path, retrain: Callable[..., Outcome], retrain_here: Callable[..., Outcome]
+) -> None:
     text = retrain("eval", "--split", "all", "--full")
     assert "fitted when trained" in text.out
     assert "--calibrate" not in text.out + text.err, "there is nothing left to fit"
@@ -80,11 +82,13 @@ def test_text_csv_and_confused_pairs(workspace: Path, retrain: Callable[..., Out
     assert [line.split("\t")[:3] for line in pairs] == [
         [pair["true"], pair["predicted"], str(pair["count"])] for pair in document
     ]
-    assert "choose one of" in retrain("eval", "--confused", "--misclassified").refused(2)
-    assert "choose one of" in retrain("eval", "--confused", "--full").refused(2)
+    assert "choose one of" in retrain_here("eval", "--confused", "--misclassified").refused(2)
+    assert "choose one of" in retrain_here("eval", "--confused", "--full").refused(2)
 
 
-def test_two_classes_and_the_positive_one(workspace: Path, retrain: Callable[..., Outcome]) -> None:
+def test_two_classes_and_the_positive_one(
+    workspace: Path, retrain: Callable[..., Outcome], retrain_here: Callable[..., Outcome]
+) -> None:
     flags = ("eval", "--run", "pair", "--split", "all")
     assert "sensitivity" in retrain(*flags).out
     second = retrain(*flags, "--json").json["two_classes"]
@@ -92,8 +96,8 @@ def test_two_classes_and_the_positive_one(workspace: Path, retrain: Callable[...
     assert (second["positive"], first["positive"]) == ("bee", "ant")
     assert (second["tp"], second["fp"]) == (first["tn"], first["fn"])
     assert second["sensitivity"] == first["specificity"]
-    assert "--positive" in retrain(*flags, "--positive", "cat").refused(2)
-    assert "--positive" in retrain("eval", "--positive", "ant").refused(2)
+    assert "--positive" in retrain_here(*flags, "--positive", "cat").refused(2)
+    assert "--positive" in retrain_here("eval", "--positive", "ant").refused(2)
 
 
 def test_calibration_is_shown_used_and_undone(
@@ -114,12 +118,17 @@ def test_calibration_is_shown_used_and_undone(
     assert "nothing to undo" in retrain("eval", "--no-calibrate").refused()
 
 
-def test_charts(workspace: Path, retrain: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_charts(
+    workspace: Path,
+    retrain: Callable[..., Outcome],
+    retrain_here: Callable[..., Outcome],
+    tmp_path: Path,
+) -> None:
     for chart in ("roc", "pr", "reliability", "confusion"):
         outcome = retrain("eval", "--plot", tmp_path / f"{chart}.png", "--chart", chart)
         assert outcome.code == 0
         assert (tmp_path / f"{chart}.png").stat().st_size > 1000
-    assert "--chart" in retrain("eval", "--plot", "x.png", "--chart", "pie").refused(2)
+    assert "--chart" in retrain_here("eval", "--plot", "x.png", "--chart", "pie").refused(2)
 
 
 def test_compare_in_its_forms(workspace: Path, retrain: Callable[..., Outcome]) -> None:
@@ -141,26 +150,28 @@ def test_compare_in_its_forms(workspace: Path, retrain: Callable[..., Outcome]) 
 
 
 def test_what_cannot_be_compared_or_calibrated_is_one_clear_line(
-    workspace: Path, retrain: Callable[..., Outcome]
+    workspace: Path, retrain: Callable[..., Outcome], retrain_here: Callable[..., Outcome]
 ) -> None:
     assert "two or more different runs" in retrain("compare", "long").refused(2)
-    assert retrain("compare").code == 2
-    assert "no run 'lung'; there is long" in retrain("compare", "short", "lung").refused()
+    assert retrain_here("compare").code == 2
+    assert "no run 'lung'; there is long" in retrain_here("compare", "short", "lung").refused()
     none = ("--testing-percentage", "0", "--validation-percentage", "0")
     assert retrain("train", *QUICK_HEAD, "--name", "untested", *none).code == 0
-    assert "none in common" in retrain("compare", "long", "untested").refused()
-    assert "has none in its test split" in retrain("eval").refused()
-    assert "has none: train with" in retrain("eval", "--calibrate").refused()
+    assert "none in common" in retrain_here("compare", "long", "untested").refused()
+    assert "has none in its test split" in retrain_here("eval").refused()
+    assert "has none: train with" in retrain_here("eval", "--calibrate").refused()
     (workspace / "runs" / "long" / "calibration.npz").write_bytes(b"PK")
     assert "should hold the calibration" in retrain("eval", "--run", "long").refused()
     saved = workspace / "runs" / "short" / "predictions.npz"
     whole = saved.read_bytes()
     saved.write_bytes(whole + b"more")
-    assert "is not what was written" in retrain("eval", "--run", "short").refused()
+    assert "is not what was written" in retrain_here("eval", "--run", "short").refused()
     saved.write_bytes(whole)
     for name in ("long", "short"):  # as an older version would have made them
         (workspace / "runs" / name / "digests.json").unlink()
-    assert "should hold the calibration" in retrain("eval", "--run", "long").refused()
+    assert "should hold the calibration" in retrain_here("eval", "--run", "long").refused()
     labels = workspace / "runs" / "short" / "labels.json"
     labels.write_text(json.dumps(json.loads(labels.read_text())[:2]))
-    assert "predictions of 3 classes and 2 labels" in retrain("eval", "--run", "short").refused()
+    assert (
+        "predictions of 3 classes and 2 labels" in retrain_here("eval", "--run", "short").refused()
+    )

@@ -108,7 +108,7 @@ def test_without_bottlenecks(tmp_path: Path, retrain: Callable[..., Outcome]) ->
 def test_ctrl_c_keeps_finished_trials(
     filled: Path, retrain: Callable[..., Outcome], environment: dict[str, str]
 ) -> None:
-    command = ["study", "examples", "--sizes", "3", "--repeats", "2", "--steps", "2000"]
+    command = ["study", "examples", "--sizes", "3", "--repeats", "2", "--steps", "1000"]
     process = subprocess.Popen(
         [str(RETRAIN), *command, "--workers", "1"],
         cwd=filled,
@@ -147,7 +147,7 @@ def test_more_photos_help_on_real_ones(
     """Five kinds of flowers through the packaged backbone."""
     photos = test_data / "data" / "flowers"
     assert retrain("bottlenecks", photos, "--backbone", "efficientnet_lite0").code == 0
-    options = ("--steps", 1500, "--repeats", 2, "--testing-percentage", 30)
+    options = ("--steps", 500, "--repeats", 2, "--testing-percentage", 30)
     done = retrain("study", "examples", *options, "--sizes", "3,10,25", "--json")
     assert done.code == 0, done.err
     top1 = [size["top-1"]["mean"] for size in done.json["sizes"]]

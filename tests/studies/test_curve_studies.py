@@ -23,7 +23,8 @@ from retrain_cli.studies.study import StudySettings
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import TrialContext, TrialRecord
 
-SETTINGS = StudySettings(3, TrainingConfig(steps=150, batch_size=20))
+SETTINGS = StudySettings(3, TrainingConfig(optimizer="ridge"))  # without an engine
+ADAM = StudySettings(3, TrainingConfig(steps=150, batch_size=20))
 SIZES = (1, 2, 5)
 
 
@@ -115,7 +116,7 @@ def test_a_class_without_test_images_in_some_repeat_has_no_accuracy(
 def test_more_images_help_and_the_table_says_so(
     make_data: Callable[..., StudyData], conduct: Any
 ) -> None:
-    result = conduct(ExamplesStudy(SIZES, 0.99), make_data(6, 6, spread=1.2), SETTINGS)
+    result = conduct(ExamplesStudy(SIZES, 0.99), make_data(6, 6, spread=1.2), ADAM)
     top1 = [row[2].value for row in result.tables[0].rows]
     assert top1[0] < top1[1] < top1[-1]
     needs = result.tables[1].rows

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import ROOT
-from helpers import RETRAIN, SMALL_SPEC, TINY
+from helpers import QUICK_HEAD, RETRAIN, SMALL_SPEC, TINY
 from lab import CLASSES, SHORT, Lab, SpecBackbone, draw_folder, stock_top
 from networks import make_onnx
 from PIL import Image
@@ -416,7 +416,7 @@ def test_pasted_into_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """All lines at once, with a real network, where the workspace was before it moved."""
     monkeypatch.undo()
     lab = Lab(tmp_path)
-    root, short = ("--workspace", str(lab.workspace.root)), ("--steps", "20", "--eval-every", "10")
+    root, short = ("--workspace", str(lab.workspace.root)), (*QUICK_HEAD, "--eval-every", "10")
     type_in(*root, "bottlenecks", *TINY, "--", str(lab.photos))
     type_in(*root, "train", *short, "--name=-base")
     wasps = str(lab.more / "wasp")

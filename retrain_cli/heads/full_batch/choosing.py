@@ -1,9 +1,10 @@
 """`--optimizer auto`: which head suits these photos, by cross-validated log loss.
 
 L-BFGS, with three weight decays, and ridge regression are judged on three folds, each with the
-temperature that suits it. What is behind by more than chance after a fold is not trained on the
-others. Adam has to be better than the best of them by more than chance on one fold, with a tenth of
-its steps. It minimises what L-BFGS minimises: where ridge is far ahead of that, it is not tried.
+temperature that suits it. A weight decay that is behind by half a standard error after a fold is
+not trained on the others. Adam has to be better than the best of them by more than chance on one
+fold, with a tenth of its steps. It minimises what L-BFGS minimises: where ridge is far ahead of
+that, it is not tried. Of L-BFGS a head of one fold goes on with all images.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from retrain_cli.heads.temperature import fit_temperature, platt_doubt
 _FOLDS = 3
 _DECAYS = (2e-4, 5e-5, 1e-5)  # of lbfgs, of the total variance; the heavier, the sooner done
 _ADAM_STEPS = 1_000
-_LBFGS_STEPS = 25  # from one weight decay to the next; convergence changes the losses no more
-LBFGS_STEPS = len(_DECAYS) * _LBFGS_STEPS
-"""Of the head that is trained where lbfgs is picked: what all weight decays took together."""
+_LBFGS_STEPS = 20  # from one weight decay to the next; convergence changes the losses no more
+_ALL_STEPS = len(_DECAYS) * _LBFGS_STEPS
 
 _ERRORS = 2  # standard ones, that Adam has to be ahead
+_BEHIND = 0.5  # standard errors, that a weight decay is behind which no other fold is spent on
 _FAR = 4  # standard errors: so far ahead, ridge needs no other fold, and is ahead of Adam, too
 _FEWEST_OF_CLASS = 4
 _MOST_IMAGES = 3_000  # of many, some tell the heads apart, and the rest would take minutes
@@ -52,6 +53,8 @@ class PickedOptimizer:
         temperature: of the scores of lbfgs, by the images that its heads never saw.
         n_images: how many images judged.
         log_losses: cross-validated log loss of each optimiser.
+        start: a head of one of the folds, which lbfgs goes on from; None where none was trained.
+        steps: how many lbfgs takes then, to be as far as the heads that judged it.
     """
 
     optimizer: Optimizer
@@ -59,6 +62,8 @@ class PickedOptimizer:
     temperature: float
     n_images: int
     log_losses: Mapping[str, float]
+    start: Head | None
+    steps: int
 
 
 def choose_optimizer(
@@ -81,7 +86,7 @@ def choose_optimizer(
     judged, fold_of = rows[folds >= 0], folds[folds >= 0]
     labels = data.labels[judged]
     if not len(judged):  # one image in each class: nothing can be left out
-        return PickedOptimizer("lbfgs", lbfgs.weight_decay, 1.0, 0, {})
+        return PickedOptimizer("lbfgs", lbfgs.weight_decay, 1.0, 0, {}, None, _ALL_STEPS)
     whole = replace(data, training=rows, spare=rows[:0], validation=rows[:0])
     path = RidgePath(TrainingRows(whole, ridge, memory_limit), config.seed, judge_all=True)
     decays = [one * path.variance for one in _DECAYS] if config.l2 is None else [config.l2]
@@ -99,8 +104,15 @@ def choose_optimizer(
         means["adam"] = means[best] - float(gain.mean())
         if _is_ahead(gain, _ERRORS):
             best = "adam"
+    n_trained_on = len(data.training) + len(data.spare)
     return PickedOptimizer(
-        best, l2, temperature, len(judged), {str(name): loss for name, loss in means.items()}
+        best,
+        l2,
+        temperature,
+        len(judged),
+        {str(name): loss for name, loss in means.items()},
+        race.heads[l2],
+        _LBFGS_STEPS if len(rows) == n_trained_on else _ALL_STEPS,
     )
 
 
@@ -139,6 +151,7 @@ class _Race:
 
     Attributes:
         seen: `(n_judged,)`, the images of the folds that were run.
+        heads: of each weight decay the one of the latest fold.
     """
 
     def __init__(
@@ -153,6 +166,7 @@ class _Race:
         self._judged, self._fold_of = judged, fold_of
         self._scores: dict[float, NDArray[np.float64]] = {}
         self.seen = np.zeros(len(judged), bool)
+        self.heads: dict[float, Head] = {}
 
     def run(
         self, decays: Sequence[float], ridge_losses: NDArray[np.float64]
@@ -167,7 +181,7 @@ class _Race:
             if _is_ahead(losses - ridge_losses[self.seen], _FAR):
                 break
             for l2, (others, _) in judged.items():
-                if _is_ahead(others - losses, _ERRORS):
+                if _is_ahead(others - losses, _BEHIND):
                     del self._scores[l2]
         return best, judged[best]
 
@@ -184,7 +198,7 @@ class _Race:
         for l2, scores in self._scores.items():
             trained = self._train(part, replace(self._config, l2=l2, steps=steps), head)
             scores[places] = _logits(trained, self._data, away)
-            head = trained.head
+            head = self.heads[l2] = trained.head
         self.seen |= places
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from retrain_cli import interrupts
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
-from retrain_cli.heads.full_batch.choosing import LBFGS_STEPS, choose_optimizer
+from retrain_cli.heads.full_batch.choosing import choose_optimizer
 from retrain_cli.heads.full_batch.ridge import RidgePath
 from retrain_cli.heads.full_batch.training_rows import TrainingRows
 from retrain_cli.heads.head import Head
@@ -64,10 +64,13 @@ def train_auto(
     choice = choose_optimizer(data, config, train, memory_limit)
     l2 = choice.l2 if choice.optimizer == "lbfgs" else config.l2
     settings = replace(config, optimizer=choice.optimizer, l2=l2)
+    start = None
     if choice.optimizer == "lbfgs":
-        settings = replace(settings, steps=min(config.steps, LBFGS_STEPS))
+        settings, start = replace(settings, steps=min(config.steps, choice.steps)), choice.start
     part = data if choice.optimizer == "adam" else data.with_spare()
-    trained = train_head(part, settings, on_progress=tracker.listener, memory_limit=memory_limit)
+    trained = train_head(
+        part, settings, initial=start, on_progress=tracker.listener, memory_limit=memory_limit
+    )
     fit = trained.fit
     if choice.optimizer == "lbfgs" and choice.n_images:
         head = trained.head.at_temperature(choice.temperature)

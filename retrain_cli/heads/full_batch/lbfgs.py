@@ -11,10 +11,13 @@ constrained optimization", SIAM J. Sci. Comput. 16, 1995.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from retrain_cli import interrupts
 from retrain_cli.heads.config import TrainingConfig
@@ -103,7 +106,7 @@ def train_lbfgs(
         "gtol": _GRADIENT_TOLERANCE,
         "ftol": 64 * np.finfo(np.float64).eps,
     }
-    with interrupts.held():
+    with interrupts.held(), scipy_on_one_thread():
         try:
             outcome = minimize(
                 objective, flat, jac=True, method="L-BFGS-B", callback=evaluate, options=options
@@ -115,6 +118,22 @@ def train_lbfgs(
         if tracker.empty:  # the start was the minimum
             evaluate(outcome)
         return tracker.result(_reason(step, config, tracker))
+
+
+def scipy_on_one_thread() -> AbstractContextManager[object]:
+    """Leave the processors to NumPy, which multiplies the matrices.
+
+    SciPy's wheel brings an OpenBLAS of its own. Its threads, started for the short sums between
+    two evaluations, would wait for more work on the processors that NumPy's threads need.
+    """
+    blas = ThreadpoolController()
+    own = [one.filepath for one in blas.lib_controllers if _is_of_scipy(Path(one.filepath))]
+    limit: AbstractContextManager[object] = blas.select(filepath=own).limit(limits=1)
+    return limit
+
+
+def _is_of_scipy(library: Path) -> bool:
+    return any(folder.name in {"scipy", "scipy.libs"} for folder in library.parents)
 
 
 def _reason(step: int, config: TrainingConfig, tracker: Tracker) -> StoppedBy:

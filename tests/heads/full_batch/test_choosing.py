@@ -110,3 +110,25 @@ def test_an_interrupt_in_between_is_no_choice() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         choose_optimizer(make_data(), CONFIG, train, None)
+
+
+def test_lbfgs_goes_on_with_a_head_of_a_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "_ridge_scores", lambda *one: np.zeros(((one[2] >= 0).sum(), 3)))
+    trained: list[Head] = []
+
+    def train(data: HeadData, config: TrainingConfig, initial: Head | None) -> TrainedHead:
+        result = train_head(data, config, initial=initial)
+        trained.append(result.head)
+        return result
+
+    data = make_data()
+    choice = choose_optimizer(data, CONFIG, train, None)
+    assert choice.optimizer == "lbfgs"
+    assert any(choice.start is head for head in trained)
+    settings = replace(CONFIG, optimizer="lbfgs", l2=choice.l2)
+    steps = replace(settings, steps=choice.steps)
+    soon = train_head(data, steps, initial=choice.start).history[-1].loss
+    end = train_head(data, replace(settings, steps=1_000)).history[-1].loss
+    assert soon == pytest.approx(end, abs=1e-4)
+    monkeypatch.setattr(choosing, "_MOST_IMAGES", 20)
+    assert choose_optimizer(data, CONFIG, train, None).steps > choice.steps, "of many it saw few"
