@@ -31,7 +31,7 @@ def started_from(backbone: BackboneSpec, weights: str | None, workspace: Workspa
     """
     if weights is None:
         return backbone
-    if weights in (IMAGENET, RANDOM) or Path(weights).is_file():
+    if _names_no_run(weights):
         return replace(backbone, weights=weights, model=None).resolve()
     return RunStore(workspace.runs_dir).get(weights).info.backbone
 
@@ -70,10 +70,17 @@ def fill_from(
 def with_backbone_of_run(request: BottleneckRequest, workspace: Workspace) -> BottleneckRequest:
     """The request with the backbone of a run where its weights name one, and no file."""
     asked, usual = request.backbone, BackboneSpec()
-    if asked.weights in (IMAGENET, RANDOM) or Path(asked.weights).exists():
+    if _names_no_run(asked.weights):
         return request
     with suppress(RunError):
         found = RunStore(workspace.runs_dir).get(asked.weights).info
         if found.has_own_backbone and asked.name in (usual.name, found.backbone.name):
             return replace(request, backbone=found.backbone)
     return request
+
+
+def _names_no_run(weights: str) -> bool:
+    """Whether these are published, random or a file's."""
+    with suppress(OSError):  # a name that is too long for a file
+        return weights in (IMAGENET, RANDOM) or Path(weights).is_file()
+    return False
