@@ -244,7 +244,7 @@ class FakeNetwork:
         return self._loss, 0.5
 
     def vectors(self, arrays: Arrays) -> NDArray[np.float32]:
-        return arrays[0].mean(axis=(1, 2)).astype(np.float32)
+        return np.asarray(arrays[0].mean(axis=(1, 2)), np.float32)
 
     def head(self) -> Head:
         return self._head
