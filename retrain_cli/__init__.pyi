@@ -4,6 +4,7 @@ from .backbones.loader import load_backbone as load_backbone
 from .backbones.spec import BackboneSpec as BackboneSpec
 from .errors import RetrainError as RetrainError
 from .extraction.pipeline import ExtractionSettings as ExtractionSettings
+from .finetuning.tuning_config import TuningConfig as TuningConfig
 from .heads.config import TrainingConfig as TrainingConfig
 from .images.distortions import Distortion as Distortion
 from .runs.run import RunStore as RunStore
@@ -50,6 +51,8 @@ from .workflows.sort_photos import SortRequest as SortRequest
 from .workflows.study import run_study as run_study
 from .workflows.train import TrainRequest as TrainRequest
 from .workflows.train import train_run as train_run
+from .workflows.tuning.finetune import finetune as finetune
+from .workflows.tuning.finetune_request import FinetuneRequest as FinetuneRequest
 from .workspace import Workspace as Workspace
 
 __all__: list[str]

@@ -11,6 +11,7 @@ _NAMES: dict[str, str] = {
     "BackboneSpec.name": "--backbone",
     "EvalRequest.ks": "--top-k",
     "FewShotStudy.left_out": "--classes",
+    "FinetuneRequest.from_run": "--from",
     "ReportRequest.html": "--output",
     "ReportRequest.markdown": "--md",
     "ReportRequest.map_method": "--map",

@@ -8,6 +8,7 @@
     cache/          one SQLite file of bottlenecks per backbone fingerprint
     cache/models/   networks converted for OpenVINO
     runs/           one folder per trained head
+    finetuning/     where fine-tunings stand that are not at their end
     studies/        the finished trials of each study
     lock            held by the command that fills the cache
 """
@@ -60,6 +61,11 @@ class Workspace:
     def runs_dir(self) -> Path:
         """Folder of the trained runs."""
         return self.root / "runs"
+
+    @property
+    def tunings_dir(self) -> Path:
+        """Folder of fine-tunings that are under way or were cut short."""
+        return self.root / "finetuning"
 
     @property
     def studies_dir(self) -> Path:

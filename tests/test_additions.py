@@ -42,7 +42,11 @@ def test_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command_is_in_the_list() -> None:
-    files = {path.stem for path in (PROJECT / "retrain_cli/cli/commands").glob("[a-z]*.py")}
+    folder = PROJECT / "retrain_cli/cli/commands"
+    files = {
+        ".".join(path.relative_to(folder).with_suffix("").parts)
+        for path in folder.rglob("[a-z]*.py")
+    }
     assert {entry.place.partition(":")[0] for entry in main.COMMANDS.values()} == files
 
 

@@ -34,6 +34,7 @@ FLOORS: list[set[str]] = [
     {"similarity"},
     {"evaluation"},
     {"heads"},
+    {"finetuning"},
     {"runs", "reports", "exporting"},
     {"studies"},
     {"workflows"},
@@ -154,7 +155,13 @@ def test_folders_can_be_surveyed() -> None:
 
 def test_a_file_name_says_which_file() -> None:
     """Only the command, the workflow and the view of one command may share its name."""
-    of_commands = {"cli/commands", "cli/views", "workflows"}
+    of_commands = {
+        "cli/commands",
+        "cli/commands/tuning",
+        "cli/views",
+        "workflows",
+        "workflows/tuning",
+    }
     names = [
         path.name
         for path in modules()

@@ -58,6 +58,7 @@ def digest_folder(folder: Path) -> str:
 
 
 _RUNTIME_NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
+_POOLING_NAMES = {"max": "max pooling", "cls": "cls pooling", "none": "no pooling"}
 
 
 def settings_of(values: Mapping[str, Any]) -> str:
@@ -68,7 +69,7 @@ def settings_of(values: Mapping[str, Any]) -> str:
         f"{values['input_size']} px" if values["input_size"] else "",
         values.get("output") or "",
         f"scaling {values['scaling']}" if values.get("scaling") else "",
-        f"{values['pooling']} pooling" if values["pooling"] in ("max", "cls") else "",
+        _POOLING_NAMES.get(values["pooling"], ""),
         values["resize"] if values["resize"] not in ("auto", "squash") else "",
         "random weights" if values["weights"].startswith("random") else "",
         values["precision"] if values["precision"] not in ("auto", "float32") else "",

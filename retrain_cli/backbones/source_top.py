@@ -77,6 +77,7 @@ def _check_bottleneck(spec: BackboneSpec) -> None:
         "its weights are random": spec.weights == RANDOM,
         f"its bottleneck is taken at {spec.layer}": spec.layer is not None,
         "its bottleneck is a maximum": spec.pooling == "max",
+        "its bottleneck is a whole map": spec.pooling == "none",
     }
     for reason, applies in reasons.items():
         if applies:

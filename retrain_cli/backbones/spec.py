@@ -28,6 +28,7 @@ from retrain_cli.backbones.user_networks.resolving import (
     check_pooling,
     check_runtime,
     refuse_options,
+    refuse_whole_maps,
     resolve_onnx,
     resolve_timm,
 )
@@ -37,7 +38,7 @@ from retrain_cli.errors import BackboneError, ConfigError, WeightsError, setting
 from retrain_cli.images.decode import PREPROCESSING_VERSION
 from retrain_cli.paths import absolute
 
-Pooling = Literal["auto", "avg", "max", "cls", "own"]
+Pooling = Literal["auto", "avg", "max", "cls", "own", "none"]
 Resize = Literal["auto", "squash", "crop", "letterbox"]
 Kind = Literal["table", "hub", "onnx", "timm"]
 """Where a backbone comes from: a row of the table, or one of the user's, by what its name says."""
@@ -60,8 +61,8 @@ class BackboneSpec:
         alpha: width multiplier of the MobileNets; None for the default.
         layer: name of an earlier layer to take the bottleneck at; None for the last one.
         pooling: how a feature map (h, w, channels), or a row of tokens, becomes one vector; cls
-            takes the first token, own what the network itself does; auto is own for networks of
-            timm, avg for all others.
+            takes the first token, own what the network itself does, none all numbers of a map in a
+            row; auto is own for networks of timm, avg for all others.
         weights: "imagenet", "random" or the path of a weights file.
         input_size: side in pixels; None for the backbone's own.
         resize: how a photo is brought to that square; auto is squash, and for networks of timm
@@ -343,6 +344,7 @@ def _resolve_hub(spec: BackboneSpec) -> BackboneSpec:
         refuse_options(spec, finished, "precision")
     if spec.runtime not in ("auto", "keras"):
         refuse_options(spec, finished, "runtime")
+    refuse_whole_maps(spec)
     check_pooling(spec)
     source = spec.hub_source
     if not is_handle(source):

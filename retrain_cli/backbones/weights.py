@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli.backbones.layer_names import canonical_names, kind_of
 from retrain_cli.backbones.weight_files import Layout, StoredLayer, StoredWeights, open_weights
@@ -77,6 +78,18 @@ def load_weights_file(
                 f"{setting('alpha')} and {setting('layer')} that it was saved from"
             )
         _assign(fitting)
+
+
+def named_weights(model: Any) -> dict[str, NDArray[np.float32]]:
+    """All weights of a Keras model by layer and variable, such as "conv2d_5/kernel".
+
+    Layers are called as in a fresh process; `load_weights_file` reads a `.safetensors` of them.
+    """
+    return {
+        f"{slot.name}/{variable.name}": np.asarray(variable.numpy(), np.float32)
+        for slot in _slots(model, "named")
+        for variable in slot.variables
+    }
 
 
 def _has_digest(path: Path, digest: str | None) -> bool:

@@ -79,6 +79,7 @@ def command_names(ctx: typer.Context, incomplete: str) -> Offered:
 COMPLETERS: dict[str, Completer | Callable[[str], Offered]] = {
     "run": run_names,
     "init_from": run_names,
+    "from_run": run_names,
     "BackboneSpec.name": backbone_names,
     "TrainingConfig.classes": class_list,
     "EvalRequest.positive": class_names,

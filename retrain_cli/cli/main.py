@@ -71,6 +71,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "train": CommandEntry(
         _MAIN, "train:train", "Train a new softmax layer on the cached bottlenecks."
     ),
+    "finetune": CommandEntry(
+        _MAIN,
+        "tuning.finetune:finetune",
+        "Train the top of the backbone on your photos, too, and keep the result as a run.",
+    ),
     "eval": CommandEntry(
         _MAIN, "eval:evaluate", "Show how good a run is, overall and for each class."
     ),

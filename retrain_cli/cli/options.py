@@ -144,12 +144,13 @@ SHARED: Final[dict[str, str | Described]] = {
     "BackboneSpec.name": "Pre-trained network: a name (`retrain doctor --backbones` lists them), "
     "hub:HANDLE_OR_FOLDER for a TensorFlow Hub feature vector or a SavedModel folder, onnx:FILE, "
     "or timm:NAME.",
-    "BackboneSpec.weights": "imagenet, random, or a FILE: .weights.h5, legacy no-top .h5, or "
-    ".keras.",
+    "BackboneSpec.weights": "imagenet, random, a FILE (.weights.h5, legacy no-top .h5, .keras or "
+    ".safetensors), or the RUN of a finetune.",
     "BackboneSpec.layer": "Take the bottleneck at this earlier layer, such as mixed8.",
     "BackboneSpec.alpha": "Width multiplier of mobilenet and mobilenet_v2.",
     "BackboneSpec.pooling": "How a feature map or a row of tokens becomes one vector: cls takes "
-    "the first token, own is what a network of timm does itself, auto is that for timm, else avg.",
+    "the first token, own is what a network of timm does itself, none keeps all numbers of a map, "
+    "auto is own for timm, else avg.",
     "BackboneSpec.output": "Of an ONNX file: the output to take (default: its only one).",
     "BackboneSpec.scaling": "Of an ONNX file: how pixels become its input: tf, torch, caffe, none, "
     "or MEAN/DEVIATION of 0..1, such as 0.5/0.5 (default: what its metadata, or timm, say).",

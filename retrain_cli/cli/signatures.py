@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -172,7 +173,8 @@ def one_of(choices: tuple[str, ...]) -> str:
 
 def option_name(owner: type, field: str) -> str:
     """How the value of a field's option is called: `backbone` for `BackboneSpec.name`."""
-    return flag_of(field, owner).removeprefix("--").replace("-", "_")
+    name = flag_of(field, owner).removeprefix("--").replace("-", "_")
+    return f"{name}_" if keyword.iskeyword(name) else name  # `from_` of --from
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

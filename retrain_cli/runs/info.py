@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from retrain_cli.backbones.spec import BackboneSpec
@@ -12,7 +13,12 @@ from retrain_cli.checks import check_types
 from retrain_cli.errors import RunError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import StoppedBy
-from retrain_cli.runs.provenance import Provenance, as_record
+from retrain_cli.paths import absolute
+from retrain_cli.runs.making import as_record
+from retrain_cli.runs.provenance import Provenance
+
+OWN_BACKBONE = "backbone.safetensors"
+"""Weights of a backbone that is the run's own: a file of its folder, and named so in its config."""
 
 FORMAT_VERSION = 2  # of the run folder; raised when an older reader would misread it
 OLDEST_FORMAT = 1  # which is still written for heads that an older reader reads rightly
@@ -49,6 +55,18 @@ class RunInfo:
     def backbone(self) -> BackboneSpec:
         """The backbone, settled."""
         return self.provenance.backbone
+
+    @property
+    def has_own_backbone(self) -> bool:
+        """Whether the weights of the backbone are part of the run."""
+        return Path(self.backbone.weights).name == OWN_BACKBONE and self.provenance.is_tuned
+
+    def with_backbone_in(self, folder: Path) -> RunInfo:
+        """The same with the place of its own backbone; itself where that is somebody else's."""
+        if self.backbone.weights != OWN_BACKBONE:
+            return self
+        backbone = replace(self.backbone, weights=str(absolute(folder / OWN_BACKBONE)))
+        return replace(self, provenance=replace(self.provenance, backbone=backbone))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

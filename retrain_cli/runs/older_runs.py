@@ -17,7 +17,7 @@ from retrain_cli.datasets.splits import Split
 from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow
-from retrain_cli.runs.provenance import Grown, Trained
+from retrain_cli.runs.making import Grown, Trained
 
 FOLDS_KEY = "cross_validation"
 """Of a run's metrics: the figures of its folds."""

@@ -22,6 +22,7 @@ from retrain_cli.heads.temperature import ScoreFit
 from retrain_cli.images.distortions import Distortion
 from retrain_cli.runs.command_lines import arguments, option, options_of
 from retrain_cli.runs.joined_sources import JoinedSources
+from retrain_cli.runs.making import Grown, Made, Trained, Tuned, as_record, made_of, path_or_none
 
 _LONGEST = 200
 """Bytes of a run's name that its copy keeps; a folder's name may have 255."""
@@ -42,109 +43,6 @@ class ImageCounts:
         """Those of a run with these predictions."""
         training, validation, test = (len(predictions.rows(split)) for split in SPLITS)
         return cls(len(predictions), training, validation, test, trained_on)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """How `train` made a run, beside its settings; the names are those of `TrainRequest`.
-
-    Attributes:
-        init_from: name of the run whose head it started from, its parent; None for a new head.
-        cv: number of folds that it was cross-validated with; None for none.
-        keep_source_classes: whether the backbone's own classes were joined to it.
-        top: weights file with the backbone's classifier for that; None for its own.
-        stopped_at: the last step before Ctrl-C; None where it ended by itself.
-        calibrate: whether the scores were fitted at the end of training; older versions did not.
-    """
-
-    init_from: str | None = None
-    cv: int | None = None
-    keep_source_classes: bool = False
-    top: Path | None = None
-    stopped_at: int | None = None
-    calibrate: bool = True
-
-    @property
-    def parent(self) -> str | None:
-        """Name of the run that it came from."""
-        return self.init_from
-
-    @property
-    def added(self) -> tuple[str, ...]:
-        """Classes that came by `add-class`: none."""
-        return ()
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON values."""
-        top = None if self.top is None else str(self.top)
-        return {"init_from": self.init_from, "made_by": "train", **asdict(self), "top": top}
-
-    def arguments(self, settings: TrainingConfig, name: str, parent: str | None) -> tuple[str, ...]:
-        """The command that makes the run under a name, from a parent that may have another."""
-        if self.stopped_at is not None:
-            settings = replace(settings, steps=self.stopped_at)
-        how = replace(self, init_from=parent)
-        said = (*options_of(settings), *options_of(how, leave_out=("stopped_at",)))
-        return ("train", *said, *option("--name", name))
-
-    @property
-    def purpose(self) -> str:
-        """What the command is for."""
-        return "train the head"
-
-
-@dataclass(frozen=True)
-class Grown:
-    """How `add-class` made a run; the names are those of `AddClassRequest`.
-
-    Attributes:
-        run: name of the run that it grew from, its parent.
-        class_name: the class that came to it.
-        photos: what the class was made of: files or folders, absolute.
-        test: what measured it: files or folders, absolute.
-        retrain: whether all classes were trained again.
-        before: classes that came to its parents in the same way, oldest first.
-    """
-
-    run: str
-    class_name: str
-    photos: tuple[Path, ...] = ()
-    test: tuple[Path, ...] = ()
-    retrain: bool = False
-    before: tuple[str, ...] = ()
-
-    @property
-    def parent(self) -> str:
-        """Name of the run that it came from."""
-        return self.run
-
-    @property
-    def added(self) -> tuple[str, ...]:
-        """Classes that came by `add-class`, oldest first."""
-        return (*self.before, self.class_name)
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "made_by": "add-class",
-            "added": list(self.added),
-            "added_to": self.run,
-            "retrained": self.retrain,
-            "photos": [str(path) for path in self.photos],
-            "test_photos": [str(path) for path in self.test],
-        }
-
-    def arguments(self, settings: TrainingConfig, name: str, parent: str | None) -> tuple[str, ...]:
-        """The command that makes the run under a name, from a parent that may have another."""
-        how = replace(self, run=parent or self.run)
-        said = options_of(how, leave_out=("class_name", "photos", "before"))
-        last = arguments(self.class_name, *map(str, self.photos))
-        return ("add-class", *said, *option("--name", name), *last)
-
-    @property
-    def purpose(self) -> str:
-        """What the command is for."""
-        return f"add the class {self.class_name}"
 
 
 @dataclass(frozen=True)
@@ -196,7 +94,7 @@ class Provenance:
     source_classes: str = "none"
     int_ext: Path | None = None
     group: str | None = None
-    made: Trained | Grown = field(default_factory=Trained)
+    made: Made = field(default_factory=Trained)
     parents: tuple[Parent, ...] = ()
     counts: ImageCounts = field(default_factory=ImageCounts)
     joined: JoinedSources | None = None
@@ -206,9 +104,16 @@ class Provenance:
     distortion: str = ""
 
     @property
+    def is_tuned(self) -> bool:
+        """Whether the backbone is one that fine-tuning made."""
+        return isinstance(self.made, Tuned) and self.made.won
+
+    @property
     def made_with_calibration(self) -> bool:
         """Whether fitting the scores was part of the training."""
-        return isinstance(self.made, Trained) and self.made.calibrate
+        return isinstance(self.made, Tuned) or (
+            isinstance(self.made, Trained) and self.made.calibrate
+        )
 
     def uninterrupted(self) -> Provenance:
         """The same had its training come to its end: where it lends settings, and no head."""
@@ -249,6 +154,8 @@ class Provenance:
     def bottlenecks_step(self) -> CommandStep:
         """The command that computes what the run was trained on."""
         spec, source = self.backbone, self.source_classes
+        if isinstance(self.made, Tuned):
+            spec = self.made.base
         purpose = "compute the bottlenecks"
         if spec.is_retired:
             purpose += f" (their backbone, {spec.name}, is no longer part of retrain)"
@@ -329,9 +236,9 @@ class Provenance:
             backbone,
             training,
             str(facts.get("source_classes", "none")),
-            _path(facts.get("int_ext")),
+            path_or_none(facts.get("int_ext")),
             facts.get("group"),
-            _made(facts),
+            made_of(facts),
             tuple(map(Parent.from_dict, facts.get("parents", ()))),
             ImageCounts(**{one.name: facts.get(one.name) for one in fields(ImageCounts)}),
             None if joined is None else JoinedSources.from_dict(as_record(joined)),
@@ -379,46 +286,8 @@ class Parent:
         return cls(str(values["name"]), provenance, bool(values["calibrated"]))
 
 
-def _made(facts: Mapping[str, Any]) -> Trained | Grown:
-    if facts.get("added_to") is None:
-        return Trained(
-            facts.get("init_from"),
-            facts.get("cv"),
-            bool(facts.get("keep_source_classes", "source_head" in facts)),
-            _path(facts.get("top")),
-            facts.get("stopped_at"),
-            bool(facts.get("calibrate", False)),
-        )
-    *before, class_name = _texts(facts["added"])
-    return Grown(
-        str(facts["added_to"]),
-        class_name,
-        tuple(map(Path, _texts(facts.get("photos", [])))),
-        tuple(map(Path, _texts(facts.get("test_photos", [])))),
-        bool(facts["retrained"]),
-        tuple(before),
-    )
-
-
 def _new_name(name: str, taken: Collection[str]) -> str:
     """`NAME-again`, with a number where that is taken; short enough for the name of a folder."""
     short = name.encode()[:_LONGEST].decode(errors="ignore").rstrip()
     numbers = ("", *(f"-{number}" for number in range(2, len(taken) + 3)))
     return next(new for number in numbers if (new := f"{short}-again{number}") not in taken)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
-
-
-def as_record(value: Any) -> Mapping[str, Any]:
-    """A JSON object; raises TypeError for any other value."""
-    if not isinstance(value, Mapping):
-        raise TypeError(f"a record was expected, not {value!r}")
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise TypeError(f"a list of names was expected, not {value!r}")
-    return value

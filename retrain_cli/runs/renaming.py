@@ -1,6 +1,7 @@
 """A run gets another name, and so do the links of the runs that came from it.
 
-A run keeps the names of its parents in its `config.json`. These change first and the folder last:
+A run keeps the names of its parents in its `config.json`, and the place of a backbone that another
+run lends it. These change first and the folder last:
 where that is cut short, the same command does what is left.
 """
 
@@ -15,13 +16,16 @@ from typing import Any
 from retrain_cli.durable import sync
 from retrain_cli.errors import RetrainError, RunError
 from retrain_cli.files import parse_json
+from retrain_cli.paths import absolute
 from retrain_cli.runs.folder import check_name
+from retrain_cli.runs.info import OWN_BACKBONE
+from retrain_cli.runs.lent_backbones import follow_backbone, with_string
 from retrain_cli.runs.provenance import Parent, Provenance
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.runs.run_digests import replacing_in_run
 from retrain_cli.workspace import to_json, writing_to
 
-_LINKS = ("init_from", "added_to")
+_LINKS = ("init_from", "added_to", "from_run")
 """Of a run's `dataset`: what holds the name of its parent."""
 
 
@@ -47,6 +51,7 @@ def rename_run(run: Run, name: str) -> Run:
     with writing_to(root):
         run.folder.rename(target)
         sync(root)
+    follow_backbone(run.folder, target)
     return Run(target)
 
 
@@ -56,11 +61,12 @@ def _with_new_links(run: Run, name: str) -> Iterator[tuple[Run, dict[str, Any]]]
         line = replace(run.provenance, parents=())
     except RetrainError:  # a damaged run can be renamed, too; nothing came from what cannot be read
         return
+    weights = [str(absolute(run.folder.with_name(one) / OWN_BACKBONE)) for one in (run.name, name)]
     for other in RunStore(run.folder.parent).list():
-        if other.name != run.name:
-            config = _config(other)
-            if config and _rename_links(config, run, line, name):
-                yield other, config
+        if other.name != run.name and (config := _config(other)):
+            moved = with_string(config, weights[0], weights[1])
+            if _rename_links(moved, run, line, name) or moved != config:
+                yield other, moved
 
 
 def _config(run: Run) -> dict[str, Any] | None:

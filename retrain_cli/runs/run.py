@@ -34,9 +34,10 @@ from retrain_cli.runs.folder import (
     is_run,
 )
 from retrain_cli.runs.info import RunInfo
+from retrain_cli.runs.making import Grown, Trained, as_record
 from retrain_cli.runs.naming import find_run
 from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_calibrated
-from retrain_cli.runs.provenance import Grown, Provenance, Trained, as_record
+from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run_digests import RunDigests, write_digests
 from retrain_cli.workspace import replacing, to_json, writing_to
 
@@ -81,8 +82,9 @@ class Run:
 
     @cached_property
     def info(self) -> RunInfo:
-        """What the run was made of."""
-        return self._parsed("config.json", RunInfo.from_dict)
+        """What the run was made of; a backbone of its own lies in its folder, wherever that is."""
+        info = self._parsed("config.json", RunInfo.from_dict)
+        return info.with_backbone_in(self.folder)
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -99,7 +101,7 @@ class Run:
         if isinstance(made, Trained):
             stopped = self.info.stopped_by == "interrupt"
             made = trained_by(made, self.metrics, self.history, interrupted=stopped)
-        else:
+        elif isinstance(made, Grown):
             made = grown_by(made, self.trained_predictions)
         parent = None if made.parent is None else self._older_parent(made.parent)
         if parent is None:

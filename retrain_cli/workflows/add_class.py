@@ -26,7 +26,8 @@ from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.paths import absolute
 from retrain_cli.runs.info import RunInfo
-from retrain_cli.runs.provenance import Grown, ImageCounts, Parent, Provenance
+from retrain_cli.runs.making import Grown
+from retrain_cli.runs.provenance import ImageCounts, Parent, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos

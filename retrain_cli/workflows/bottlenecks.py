@@ -32,10 +32,10 @@ from retrain_cli.paths import absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
-from retrain_cli.workflows.shared.bottleneck_summary import BottleneckSummary, class_rows
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
+from retrain_cli.workflows.summaries.bottleneck_summary import BottleneckSummary, class_rows
 from retrain_cli.workspace import Workspace
 
 _NAMED = 4

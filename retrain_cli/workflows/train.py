@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,20 +14,19 @@ from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.predictions import predict
-from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import CLOSED, TrainingConfig
 from retrain_cli.heads.cross_validation import OutOfFold
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
-from retrain_cli.heads.history import ProgressListener, StoppedBy, TrainedHead, TrainingProgress
-from retrain_cli.heads.temperature import ScoreFit
+from retrain_cli.heads.history import ProgressListener, TrainedHead, TrainingProgress
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.paths import absolute
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
-from retrain_cli.runs.provenance import ImageCounts, Provenance, Trained
+from retrain_cli.runs.making import Trained
+from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
 from retrain_cli.workflows.cross_validate import (
     METRICS_KEY,
@@ -46,6 +44,7 @@ from retrain_cli.workflows.shared.kept_sources import (
 )
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
+from retrain_cli.workflows.summaries.training_summary import TrainingSummary
 from retrain_cli.workspace import Workspace
 
 FEW_SHOT_FOLDS = 5
@@ -117,63 +116,6 @@ class TrainRequest:
         config = replace(self.config, testing_percentage=0.0, validation_percentage=0.0)
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "cv", self.cv or FEW_SHOT_FOLDS)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSummary:
-    """What `train` did.
-
-    Attributes:
-        run: the finished run.
-        best_step: the step that its head comes from.
-        last_step: the last step that was made.
-        stopped_by: why training ended.
-        best_validation: top-1 on validation of the kept head; None without validation images.
-        test: figures on the test split; None without test images.
-        steps_per_second: speed, evaluations included.
-        seconds: how long training took.
-        folds: figures of the cross-validation; None without one, or where it was interrupted
-            before its second fold was finished.
-        interrupted_by: number of the signal that asked to end; the run is kept all the same, and
-            `unfinished` names what it lacks.
-        unfinished: what was asked for and is not in the run, in words.
-    """
-
-    run: Run
-    best_step: int
-    last_step: int
-    stopped_by: StoppedBy
-    best_validation: float | None
-    test: EvalResult | None
-    steps_per_second: float
-    seconds: float
-    folds: FoldFigures | None = None
-    interrupted_by: int | None = None
-    unfinished: tuple[str, ...] = ()
-
-    @property
-    def fit(self) -> ScoreFit | None:
-        """How the scores were fitted, and what was chosen."""
-        return self.run.provenance.fit
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the head was made in one go, without steps to choose among."""
-        picked = self.fit and self.fit.picked
-        return (picked or self.run.config.optimizer) == "ridge"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "run": self.run.name,
-            "folder": str(self.run.folder),
-            "best_step": self.best_step,
-            "last_step": self.last_step,
-            "stopped_by": self.stopped_by,
-            "steps_per_second": self.steps_per_second,
-            "scores": self.fit and self.fit.to_dict(),
-            "metrics": dict(self.run.metrics),
-        }
 
 
 def train_run(

@@ -72,7 +72,7 @@ def test_scaling_is_keras_preprocess_input(name: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
     module = getattr(keras.applications, MODULES[name])
     expected = module.preprocess_input(images.astype(np.float32))
-    scaled = keras_model._scale(
+    scaled = keras_model.scale_pixels(
         keras.ops, keras.ops.convert_to_tensor(images), find_backbone(name).scaling
     )
     np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled), expected, atol=1e-5)

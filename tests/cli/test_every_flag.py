@@ -22,6 +22,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.main import exit_codes, hoist_global_options
 from retrain_cli.errors import DatasetError, WeightsError
 from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.finetuning.parts import Parts
 from retrain_cli.heads import training
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
@@ -112,6 +113,7 @@ def say(
 
     monkeypatch.setattr(training, "_prepare", trains_nothing)
     monkeypatch.setattr(loader, "load_backbone", loads_nothing)
+    monkeypatch.setattr(Parts, "build", loads_nothing)
     monkeypatch.chdir(filled.folder)
     monkeypatch.setattr(sys, "stdin", None)
 

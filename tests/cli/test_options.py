@@ -37,6 +37,7 @@ from retrain_cli.workflows.similar import SimilarRequest
 REQUESTS: dict[str, tuple[type, ...]] = {
     "bottlenecks": (rt.BottleneckRequest,),
     "train": (rt.TrainRequest,),
+    "finetune": (rt.FinetuneRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
     "report": (rt.ReportRequest,),
@@ -86,7 +87,7 @@ CASES = [
 
 def test_every_command_with_a_request_is_looked_at() -> None:
     source = "\n".join(
-        path.read_text() for path in (PROJECT / "retrain_cli/cli/commands").glob("*.py")
+        path.read_text() for path in (PROJECT / "retrain_cli/cli/commands").rglob("*.py")
     )
     named = set(re.findall(r"Annotated\[\s*(\w+(?:Request|Study|Settings)),", source))
     assert named == {

@@ -15,7 +15,8 @@ from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.joined_sources import JoinedSources
-from retrain_cli.runs.provenance import Grown, ImageCounts, Provenance, Trained
+from retrain_cli.runs.making import Grown, Trained
+from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run
 
 SHARE = Estimate(0.5, 0.25, 0.75)

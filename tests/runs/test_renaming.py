@@ -12,7 +12,7 @@ from made_runs import add, make_contents
 
 from retrain_cli.errors import RunError
 from retrain_cli.runs import renaming
-from retrain_cli.runs.provenance import Grown, Trained
+from retrain_cli.runs.making import Grown, Trained
 from retrain_cli.runs.renaming import rename_run
 from retrain_cli.runs.run import Run, RunStore
 

@@ -17,7 +17,7 @@ from commands import ROOT
 from helpers import PROJECT
 
 from retrain_cli.evaluation.figures import headline_figures
-from retrain_cli.runs.provenance import Grown, Trained
+from retrain_cli.runs.making import Grown, Trained
 from retrain_cli.runs.run import RunStore
 from retrain_cli.workflows.compare import compare_runs
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers import SMALL_SPEC
 
-from retrain_cli.workflows.shared import bottleneck_summary as advice
+from retrain_cli.workflows.summaries import bottleneck_summary as advice
 
 
 @pytest.fixture

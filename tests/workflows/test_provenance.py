@@ -33,7 +33,8 @@ from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import TrainingProgress
 from retrain_cli.heads.surgery import source_head
-from retrain_cli.runs.provenance import Grown, Provenance, Trained
+from retrain_cli.runs.making import Grown, Trained
+from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.add_class import AddClassRequest
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
@@ -341,6 +342,7 @@ def nameless(provenance: Provenance) -> list[Provenance]:
 def _nameless(one: Provenance) -> Provenance:
     if isinstance(one.made, Grown):
         return replace(one, made=replace(one.made, run=""), parents=())
+    assert isinstance(one.made, Trained)
     training = replace(one.training, steps=one.made.stopped_at or one.training.steps)
     made = replace(one.made, init_from=None, stopped_at=None)
     return replace(one, made=made, training=training, parents=())

@@ -23,9 +23,9 @@ from retrain_cli.studies.study import StudySettings
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.check import CheckRequest, check_dataset
-from retrain_cli.workflows.shared.bottleneck_summary import BottleneckSummary
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.study import run_study
+from retrain_cli.workflows.summaries.bottleneck_summary import BottleneckSummary
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 

@@ -74,20 +74,34 @@ def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbon
         WeightsError: the weights cannot be found or downloaded, or do not fit.
     """
     keras = load_keras()
+    with keras.device(devices[0]), quiet_engine():
+        network = build_network(spec)
+        scaling = find_backbone(spec.name).scaling
+        return KerasModelBackbone(_add_preprocessing(keras, network, scaling, spec), devices)
+
+
+def build_network(spec: BackboneSpec) -> Any:
+    """The bare network of a resolved spec of the table with its weights, a Keras model.
+
+    It takes what `scale_pixels` gives and ends with a feature map (n, h, w, channels) or a vector.
+
+    Raises:
+        RetrainError: as `build_keras_backbone`.
+    """
+    keras = load_keras()
     if keras.config.image_data_format() != "channels_last":
         raise ConfigError(
             "backbones need the image data format channels_last, and Keras is set to "
             "channels_first: change image_data_format in ~/.keras/keras.json"
         )
     row = find_backbone(spec.name)
-    with keras.device(devices[0]), quiet_engine():
-        with _building(keras, spec.precision):
-            base = _build_base(row, spec)
-            network = base
-            if spec.layer is not None:
-                network = keras.Model(base.inputs, find_layer(base, spec.layer).output)
-        _load_weights(spec, row, base, network)
-        return KerasModelBackbone(_add_preprocessing(keras, network, row.scaling, spec), devices)
+    with _building(keras, spec.precision):
+        base = _build_base(row, spec)
+        network = base
+        if spec.layer is not None:
+            network = keras.Model(base.inputs, find_layer(base, spec.layer).output)
+    _load_weights(spec, row, base, network)
+    return network
 
 
 @contextmanager
@@ -134,13 +148,14 @@ def _load_weights(spec: BackboneSpec, row: KerasBackbone, base: Any, network: An
 
 def _add_preprocessing(keras: Any, network: Any, scaling: Scaling, spec: BackboneSpec) -> Any:
     images = keras.Input((spec.input_size, spec.input_size, 3), dtype="uint8", name="images")
-    features = network(_scale(keras.ops, images, scaling))
+    features = network(scale_pixels(keras.ops, images, scaling))
     # Pooling in float32 keeps what a mean over a feature map gains in a lower precision.
     features = keras.ops.cast(features, "float32")
-    return keras.Model(images, _pool(keras.ops, features, spec))
+    return keras.Model(images, pool_features(keras.ops, features, spec))
 
 
-def _scale(ops: Any, images: Any, scaling: Scaling) -> Any:
+def scale_pixels(ops: Any, images: Any, scaling: Scaling) -> Any:
+    """8-bit RGB as a network wants it."""
     pixels = ops.cast(images, "float32")
     if scaling == "tf":
         return pixels / 127.5 - 1.0
@@ -152,7 +167,12 @@ def _scale(ops: Any, images: Any, scaling: Scaling) -> Any:
     return pixels
 
 
-def _pool(ops: Any, features: Any, spec: BackboneSpec) -> Any:
+def pool_features(ops: Any, features: Any, spec: BackboneSpec) -> Any:
+    """A feature map (n, h, w, channels) as vectors (n, width); a vector stays as it is.
+
+    Raises:
+        BackboneError: it is neither.
+    """
     rank = len(features.shape)
     if rank == 2:
         return features
@@ -162,5 +182,7 @@ def _pool(ops: Any, features: Any, spec: BackboneSpec) -> Any:
             f"gives arrays of shape {tuple(features.shape)}: choose another, such as the end of a "
             "block"
         )
+    if spec.pooling == "none":
+        return ops.reshape(features, (-1, int(np.prod(features.shape[1:]))))
     reduce = ops.max if spec.pooling == "max" else ops.mean
     return reduce(features, axis=(1, 2))

@@ -36,6 +36,7 @@ def resolve_onnx(spec: Any) -> dict[str, Any]:
         spec, f"an {ONNX_PREFIX} backbone is a finished network", "alpha", "layer", "weights"
     )
     check_runtime(spec)
+    refuse_whole_maps(spec)
     _check_own(spec)
     if not path.is_file():
         what = "that is a folder" if path.is_dir() else "there is no such file"
@@ -70,6 +71,7 @@ def resolve_timm(spec: Any) -> dict[str, Any]:
     """
     refuse_options(spec, f"{spec.name} is a network of timm", "alpha", "layer", "output")
     check_runtime(spec)
+    refuse_whole_maps(spec)
     if spec.weights != _PUBLISHED and spec.scaling and spec.input_size and spec.resize != "auto":
         return {"scaling": canonical_scaling(spec.scaling)}
     network = describe_timm(spec.timm_name)
@@ -135,6 +137,19 @@ def check_pooling(spec: Any) -> None:
         raise BackboneError(
             f"{setting('pooling', 'cls')} takes the first of a network's tokens, and {spec.name} "
             "gives a map or a vector: choose avg or max"
+        )
+
+
+def refuse_whole_maps(spec: Any) -> None:
+    """Refuse to keep a map as it is where the network is no Keras model of the table.
+
+    Raises:
+        BackboneError: `pooling` is none.
+    """
+    if spec.pooling == "none":
+        raise BackboneError(
+            f"{setting('pooling', 'none')} is for backbones of the table, and {spec.name} is none "
+            "of them: choose avg or max"
         )
 
 

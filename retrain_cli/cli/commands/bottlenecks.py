@@ -61,8 +61,10 @@ def bottlenecks(
     from retrain_cli.engine import quiet_engine
     from retrain_cli.workflows.bottlenecks import fill_cache
     from retrain_cli.workflows.shared.plan import plan_bottlenecks
+    from retrain_cli.workflows.tuning.starting_weights import with_backbone_of_run
 
     workspace = workspace_of(ctx)
+    request = with_backbone_of_run(request, workspace)
     if plan:
         with console.progress("reading") as update, quiet_engine():
             view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), form)

@@ -126,11 +126,18 @@ def rm(
             help="The runs: names, how they begin, folders, or latest.", autocompletion=run_names
         ),
     ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a run whose fine-tuned backbone others need.")
+    ],
     dry_run: DryRun,
 ) -> None:
     """Remove runs; bottlenecks stay."""
+    from retrain_cli.runs.lent_backbones import check_not_lent
+
     store = _store(ctx)
     chosen = {store.get(name).folder: None for name in runs}  # all must exist before any goes
+    if not force:
+        check_not_lent(chosen)
     for folder in chosen:
         if dry_run:
             console.line(f"run {folder.name} would be removed: {folder}")
@@ -206,8 +213,10 @@ def _is_readable(run: Run) -> bool:
 
 
 def _row(run: Run, datasets: dict[Path, str]) -> list[str]:
+    from retrain_cli.runs.making import Tuned
+
     config, info = run.config, run.info
-    top1 = _test_top1(run)
+    made, top1 = info.provenance.made, _test_top1(run)
     image_dir = info.provenance.image_dir
     return [
         run.name,
@@ -215,7 +224,7 @@ def _row(run: Run, datasets: dict[Path, str]) -> list[str]:
         datasets.get(image_dir, str(image_dir)),
         " ".join(filter(None, (info.backbone.name, info.backbone.layer))),  # `show` says the rest
         str(len(run.labels)),
-        config.optimizer,
+        made.tuning.optimizer if isinstance(made, Tuned) else config.optimizer,
         str(info.best_step),
         info.created.replace("T", " ")[:16],
         run.note,

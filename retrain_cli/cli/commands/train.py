@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from retrain_cli.heads.cross_validation import FoldProgress
     from retrain_cli.heads.history import TrainingProgress
     from retrain_cli.runs.joined_sources import JoinedSources
-    from retrain_cli.workflows.train import TrainingSummary
+    from retrain_cli.workflows.summaries.training_summary import TrainingSummary
 
 _ORIGINS = (("int_top1", "INT top-1"), ("ext_top1", "EXT top-1"))
 FOLDS_NOTE = (

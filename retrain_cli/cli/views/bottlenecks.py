@@ -9,14 +9,14 @@ from retrain_cli.cli.views.names import show_hints
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
-from retrain_cli.workflows.shared.bottleneck_summary import (
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.passed_over import PassedOver
+from retrain_cli.workflows.shared.plan import Plan
+from retrain_cli.workflows.summaries.bottleneck_summary import (
     BottleneckSummary,
     ClassRow,
     faster_next_time,
 )
-from retrain_cli.workflows.shared.last_used import LastUsed
-from retrain_cli.workflows.shared.passed_over import PassedOver
-from retrain_cli.workflows.shared.plan import Plan
 
 _KINDS_SHOWN = 5
 _BAD_SHOWN = 10

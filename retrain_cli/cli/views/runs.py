@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from retrain_cli.cli import console
@@ -10,7 +11,9 @@ from retrain_cli.datasets.class_names import listed
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.heads.history import StoppedBy
 from retrain_cli.reports.text import NOT_DEFINED, percent
-from retrain_cli.runs.provenance import Grown, ImageCounts, Trained
+from retrain_cli.runs.info import OWN_BACKBONE
+from retrain_cli.runs.making import Grown, Trained, Tuned
+from retrain_cli.runs.provenance import ImageCounts
 from retrain_cli.runs.run import Run
 from retrain_cli.runs.shell import shell_line
 from retrain_cli.workflows.cross_validate import METRICS_KEY
@@ -66,6 +69,12 @@ def _made_by(run: Run) -> str:
     if isinstance(made, Grown):
         again = ", all classes trained again" if made.retrain else ""
         return f"retrain add-class: {made.class_name}, from {len(made.photos)} path(s){again}"
+    if isinstance(made, Tuned):
+        kept = "" if made.won else ", but the head alone was better"
+        weights = Path(made.base.weights)
+        if weights.name == OWN_BACKBONE:
+            kept = f", from the backbone of run {weights.parent.name}{kept}"
+        return f"retrain finetune: {made.tuning.trainable}{kept}"
     return f"retrain train{_folds(made)}"
 
 
@@ -96,12 +105,22 @@ def _views(run: Run) -> str:
 def _training(run: Run) -> str:
     config, info = run.config, run.info
     last = run.history[-1].step if run.history else 0
+    if isinstance(run.provenance.made, Tuned):
+        epochs, best = len(run.history) - 1, _epoch_of(run)
+        if not run.provenance.made.won:
+            return f"as before fine-tuning: none of {epochs} epochs was better on validation"
+        return f"epoch {best} of {epochs} by fine-tuning, best on validation"
     if not last:
         return "not trained: made from the photos themselves"
     return (
         f"the one of step {info.best_step:,}, best on validation, of {last:,} steps of "
         f"{config.optimizer} ({_ENDED[info.stopped_by]})"
     )
+
+
+def _epoch_of(run: Run) -> int:
+    steps = [row.step for row in run.history]
+    return steps.index(run.info.best_step) if run.info.best_step in steps else 0
 
 
 def _kept_sources(run: Run) -> str:

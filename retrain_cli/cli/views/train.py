@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from retrain_cli.heads.temperature import ScoreFit
     from retrain_cli.runs.run import Run
-    from retrain_cli.workflows.train import TrainingSummary
+    from retrain_cli.workflows.summaries.training_summary import TrainingSummary
 
 _FEW = 30
 """Photos a class up to which auto was better in most cases that were measured (docs/heads.md)."""

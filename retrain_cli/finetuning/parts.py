@@ -1,0 +1,139 @@
+"""A network and what is trained of it, and where the numbers below that come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from retrain_cli.backbones.loader import BackboneLoader
+from retrain_cli.backbones.runtimes.kept_models import find_kept_model
+from retrain_cli.backbones.runtimes.keras_model import build_network
+from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.engine import choose_device, has_openvino, load_keras, quiet_engine
+from retrain_cli.errors import BackboneError, ConfigError
+from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.finetuning.activation_cache import PhotoFile, open_activations, spec_at
+from retrain_cli.finetuning.batch_sources import BatchSource, CachedActivations, DecodedPhotos
+from retrain_cli.finetuning.freeze_points import FreezePoint, choose_freeze_point, stages_of
+from retrain_cli.finetuning.tuning_config import TuningConfig
+from retrain_cli.workspace import Workspace
+
+PhotoCount = Callable[[int, int], None]
+
+_UNKNOWN = {
+    "hub": "is a SavedModel, which is one piece",
+    "onnx": "is an ONNX file, which only computes",
+    "timm": "is a network of timm, which Keras cannot train",
+}
+"""Why no other kind of backbone can be cut in two and trained."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A network of the table, and where it is cut.
+
+    Attributes:
+        spec: the backbone, settled.
+        network: the bare Keras network with its weights, in float32.
+        point: what is trained, and where the activations come from.
+        config: the settings.
+    """
+
+    spec: BackboneSpec
+    network: Any
+    point: FreezePoint
+    config: TuningConfig
+
+    @classmethod
+    def build(cls, spec: BackboneSpec, config: TuningConfig, device: str = "auto") -> Parts:
+        """Build the network of a settled spec and cut it.
+
+        Raises:
+            BackboneError: a network of the user's own, or a layer inside a branch.
+            RetrainError: the network cannot be built, or the layers do not exist.
+        """
+        if spec.kind != "table":
+            raise BackboneError(
+                f"fine-tuning needs a network whose layers are known, and {spec.label()} "
+                f"{_UNKNOWN[spec.kind]}: run `retrain bottlenecks` with a backbone of "
+                "`retrain doctor --backbones`"
+            )
+        backend = load_keras().backend.backend()
+        if backend == "openvino":
+            raise ConfigError(
+                "training needs an engine that learns, and KERAS_BACKEND=openvino only computes: "
+                "unset KERAS_BACKEND for tensorflow"
+            )
+        plain = replace(spec, precision="float32", runtime="keras", model=None)
+        with load_keras().device(choose_device(device)), quiet_engine():
+            network = build_network(plain)
+        return cls(spec, network, choose_freeze_point(network, config.trainable), config)
+
+    @property
+    def streams(self) -> bool:
+        """Whether photos are decoded anew in each epoch."""
+        return self.config.stream or self.point.cut is None
+
+    @property
+    def cut_output(self) -> Any:
+        """What leaves the layer at the freeze point, a symbolic tensor."""
+        stages = stages_of(self.network)
+        return next(one.operation.output for one in stages if one.name == self.point.cut)
+
+    def frozen_spec_if_kept(self, workspace: Workspace) -> BackboneSpec | None:
+        """The frozen part as a settled backbone; None where its network is to be converted yet."""
+        spec = spec_at(self.spec, self.point)
+        if spec.runtime != "openvino" or not has_openvino():
+            return spec.settled_on_own()
+        kept = find_kept_model(workspace.models_dir, spec)
+        return None if kept is None else replace(spec, model=kept.digest)
+
+    def frozen_spec(self, workspace: Workspace) -> BackboneSpec:
+        """The frozen part as a settled backbone; its network is converted where need be."""
+        spec = spec_at(self.spec, self.point)
+        found = self.frozen_spec_if_kept(workspace)
+        if found is None:
+            from retrain_cli.backbones.runtimes.conversion import ConversionError, convert_backbone
+
+            try:
+                digest = convert_backbone(spec, workspace.models_dir).digest
+            except ConversionError:
+                return spec.settled_on_own()  # slower, and the same numbers
+            found = replace(spec, model=digest)
+        return found
+
+
+@contextmanager
+def open_source(
+    parts: Parts,
+    photos: Sequence[PhotoFile],
+    workspace: Workspace,
+    settings: ExtractionSettings,
+    load: BackboneLoader,
+    on_photo: PhotoCount = lambda done, total: None,
+) -> Iterator[BatchSource]:
+    """The numbers of photos for the part that is trained, computed first where they are cached.
+
+    Args:
+        parts: the network.
+        photos: of the dataset, row by row.
+        workspace: where the cache is.
+        settings: how photos are read.
+        load: how to load the frozen part.
+        on_photo: is told of each photo that goes through the frozen part.
+
+    Raises:
+        RetrainError: no room on the disk, a photo that changed, another command at work.
+    """
+    if parts.streams:
+        paths = [photo.path for photo in photos]
+        assert parts.spec.input_size is not None
+        yield DecodedPhotos(paths, parts.spec.input_size, parts.spec.resize_rule, settings.workers)
+        return
+    spec = parts.frozen_spec(workspace)
+    with open_activations(workspace, spec, parts.point, parts.config.activations) as cache:
+        with workspace.lock("finetune"):
+            cache.fill(photos, spec, load, settings, on_photo)
+        yield CachedActivations(cache, [photo.digest for photo in photos])

@@ -1,0 +1,1 @@
+"""What workflows tell of their work."""

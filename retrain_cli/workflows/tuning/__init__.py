@@ -1,0 +1,1 @@
+"""What `retrain finetune` does beside the training itself."""
