@@ -48,6 +48,7 @@ def conduct(
     form: TableForm,
 ) -> None:
     """Run a study and show its result."""
+    from retrain_cli.cli.commands.bottlenecks import extraction_step
     from retrain_cli.cli.views.study import show_study
     from retrain_cli.reports.plots.plot_files import check_format
     from retrain_cli.reports.plots.study_plots import plot_charts
@@ -62,6 +63,7 @@ def conduct(
             settings,
             workers=workers,
             on_progress=lambda progress: _tell(progress, update),
+            on_extraction=extraction_step(update),
         )
     if plot is not None:
         plot_charts(result.charts, plot)

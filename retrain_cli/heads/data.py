@@ -24,6 +24,8 @@ class HeadData:
         spare: `(n_spare,) int64` those of them that may train a head which is chosen without any.
         groups: `(n_images,) int64`, images of equal number are alike and are judged together; None
             where each is on its own.
+        layer_widths: how many numbers of a bottleneck each layer gives, where there are several
+            side by side; else empty.
     """
 
     bottlenecks: NDArray[np.float32]
@@ -33,6 +35,7 @@ class HeadData:
     validation: NDArray[np.int64]
     spare: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     groups: NDArray[np.int64] | None = None
+    layer_widths: tuple[int, ...] = ()
 
     @property
     def n_classes(self) -> int:

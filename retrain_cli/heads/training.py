@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,7 @@ from retrain_cli.heads.history import (
     TrainedHead,
     TrainingProgress,
 )
+from retrain_cli.heads.layer_scale import LayerScale
 from retrain_cli.heads.numpy_softmax import NumpySoftmaxTrainer, suits_numpy
 from retrain_cli.heads.rows import Feeder, blocks, in_memory, make_feeder, on_device
 from retrain_cli.heads.sampling import Sampler, make_sampler
@@ -72,6 +74,18 @@ def train_head(
         RunError: the bottlenecks are not finite, or `initial` does not fit them.
         KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
+    if len(data.layer_widths) > 1:
+        data.check()
+        scale = LayerScale.of(data)
+        trained = train_head(
+            scale.applied(data),
+            config,
+            initial=initial and scale.unfolded(_start(data, config, initial)),
+            on_progress=on_progress,
+            memory_limit=memory_limit,
+            alone=alone,
+        )
+        return replace(trained, head=scale.folded(trained.head))
     with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
         config.validate()
         data.check()

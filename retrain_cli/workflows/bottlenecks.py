@@ -250,7 +250,7 @@ def fill_cache(
         backbone = LazyBackbone(
             opened.used.backbone, request.settings.device, load or loader_of(workspace)
         )
-        counts = _extract(opened, backbone, request.settings, on_progress)
+        counts = extract(opened, backbone, request.settings, on_progress)
         opened.store.check_in_place()
         opened.index.check_in_place()
         if counts.images_per_second:
@@ -273,12 +273,13 @@ def _check(dataset: Dataset, passed_over: PassedOver) -> None:
         raise DatasetError(f"{error} (passed over: {passed_over.in_words()})") from error
 
 
-def _extract(
+def extract(
     opened: OpenDataset,
     backbone: LazyBackbone,
     settings: ExtractionSettings,
     on_progress: Progress,
 ) -> ExtractionCounts:
+    """Compute and keep what an open dataset has not."""
     counts = ExtractionCounts(total=len(opened.scan.pending))
 
     def on_photo(file: PendingFile, seen: Examined) -> None:
@@ -289,6 +290,8 @@ def _extract(
     def on_written(batch: Batch[PendingFile]) -> None:
         counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
 
+    if len(opened.used.backbone.layers) > 1 and not opened.store.layer_widths:
+        opened.store.set_meta("layer_widths", ",".join(map(str, backbone.layer_widths)))
     if opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
         extractor.fill(opened.scan.pending, opened.locate, opened, on_photo, on_written)
@@ -377,6 +380,7 @@ class BottleneckSummary:
         near_duplicates: how many photos are in groups of them; None where they are not grouped.
         passed_over: files that are no image we read.
         warnings: what the folder holds and the dataset leaves out; told before the work.
+        chosen_layer: what `--layer auto` took, and why; empty where nobody asked.
     """
 
     used: LastUsed
@@ -395,6 +399,7 @@ class BottleneckSummary:
     near_duplicates: GroupCounts | None = None
     passed_over: PassedOver = field(default_factory=PassedOver)
     warnings: tuple[str, ...] = ()
+    chosen_layer: str = ""
 
     @property
     def few_photos(self) -> tuple[str, ...]:

@@ -54,13 +54,15 @@ def bottlenecks(
     """
     from retrain_cli.cli.views import bottlenecks as view
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.bottlenecks import fill_cache
+    from retrain_cli.workflows.all_layers import fill_cache_auto, with_layers
     from retrain_cli.workflows.shared.plan import plan_bottlenecks
 
     workspace = workspace_of(ctx)
     if plan:
         with console.progress("reading") as update, quiet_engine():
-            view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), form)
+            view.show_plan(
+                plan_bottlenecks(with_layers(request), workspace, extraction_step(update)), form
+            )
         return
     request = ask_for_trust(request, workspace)
     seen: list[ExtractionCounts] = []
@@ -69,7 +71,7 @@ def bottlenecks(
         console.progress("bottlenecks") as update,
         quiet_engine(),
     ):
-        summary = fill_cache(
+        summary = fill_cache_auto(
             request,
             workspace,
             extraction_step(update, seen),

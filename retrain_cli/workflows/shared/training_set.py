@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS, SplitItem, find_components
-from retrain_cli.errors import WorkspaceError, setting
+from retrain_cli.errors import CacheError, WorkspaceError, setting
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -46,7 +46,10 @@ class TrainingSet:
 
 
 def load_training_set(
-    workspace: Workspace, config: TrainingConfig, memory_limit: int | None = None
+    workspace: Workspace,
+    config: TrainingConfig,
+    memory_limit: int | None = None,
+    used: LastUsed | None = None,
 ) -> TrainingSet:
     """Read the dataset last used and its bottlenecks, split and select as `config` says.
 
@@ -57,12 +60,13 @@ def load_training_set(
         workspace: where the bottlenecks are.
         config: the training settings.
         memory_limit: bytes that they may take in memory; None for half of what is available.
+        used: another dataset and backbone than those last used.
 
     Raises:
         RetrainError: no bottlenecks, some that are missing, a class that does not exist, or no
             room on the disk for what memory does not hold.
     """
-    used = LastUsed.load(workspace)
+    used = used or LastUsed.load(workspace)
     used.check_complete()
     with (
         FileIndex.to_read(workspace.index_path) as index,
@@ -79,19 +83,25 @@ def load_training_set(
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
         with waiting.for_("reading the bottlenecks"):
-            bottlenecks = _read(store, dataset.digests, workspace, memory_limit)
+            layer_widths = _layer_widths(used, store)
+            copies = 2 if not layer_widths else 3  # here, on the device; and each layer's scaled
+            bottlenecks = _read(store, dataset.digests, workspace, memory_limit, copies)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
-    data = _head_data(bottlenecks, dataset, codes, config)
+    data = replace(_head_data(bottlenecks, dataset, codes, config), layer_widths=layer_widths)
     kept_origins = [origins[name] for name in dataset.class_names]
     return TrainingSet(used, data, images, kept_origins, dataset.split_items())
 
 
 def _read(
-    store: BottleneckStore, digests: list[bytes], workspace: Workspace, memory_limit: int | None
+    store: BottleneckStore,
+    digests: list[bytes],
+    workspace: Workspace,
+    memory_limit: int | None,
+    copies: int,
 ) -> NDArray[np.float32]:
-    """The vectors of `digests`: in memory where that holds them twice, else in a mapped file."""
+    """The vectors of `digests`: in memory where it holds so many copies, else in a mapped file."""
     rows, width = len(digests), store.width or 0
-    if not fits(rows, width, copies=2, memory_limit=memory_limit):  # here, and on the device
+    if not fits(rows, width, copies=copies, memory_limit=memory_limit):
         return store.read(digests, mapped_matrix(workspace.root, rows, width))
     try:
         return store.read(digests)
@@ -101,6 +111,23 @@ def _read(
             f"{width} do not: lower {setting('memory_limit')}, and they are read from a temporary "
             "file"
         ) from error
+
+
+def _layer_widths(used: LastUsed, store: BottleneckStore) -> tuple[int, ...]:
+    """Of several layers side by side, the width of each; else nothing.
+
+    Raises:
+        CacheError: the cache does not know them, as one that was copied without that.
+    """
+    if len(used.backbone.layers) < 2:
+        return ()
+    widths = store.layer_widths
+    if len(widths) != len(used.backbone.layers) or sum(widths) != store.width:
+        raise CacheError(
+            f"bottlenecks of several layers must say where each begins, and {store.path.name} does "
+            "not: run `retrain bottlenecks` again; nothing is computed twice"
+        )
+    return widths
 
 
 def _head_data(
