@@ -21,8 +21,12 @@ from retrain_cli.studies.split_draws import SplitDraws
 from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
-from retrain_cli.workflows.all_layers import bottlenecks_command, fill_layers, with_all_blocks
 from retrain_cli.workflows.cache import list_caches
+from retrain_cli.workflows.shared.all_layers import (
+    bottlenecks_command,
+    fill_layers,
+    with_all_blocks,
+)
 from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set

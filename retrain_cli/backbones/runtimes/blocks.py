@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.backbones.layer_names import canonical_names, kind_of
+from retrain_cli.backbones.layer_names import canonical_names, find_layer, kind_of
 from retrain_cli.backbones.runtimes.keras_model import build_network
-from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.errors import BackboneError, setting
+from retrain_cli.backbones.spec import AUTO_LAYER, BackboneSpec
+from retrain_cli.backbones.weights import load_weights_file
+from retrain_cli.engine import load_keras
+from retrain_cli.errors import BackboneError, WeightsError, setting
 
 MOST_BLOCKS = 14
 _FEWEST_BLOCKS = 8
@@ -41,7 +43,22 @@ def block_layers(spec: BackboneSpec) -> tuple[str, ...]:
             f"{setting('layer')} looks into backbones of the table (`retrain doctor --backbones`), "
             f"and {spec.name} is none, so it has no layers to choose from: choose another backbone"
         )
-    return blocks_of(build_network(spec))
+    network = build_network(spec)
+    if spec.layer not in (None, AUTO_LAYER) and not _fits(spec, network):
+        end = find_layer(network, spec.layers[-1]).output
+        network = load_keras().Model(network.inputs, end)
+    return blocks_of(network)
+
+
+def _fits(spec: BackboneSpec, network: Any) -> bool:
+    """Whether the weights are those of the whole network, not of a part of it."""
+    if spec.weights_file is None:
+        return True
+    try:
+        load_weights_file(spec.weights_file, [network], spec.name)
+    except WeightsError:
+        return False
+    return True
 
 
 def blocks_of(network: Any) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def bottlenecks(
     """
     from retrain_cli.cli.views import bottlenecks as view
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.all_layers import fill_cache_auto, with_layers
+    from retrain_cli.workflows.shared.all_layers import fill_cache_auto, with_layers
     from retrain_cli.workflows.shared.plan import plan_bottlenecks
 
     workspace = workspace_of(ctx)

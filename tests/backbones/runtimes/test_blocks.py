@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.runtimes.blocks import MOST_BLOCKS, block_layers
 from retrain_cli.backbones.runtimes.keras_model import build_network
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.engine import load_keras
 from retrain_cli.errors import BackboneError
 
 SMALL = BackboneSpec("mobilenet", alpha=0.25, weights="random", input_size=32)
@@ -56,6 +58,17 @@ def test_a_dozen_layers_are_found_and_the_last_one_is_the_networks(
     sides = [find_layer(network, one).output.shape[1] for one in names]
     assert sides == sorted(sides, reverse=True)
     assert sides[0] <= spec.input_size / 3  # type: ignore[operator]
+
+
+def test_weights_that_end_at_a_layer_end_the_blocks_too(tmp_path: Path) -> None:
+    keras, network = load_keras(), build_network(SMALL.resolve())
+    part = keras.Model(network.inputs, find_layer(network, "conv_pw_6_relu").output)
+    part.save_weights(tmp_path / "part.weights.h5")
+    spec = replace(SMALL, weights=str(tmp_path / "part.weights.h5"), layer="conv_pw_6_relu")
+    names = block_layers(spec.resolve())
+    assert names[-1] == "conv_pw_6_relu"
+    assert "conv_pw_7_relu" not in names
+    load_backbone(replace(spec, layer=",".join(names)), "cpu")
 
 
 @pytest.mark.parametrize("name", ["hub:/nowhere", "onnx:/nowhere.onnx", "timm:resnet18"])

@@ -18,8 +18,8 @@ from retrain_cli.errors import BackboneError, CacheError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.studies.protocols.layers import LayersStudy
 from retrain_cli.studies.study import StudySettings
-from retrain_cli.workflows.all_layers import fill_cache_auto, fill_layers
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.shared.all_layers import fill_cache_auto, fill_layers
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.study import run_study
