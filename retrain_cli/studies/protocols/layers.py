@@ -49,8 +49,8 @@ _COLUMNS = ("layer", "numbers", "cross-validated", "top-1", "INT", "EXT")
 class LayersStudy(Study):
     """Heads on each block of the backbone, and on the best few side by side.
 
-    One forward pass over the photos gives all of them; it is kept. `retrain bottlenecks --layer
-    auto` chooses as this study does.
+    One forward pass over the photos gives all of them; it is kept.
+    `retrain bottlenecks --layer auto` chooses as this study does.
 
     Attributes:
         backbone: that of all blocks side by side.

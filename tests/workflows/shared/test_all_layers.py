@@ -19,10 +19,14 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.studies.protocols.layers import LayersStudy
 from retrain_cli.studies.study import StudySettings
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.workflows.evaluate import EvalRequest, evaluate
+from retrain_cli.workflows.label import Labeller, LabelRequest
 from retrain_cli.workflows.shared.all_layers import fill_cache_auto, fill_layers
+from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.study import run_study
+from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
 
 NAMES = ("noise", "colours", "top")
@@ -102,6 +106,20 @@ def test_a_cache_that_lost_where_layers_begin_is_refused_and_mended(
     fill_cache_auto(request(many, "noise,colours"), workspace, load=load)
     assert load_training_set(workspace, LBFGS).data.layer_widths == (4, 32)
     assert loaded[-1].images_seen == 0
+
+
+def test_a_run_on_two_layers_names_new_photos(
+    many: Path, workspace: Workspace, load: Any, tmp_path: Path
+) -> None:
+    """What comes after the head knows nothing of layers: raw vectors go in."""
+    fill_cache_auto(request(many, "noise,colours"), workspace, load=load)
+    train_run(TrainRequest(LBFGS), workspace)
+    new = make_photos(tmp_path / "new", {"ant": 4, "bee": 4, "cow": 4}, seed=9)
+    paths = sorted(new.rglob("*.png"))
+    with Labeller(LabelRequest(), workspace, load=load) as labeller:
+        answers = list(labeller.label(Source(str(path)) for path in paths))
+    assert [answer.labels[0].label for answer in answers] == [path.parent.name for path in paths]
+    assert evaluate(EvalRequest(), workspace).result.top[0].macro.value == 1
 
 
 def test_auto_takes_the_layer_that_tells_the_classes_apart(
