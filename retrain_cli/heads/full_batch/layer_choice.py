@@ -25,6 +25,8 @@ from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import select_training
 
 FOLDS = 5
+_FEWEST = 3
+"""Training images of a class, so that it is known whatever fold is left out."""
 MOST_LAYERS = 3
 _MOST_IMAGES = 1_500
 """Of more, as many of each class: the products of all of them would take memory and minutes."""
@@ -98,7 +100,7 @@ def choose_layers(
         heed: called now and then; what it raises ends the work.
 
     Raises:
-        DatasetError: a class has fewer training images than there are folds.
+        DatasetError: a class has fewer than three training images.
     """
     judge = _Judge(data, widths, seed, heed)
     single = tuple(judge.judged((place,)) for place in range(len(widths)))
@@ -182,15 +184,15 @@ def _some(data: HeadData, seed: int) -> NDArray[np.int64]:
     """The training images, or of many as many of each class.
 
     Raises:
-        DatasetError: a class has fewer than there are folds.
+        DatasetError: a class has fewer than three.
     """
     labels = data.labels[data.training]
     counts = np.bincount(labels, minlength=data.n_classes)
-    if counts.min(initial=FOLDS) < FOLDS:
+    if counts.min(initial=_FEWEST) < _FEWEST:
         few = int(counts.argmin())
         raise DatasetError(
             f"layers are compared by cross-validation in {FOLDS} folds, which takes at least "
-            f"{FOLDS} training photos of each class, and {data.class_names[few]} has "
+            f"{_FEWEST} training photos of each class, and {data.class_names[few]} has "
             f"{counts[few]}: add photos, or name a layer with {setting('layer')}"
         )
     if len(labels) <= _MOST_IMAGES:

@@ -142,8 +142,8 @@ def test_auto_leaves_the_last_layer_where_no_other_is_better(
 
 
 def test_auto_needs_photos(tmp_path: Path, workspace: Workspace, load: Any) -> None:
-    few = make_photos(tmp_path / "few", {"ant": 4, "bee": 16})
-    with pytest.raises(DatasetError, match="at least 5 training photos of each class"):
+    few = make_photos(tmp_path / "few", {"ant": 2, "bee": 16})
+    with pytest.raises(DatasetError, match="at least 3 training photos of each class"):
         fill_cache_auto(request(few, "auto"), workspace, load=load)
 
 
