@@ -132,7 +132,8 @@ def _stained(shade: Plane, generator: np.random.Generator) -> NDArray[np.uint8]:
     passed = np.exp(-strength * np.maximum(shade, 0)[..., None] * dye)
     picture = light * uneven[..., None] * passed
     picture += 0.02 * generator.standard_normal((SIDE, SIDE, 1), np.float32)
-    return (255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    pixels: NDArray[np.uint8] = (255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    return pixels
 
 
 def write_cells(folder: Path, photos: int = 60, seed: int = 0) -> list[Path]:
