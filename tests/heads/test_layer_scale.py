@@ -70,10 +70,10 @@ def test_a_scale_that_is_a_layers_own_does_not_count() -> None:
     """Without one, the layer of the largest numbers would be all that a penalty leaves."""
     small, equal = make_data(), make_data(scales=(1.0, 1.0, 1.0))
     first, second = (train_head(data, LBFGS).head for data in (small, equal))
-    probabilities = [
+    ours, theirs = (
         head.probabilities(data.bottlenecks) for head, data in ((first, small), (second, equal))
-    ]
-    np.testing.assert_allclose(*probabilities, atol=2e-3)
+    )
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
 def test_a_head_is_continued_where_it_was() -> None:

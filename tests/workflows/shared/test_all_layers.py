@@ -191,8 +191,8 @@ def test_the_study_computes_each_photo_once_and_leaves_the_backbone_in_use(
     assert labels == ["noise", "colours", "top (last)", "best 2 side by side", "taken"]
     assert [row[1] for row in main.rows[:3]] == [4, 32, 3]
     means = {str(row[0]): row[3] for row in main.rows}
-    assert means["colours"].value == 1  # type: ignore[union-attr]
-    assert means["taken"].value == 1  # type: ignore[union-attr]
+    assert means["colours"].value == 1
+    assert means["taken"].value == 1
     assert taken.rows == [("colours", 2)]
     told = [note for note in result.notes if note.startswith("to take it: ")]
     assert told == ["to take it: retrain bottlenecks photos --layer colours"]
