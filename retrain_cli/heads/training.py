@@ -22,11 +22,11 @@ from retrain_cli.heads.history import (
     TrainedHead,
     TrainingProgress,
 )
-from retrain_cli.heads.layer_scale import LayerScale
 from retrain_cli.heads.numpy_softmax import NumpySoftmaxTrainer, suits_numpy
 from retrain_cli.heads.rows import Feeder, blocks, in_memory, make_feeder, on_device
 from retrain_cli.heads.sampling import Sampler, make_sampler
 from retrain_cli.heads.softmax import SoftmaxTrainer
+from retrain_cli.heads.surgery.layer_scale import LayerScale
 from retrain_cli.heads.tracker import Tracker
 from retrain_cli.heads.validation import Score, ValidationSet
 

@@ -13,7 +13,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.full_batch.layer_choice import FOLDS, choose_layers
 from retrain_cli.heads.head import Head
-from retrain_cli.heads.layer_scale import LayerScale
+from retrain_cli.heads.surgery.layer_scale import LayerScale
 from retrain_cli.heads.training import train_head
 
 WIDTHS = (3, 6, 4)
