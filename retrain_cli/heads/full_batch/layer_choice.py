@@ -1,6 +1,6 @@
 """Which layer, or which few side by side, a head is best trained on: by cross-validation.
 
-Every layer is brought to one scale (see `heads.surgery.layer_scale`), and a ridge regression on one-hot
+Every layer is brought to one scale (see `layer_scale`), and a ridge regression on one-hot
 labels is judged on five folds of the training images. In its dual form the products of the images
 with each other are all that counts of a layer, and those of several layers add up, so that a set
 costs no more than a layer. With the products K and a penalty p, `H = K (K + p)^-1` takes labels to
