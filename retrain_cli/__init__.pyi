@@ -15,6 +15,7 @@ from .studies.protocols.examples import ExamplesStudy as ExamplesStudy
 from .studies.protocols.few_shot import FewShotStudy as FewShotStudy
 from .studies.protocols.histogram import HistogramStudy as HistogramStudy
 from .studies.protocols.int_ext import IntExtStudy as IntExtStudy
+from .studies.protocols.layers import LayersStudy as LayersStudy
 from .studies.protocols.stock import StockStudy as StockStudy
 from .studies.protocols.tuning_guide import TuningGuideStudy as TuningGuideStudy
 from .studies.study import StudySettings as StudySettings

@@ -153,8 +153,14 @@ def _run(options: str, place: Place) -> Outcome:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
-    notes = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
-    return Outcome(place, figure, done.stdout, tuple(note.removeprefix("note: ") for note in notes))
+    lines = [line for line in done.stderr.splitlines() if line.startswith("note: ")]
+    notes = tuple(line.removeprefix("note: ") for line in lines)
+    return Outcome(place, figure, done.stdout, tuple(one for one in notes if not _is_local(one)))
+
+
+def _is_local(note: str) -> bool:
+    """Whether it names places of the machine that the page is made on."""
+    return note.startswith("to take it: ")
 
 
 def _gallery(outcomes: Sequence[Outcome]) -> str:

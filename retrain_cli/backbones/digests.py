@@ -65,7 +65,7 @@ def settings_of(values: Mapping[str, Any]) -> str:
     """Whatever is not the usual in a resolved spec's fields, or in an identity, for people."""
     details = [
         f"alpha {values['alpha']:g}" if values["alpha"] is not None else "",
-        values["layer"] or "",
+        _layers_of(values["layer"]),
         f"{values['input_size']} px" if values["input_size"] else "",
         values.get("output") or "",
         f"scaling {values['scaling']}" if values.get("scaling") else "",
@@ -77,6 +77,14 @@ def settings_of(values: Mapping[str, Any]) -> str:
         f"views {values['views']}" if values.get("views") else "",
     ]
     return ", ".join(detail for detail in details if detail)
+
+
+_MOST_NAMED = 3
+
+
+def _layers_of(layer: str | None) -> str:
+    names = (layer or "").split(",")
+    return " + ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} layers"
 
 
 def identity_fingerprint(identity: Mapping[str, Any]) -> str:

@@ -132,6 +132,12 @@ class LazyBackbone:
             return (self._spec.input_size, self._spec.input_size)
         return self.load().input_size
 
+    @property
+    def layer_widths(self) -> tuple[int, ...]:
+        """How much of a bottleneck each layer gives; one width where there is but one."""
+        backbone = self.load()
+        return getattr(backbone, "layer_widths", (backbone.width,))
+
     def load(self) -> Backbone:
         """The backbone itself."""
         if self._loaded is None:

@@ -50,6 +50,9 @@ SAVED_MODEL = "saved_model"
 
 RANDOM_SEED = 0
 
+AUTO_LAYER = "auto"
+"""Value of `BackboneSpec.layer` that leaves the choice to a cross-validation on the photos."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
@@ -59,7 +62,8 @@ class BackboneSpec:
         name: a name from the table; "hub:" and a TensorFlow Hub address or SavedModel folder;
             "onnx:" and a file; "timm:" and the name of one of its networks.
         alpha: width multiplier of the MobileNets; None for the default.
-        layer: name of an earlier layer to take the bottleneck at; None for the last one.
+        layer: name of an earlier layer to take the bottleneck at; several with commas are taken
+            side by side; auto chooses by the photos; None for the last one.
         pooling: how a feature map (h, w, channels), or a row of tokens, becomes one vector; cls
             takes the first token, own what the network itself does, none all numbers of a map in a
             row; auto is own for networks of timm, avg for all others.
@@ -129,6 +133,11 @@ class BackboneSpec:
         return f"{self.resize} {self.crop}" if self.crop else self.resize
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """The names in `layer`, in their order; none for the last layer."""
+        return () if self.layer is None else tuple(self.layer.split(","))
+
+    @property
     def settles_itself(self) -> tuple[str, ...]:
         """Fields that are as `resolve` fills them in, so that nobody has to say them again."""
         as_usual = {
@@ -187,6 +196,11 @@ class BackboneSpec:
             RetrainError: as `resolve`.
         """
         spec = self.resolve()
+        if spec.layer == AUTO_LAYER:
+            raise BackboneError(
+                f"{setting('layer', AUTO_LAYER)} is for `retrain bottlenecks`, which looks at the "
+                "photos: name a layer here"
+            )
         if spec.runtime == "auto":
             spec = spec.settled_on_own()
         if not spec.is_settled:
@@ -219,7 +233,8 @@ class BackboneSpec:
 
     def slug(self) -> str:
         """A file name for the cache, such as "inception_v3-mixed8-1a2b3c4d5e6f"."""
-        parts = [self._short_name(), self.layer, self.fingerprint()]
+        layers = self.layer if len(self.layers) < 3 else f"{len(self.layers)}_layers"
+        parts = [self._short_name(), layers, self.fingerprint()]
         return "-".join(re.sub(r"[^\w.]+", "_", part) for part in parts if part)
 
     def label(self) -> str:
@@ -314,9 +329,29 @@ def _resolve_keras(spec: BackboneSpec) -> BackboneSpec:
         spec,
         runtime=only_runtime(spec.precision) or spec.runtime,
         alpha=row.variant(spec.alpha).alpha,
+        layer=_resolve_layers(spec.layer),
         input_size=size,
         weights=_resolve_weights(spec.weights),
     )
+
+
+def _resolve_layers(layer: str | None) -> str | None:
+    """The names without spaces about them."""
+    if layer is None:
+        return None
+    names = [name.strip() for name in layer.split(",")]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None and twice:
+        raise BackboneError(
+            f"{setting('layer')} takes each layer once, and {twice} is named "
+            f"{names.count(twice)} times: name it once"
+        )
+    if "" in names or (len(names) > 1 and AUTO_LAYER in names):
+        raise BackboneError(
+            f"{setting('layer')} takes a layer, several with a comma between them, or "
+            f"{AUTO_LAYER}, not {layer!r}: leave it out for the last layer"
+        )
+    return ",".join(names)
 
 
 def _resolve_weights(weights: str) -> str:

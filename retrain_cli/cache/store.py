@@ -130,6 +130,11 @@ class BottleneckStore(DatabaseFile):
         return self._parsed("width", int)
 
     @property
+    def layer_widths(self) -> tuple[int, ...]:
+        """How much of a vector each layer gives, of several side by side; else empty."""
+        return self._parsed("layer_widths", lambda text: tuple(map(int, text.split(",")))) or ()
+
+    @property
     def images_per_second(self) -> float | None:
         """How fast the backbone was when this was last measured; None where it was not."""
         return self._parsed("images_per_second", float)

@@ -146,7 +146,8 @@ SHARED: Final[dict[str, str | Described]] = {
     "or timm:NAME.",
     "BackboneSpec.weights": "imagenet, random, a FILE (.weights.h5, legacy no-top .h5, .keras or "
     ".safetensors), or the RUN of a finetune.",
-    "BackboneSpec.layer": "Take the bottleneck at this earlier layer, such as mixed8.",
+    "BackboneSpec.layer": "Take the bottleneck at this earlier layer, such as mixed8; at several "
+    "side by side, as mixed5,mixed8; auto takes what `retrain study layers` finds best.",
     "BackboneSpec.alpha": "Width multiplier of mobilenet and mobilenet_v2.",
     "BackboneSpec.pooling": "How a feature map or a row of tokens becomes one vector: cls takes "
     "the first token, own is what a network of timm does itself, none keeps all numbers of a map, "

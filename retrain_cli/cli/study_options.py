@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Plot, TableForm
@@ -14,6 +16,7 @@ from retrain_cli.cli.signatures import Fields
 from retrain_cli.studies.study import Study, StudySettings
 
 if TYPE_CHECKING:
+    from retrain_cli.extraction.progress import ExtractionCounts
     from retrain_cli.studies.runner import StudyProgress
 
 _NOT_ASKED = (
@@ -49,6 +52,7 @@ def conduct(
     form: TableForm,
 ) -> None:
     """Run a study and show its result."""
+    from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.cli.views.study import show_study
     from retrain_cli.reports.plots.plot_files import check_format
     from retrain_cli.reports.plots.study_plots import plot_charts
@@ -56,13 +60,19 @@ def conduct(
 
     if plot is not None:
         check_format(plot)  # before hours of training, not after
-    with console.progress(f"study {study.name}") as update:
+    seen: list[ExtractionCounts] = []
+    extracting = interrupts.keeping(lambda: photos_kept(seen))
+    with (
+        extracting if study.vectors_of else nullcontext(),
+        console.progress(f"study {study.name}") as update,
+    ):
         result = run_study(
             study,
             workspace_of(ctx),
             settings,
             workers=workers,
             on_progress=lambda progress: _tell(progress, update),
+            on_extraction=extraction_step(update, seen),
         )
     if plot is not None:
         plot_charts(result.charts, plot)

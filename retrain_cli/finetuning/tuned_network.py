@@ -83,7 +83,7 @@ class TunedNetwork:
             inputs, start = _inputs(keras, network, spec, point, config)
             tail = network if point.cut is None else _tail(keras, network, stages, point.cut)
             features = keras.ops.cast(tail(start), "float32")
-            vectors = pool_features(keras.ops, features, spec)
+            vectors = pool_features(keras.ops, features, spec.pooling, spec.layer)
             self._softmax = keras.layers.Dense(head.n_classes, name="head", dtype="float32")
             kept = vectors
             if config.dropout:

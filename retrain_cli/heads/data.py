@@ -29,6 +29,8 @@ class HeadData:
             its own; None for nothing.
         views: `((1 + n_views) * n_images, width) float32`, the bottlenecks once more and below them
             those of the first distorted view of each image, then of the next; None without views.
+        layer_widths: how many numbers of a bottleneck each layer gives, where there are several
+            side by side; else empty.
     """
 
     bottlenecks: NDArray[np.float32]
@@ -40,6 +42,7 @@ class HeadData:
     groups: NDArray[np.int64] | None = None
     transform: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
     views: NDArray[np.float32] | None = None
+    layer_widths: tuple[int, ...] = ()
 
     @property
     def n_classes(self) -> int:

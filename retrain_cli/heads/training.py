@@ -102,7 +102,7 @@ def train_head(
         normaliser = make_normaliser(data, config, initial)
         start = _start(data, config, initial)
         if normaliser is not None:
-            data = replace(data, transform=normaliser)
+            data = replace(data, transform=normaliser, layer_widths=())
             start = start if initial is None else normaliser.inner(start)
             config = replace(config, normalise="none")
         tracker = Tracker(config, on_progress)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_least
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.result import EvalResult
@@ -121,6 +122,11 @@ class Study(ABC):
 
     most_workers: ClassVar[int | None] = None
     """Trials at a time at most; 1 where trials are timed."""
+
+    @property
+    def vectors_of(self) -> BackboneSpec | None:
+        """The backbone whose vectors it looks at; None for the one last used."""
+        return None
 
     def protocol(self) -> dict[str, Any]:
         """What its trials depend on beside their own settings, as JSON values."""

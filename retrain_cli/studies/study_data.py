@@ -68,7 +68,7 @@ class StudyData:
             np.flatnonzero(codes == SPLITS.index(split)) for split in ("training", "validation")
         )
         whole = self.data
-        data = HeadData(whole.bottlenecks, whole.labels, whole.class_names, training, validation)
+        data = _part(whole, whole.labels, whole.class_names, training, validation)
         return StudyData(data, replace(self.images, split=codes), self.origins)
 
     def select(self, config: TrainingConfig) -> StudyData:
@@ -78,7 +78,7 @@ class StudyData:
             part = part._only(config.classes)
         data = part.data
         chosen = select_training(data.labels, data.training, config.examples_per_class, config.seed)
-        data = HeadData(data.bottlenecks, data.labels, data.class_names, chosen, data.validation)
+        data = _part(data, data.labels, data.class_names, chosen, data.validation)
         return StudyData(data, part.images, part.origins)
 
     def _only(self, classes: tuple[str, ...]) -> StudyData:
@@ -87,7 +87,7 @@ class StudyData:
         training, validation = (
             rows[labels[rows] >= 0] for rows in (whole.training, whole.validation)
         )
-        data = HeadData(whole.bottlenecks, labels, names, training, validation)
+        data = _part(whole, labels, names, training, validation)
         origins = tuple(entry for entry in self.origins if entry.class_name in set(names))
         return StudyData(data, self.images, origins)
 
@@ -108,3 +108,15 @@ class StudyData:
         )
         text = "\n".join(rows).encode("utf-8", "surrogateescape")
         return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _part(
+    whole: HeadData,
+    labels: NDArray[np.int32],
+    names: tuple[str, ...],
+    training: NDArray[np.int64],
+    validation: NDArray[np.int64],
+) -> HeadData:
+    return HeadData(
+        whole.bottlenecks, labels, names, training, validation, layer_widths=whole.layer_widths
+    )

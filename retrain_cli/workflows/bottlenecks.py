@@ -267,7 +267,7 @@ def fill_cache(
         backbone = LazyBackbone(
             opened.used.backbone, request.settings.device, load or loader_of(workspace)
         )
-        counts = _extract(opened, backbone, request.settings, on_progress)
+        counts = extract(opened, backbone, request.settings, on_progress)
         opened.store.check_in_place()
         opened.index.check_in_place()
         if counts.images_per_second:
@@ -294,12 +294,13 @@ def _check(dataset: Dataset, passed_over: PassedOver) -> None:
         raise DatasetError(f"{error} (passed over: {passed_over.in_words()})") from error
 
 
-def _extract(
+def extract(
     opened: OpenDataset,
     backbone: LazyBackbone,
     settings: ExtractionSettings,
     on_progress: Progress,
 ) -> ExtractionCounts:
+    """Compute and keep what an open dataset has not."""
     counts = ExtractionCounts(total=len(opened.scan.pending))
 
     def on_photo(file: PendingFile, seen: Examined) -> None:
@@ -310,6 +311,8 @@ def _extract(
     def on_written(batch: Batch[PendingFile]) -> None:
         counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
 
+    if len(opened.used.backbone.layers) > 1 and not opened.store.layer_widths:
+        opened.store.set_meta("layer_widths", ",".join(map(str, backbone.layer_widths)))
     if opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
         extractor.fill(opened.scan.pending, opened.locate, opened, on_photo, on_written)

@@ -11,8 +11,10 @@ from typing import Any
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.weight_files import open_weights
 from retrain_cli.errors import CacheError
+from retrain_cli.extraction.progress import Progress
 from retrain_cli.studies.journal import TrialJournal
 from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
+from retrain_cli.studies.protocols.layers import LayersStudy
 from retrain_cli.studies.protocols.stock import StockStudy
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
 from retrain_cli.studies.split_draws import SplitDraws
@@ -20,6 +22,11 @@ from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialRecord, digest_of
 from retrain_cli.workflows.cache import list_caches
+from retrain_cli.workflows.shared.all_layers import (
+    bottlenecks_command,
+    fill_layers,
+    with_all_blocks,
+)
 from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
@@ -52,6 +59,7 @@ def run_study(
     *,
     workers: int | None = None,
     on_progress: StudyListener = ignore_study,
+    on_extraction: Progress = lambda counts: None,
 ) -> StudyResult:
     """Run a study on the dataset last used; trials that were finished before are not repeated.
 
@@ -61,13 +69,17 @@ def run_study(
         settings: repeats and training protocol; None for those of the paper.
         workers: trials at a time; None for as many as there are cores.
         on_progress: is told of each trial that was finished.
+        on_extraction: is told of each photo, where the study looks at vectors of its own.
 
     Raises:
         RetrainError: no bottlenecks, or a dataset or setting that does not allow the study.
         KeyboardInterrupt: Ctrl-C; the next call goes on with what is missing.
     """
     settings = (settings or StudySettings()).validate()
-    data, backbone = load_study_data(workspace, settings)
+    used = None
+    if study.vectors_of is not None:
+        used = fill_layers(study.vectors_of, LastUsed.load(workspace), workspace, on_extraction)
+    data, backbone = load_study_data(workspace, settings, used)
     trials = study.trials(data, settings)
     workers = workers if study.most_workers is None else study.most_workers
     about = _about(study, settings, data, backbone)
@@ -83,14 +95,21 @@ def run_study(
     return replace(result, varies_test=data.varies_test)
 
 
-def load_study_data(workspace: Workspace, settings: StudySettings) -> tuple[StudyData, str]:
+def load_study_data(
+    workspace: Workspace, settings: StudySettings, used: LastUsed | None = None
+) -> tuple[StudyData, str]:
     """All classes and photos of the dataset last used, and the fingerprint of its backbone.
+
+    Args:
+        workspace: where they are.
+        settings: how they are split.
+        used: another dataset and backbone than those last used.
 
     Raises:
         RetrainError: no bottlenecks, or some that are missing.
     """
     whole = replace(settings.training, classes=None, examples_per_class=None)
-    loaded = load_training_set(workspace, whole)
+    loaded = load_training_set(workspace, whole, used=used)
     draws = None
     if not settings.same_split:
         draws = SplitDraws(loaded.items, whole.validation_percentage, whole.testing_percentage)
@@ -159,8 +178,14 @@ def _stock(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
     return kind(known.head, known.source, **options)
 
 
+def _layers(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
+    used = LastUsed.load(workspace)
+    return kind(with_all_blocks(used.backbone), bottlenecks_command(used, workspace), **options)
+
+
 _MAKERS: dict[type[Study], Callable[[Any, Workspace, dict[str, Any]], Any]] = {
     CostStudy: _cost,
+    LayersStudy: _layers,
     StockStudy: _stock,
 }
 """The studies that need more of a workspace than its bottlenecks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -86,10 +86,24 @@ def keep_compared(
     return keep_model(models, replace(spec, precision="float32"), write)
 
 
-def least_cosine(xml: Path, images: NDArray[np.uint8], theirs: NDArray[np.float32]) -> float:
-    """Between the vectors that OpenVINO computes of images in float32 and those of an engine."""
+def least_cosine(
+    xml: Path,
+    images: NDArray[np.uint8],
+    theirs: NDArray[np.float32],
+    layer_widths: Sequence[int] = (),
+) -> float:
+    """Between the vectors that OpenVINO computes of images in float32 and those of an engine.
+
+    Those of several layers are compared layer by layer: the largest would hide the others.
+    """
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
     ours = load_openvino().Core().compile_model(xml, "CPU", hints)([images])[0]
+    ends = np.cumsum(layer_widths)[:-1]
+    pairs = zip(np.split(ours, ends, axis=1), np.split(theirs, ends, axis=1), strict=True)
+    return min(_cosine(own, other) for own, other in pairs)
+
+
+def _cosine(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(((ours * theirs).sum(1) / norms).min())
 
@@ -153,4 +167,4 @@ def _agreement(backbone: KerasModelBackbone, xml: Path) -> float:
     size = (2, *backbone.input_size, 3)
     images = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     theirs = load_keras().ops.convert_to_numpy(backbone.model(images, training=False))
-    return least_cosine(xml, images, theirs)
+    return least_cosine(xml, images, theirs, backbone.layer_widths)

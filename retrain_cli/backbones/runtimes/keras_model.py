@@ -16,7 +16,7 @@ from retrain_cli.backbones.downloads import fetch_weights
 from retrain_cli.backbones.layer_names import find_layer
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.runtimes.jax_forward import JaxForward, describe
-from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec
+from retrain_cli.backbones.spec import IMAGENET, RANDOM, RANDOM_SEED, BackboneSpec, Pooling
 from retrain_cli.backbones.table import KerasBackbone, Scaling, find_backbone
 from retrain_cli.backbones.user_networks.scalings import (
     CAFFE_MEAN,
@@ -37,6 +37,7 @@ class KerasModelBackbone:
     Attributes:
         model: the Keras model.
         width: length of a bottleneck.
+        layer_widths: how much of it each layer gives.
         input_size: (height, width) in pixels.
         device: such as "cpu:0", or "gpu:0-3" where JAX shares a batch among four.
         any_batch_size: no: a graph is compiled for each.
@@ -46,7 +47,9 @@ class KerasModelBackbone:
 
     any_batch_size = False
 
-    def __init__(self, model: Any, devices: Sequence[str]) -> None:
+    def __init__(
+        self, model: Any, devices: Sequence[str], layer_widths: tuple[int, ...] = ()
+    ) -> None:
         self.model = model
         self.device = describe(devices)
         self._first = devices[0]
@@ -54,6 +57,7 @@ class KerasModelBackbone:
         self._spread = JaxForward(model, devices) if on_jax else None
         self.batches_at_once = 2 if on_jax else 1
         self.width = int(model.output_shape[-1])
+        self.layer_widths = layer_widths or (self.width,)
         self.input_size = (int(model.input_shape[1]), int(model.input_shape[2]))
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,7 +81,9 @@ def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbon
     with keras.device(devices[0]), quiet_engine():
         network = build_network(spec)
         scaling = find_backbone(spec.name).scaling
-        return KerasModelBackbone(_add_preprocessing(keras, network, scaling, spec), devices)
+        widths = tuple(int(output.shape[-1]) for output in network.outputs)
+        model = _add_preprocessing(keras, network, scaling, spec)
+        return KerasModelBackbone(model, devices, widths if len(widths) > 1 else ())
 
 
 def build_network(spec: BackboneSpec) -> Any:
@@ -99,9 +105,17 @@ def build_network(spec: BackboneSpec) -> Any:
         base = _build_base(row, spec)
         network = base
         if spec.layer is not None:
-            network = keras.Model(base.inputs, find_layer(base, spec.layer).output)
+            outputs = [find_layer(base, name).output for name in spec.layers]
+            network = keras.Model(base.inputs, outputs if len(outputs) > 1 else outputs[0])
     _load_weights(spec, row, base, network)
     return network
+
+
+def build_without_weights(spec: BackboneSpec) -> Any:
+    """The network of a resolved spec of the table as a Keras model, without its weights."""
+    keras = load_keras()
+    with keras.device("cpu:0"), quiet_engine(), _building(keras, "float32"):
+        return _build_base(find_backbone(spec.name), spec)
 
 
 @contextmanager
@@ -129,7 +143,7 @@ def _build_base(row: KerasBackbone, spec: BackboneSpec) -> Any:
     options: dict[str, Any] = {}
     if spec.alpha is not None:
         options["alpha"] = spec.alpha
-    if row.norm_after_pooling and spec.layer is None:
+    if row.norm_after_pooling:
         options["pooling"] = spec.pooling
     shape = (spec.input_size, spec.input_size, 3)
     return builder(include_top=False, weights=None, input_shape=shape, **options)
@@ -149,9 +163,14 @@ def _load_weights(spec: BackboneSpec, row: KerasBackbone, base: Any, network: An
 def _add_preprocessing(keras: Any, network: Any, scaling: Scaling, spec: BackboneSpec) -> Any:
     images = keras.Input((spec.input_size, spec.input_size, 3), dtype="uint8", name="images")
     features = network(scale_pixels(keras.ops, images, scaling))
+    maps = features if isinstance(features, (list, tuple)) else [features]
     # Pooling in float32 keeps what a mean over a feature map gains in a lower precision.
-    features = keras.ops.cast(features, "float32")
-    return keras.Model(images, pool_features(keras.ops, features, spec))
+    vectors = [
+        pool_features(keras.ops, keras.ops.cast(one, "float32"), spec.pooling, name)
+        for one, name in zip(maps, spec.layers or (None,), strict=True)
+    ]
+    joined = keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]
+    return keras.Model(images, joined)
 
 
 def scale_pixels(ops: Any, images: Any, scaling: Scaling) -> Any:
@@ -167,7 +186,7 @@ def scale_pixels(ops: Any, images: Any, scaling: Scaling) -> Any:
     return pixels
 
 
-def pool_features(ops: Any, features: Any, spec: BackboneSpec) -> Any:
+def pool_features(ops: Any, features: Any, pooling: Pooling, layer: str | None) -> Any:
     """A feature map (n, h, w, channels) as vectors (n, width); a vector stays as it is.
 
     Raises:
@@ -178,11 +197,11 @@ def pool_features(ops: Any, features: Any, spec: BackboneSpec) -> Any:
         return features
     if rank != 4:
         raise BackboneError(
-            f"{setting('layer')} takes a layer with a feature map or a vector, and {spec.layer} "
+            f"{setting('layer')} takes a layer with a feature map or a vector, and {layer} "
             f"gives arrays of shape {tuple(features.shape)}: choose another, such as the end of a "
             "block"
         )
-    if spec.pooling == "none":
+    if pooling == "none":
         return ops.reshape(features, (-1, int(np.prod(features.shape[1:]))))
-    reduce = ops.max if spec.pooling == "max" else ops.mean
+    reduce = ops.max if pooling == "max" else ops.mean
     return reduce(features, axis=(1, 2))

@@ -38,6 +38,7 @@ class OpenvinoBackbone:
 
     Attributes:
         width: length of a bottleneck.
+        layer_widths: how much of it each layer gives, where it has several side by side.
         input_size: (height, width) in pixels.
         device: "cpu:0".
         any_batch_size: yes.
@@ -69,6 +70,7 @@ class OpenvinoBackbone:
         if model.input(0).partial_shape[0].is_static:  # a network of the user's may take one only
             self._most = 1
         self.width = int(list(model.output(0).partial_shape)[-1].get_length())
+        self.layer_widths = joined_widths(model)
         self.device = "cpu:0"
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -117,6 +119,18 @@ def _convert_again(spec: BackboneSpec, models: Path | None) -> KeptModel:
         f"{spec.label()} needs the converted network {spec.model}, which is not kept in {models}: "
         "put that folder back, or run `retrain bottlenecks` and `retrain train` again"
     )
+
+
+def joined_widths(model: Any) -> tuple[int, ...]:
+    """Of a model whose output is several vectors side by side, the width of each.
+
+    A network of one layer may end like this, too, in something else than layers.
+    """
+    last = model.output(0).node.input_value(0).get_node()
+    if last.get_type_name() != "Concat":
+        return (int(list(model.output(0).partial_shape)[-1].get_length()),)
+    parts = [one.get_partial_shape() for one in last.input_values()]
+    return tuple(int(list(shape)[-1].get_length()) for shape in parts if shape.rank.is_static)
 
 
 def has_bfloat16() -> bool:

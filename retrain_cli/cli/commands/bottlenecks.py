@@ -59,7 +59,7 @@ def bottlenecks(
     """
     from retrain_cli.cli.views import bottlenecks as view
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.bottlenecks import fill_cache
+    from retrain_cli.workflows.shared.all_layers import fill_cache_auto, with_layers
     from retrain_cli.workflows.shared.plan import plan_bottlenecks
     from retrain_cli.workflows.tuning.starting_weights import with_backbone_of_run
 
@@ -67,7 +67,9 @@ def bottlenecks(
     request = with_backbone_of_run(request, workspace)
     if plan:
         with console.progress("reading") as update, quiet_engine():
-            view.show_plan(plan_bottlenecks(request, workspace, extraction_step(update)), form)
+            view.show_plan(
+                plan_bottlenecks(with_layers(request), workspace, extraction_step(update)), form
+            )
         return
     request = ask_for_trust(request, workspace)
     seen: list[ExtractionCounts] = []
@@ -76,7 +78,7 @@ def bottlenecks(
         console.progress("bottlenecks") as update,
         quiet_engine(),
     ):
-        summary = fill_cache(
+        summary = fill_cache_auto(
             request,
             workspace,
             extraction_step(update, seen),

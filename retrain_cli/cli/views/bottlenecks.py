@@ -30,6 +30,8 @@ def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
     else:
         console.table(_class_table(summary.classes))
         console.line(_done(summary))
+        if summary.chosen_layer:
+            console.line(f"layer: {summary.chosen_layer}")
     _show_bad(summary.bad)
     _show_passed_over(summary.passed_over)
     _warn(summary)
@@ -229,6 +231,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "images_per_second": summary.images_per_second,
         "device": summary.device,
         "note": summary.note,
+        **({"chosen_layer": summary.chosen_layer} if summary.chosen_layer else {}),
         "warnings": [*summary.warnings, *summary.few_photos],
         "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),
         "views": summary.views

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -126,7 +127,8 @@ def make_normaliser(
 ) -> Normaliser | None:
     """What the settings ask for, fitted to the training rows; None where that is nothing.
 
-    A head that carries its scaling goes on with it.
+    Several layers side by side are brought to one scale in any case. A head that carries its
+    scaling goes on with it.
 
     Args:
         data: what to train on.
@@ -134,15 +136,24 @@ def make_normaliser(
         initial: the head to continue from, or None.
 
     Raises:
+        ConfigError: one length is asked for of several layers side by side.
         RunError: the bottlenecks are not finite.
     """
-    if config.normalise == "none":
+    has_several = len(data.layer_widths) > 1
+    if config.normalise == "none" and not has_several:
         return None
+    if config.normalise == "l2" and has_several:
+        raise ConfigError(
+            f"{setting('normalise', 'l2')} gives a bottleneck one length, and in several layers "
+            f"side by side the largest would be all of it: leave out {setting('normalise')}, for "
+            "they are brought to one scale anyway"
+        )
     if config.normalise == "l2":
         return UnitLength(_mean_length(data))
     if initial is not None and initial.body.scaling is not None:
         return Standardise(initial.body.scaling)
-    return Standardise(fit_scaling(data))
+    is_each = config.normalise == "standardise"
+    return Standardise(fit_scaling(data) if is_each else fit_layer_scaling(data))
 
 
 def fit_scaling(data: HeadData) -> Scaling:
@@ -150,6 +161,26 @@ def fit_scaling(data: HeadData) -> Scaling:
 
     What does not vary but for rounding is only moved to 0.
     """
+    mean, variance = _mean_and_variance(data)
+    deviation = np.sqrt(np.where(variance > 0, variance, 1.0))
+    return Scaling(mean.astype(np.float32), deviation.astype(np.float32))
+
+
+def fit_layer_scaling(data: HeadData) -> Scaling:
+    """The mean of each number, and one deviation a layer: the root of its numbers' mean variance.
+
+    What one layer gives is as large as its network happens to make it. What varies more within a
+    layer stays larger, for it was found to tell more. A layer that does not vary is only moved.
+    """
+    mean, variance = _mean_and_variance(data)
+    ends = np.cumsum(data.layer_widths)[:-1]
+    each = [float(part.mean()) for part in np.split(variance, ends)]
+    deviation = np.sqrt(np.repeat([one or 1.0 for one in each], data.layer_widths))
+    return Scaling(mean.astype(np.float32), deviation.astype(np.float32))
+
+
+def _mean_and_variance(data: HeadData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of each number over the training rows; a variance that is but rounding is 0."""
     width, n_rows = data.width, len(data.training)
     origin = read_rows(data.bottlenecks, data.training[:1])[0].astype(np.float64)
     total, squares = np.zeros(width), np.zeros(width)
@@ -161,8 +192,7 @@ def fit_scaling(data: HeadData) -> Scaling:
     mean, variance = origin + moved_mean, squares / n_rows - np.square(moved_mean)
     rounding = n_rows * np.finfo(np.float64).eps
     varies = variance > rounding * variance + np.square(rounding * mean)
-    deviation = np.sqrt(np.where(varies, variance, 1.0))
-    return Scaling(mean.astype(np.float32), deviation.astype(np.float32))
+    return mean, np.where(varies, variance, 0.0)
 
 
 def _mean_length(data: HeadData) -> float:

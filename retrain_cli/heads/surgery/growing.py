@@ -44,6 +44,7 @@ def retrain_with(
         (*known.class_names, name),
         np.append(known.training, rows),
         known.validation,
+        layer_widths=known.layer_widths,
     )
     return train_head(data, config, on_progress=on_progress, memory_limit=memory_limit)
 

@@ -190,7 +190,9 @@ def _of_classes(data: HeadData, taken: NDArray[np.bool_]) -> HeadData:
     labels = new_index[data.labels]
     names = tuple(name for name, is_in in zip(data.class_names, taken, strict=True) if is_in)
     training, validation = (rows[labels[rows] >= 0] for rows in (data.training, data.validation))
-    return HeadData(data.bottlenecks, labels, names, training, validation)
+    return HeadData(
+        data.bottlenecks, labels, names, training, validation, layer_widths=data.layer_widths
+    )
 
 
 def _can_compare(data: HeadData, is_ext: NDArray[np.bool_]) -> bool:

@@ -14,7 +14,7 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS, SplitItem, find_components
-from retrain_cli.errors import ConfigError, WorkspaceError, setting
+from retrain_cli.errors import CacheError, ConfigError, WorkspaceError, setting
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import CLOSED, TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -53,6 +53,7 @@ def load_training_set(
     memory_limit: int | None = None,
     *,
     with_views: bool = False,
+    used: LastUsed | None = None,
 ) -> TrainingSet:
     """Read the dataset last used and its bottlenecks, split and select as `config` says.
 
@@ -64,12 +65,13 @@ def load_training_set(
         config: the training settings.
         memory_limit: bytes that they may take in memory; None for half of what is available.
         with_views: whether to read the distorted views of `config.views`, too.
+        used: another dataset and backbone than those last used.
 
     Raises:
         RetrainError: no bottlenecks or views, some that are missing, a class that does not exist,
             or no room on the disk for what memory does not hold.
     """
-    used = LastUsed.load(workspace)
+    used = used or LastUsed.load(workspace)
     used.check_complete()
     views = _views_wanted(used, config) if with_views else None
     with (
@@ -87,14 +89,14 @@ def load_training_set(
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
         with waiting.for_("reading the bottlenecks"):
+            widths = _layer_widths(used, store)
             matrix = _read(store, dataset.digests, workspace, memory_limit, views)
             if views:
                 read_views(dataset.digests, used.fingerprint, views, workspace, matrix)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
-    data = _head_data(matrix[: len(dataset)], dataset, codes, config)
-    data = replace(data, views=matrix if views else None)
-    kept_origins = [origins[name] for name in dataset.class_names]
-    return TrainingSet(used, data, images, kept_origins, dataset.split_items())
+    data = replace(_head_data(matrix, dataset, codes, config), layer_widths=widths)
+    known = [origins[name] for name in dataset.class_names]
+    return TrainingSet(used, data, images, known, dataset.split_items())
 
 
 def _views_wanted(used: LastUsed, config: TrainingConfig) -> tuple[Distortion, int] | None:
@@ -142,8 +144,25 @@ def _read(
         ) from error
 
 
+def _layer_widths(used: LastUsed, store: BottleneckStore) -> tuple[int, ...]:
+    """Of several layers side by side, the width of each; else nothing.
+
+    Raises:
+        CacheError: the cache does not know them, as one that was copied without that.
+    """
+    if len(used.backbone.layers) < 2:
+        return ()
+    widths = store.layer_widths
+    if len(widths) != len(used.backbone.layers) or sum(widths) != store.width:
+        raise CacheError(
+            f"bottlenecks of several layers must say where each begins, and {store.path.name} does "
+            "not: run `retrain bottlenecks` again; nothing is computed twice"
+        )
+    return widths
+
+
 def _head_data(
-    bottlenecks: NDArray[np.float32],
+    matrix: NDArray[np.float32],
     dataset: Dataset,
     codes: NDArray[np.uint8],
     config: TrainingConfig,
@@ -154,14 +173,16 @@ def _head_data(
     chosen = select_training(dataset.labels, training, config.examples_per_class, config.seed)
     items = dataset.split_items()
     given = np.array([item.given == "validation" for item in items], bool)
+    n_images = len(dataset)
     data = HeadData(
-        bottlenecks,
+        matrix[:n_images],
         dataset.labels,
         dataset.class_names,
         chosen,
         validation,
         _spare(validation, given, config),
         find_components(items)[0] if items else None,
+        views=matrix if len(matrix) > n_images else None,
     )
     data.check()
     return data

@@ -62,6 +62,7 @@ class BottleneckSummary:
         passed_over: files that are no image we read.
         warnings: what the folder holds and the dataset leaves out; told before the work.
         views: the distorted views of each photo; None where none were asked for.
+        chosen_layer: what `--layer auto` took, and why; empty where nobody asked.
     """
 
     used: LastUsed
@@ -81,6 +82,7 @@ class BottleneckSummary:
     passed_over: PassedOver = field(default_factory=PassedOver)
     warnings: tuple[str, ...] = ()
     views: ViewCounts | None = None
+    chosen_layer: str = ""
 
     @property
     def few_photos(self) -> tuple[str, ...]:
