@@ -12,7 +12,7 @@ from retrain_cli.backbones.runtimes.kept_models import find_kept_model
 from retrain_cli.backbones.runtimes.keras_model import build_network
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import choose_device, has_openvino, load_keras, quiet_engine
-from retrain_cli.errors import BackboneError, ConfigError
+from retrain_cli.errors import BackboneError, ConfigError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile, open_activations, spec_at
 from retrain_cli.finetuning.batch_sources import BatchSource, CachedActivations, DecodedPhotos
@@ -51,7 +51,8 @@ class Parts:
         """Build the network of a settled spec and cut it.
 
         Raises:
-            BackboneError: a network of the user's own, or a layer inside a branch.
+            BackboneError: a network of the user's own, several layers side by side, or a layer
+                inside a branch.
             RetrainError: the network cannot be built, or the layers do not exist.
         """
         if spec.kind != "table":
@@ -59,6 +60,12 @@ class Parts:
                 f"fine-tuning needs a network whose layers are known, and {spec.label()} "
                 f"{_UNKNOWN[spec.kind]}: run `retrain bottlenecks` with a backbone of "
                 "`retrain doctor --backbones`"
+            )
+        if len(spec.layers) > 1:
+            raise BackboneError(
+                f"fine-tuning trains a network that ends at one layer, and {spec.label()} takes "
+                f"{len(spec.layers)} side by side: run `retrain bottlenecks` with one of them, or "
+                f"without {setting('layer')}"
             )
         backend = load_keras().backend.backend()
         if backend == "openvino":

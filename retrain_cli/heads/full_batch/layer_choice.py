@@ -7,8 +7,8 @@ costs no more than a layer. With the products K and a penalty p, `H = K (K + p)^
 predictions, and those of heads that never saw the images F of a fold are exactly
 `Y_F - (1 - H_FF)^-1 (Y_F - (H Y)_F)`.
 
-The last layer is left only for a gain beyond one standard error: of many layers, one is always the
-best by chance.
+The last layer is left only for a gain beyond two standard errors, and layers are added only for
+such a gain: of many layers and sets, one is always the best by chance.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ FOLDS = 5
 _FEWEST = 3
 """Training images of a class, so that it is known whatever fold is left out."""
 MOST_LAYERS = 3
+ERRORS = 2
+"""Standard errors that a gain has to be beyond."""
 _MOST_IMAGES = 1_500
 """Of more, as many of each class: the products of all of them would take memory and minutes."""
 _PENALTIES = 10.0 ** np.arange(-5, 1)  # of the mean square of an image's vector
@@ -53,9 +55,14 @@ class JudgedSet:
         return float(self.hits.mean())
 
     def gain_over(self, other: JudgedSet) -> tuple[float, float]:
-        """The difference in the share of right answers, and its standard error over the images."""
+        """The difference in the share of right answers, and its standard error over the images.
+
+        The error is that of no difference at all, as McNemar's test has it, with one more answer
+        that differs: else a single one would be a gain beyond its error.
+        """
         difference = self.hits.astype(np.float64) - other.hits
-        return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+        n_different = np.count_nonzero(difference)
+        return float(difference.mean()), float(np.sqrt(n_different + 1) / len(difference))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +122,11 @@ def choose_layers(
 
 
 def _taken(single: Sequence[JudgedSet], best: Sequence[JudgedSet]) -> JudgedSet:
-    """The last layer, unless others gain more than a standard error; more layers likewise."""
+    """The last layer, unless others gain more than two standard errors; more layers likewise."""
     taken = single[-1]
     for one in (max(single, key=lambda one: one.accuracy), *best):
         gain, error = one.gain_over(taken)
-        if gain > error:
+        if gain > ERRORS * error:
             taken = one
     return taken
 

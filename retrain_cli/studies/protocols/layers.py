@@ -186,7 +186,7 @@ class LayersStudy(Study):
         if first["taken"] == [len(self.backbone.layers) - 1]:
             choice = (
                 "the last layer is kept: on the training photos of the first repeat no other gains "
-                "more than a standard error"
+                "more than two standard errors"
             )
         else:
             choice = (
@@ -196,8 +196,8 @@ class LayersStudy(Study):
             )
         return (
             f"cross-validated: ridge regression on {FOLDS} folds of the training photos; `taken` "
-            "is chosen by that alone, and the last layer is left only for a gain beyond one "
-            "standard error; all other columns are of the test photos",
+            "is chosen by that alone, and the last layer is left only for a gain beyond two "
+            "standard errors; all other columns are of the test photos",
             choice,
             f"to take it: {shell_line(self._words(first))}",
         )

@@ -133,7 +133,7 @@ def _in_words(choice: LayerChoice, names: tuple[str, ...]) -> str:
     last = f"{100 * choice.last.accuracy:.1f}% at the last layer, {names[-1]}"
     judged = f"by cross-validation on {choice.n_judged:,} training photos"
     if choice.taken is choice.last:
-        return f"the last layer: no other gains more than a standard error ({last}, {judged})"
+        return f"the last layer: no other gains more than two standard errors ({last}, {judged})"
     gain, error = choice.taken.gain_over(choice.last)
     taken = " + ".join(names[place] for place in choice.taken.layers)
     return (

@@ -145,6 +145,12 @@ class FinetuneSession:
         """
         store = RunStore(workspace.runs_dir)
         parent = None if request.from_run is None else store.get(request.from_run)
+        if parent is not None and not parent.config.is_one_layer:
+            raise RunError(
+                f"fine-tuning trains one softmax layer with the network, and the head of "
+                f"{parent.name} is of another make: train a run without {setting('hidden')}, "
+                f"{setting('head', 'cosine')} and {setting('normalise', 'l2')}"
+            )
         found = load_training_set(workspace, request.head_config(parent))
         # Validation photos guard against a worse network, so none of them trains.
         found = replace(found, data=found.data.without_spare())

@@ -10,7 +10,8 @@ import pytest
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
-from retrain_cli.heads.full_batch.layer_choice import FOLDS, choose_layers
+from retrain_cli.heads.full_batch import layer_choice
+from retrain_cli.heads.full_batch.layer_choice import FOLDS, JudgedSet, choose_layers
 from retrain_cli.heads.layered.normalising import fit_layer_scaling
 from retrain_cli.heads.training import train_head
 
@@ -117,7 +118,7 @@ def test_the_layer_that_tells_most_is_chosen() -> None:
     choice = choose_layers(make_data(), WIDTHS, 0)
     assert 1 in choice.taken.layers
     gain, error = choice.taken.gain_over(choice.last)
-    assert gain > error > 0
+    assert gain > 2 * error > 0
     assert choice.n_judged == 60
     assert [len(one.layers) for one in choice.best] == [2, 3]
 
@@ -130,8 +131,6 @@ def test_the_last_layer_stays_where_all_tell_as_much() -> None:
 def test_out_of_fold_answers_are_those_of_heads_that_never_saw_the_fold() -> None:
     """Against ridge regression in its primal form, fold by fold."""
     data = make_data(telling=(0.8, 0.8, 0.8))
-    from retrain_cli.heads.full_batch import layer_choice
-
     judge = layer_choice._Judge(data, WIDTHS, 0, lambda: None)
     rows = data.training
     vectors = data.bottlenecks[rows, :3].astype(np.float64)
@@ -149,8 +148,6 @@ def test_out_of_fold_answers_are_those_of_heads_that_never_saw_the_fold() -> Non
 
 def test_groups_are_left_out_together_and_few_photos_are_refused() -> None:
     data = make_data()
-    from retrain_cli.heads.full_batch import layer_choice
-
     groups = np.arange(len(data.labels)) // 6
     judge = layer_choice._Judge(replace(data, groups=groups), WIDTHS, 0, lambda: None)
     for group in np.unique(groups[data.training]):
@@ -158,3 +155,14 @@ def test_groups_are_left_out_together_and_few_photos_are_refused() -> None:
     few = replace(data, training=data.training[:42])  # two of the last class
     with pytest.raises(DatasetError, match="at least 3 training photos of each class, and c has 2"):
         choose_layers(few, WIDTHS, 0)
+
+
+def test_a_single_answer_is_no_gain() -> None:
+    """Four more right answers are within two standard errors, six are not."""
+    last = JudgedSet((3,), np.arange(100) >= 10)
+    for more, expected in ((1, (3,)), (4, (3,)), (6, (1,))):
+        other = JudgedSet((1,), np.arange(100) >= 10 - more)
+        gain, error = other.gain_over(last)
+        assert gain == pytest.approx(more / 100)
+        assert error == pytest.approx(np.sqrt(more + 1) / 100)
+        assert layer_choice._taken([other, last], []).layers == expected

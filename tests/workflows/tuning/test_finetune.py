@@ -17,6 +17,7 @@ from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.cli.main import app
 from retrain_cli.errors import BackboneError, RunError, WorkspaceError
 from retrain_cli.finetuning import activation_cache
+from retrain_cli.finetuning.parts import Parts
 from retrain_cli.finetuning.tuning import TuningProgress
 from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.config import TrainingConfig
@@ -200,3 +201,13 @@ def test_the_command(workspace: Workspace) -> None:
     assert code == 2
     code, output = run("--from", "nowhere", "--classes", "ant,bee")
     assert code == 2
+
+
+def test_what_does_not_end_in_one_softmax_layer_is_refused(workspace: Workspace) -> None:
+    config = TrainingConfig(steps=5, hidden=(4,), testing_percentage=25, validation_percentage=25)
+    run = train_run(TrainRequest(config, "hidden"), workspace).run
+    with pytest.raises(RunError, match="hidden is of another make"):
+        finetune(request(from_run=run.name), workspace)
+    several = replace(SPEC, layer="block_1_expand_relu,block_3_expand_relu")
+    with pytest.raises(BackboneError, match="2 side by side"):
+        Parts.build(several, QUICK)
