@@ -123,6 +123,16 @@ def _lacking(dataset: Dataset, arrays: ArrayRows, n_views: int) -> Iterator[_Pho
                 yield _Photo(paths[digest], missing)
 
 
+def count_missing(dataset: Dataset, used: LastUsed, workspace: Workspace) -> int:
+    """How many views of the photos are to be computed; nothing is."""
+    path = views_file(workspace, used.fingerprint, Distortion.parse(used.distortion))
+    if path is None:
+        return len(set(dataset.digests)) * used.views
+    with open_to_read(path) as store:
+        lacking = _lacking(dataset, store.arrays, used.views)
+        return sum(len(photo.missing) for photo in lacking)
+
+
 def read_views(
     digests: Sequence[bytes],
     fingerprint: str,

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.progress import ExtractionCounts, Progress
 from retrain_cli.extraction.readers import ThreadReaders
@@ -16,6 +17,7 @@ from retrain_cli.extraction.reading import read_ready
 from retrain_cli.extraction.scan import PendingFile, Record
 from retrain_cli.images.decode import Pixels, check_image, load_rgb
 from retrain_cli.images.examine import Examined
+from retrain_cli.workflows.augmentation.cached_views import count_missing
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset, open_dataset
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -40,6 +42,7 @@ class Plan:
         seconds: expected time by the speed of earlier runs of this backbone; None before any.
         note: why precision or runtime are not what could be expected; usually empty.
         warnings: what the folder holds and the dataset leaves out.
+        views: distorted views to compute, over all photos.
     """
 
     used: LastUsed
@@ -51,6 +54,7 @@ class Plan:
     seconds: float | None
     note: str = ""
     warnings: tuple[str, ...] = ()
+    views: int = 0
 
 
 def plan_bottlenecks(
@@ -69,17 +73,30 @@ def plan_bottlenecks(
         width = opened.store.width or opened.used.backbone.width()
         rate = opened.store.images_per_second
         cached = opened.scan.cached + counts.cached
+        views = _views_to_do(opened, len(to_do), workspace)
+        n_vectors = len(to_do) + views
         return Plan(
             used=opened.used,
             found=cached + counts.computed,
             cached=cached,
             to_do=len(to_do),
             bad=counts.bad,
-            disk_bytes=width and round(len(to_do) * width * 4 * _OVERHEAD),
-            seconds=len(to_do) / rate if rate else None,
+            disk_bytes=width and round(n_vectors * width * 4 * _OVERHEAD),
+            seconds=n_vectors / rate if rate else None,
             note=opened.note,
             warnings=opened.warnings,
+            views=views,
         )
+
+
+def _views_to_do(opened: OpenDataset, n_new: int, workspace: Workspace) -> int:
+    """Views of new photos, and those that photos of the cache lack."""
+    used = opened.used
+    if not used.views:
+        return 0
+    known = load_dataset(opened.index, used.image_dir)
+    old = count_missing(known, used, workspace) if used.backbone.is_settled else 0
+    return n_new * used.views + old
 
 
 def _survey(

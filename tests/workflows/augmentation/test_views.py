@@ -17,10 +17,12 @@ from retrain_cli.errors import CacheError, ConfigError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.distortions import USUAL, Distortion, decode_views
 from retrain_cli.workflows.augmentation.cached_views import views_file
+from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.label import Labeller, LabelRequest
 from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
@@ -211,3 +213,18 @@ def test_a_workspace_of_before_there_were_views_is_read(
     used = LastUsed.load(workspace)
     assert (used.views, used.distortion) == (0, "")
     assert used.backbone.name == SMALL_SPEC.name
+
+
+def test_a_plan_counts_the_views(photos: Path, fill: Any, workspace: Workspace) -> None:
+    def planned(views: int) -> tuple[int, int]:
+        spec = replace(SMALL_SPEC, precision="float32", runtime="keras")
+        request = BottleneckRequest(photos, spec, views=views, distortion=TURNED)
+        plan = plan_bottlenecks(request, workspace)
+        return plan.to_do, plan.views
+
+    assert planned(2) == (36, 72)
+    fill(photos, views=2, distortion=TURNED)
+    assert planned(2) == (0, 0)
+    assert planned(3) == (0, 36)
+    make_photos(photos, {"gnu": 4}, seed=5)
+    assert planned(3) == (4, 48)
