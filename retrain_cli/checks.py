@@ -16,6 +16,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from retrain_cli.errors import ConfigError, setting
 
+MOST_VIEWS = 1_000
+
 
 def choices_of(hint: Any) -> tuple[Any, ...]:
     """The values of a `Literal`, also of one that may be None; () of every other type."""
@@ -170,6 +172,20 @@ def check_least(request: Any, least: int, *fields: str) -> None:
             raise ConfigError(
                 f"{setting(field, owner=type(request))} must be at least {least}, not {value}"
             )
+
+
+def check_views(request: Any) -> None:
+    """Hold the number of views of a request to be one that can be worked with.
+
+    Raises:
+        ConfigError: below 0, or above 1,000.
+    """
+    check_least(request, 0, "views")
+    if (request.views or 0) > MOST_VIEWS:
+        raise ConfigError(
+            f"{setting('views', owner=type(request))} must be at most {MOST_VIEWS:,}, not "
+            f"{request.views}: so many views of a photo hardly differ"
+        )
 
 
 def check_positive(request: Any, *fields: str, with_0: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,17 @@ class Backbone(Protocol):
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
         ...
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A backbone that may take several layers side by side.
+
+    Attributes:
+        layer_widths: how many numbers of a bottleneck each layer gives.
+    """
+
+    layer_widths: tuple[int, ...]
 
 
 def load_backbone(
@@ -136,7 +147,7 @@ class LazyBackbone:
     def layer_widths(self) -> tuple[int, ...]:
         """How much of a bottleneck each layer gives; one width where there is but one."""
         backbone = self.load()
-        return getattr(backbone, "layer_widths", (backbone.width,))
+        return backbone.layer_widths if isinstance(backbone, Layered) else (backbone.width,)
 
     def load(self) -> Backbone:
         """The backbone itself."""

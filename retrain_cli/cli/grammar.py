@@ -27,7 +27,8 @@ _SETTINGS, _OWN = "retrain_cli.settings", "retrain_cli.own_settings"
 
 _SAME_AS = {
     "bottlenecks": "bottleneck embed embeddings encode extract extraction features prepare",
-    "train": "fit finetune fine-tune learn retrain run start transfer",
+    "train": "fit learn retrain run start transfer",
+    "finetune": "fine-tune tune-all unfreeze thaw",
     "train --init-from RUN": "continue resume",
     "eval": "val valid validate validation evaluate evaluation test score metrics accuracy",
     "label": "predict prediction predictions classify classification infer inference tag detect",

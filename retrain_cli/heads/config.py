@@ -15,6 +15,7 @@ from retrain_cli.checks import (
     check_positive,
     check_share,
     check_types,
+    check_views,
 )
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.layered.activations import Activation
@@ -141,7 +142,8 @@ class TrainingConfig:
         """
         check_choices(self)
         check_least(self, 1, "steps", "batch_size", "eval_every", "examples_per_class", "patience")
-        check_least(self, 0, "seed", "views")
+        check_least(self, 0, "seed")
+        check_views(self)
         if self.views and self.optimizer in CLOSED:
             raise ConfigError(
                 f"{setting('optimizer', self.optimizer)} judges by leaving out single images, and "

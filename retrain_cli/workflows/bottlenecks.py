@@ -13,7 +13,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.checks import check_choices, check_least
+from retrain_cli.checks import check_choices, check_views
 from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
@@ -77,7 +77,7 @@ class BottleneckRequest:
     distortion: Distortion = field(default_factory=Distortion)
 
     def __post_init__(self) -> None:
-        check_least(self, 0, "views")
+        check_views(self)
         if not self.views and not self.distortion.is_none:
             raise ConfigError(
                 f"photos are distorted in views of them, and {setting('views')} is 0: add "

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from retrain_cli.checks import check_choices, check_least, not_one_of
+from retrain_cli.checks import check_choices, check_views, not_one_of
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import AssertionNotMetError, ConfigError, RetrainError, RunError, setting
 from retrain_cli.evaluation import figures
@@ -60,7 +60,7 @@ class EvalRequest:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_least(self, 0, "views")
+        check_views(self)
         if self.views and self.split == "cv":
             raise ConfigError(
                 "the heads of a cross-validation are not kept, so they cannot be asked about "

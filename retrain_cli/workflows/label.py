@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.checks import check_least, check_share
+from retrain_cli.checks import check_least, check_share, check_views
 from retrain_cli.errors import RunError
 from retrain_cli.evaluation.averaging import AveragingHead
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
@@ -64,7 +64,7 @@ class LabelRequest:
 
     def __post_init__(self) -> None:
         check_least(self, 1, "top_k")
-        check_least(self, 0, "views")
+        check_views(self)
         check_share(self, "max_error")
         check_share(self, "threshold", with_0=True, with_1=True)
         _ = self.settings  # it checks the rest

@@ -43,7 +43,7 @@ def test_defaults_are_filled_in_once() -> None:
         (BackboneSpec("hub:x", alpha=1.0), BackboneError, "leave alpha out"),
         (BackboneSpec("hub:x", weights="random"), BackboneError, "leave weights out"),
         (BackboneSpec("hub:x", precision="float16"), BackboneError, "leave precision out"),
-        (BackboneSpec(pooling="mean"), ConfigError, "avg, max, cls, own, not 'mean'"),  # type: ignore[arg-type]
+        (BackboneSpec(pooling="mean"), ConfigError, "avg, max, cls, own, none, not 'mean'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(

@@ -20,7 +20,16 @@ from retrain_cli.cli.commands.classes import _table as class_infos
 from retrain_cli.cli.commands.similar import _print_rows
 from retrain_cli.cli.commands.train import folds_table
 from retrain_cli.cli.tables import Table
-from retrain_cli.cli.views import bottlenecks, check, compare, eval_lists, eval_scores, runs, study
+from retrain_cli.cli.views import (
+    bottlenecks,
+    check,
+    compare,
+    eval_lists,
+    eval_scores,
+    finetune,
+    runs,
+    study,
+)
 from retrain_cli.cli.views import eval as eval_view
 from retrain_cli.cli.views.label import LabelView
 from retrain_cli.datasets.moves import MoveScript
@@ -41,6 +50,7 @@ from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workflows.similar import SimilarImages, SimilarPhoto
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workflows.tuning.tuning_plan import FinetunePlan
 from retrain_cli.workspace import Workspace
 
 CLI = PROJECT / "retrain_cli" / "cli"
@@ -110,6 +120,11 @@ def show_all(workspace: Workspace) -> None:
     plan = plan_bottlenecks(BottleneckRequest(photos, SMALL_SPEC), workspace)
     bottlenecks.show_plan(plan, "text")
     problems = check_dataset(CheckRequest(), workspace)
+    tuning = FinetunePlan(
+        SMALL_SPEC.label(), 1_234, 56, 7_890, NAMES[0], (7, 7, 320), 9, 1_234_567, 10, 0.0005, 8,
+        123_456_789, 12, 345.6, 7_890.1,
+    )  # fmt: skip
+    finetune.show_plan(tuning, "text")
     check.show_report(problems, MoveScript(photos, photos, ()), "text")
     compared = compare_runs(RUNS, workspace)
     compare.show_comparisons(compared, "text")

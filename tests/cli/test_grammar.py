@@ -46,7 +46,7 @@ def refused(said: list[str], *words: str) -> str:
         ("test", "`retrain eval`"),
         ("ls", "`retrain runs`"),
         ("delete", "`retrain runs rm`"),
-        ("finetune", "`retrain train`"),
+        ("fine-tune", "`retrain finetune`"),
         ("Predict", "`retrain label`"),
         ("trian", "`retrain train`"),
         ("lable", "`retrain label`"),
@@ -106,7 +106,7 @@ def test_a_plan_is_a_dry_run_everywhere() -> None:
     both = {"--plan", "--dry-run"}
     with_plan = {path: set(one.opts) for path, one in EVERY if both & set(one.opts)}
     assert set(with_plan) == {
-        f"retrain {name}" for name in ("bottlenecks", "check", "cache gc", "runs rm")
+        f"retrain {name}" for name in ("bottlenecks", "check", "finetune", "cache gc", "runs rm")
     }
     assert all(opts == both for opts in with_plan.values())
 

@@ -33,6 +33,7 @@ from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.history import TrainingProgress
 from retrain_cli.heads.surgery import source_head
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.runs.making import Grown, Trained
 from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run import Run, RunStore
@@ -58,6 +59,12 @@ OTHER_SETTINGS: dict[str, Any] = {
     "seed": 7,
     "eval_every": 3,
     "patience": 4,
+    "head": "cosine",
+    "hidden": (5, 4),
+    "activation": "tanh",
+    "dropout": 0.25,
+    "normalise": "l2",
+    "views": 2,
 }
 """Of every training setting a value that is not the usual one."""
 
@@ -88,7 +95,7 @@ def plain(lab: Lab) -> str:
 
 @case
 def every_training_setting(lab: Lab) -> str:
-    lab.fill()
+    lab.fill(views=2, distortion=Distortion(flip=True, crop=12.5, rotate=90))
     return lab.train("all", TrainingConfig(**OTHER_SETTINGS))
 
 
@@ -366,7 +373,14 @@ def test_other_settings_are_of_every_field() -> None:
         (
             BottleneckRequest,
             Provenance,
-            {"settings", "validation_percentage", "testing_percentage", "rescan", "trust_model"},
+            {  # how many views it was trained on is one of the training settings
+                "settings",
+                "validation_percentage",
+                "testing_percentage",
+                "rescan",
+                "trust_model",
+                "views",
+            },
         ),
     ],
 )

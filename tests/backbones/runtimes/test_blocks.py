@@ -11,7 +11,7 @@ import pytest
 from retrain_cli.backbones.layer_names import find_layer
 from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.runtimes.blocks import MOST_BLOCKS, block_layers
-from retrain_cli.backbones.runtimes.keras_model import build_network
+from retrain_cli.backbones.runtimes.keras_model import build_without_weights
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import BackboneError
@@ -50,7 +50,7 @@ def test_a_dozen_layers_are_found_and_the_last_one_is_the_networks(
     name: str, some: tuple[str, ...]
 ) -> None:
     spec = BackboneSpec(name, weights="random").resolve()
-    names, network = block_layers(spec), build_network(spec)
+    names, network = block_layers(spec), build_without_weights(spec)
     assert len(set(names)) == len(names)
     assert 8 <= len(names) <= MOST_BLOCKS
     assert set(some) <= set(names)
@@ -61,7 +61,7 @@ def test_a_dozen_layers_are_found_and_the_last_one_is_the_networks(
 
 
 def test_weights_that_end_at_a_layer_end_the_blocks_too(tmp_path: Path) -> None:
-    keras, network = load_keras(), build_network(SMALL.resolve())
+    keras, network = load_keras(), build_without_weights(SMALL.resolve())
     part = keras.Model(network.inputs, find_layer(network, "conv_pw_6_relu").output)
     part.save_weights(tmp_path / "part.weights.h5")
     spec = replace(SMALL, weights=str(tmp_path / "part.weights.h5"), layer="conv_pw_6_relu")
