@@ -68,6 +68,9 @@ OTHER_SETTINGS: dict[str, Any] = {
 }
 """Of every training setting a value that is not the usual one."""
 
+LAYERED = ("head", "hidden", "activation", "dropout", "normalise")
+"""Those of heads of other makes than one softmax layer."""
+
 
 @pytest.fixture(autouse=True)
 def fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +99,14 @@ def plain(lab: Lab) -> str:
 @case
 def every_training_setting(lab: Lab) -> str:
     lab.fill(views=2, distortion=Distortion(flip=True, crop=12.5, rotate=90))
-    return lab.train("all", TrainingConfig(**OTHER_SETTINGS))
+    plain = {name: OTHER_SETTINGS[name] for name in OTHER_SETTINGS if name not in LAYERED}
+    return lab.train("all", TrainingConfig(**plain))
+
+
+@case
+def every_setting_of_layers(lab: Lab) -> str:
+    lab.fill()
+    return lab.train("layers", replace(SHORT, **{name: OTHER_SETTINGS[name] for name in LAYERED}))
 
 
 @case
