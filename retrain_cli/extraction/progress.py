@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from retrain_cli.errors import ImageError, setting
+
+if TYPE_CHECKING:
+    from retrain_cli.extraction.batcher import Batch
+    from retrain_cli.images.examine import Examined
 
 
 @dataclass
@@ -63,6 +68,40 @@ class ExtractionCounts:
         elif computed:
             self.timed += computed
             self.seconds = time.monotonic() - self._first_done_at
+
+
+class Named(Protocol):
+    """A photo that can be told."""
+
+    @property
+    def relative(self) -> str:
+        """Its path relative to the dataset's root."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts photos on their way through an extractor, and tells of it.
+
+    Attributes:
+        counts: what is updated.
+        strict: whether the first bad photo is an error.
+        on_progress: is told after each photo.
+    """
+
+    counts: ExtractionCounts
+    strict: bool
+    on_progress: Progress
+
+    def on_photo(self, photo: Named, seen: Examined) -> None:
+        """What a photo holds is known."""
+        if seen.problem is not None:
+            self.counts.take_bad(photo.relative, seen.problem, self.strict)
+        self.on_progress(self.counts)
+
+    def on_written(self, batch: Batch[Any]) -> None:
+        """A batch is kept."""
+        self.counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
 
 
 Progress = Callable[[ExtractionCounts], None]

@@ -12,12 +12,13 @@ from retrain_cli.backbones.runtimes.kept_models import find_kept_model
 from retrain_cli.backbones.runtimes.keras_model import build_network
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import choose_device, has_openvino, load_keras, quiet_engine
-from retrain_cli.errors import BackboneError, ConfigError, setting
+from retrain_cli.errors import BackboneError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile, open_activations, spec_at
 from retrain_cli.finetuning.batch_sources import BatchSource, CachedActivations, DecodedPhotos
 from retrain_cli.finetuning.freeze_points import FreezePoint, choose_freeze_point, stages_of
 from retrain_cli.finetuning.tuning_config import TuningConfig
+from retrain_cli.heads.softmax import check_learns
 from retrain_cli.workspace import Workspace
 
 PhotoCount = Callable[[int, int], None]
@@ -67,12 +68,7 @@ class Parts:
                 f"{len(spec.layers)} side by side: run `retrain bottlenecks` with one of them, or "
                 f"without {setting('layer')}"
             )
-        backend = load_keras().backend.backend()
-        if backend == "openvino":
-            raise ConfigError(
-                "training needs an engine that learns, and KERAS_BACKEND=openvino only computes: "
-                "unset KERAS_BACKEND for tensorflow"
-            )
+        check_learns(load_keras().backend.backend())
         plain = replace(spec, precision="float32", runtime="keras", model=None)
         with load_keras().device(choose_device(device)), quiet_engine():
             network = build_network(plain)

@@ -103,6 +103,25 @@ def select_training(
     return training[np.sort(order[place < per_class])]
 
 
+def deal_evenly(
+    labels: NDArray[np.integer], groups: NDArray[np.int64], n_folds: int, seed: Sequence[int]
+) -> NDArray[np.int64]:
+    """The fold of each image, `(n_images,)`: groups stay together, classes are dealt out evenly.
+
+    Args:
+        labels: `(n_images,)` class of each image.
+        groups: `(n_images,)`, images of equal number are in one fold.
+        n_folds: how many folds.
+        seed: equal seeds deal equally.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    fold_of: dict[int, int] = {}
+    for group in groups[order].tolist():
+        fold_of.setdefault(group, len(fold_of) % n_folds)
+    return np.array([fold_of[group] for group in groups.tolist()], np.int64)
+
+
 def select_classes(
     labels: NDArray[np.integer], class_names: Sequence[str], wanted: Sequence[str]
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:

@@ -23,11 +23,10 @@ from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError, settin
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
-from retrain_cli.extraction.progress import ExtractionCounts, Progress
+from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
 from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.distortions import USUAL, Distortion
-from retrain_cli.images.examine import Examined
 from retrain_cli.paths import absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
@@ -302,20 +301,12 @@ def extract(
 ) -> ExtractionCounts:
     """Compute and keep what an open dataset has not."""
     counts = ExtractionCounts(total=len(opened.scan.pending))
-
-    def on_photo(file: PendingFile, seen: Examined) -> None:
-        if seen.problem is not None:
-            counts.take_bad(file.relative, seen.problem, settings.strict)
-        on_progress(counts)
-
-    def on_written(batch: Batch[PendingFile]) -> None:
-        counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
-
+    tally = Tally(counts, settings.strict, on_progress)
     if len(opened.used.backbone.layers) > 1 and not opened.store.layer_widths:
         opened.store.set_meta("layer_widths", ",".join(map(str, backbone.layer_widths)))
     if opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
-        extractor.fill(opened.scan.pending, opened.locate, opened, on_photo, on_written)
+        extractor.fill(opened.scan.pending, opened.locate, opened, tally.on_photo, tally.on_written)
         on_progress(counts)
     return counts
 

@@ -1,26 +1,17 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-from helpers import PROJECT
+from helpers import load_tool
 from PIL import Image
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = PROJECT / "tools" / "make_cells.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("make_cells")
 
 
 def test_equal_arguments_give_equal_files(tool: ModuleType, tmp_path: Path) -> None:

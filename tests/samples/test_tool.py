@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers import load_tool
 
 PROJECT = Path(__file__).resolve().parents[2]
 GREY = PROJECT / "sample_images" / "daisy" / "daisy_16_grey.jpg"
@@ -14,13 +14,7 @@ PHOTO = PROJECT / "sample_images" / "daisy" / "daisy_01.jpg"
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = PROJECT / "tools" / "make_sample_images.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("make_sample_images")
 
 
 def test_check_bears_with_another_encoder_but_not_with_another_picture(

@@ -23,7 +23,7 @@ from retrain_cli.heads.full_batch.training_rows import TrainingRows
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead
 from retrain_cli.heads.rows import vectors_of
-from retrain_cli.heads.sampling import select_training
+from retrain_cli.heads.sampling import deal_evenly, select_training
 from retrain_cli.heads.temperature import fit_temperature, platt_doubt
 
 _FOLDS = 3
@@ -137,12 +137,7 @@ def deal_folds(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np
     """
     labels = data.labels[rows]
     groups = rows if data.groups is None else data.groups[rows]
-    order = np.random.default_rng([seed, 0xF01D]).permutation(len(rows))
-    order = order[np.argsort(labels[order], kind="stable")]
-    fold_of: dict[int, int] = {}
-    for group in groups[order].tolist():
-        fold_of.setdefault(group, len(fold_of) % _FOLDS)
-    folds = np.array([fold_of[group] for group in groups.tolist()], np.int64)
+    folds = deal_evenly(labels, groups, _FOLDS, [seed, 0xF01D])
     n_groups = [len(set(folds[labels == label].tolist())) for label in range(data.n_classes)]
     return np.where(np.array(n_groups)[labels] > 1, folds, -1)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.heads.data import HeadData
-from retrain_cli.heads.sampling import select_training
+from retrain_cli.heads.sampling import deal_evenly, select_training
 
 FOLDS = 5
 _FEWEST = 3
@@ -141,7 +141,8 @@ class _Judge:
         rows = _some(data, seed)
         labels = data.labels[rows]
         self._labels = labels
-        self._folds = _deal(labels, rows if data.groups is None else data.groups[rows], seed)
+        groups = rows if data.groups is None else data.groups[rows]
+        self._folds = deal_evenly(labels, groups, FOLDS, [seed, 0x1A7E])
         self._targets = np.eye(data.n_classes)[labels] - np.bincount(
             labels, minlength=data.n_classes
         ) / len(labels)
@@ -206,16 +207,6 @@ def _some(data: HeadData, seed: int) -> NDArray[np.int64]:
         return data.training
     per_class = max(FOLDS, _MOST_IMAGES // data.n_classes)
     return select_training(data.labels, data.training, per_class, seed)
-
-
-def _deal(labels: NDArray[np.int32], groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """The fold of each image; groups stay together, and each class is dealt out evenly."""
-    order = np.random.default_rng([seed, 0x1A7E]).permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    fold_of: dict[int, int] = {}
-    for group in groups[order].tolist():
-        fold_of.setdefault(group, len(fold_of) % FOLDS)
-    return np.array([fold_of[group] for group in groups.tolist()], np.int64)
 
 
 def _products(

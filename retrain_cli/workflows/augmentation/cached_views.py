@@ -19,12 +19,10 @@ from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.errors import CacheError, setting
-from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings
-from retrain_cli.extraction.progress import ExtractionCounts, Progress
+from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
 from retrain_cli.extraction.views import ViewSink, view_extractor
 from retrain_cli.images.distortions import Distortion
-from retrain_cli.images.examine import Examined
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 
@@ -52,11 +50,11 @@ class _Photo:
     """A photo that lacks views.
 
     Attributes:
-        path: relative to the dataset's root.
+        relative: its path relative to the dataset's root.
         missing: numbers of the views that are not cached.
     """
 
-    path: str
+    relative: str
     missing: tuple[int, ...]
 
 
@@ -87,22 +85,16 @@ def fill_views(
         counts = ExtractionCounts(total=len(photos))
 
         def locate(photo: _Photo) -> str:
-            return str(used.image_dir / photo.path)
+            return str(used.image_dir / photo.relative)
 
-        def on_photo(photo: _Photo, seen: Examined) -> None:
-            if seen.problem is not None:
-                counts.take_bad(photo.path, seen.problem, settings.strict)
-            on_progress(counts)
-
-        def on_written(batch: Batch[_Photo]) -> None:
-            counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests))
-
+        tally = Tally(counts, settings.strict, on_progress)
         computed = 0
         for missing in dict.fromkeys(photo.missing for photo in photos):
             before = counts.computed
             some = [photo for photo in photos if photo.missing == missing]
             extractor = view_extractor(spec, backbone, distortion, missing, settings)
-            extractor.fill(some, locate, ViewSink(store.arrays, missing), on_photo, on_written)
+            sink: ViewSink[_Photo] = ViewSink(store.arrays, missing)
+            extractor.fill(some, locate, sink, tally.on_photo, tally.on_written)
             computed += (counts.computed - before) * len(missing)
         store.check_in_place()
     on_progress(counts)
