@@ -31,6 +31,32 @@ CLASSES = {"ant": (118, 105, 96), "bee": (128, 116, 104), "teapot": (118, 122, 1
 SHORT = TrainingConfig(
     steps=30, eval_every=10, batch_size=20, validation_percentage=25, testing_percentage=25
 )
+OTHER_SETTINGS: dict[str, Any] = {
+    "steps": 33,
+    "optimizer": "rmsprop",
+    "learning_rate": 0.037,
+    "epsilon": 0.0123,
+    "batch_size": 17,
+    "testing_percentage": 31.5,
+    "validation_percentage": 22.25,
+    "sampling": "shuffled",
+    "l2": 1e-05,
+    "examples_per_class": 9,
+    "classes": ("teapot", "ant"),
+    "seed": 7,
+    "eval_every": 3,
+    "patience": 4,
+    "head": "cosine",
+    "hidden": (5, 4),
+    "activation": "tanh",
+    "dropout": 0.25,
+    "normalise": "l2",
+    "views": 2,
+}
+"""Of every training setting a value that is not the usual one."""
+
+LAYERED = ("head", "hidden", "activation", "dropout", "normalise")
+"""Those of heads of other makes than one softmax layer."""
 
 
 class SpecBackbone:

@@ -16,13 +16,12 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from commands import ROOT
 from helpers import QUICK_HEAD, RETRAIN, SMALL_SPEC, TINY
-from lab import CLASSES, SHORT, Lab, SpecBackbone, draw_folder, stock_top
+from lab import CLASSES, LAYERED, OTHER_SETTINGS, SHORT, Lab, SpecBackbone, draw_folder, stock_top
 from networks import make_onnx
 from PIL import Image
 
@@ -43,33 +42,6 @@ from retrain_cli.workflows.cross_validate import FILE_NAME
 from retrain_cli.workflows.report import ReportRequest, make_report
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
-
-OTHER_SETTINGS: dict[str, Any] = {
-    "steps": 33,
-    "optimizer": "rmsprop",
-    "learning_rate": 0.037,
-    "epsilon": 0.0123,
-    "batch_size": 17,
-    "testing_percentage": 31.5,
-    "validation_percentage": 22.25,
-    "sampling": "shuffled",
-    "l2": 1e-05,
-    "examples_per_class": 9,
-    "classes": ("teapot", "ant"),
-    "seed": 7,
-    "eval_every": 3,
-    "patience": 4,
-    "head": "cosine",
-    "hidden": (5, 4),
-    "activation": "tanh",
-    "dropout": 0.25,
-    "normalise": "l2",
-    "views": 2,
-}
-"""Of every training setting a value that is not the usual one."""
-
-LAYERED = ("head", "hidden", "activation", "dropout", "normalise")
-"""Those of heads of other makes than one softmax layer."""
 
 
 @pytest.fixture(autouse=True)
