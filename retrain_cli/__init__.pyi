@@ -45,6 +45,10 @@ from .workflows.shared.kept_sources import load_source_head as load_source_head
 from .workflows.shared.plan import plan_bottlenecks as plan_bottlenecks
 from .workflows.shared.suggestions import make_script as make_script
 from .workflows.shared.training_set import load_training_set as load_training_set
+from .workflows.signals.imaging import SignalSummary as SignalSummary
+from .workflows.signals.imaging import draw_signals as draw_signals
+from .workflows.signals.request import Drawing as Drawing
+from .workflows.signals.request import SignalRequest as SignalRequest
 from .workflows.similar import SimilarRequest as SimilarRequest
 from .workflows.similar import SimilarSearch as SimilarSearch
 from .workflows.sort_photos import PhotoSorter as PhotoSorter

@@ -139,3 +139,8 @@ def reason_of(error: Exception) -> str:
     """The first line of an exception's text, its class where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def last_reason_of(error: Exception) -> str:
+    """The last line, where an engine tells the way to a fault first and the fault at the end."""
+    return reason_of(ValueError(str(error).strip().rpartition("\n")[2].strip()))

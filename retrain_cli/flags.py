@@ -9,6 +9,7 @@ from __future__ import annotations
 
 _NAMES: dict[str, str] = {
     "BackboneSpec.name": "--backbone",
+    "Drawing.picture": "--as",
     "EvalRequest.ks": "--top-k",
     "FewShotStudy.left_out": "--classes",
     "FinetuneRequest.from_run": "--from",

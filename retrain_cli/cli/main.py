@@ -111,6 +111,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "add_class:add_class",
         "Add a new class to a trained run, from as few as one photo.",
     ),
+    "signals": CommandEntry(
+        _PHOTOS,
+        "datasets.signals:signals",
+        "Turn signals into images: spectrograms and more of windows of recordings.",
+    ),
     "runs": CommandEntry(
         _KEEP, "runs:app", "List, show, name, annotate, verify and remove trained runs."
     ),

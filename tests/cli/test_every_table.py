@@ -28,6 +28,7 @@ from retrain_cli.cli.views import (
     eval_scores,
     finetune,
     runs,
+    signals,
     study,
 )
 from retrain_cli.cli.views import eval as eval_view
@@ -48,6 +49,8 @@ from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.label import Label, LabelledImage
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
+from retrain_cli.workflows.signals.imaging import SignalSummary
+from retrain_cli.workflows.signals.request import Drawing
 from retrain_cli.workflows.similar import SimilarImages, SimilarPhoto
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workflows.tuning.tuning_plan import FinetunePlan
@@ -125,6 +128,9 @@ def show_all(workspace: Workspace) -> None:
         123_456_789, 12, 345.6, 7_890.1,
     )  # fmt: skip
     finetune.show_plan(tuning, "text")
+    counts = dict.fromkeys(NAMES, 1234567)
+    drawn = SignalSummary(photos, Drawing(), 3, tuple(NAMES), counts, counts, {LONG: 1_234_567})
+    signals.show(drawn, "text")
     check.show_report(problems, MoveScript(photos, photos, ()), "text")
     compared = compare_runs(RUNS, workspace)
     compare.show_comparisons(compared, "text")

@@ -45,6 +45,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "similar": (SimilarRequest,),
     "classes": (SuggestRequest,),
     "add-class": (rt.AddClassRequest,),
+    "signals": (rt.SignalRequest,),
     "demo": (DemoRequest,),
     **{f"study {name}": (study, StudySettings) for name, study in find_studies().items()},
 }

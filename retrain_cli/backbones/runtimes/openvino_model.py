@@ -15,7 +15,7 @@ from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import load_openvino, quiet_engine
-from retrain_cli.errors import WeightsError
+from retrain_cli.errors import BackboneError, WeightsError, last_reason_of, setting
 
 _MOST_IMAGES, _MOST_SMALL_IMAGES, _SMALL = 4, 16, 128
 """Images a request at most, and of inputs up to so many pixels a side.
@@ -99,13 +99,21 @@ def build_openvino_backbone(spec: BackboneSpec, models: Path | None) -> Openvino
 
     Raises:
         WeightsError: it is gone and cannot be made again, or it is damaged.
+        BackboneError: this processor cannot compute it.
         RetrainError: as `convert_backbone`.
     """
     kept = models and find_kept_model(models, spec)
     if not kept:
         kept = _convert_again(spec, models)
     kept.check()
-    return OpenvinoBackbone(kept, spec.precision)
+    try:
+        return OpenvinoBackbone(kept, spec.precision)
+    except RuntimeError as error:  # OpenVINO's own, such as of a network from another machine
+        raise BackboneError(
+            f"OpenVINO cannot compute {spec.label()} on this processor "
+            f"({last_reason_of(error)}): choose another {setting('precision')} or "
+            f"{setting('runtime', 'keras')}"
+        ) from error
 
 
 def _convert_again(spec: BackboneSpec, models: Path | None) -> KeptModel:

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, keep_model
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import load_openvino, quiet_engine
-from retrain_cli.errors import DatasetError, MissingExtraError, setting
+from retrain_cli.errors import (
+    BackboneError,
+    DatasetError,
+    MissingExtraError,
+    last_reason_of,
+    setting,
+)
 
 LEAST_PHOTOS = 10
 Images = Sequence[NDArray[np.uint8]]
@@ -46,6 +52,7 @@ def quantise(
     Raises:
         MissingExtraError: NNCF is not installed.
         DatasetError: too few photos.
+        BackboneError: OpenVINO computes no such network in 8 bits.
     """
     check_installed()
     shown = images()
@@ -59,15 +66,42 @@ def quantise(
         openvino = load_openvino()
         with quiet_engine(), redirect_stdout(io.StringIO()):  # NNCF draws bars on stdout
             model = openvino.Core().read_model(base.xml)
-            openvino.serialize(_quantise(model, shown), folder / XML)
+            openvino.serialize(_quantise(model, shown, spec.name), folder / XML)
 
     return keep_model(models, spec, write)
 
 
-def _quantise(model: Any, images: Images) -> Any:
-    load_openvino()  # before NNCF, which would import it with its telemetry
+def _quantise(model: Any, images: Images, name: str) -> Any:
+    """The model in 8 bits, in a form that this processor computes.
+
+    NNCF gives the inputs of depthwise convolutions a scale a channel. Where an axis of theirs was
+    moved it takes another one for that of the channels, as in EfficientNetV2, and OpenVINO refuses
+    the result; then one scale an input has to do.
+
+    Raises:
+        BackboneError: OpenVINO computes neither.
+    """
+    openvino = load_openvino()  # before NNCF, which would import it with its telemetry
     import nncf
+    from nncf.quantization.advanced_parameters import QuantizationParameters
 
     nncf.set_log_level(logging.ERROR)
     calibration = nncf.Dataset([image[np.newaxis] for image in images])
-    return nncf.quantize(model, calibration, subset_size=len(images))
+    one_scale = nncf.AdvancedQuantizationParameters(
+        activations_quantization_params=QuantizationParameters(per_channel=False)
+    )
+    reason = ""
+    for how in (None, one_scale):
+        made = nncf.quantize(
+            model.clone(), calibration, subset_size=len(images), advanced_parameters=how
+        )
+        try:
+            openvino.Core().compile_model(made, "CPU")
+        except RuntimeError as error:
+            reason = last_reason_of(error)
+            continue
+        return made
+    raise BackboneError(
+        f"{setting('precision', 'int8')} needs a network that OpenVINO computes in 8 bits on this "
+        f"processor, and {name} is none ({reason}): choose {setting('precision', 'float32')}"
+    )

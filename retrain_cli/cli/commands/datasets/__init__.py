@@ -1,0 +1,1 @@
+"""Commands that make a folder of images, or take one apart."""

@@ -1,0 +1,1 @@
+"""Recordings turned into folders of images."""
