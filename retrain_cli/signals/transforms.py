@@ -71,7 +71,8 @@ def angular_field(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
     cosines = _averaged(scaled)
     sines = np.sqrt(np.clip(1 - cosines**2, 0, 1))
     field = np.outer(cosines, cosines) - np.outer(sines, sines)
-    return np.clip((1 + field) / 2, 0, 1)
+    shares: NDArray[np.float64] = np.clip((1 + field) / 2, 0, 1)
+    return shares
 
 
 def _averaged(samples: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from retrain_cli.errors import DatasetError
@@ -53,7 +55,7 @@ def test_labels_of_samples_are_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.float32])
 def test_wav_says_its_rate(dtype: type, tmp_path: Path) -> None:
-    samples = (np.arange(400).reshape(200, 2) % 100).astype(dtype)
+    samples: NDArray[Any] = (np.arange(400).reshape(200, 2) % 100).astype(dtype)
     wavfile.write(tmp_path / "a.wav", 8000, samples)
     recording = read_recording(tmp_path / "a.wav", rate=1)
     assert recording.rate == 8000
@@ -108,7 +110,7 @@ def test_bad_recordings_are_told(name: str, text: str, said: str, tmp_path: Path
     ],
     ids=["complex", "3-d", "empty", "text", "infinite"],
 )
-def test_bad_arrays_are_told(array: np.ndarray, tmp_path: Path) -> None:  # type: ignore[type-arg]
+def test_bad_arrays_are_told(array: NDArray[Any], tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DatasetError):
         read_recording(tmp_path / "a.npy")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances
 
 from retrain_cli.signals.transforms import MOST_POINTS, angular_field, recurrence, spectrogram
 
 
 @pytest.fixture
-def samples() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def samples() -> NDArray[np.float64]:
     made = np.random.default_rng(0).normal(size=512).cumsum()
-    return (made - made.mean()) / made.std()
+    return np.asarray((made - made.mean()) / made.std())
 
 
 def test_a_sine_is_loud_at_its_frequency_and_nowhere_else() -> None:
@@ -27,7 +28,7 @@ def test_a_sine_is_loud_at_its_frequency_and_nowhere_else() -> None:
 
 
 def test_a_spectrogram_is_that_of_a_plain_fourier_transform(
-    samples: np.ndarray[tuple[int], np.dtype[np.float64]],
+    samples: NDArray[np.float64],
 ) -> None:
     segment, hop = 64, 16
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(segment) / segment)
@@ -42,14 +43,14 @@ def test_a_spectrogram_is_that_of_a_plain_fourier_transform(
 
 
 def test_recurrence_is_made_of_distances(
-    samples: np.ndarray[tuple[int], np.dtype[np.float64]],
+    samples: NDArray[np.float64],
 ) -> None:
     distances = pairwise_distances(samples[:, None], metric="manhattan")
     assert np.allclose(recurrence(samples), 1 - np.minimum(distances, 4) / 4)
 
 
 def test_the_angular_field_is_made_of_angles(
-    samples: np.ndarray[tuple[int], np.dtype[np.float64]],
+    samples: NDArray[np.float64],
 ) -> None:
     scaled = np.clip(samples / np.abs(samples).max(), -1, 1)
     angles = np.arccos(scaled)

@@ -104,7 +104,7 @@ def test_a_loud_window_looks_loud_only_beside_the_recording(tmp_path: Path) -> N
             SignalRequest(
                 (tmp_path / "quiet_then_loud.npy",),
                 tmp_path / scale,
-                Drawing(window=512, size=32, scale=scale),  # type: ignore[arg-type]
+                Drawing(window=512, size=32, scale=scale),
                 step=512,
             )
         )
