@@ -128,7 +128,7 @@ def show_all(workspace: Workspace) -> None:
         123_456_789, 12, 345.6, 7_890.1,
     )  # fmt: skip
     finetune.show_plan(tuning, "text")
-    counts = dict.fromkeys(NAMES, 1234567)
+    counts: dict[str | None, int] = dict.fromkeys(NAMES, 1_234_567)
     drawn = SignalSummary(photos, Drawing(), 3, tuple(NAMES), counts, counts, {LONG: 1_234_567})
     signals.show(drawn, "text")
     check.show_report(problems, MoveScript(photos, photos, ()), "text")
