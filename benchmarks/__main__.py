@@ -2,9 +2,10 @@
 
     python -m benchmarks [PART ...] [--quick] [--repeats N] [--json FILE]
 
-Parts: extraction, decoding, training, warm, reading; and memory, growth and gpu, which take long
-and run only when they are named. `--quick` takes small sizes, to try it out. Every speed is a ratio
-against references that are measured in turn with it in the same process; medians are told.
+Parts: extraction, decoding, training, warm, reading; and backbones, memory, growth and gpu, which
+take long and run only when they are named. `--quick` takes small sizes, to try it out. Every speed
+is a ratio against references that are measured in turn with it in the same process; medians are
+told.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import retrain_cli as rt
-from benchmarks import decoding, extraction, gpu, growth, memory, reading, training, warm
+from benchmarks import backbones, decoding, extraction, gpu, growth, memory, reading, training, warm
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 from retrain_cli.backbones.table import SUCCESSOR
@@ -38,9 +39,9 @@ def main() -> None:
             arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
-def run_extraction(arguments: argparse.Namespace) -> Any:
-    """Extraction from JPEG files to the cache."""
-    spec = rt.BackboneSpec(
+def asked_backbone(arguments: argparse.Namespace) -> rt.BackboneSpec:
+    """The backbone that the options name."""
+    return rt.BackboneSpec(
         name=arguments.backbone,
         weights=arguments.weights,
         layer=arguments.layer,
@@ -49,9 +50,13 @@ def run_extraction(arguments: argparse.Namespace) -> Any:
         precision=arguments.precision,
         runtime=arguments.runtime,
     )
+
+
+def run_extraction(arguments: argparse.Namespace) -> Any:
+    """Extraction from JPEG files to the cache."""
     few, many = (32, 64) if arguments.quick else (arguments.slow_images, arguments.images)
     bench = extraction.ExtractionBench(
-        spec,
+        asked_backbone(arguments),
         arguments.photos,
         many,
         few,
@@ -60,6 +65,13 @@ def run_extraction(arguments: argparse.Namespace) -> Any:
         readers=arguments.readers,
     )
     return show(extraction.measure(bench, arguments.repeats))
+
+
+def run_backbones(arguments: argparse.Namespace) -> Any:
+    """Extraction with EfficientNet-Lite against the backbone that is named."""
+    images = 32 if arguments.quick else arguments.images
+    spec = asked_backbone(arguments)
+    return show(backbones.measure(spec, arguments.photos, images, arguments.repeats))
 
 
 def run_decoding(arguments: argparse.Namespace) -> Any:
@@ -124,6 +136,7 @@ def run_gpu(arguments: argparse.Namespace) -> Any:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "extraction": run_extraction,
+    "backbones": run_backbones,
     "decoding": run_decoding,
     "training": run_training,
     "warm": run_warm,
