@@ -60,16 +60,21 @@ def _headline(result: SearchResult) -> str:
 
 def _same_for_all(result: SearchResult) -> str:
     same = [
-        f"{_title(axis)} {shown(result.best.values[axis])}"
+        f"{_title(axis)} {shown(values[0])}"
         for axis in result.axes
-        if axis not in _told_apart(result)
+        if len(values := _values_of(result, axis)) == 1
     ]
     return f" ({', '.join(same)})" if same else ""
 
 
 def _told_apart(result: SearchResult) -> list[str]:
     """The axes that have more than one value."""
-    return [axis for axis in result.axes if len({one.values[axis] for one in result.tried}) > 1]
+    return [axis for axis in result.axes if len(_values_of(result, axis)) > 1]
+
+
+def _values_of(result: SearchResult, axis: str) -> list[Any]:
+    """The values of an axis where it does anything, each once."""
+    return list(dict.fromkeys(one.values[axis] for one in result.tried if not _is_idle(one, axis)))
 
 
 def _title(axis: str) -> str:
@@ -124,7 +129,9 @@ def _best(result: SearchResult) -> str:
     hits = round(outcome["top1"] * result.judged_by)
     share = share_estimate(hits, result.judged_by)
     interval = f" (95% CI {100 * share.low:.1f}-{share.high:.1%})" if share else ""
-    said = ", ".join(f"{_title(axis)} {_cell(best, axis)}" for axis in result.axes)
+    said = ", ".join(
+        f"{_title(axis)} {_cell(best, axis)}" for axis in result.axes if not _is_idle(best, axis)
+    )
     judges = "validation" if result.cv is None else f"{result.cv} folds"
     return (
         f"{said or 'the usual settings'}: {judges} log loss {outcome['log_loss']:.4f}, top-1 "

@@ -31,6 +31,8 @@ _FEW = 8
 """Up to so many values of numbers stand at equal distances; more are on a scale."""
 _SPREAD = 0.045
 """How far lines of one value are drawn apart, of the height of the axis."""
+_MOST, _FAR = 0.75, 2.0
+"""Where the worst of all is so many times as far from the best as the worst of most of them."""
 _NEXT_BEST = 4
 _OTHERS = "#c9d2da"
 _EDGE = "#333333"
@@ -140,7 +142,7 @@ def _word(value: float | str | None) -> str:
 
 
 def _on_scale(axis: Coordinate, numbers: Sequence[float]) -> _Scale:
-    low, high = min(numbers), max(numbers)
+    low, high = _ends(axis, numbers)
     is_log = not axis.is_figure and low > 0 and high / low >= 10
 
     def height(value: float) -> float:
@@ -153,7 +155,21 @@ def _on_scale(axis: Coordinate, numbers: Sequence[float]) -> _Scale:
 
     marks = _round_marks(low, high) if is_log else _even_marks(low, high)
     ticks = [(height(mark), f"{mark:.1%}" if axis.percent else f"{mark:.3g}") for mark in marks]
-    return _Scale([height(value) for value in numbers], ticks)
+    if (low, high) != (min(numbers), max(numbers)):
+        ticks = [(at, f"{text} or worse" if at == 0 else text) for at, text in ticks]
+    return _Scale([height(min(max(value, low), high)) for value in numbers], ticks)
+
+
+def _ends(axis: Coordinate, numbers: Sequence[float]) -> tuple[float, float]:
+    """The ends of a scale; of a figure, a few that are far worse than the others end below them."""
+    low, high = min(numbers), max(numbers)
+    if not axis.is_figure:
+        return low, high
+    ordered = sorted(numbers, reverse=not axis.lower_is_better)
+    bound = ordered[int(_MOST * (len(ordered) - 1))]
+    if abs(ordered[-1] - ordered[0]) <= _FAR * abs(bound - ordered[0]) or bound == ordered[0]:
+        return low, high
+    return (low, bound) if axis.lower_is_better else (bound, high)
 
 
 def _even_marks(low: float, high: float) -> list[float]:

@@ -98,6 +98,17 @@ class SearchSession:
         return (BACKBONE, *names) if len(self.used) > 1 else names
 
     @property
+    def names(self) -> dict[str, str]:
+        """What each backbone is called: by its cache where several have its name."""
+        names = [one.backbone.name for one in self.used.values()]
+        return {
+            fingerprint: one.backbone.name
+            if names.count(one.backbone.name) == 1
+            else f"{one.backbone.name}-{fingerprint}"
+            for fingerprint, one in self.used.items()
+        }
+
+    @property
     def about(self) -> dict[str, Any]:
         """What the trials of a journal have in common."""
         data = next(iter(self.data.values()))  # all backbones have seen the same photos
@@ -211,10 +222,12 @@ def _tried(
     """What became of some settings in a round; `before` is the same of the round before."""
     place, one = numbered
     seconds = record.seconds + (before.seconds if before else 0.0)
-    name = session.used[one.backbone].backbone.name
+    name = session.names[one.backbone]
     values = {axis: name if axis == BACKBONE else one.values.get(axis) for axis in session.axes}
     steps = int(record.config["steps"])
-    return TriedSettings(place, name, one.config, values, rung, steps, seconds, record.outcome)
+    return TriedSettings(
+        place, name, one.backbone, one.config, values, rung, steps, seconds, record.outcome
+    )
 
 
 def _one_rung(
@@ -238,7 +251,8 @@ def _one_rung(
     def tell(progress: StudyProgress) -> None:
         on_progress(SearchProgress(number, len(session.rungs), progress, best.outcome))
 
-    return run_trials(trials, perform, journal, session.request.workers, tell)
+    workers = session.request.workers
+    return run_trials(trials, perform, journal, workers, tell, with_engine=session.workers > 1)
 
 
 class _Best:
@@ -287,10 +301,9 @@ def _with_run(session: SearchSession, result: SearchResult, workspace: Workspace
         best.outcome["top1"],
         session.about["data"],
     )
-    fingerprint = session.candidates.found[best.number - 1].backbone
-    used = session.used[fingerprint]
+    used = session.used[best.fingerprint]
     if request.name is None and not request.note:
-        there = _run_of(searched, best.config, fingerprint, workspace)
+        there = _run_of(searched, best.config, best.fingerprint, workspace)
         if there is not None:
             return replace(result, run=there)
     training = TrainRequest(best.config, request.name, request.note)

@@ -18,7 +18,8 @@ class TriedSettings:
 
     Attributes:
         number: their place in the order in which they were tried, from 1.
-        backbone: name of the backbone.
+        backbone: name of the backbone, or of its cache where several are called so.
+        fingerprint: names its cache.
         config: the settings as they would train in full.
         values: what they have of each axis; None of settings that do nothing beside the others.
         rung: the last round that they came to, from 1.
@@ -29,6 +30,7 @@ class TriedSettings:
 
     number: int
     backbone: str
+    fingerprint: str
     config: TrainingConfig
     values: Mapping[str, Any]
     rung: int
@@ -52,6 +54,7 @@ class TriedSettings:
         return {
             "trial": self.number,
             "backbone": self.backbone,
+            "fingerprint": self.fingerprint,
             "values": {name: _plain(value) for name, value in self.values.items()},
             "round": self.rung,
             "steps": self.steps,
