@@ -58,6 +58,8 @@ from .workflows.train import TrainRequest as TrainRequest
 from .workflows.train import train_run as train_run
 from .workflows.tuning.finetune import finetune as finetune
 from .workflows.tuning.finetune_request import FinetuneRequest as FinetuneRequest
+from .workflows.tuning.search import search as search
+from .workflows.tuning.search_request import SearchRequest as SearchRequest
 from .workspace import Workspace as Workspace
 
 __all__: list[str]

@@ -76,6 +76,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "tuning.finetune:finetune",
         "Train the top of the backbone on your photos, too, and keep the result as a run.",
     ),
+    "search": CommandEntry(
+        _MAIN,
+        "tuning.search:search",
+        "Try many settings on the cached bottlenecks, and keep the best as a run.",
+    ),
     "eval": CommandEntry(
         _MAIN, "eval:evaluate", "Show how good a run is, overall and for each class."
     ),

@@ -248,7 +248,7 @@ def _from_file(value: Any, option: Any, place: str, file: Path) -> Any:
     """A value of the file as Click takes a default; paths are those of the file's folder."""
     values = value if isinstance(value, list) else [value]
     wanted, is_sound = _kind(option)
-    is_list = option.multiple or wanted == "names"
+    is_list = option.multiple or wanted in _LISTS
     if not all(is_sound(one) for one in values) or (isinstance(value, list) and not is_list):
         shown = "true or false" if wanted == "flag" else wanted
         raise ConfigError(f"{place}: {name_of(option)} takes {shown}, not {value!r}")
@@ -262,6 +262,17 @@ def _from_file(value: Any, option: Any, place: str, file: Path) -> Any:
     return comma_list(texts) if isinstance(value, list) else texts[0]
 
 
+_OF_METAVAR: dict[str, tuple[str, tuple[type, ...]]] = {
+    "NAME,NAME,...": ("names", (str, int)),
+    "N,N,...": ("names", (str, int)),
+    "VALUES": ("values", (str, int, float)),
+    "SIZE": ("an amount such as 2G", (str, int)),
+}
+"""What an option takes by what stands for its value in the help, and as what the file gives it."""
+
+_LISTS = ("names", "values")
+
+
 def _kind(option: Any) -> tuple[str, Any]:
     """What an option takes in words, and whether a value of the file is such."""
     number = (int, float)
@@ -272,10 +283,9 @@ def _kind(option: Any) -> tuple[str, Any]:
         return "a whole number", lambda value: type(value) is int
     if named == "float":
         return "a number", lambda value: isinstance(value, number) and type(value) is not bool
-    if option.metavar in ("NAME,NAME,...", "N,N,..."):
-        return "names", lambda value: type(value) in (str, int)
-    if option.metavar == "SIZE":
-        return "an amount such as 2G", lambda value: type(value) in (str, int)
+    if option.metavar in _OF_METAVAR:
+        wanted, kinds = _OF_METAVAR[option.metavar]
+        return wanted, lambda value: type(value) in kinds
     return "a text", lambda value: isinstance(value, str)
 
 

@@ -164,6 +164,7 @@ def cross_validate(
     memory_limit: int | None = None,
     *,
     fitted: bool = False,
+    alone: bool = True,
 ) -> OutOfFold:
     """Train one head for each fold, on the images of the others.
 
@@ -177,6 +178,7 @@ def cross_validate(
         on_progress: is told of each evaluation.
         memory_limit: as for `train_head`.
         fitted: whether the scores of each head are fitted to the validation images of its fold.
+        alone: as for `train_head`.
 
     Raises:
         DatasetError: a fold leaves a class without training images.
@@ -190,7 +192,7 @@ def cross_validate(
             on_progress(FoldProgress(fold, plan.n_folds, progress))
 
         part = plan.data(data, fold, config)
-        trained = _trained(part, config, listen, memory_limit)
+        trained = _trained(part, config, listen, memory_limit, alone=alone)
         if trained is None:
             break
         heads.append(with_fitted_scores(trained, part, config.seed) if fitted else trained)
@@ -204,10 +206,14 @@ def _trained(
     config: TrainingConfig,
     listen: Callable[[TrainingProgress], None],
     memory_limit: int | None,
+    *,
+    alone: bool,
 ) -> TrainedHead | None:
     """The head of a fold; None where training was interrupted, which makes it no measure."""
     try:
-        trained = train_head(data, config, on_progress=listen, memory_limit=memory_limit)
+        trained = train_head(
+            data, config, on_progress=listen, memory_limit=memory_limit, alone=alone
+        )
     except KeyboardInterrupt:
         return None
     return None if trained.stopped_by == "interrupt" else trained

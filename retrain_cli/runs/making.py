@@ -15,6 +15,27 @@ from retrain_cli.runs.command_lines import arguments, option, options_of
 
 
 @dataclass(frozen=True)
+class Searched:
+    """Of how many settings those of a run were the best, and how good by what chose them.
+
+    Attributes:
+        trials: how many settings were tried.
+        ranked_by: log-loss or top1.
+        cv: number of folds that judged; None where the validation photos did.
+        log_loss: of the best, on the photos that judged.
+        top1: share of right answers likewise.
+        data: digest of the photos that it was searched on.
+    """
+
+    trials: int
+    ranked_by: str
+    cv: int | None
+    log_loss: float
+    top1: float
+    data: str = ""
+
+
+@dataclass(frozen=True)
 class Trained:
     """How `train` made a run, beside its settings; the names are those of `TrainRequest`.
 
@@ -25,6 +46,7 @@ class Trained:
         top: weights file with the backbone's classifier for that; None for its own.
         stopped_at: the last step before Ctrl-C; None where it ended by itself.
         calibrate: whether the scores were fitted at the end of training; older versions did not.
+        search: the search that found the settings; None where there was none.
     """
 
     init_from: str | None = None
@@ -33,6 +55,7 @@ class Trained:
     top: Path | None = None
     stopped_at: int | None = None
     calibrate: bool = True
+    search: Searched | None = None
 
     @property
     def parent(self) -> str | None:
@@ -47,14 +70,17 @@ class Trained:
     def facts(self) -> dict[str, Any]:
         """As JSON values."""
         top = None if self.top is None else str(self.top)
-        return {"init_from": self.init_from, "made_by": "train", **asdict(self), "top": top}
+        said = {"init_from": self.init_from, "made_by": "train", **asdict(self), "top": top}
+        if self.search is None:
+            del said["search"]
+        return said
 
     def arguments(self, settings: TrainingConfig, name: str, parent: str | None) -> tuple[str, ...]:
         """The command that makes the run under a name, from a parent that may have another."""
         if self.stopped_at is not None:
             settings = replace(settings, steps=self.stopped_at)
         how = replace(self, init_from=parent)
-        said = (*options_of(settings), *options_of(how, leave_out=("stopped_at",)))
+        said = (*options_of(settings), *options_of(how, leave_out=("stopped_at", "search")))
         return ("train", *said, *option("--name", name))
 
     @property
@@ -219,6 +245,7 @@ def made_of(facts: Mapping[str, Any]) -> Made:
             path_or_none(facts.get("top")),
             facts.get("stopped_at"),
             bool(facts.get("calibrate", False)),
+            _searched(facts.get("search")),
         )
     *before, class_name = _texts(facts["added"])
     return Grown(
@@ -229,6 +256,10 @@ def made_of(facts: Mapping[str, Any]) -> Made:
         bool(facts["retrained"]),
         tuple(before),
     )
+
+
+def _searched(values: Any) -> Searched | None:
+    return None if values is None else Searched(**as_record(values))
 
 
 def path_or_none(text: str | None) -> Path | None:

@@ -65,6 +65,8 @@ def run_trials(
     journal: TrialJournal,
     workers: int | None,
     on_progress: StudyListener,
+    *,
+    with_engine: bool = True,
 ) -> dict[str, TrialRecord]:
     """Train what the journal does not have; the records of all trials by their key.
 
@@ -74,6 +76,8 @@ def run_trials(
         journal: where finished trials are, and where new ones go.
         workers: trials at a time; None for as many as there are cores.
         on_progress: is told, in this thread, of every trial that was finished.
+        with_engine: whether to load the engine first, for trials that may need it; where one
+            trains at a time, each may do without or load it itself.
 
     Raises:
         Interruption: Ctrl-C; every trial that was finished is kept, and it says how many.
@@ -91,7 +95,7 @@ def run_trials(
             on_progress(StudyProgress(done, len(pending), kept, condition))
 
         with interrupts.keeping(lambda: _finished(distinct, journal)):
-            if any(trial.config.needs_engine for trial in pending):
+            if with_engine and any(trial.config.needs_engine for trial in pending):
                 load_keras()  # here: its import is not for several threads at a time
             crew = _Crew(perform, journal, min(workers or default_workers(), len(pending)))
             crew.work(pending, tell)

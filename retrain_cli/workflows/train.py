@@ -25,7 +25,7 @@ from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.paths import absolute
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
-from retrain_cli.runs.making import Trained
+from retrain_cli.runs.making import Searched, Trained
 from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
 from retrain_cli.workflows.cross_validate import (
@@ -42,6 +42,7 @@ from retrain_cli.workflows.shared.kept_sources import (
     keep_sources,
     load_source_head,
 )
+from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workflows.summaries.training_summary import TrainingSummary
@@ -124,6 +125,9 @@ def train_run(
     on_progress: ProgressListener = lambda progress: None,
     on_fold: FoldListener = lambda progress: None,
     on_warning: Callable[[str], None] = lambda warning: None,
+    *,
+    used: LastUsed | None = None,
+    search: Searched | None = None,
 ) -> TrainingSummary:
     """Train a head on the dataset last used, and keep it as a run.
 
@@ -132,12 +136,21 @@ def train_run(
     and `unfinished` of the summary tell so. Before the work, `on_warning` is told of classes with
     few photos.
 
+    Args:
+        request: what to train.
+        workspace: where bottlenecks are, and where the run is kept.
+        on_progress: is told of each evaluation.
+        on_fold: is told of each evaluation of a fold.
+        on_warning: see above.
+        used: another dataset and backbone than those last used.
+        search: the search that found the settings; kept with the run.
+
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
         KeyboardInterrupt: Ctrl-C came before the first step was made.
     """
     store = RunStore(workspace.runs_dir)
-    training_set = _training_set(request, workspace, on_warning)
+    training_set = _training_set(request, workspace, on_warning, used)
     views = training_set.data.n_views or None
     request = replace(request, config=replace(request.config, views=views))
     parent = None if request.init_from is None else store.get(request.init_from)
@@ -155,7 +168,7 @@ def train_run(
         if judged is not None:
             save_predictions(judged, training_set, draft.folder)
             folds = fold_figures(judged, training_set)
-        made = _made(request, parent, trained, folds)
+        made = replace(_made(request, parent, trained, folds), search=search)
         provenance = _provenance(training_set, request, parent, made, kept)
         contents = _contents(provenance, training_set, trained, kept, folds)
         write_note(draft.folder, request.note)
@@ -169,11 +182,14 @@ def train_run(
 
 
 def _training_set(
-    request: TrainRequest, workspace: Workspace, on_warning: Callable[[str], None]
+    request: TrainRequest,
+    workspace: Workspace,
+    on_warning: Callable[[str], None],
+    used: LastUsed | None,
 ) -> TrainingSet:
     """What to train on; what cannot work is said before the work."""
     training_set = load_training_set(
-        workspace, request.config, request.memory_limit, with_views=True
+        workspace, request.config, request.memory_limit, with_views=True, used=used
     )
     _tell_of_few_photos(training_set, request, on_warning)
     if request.keep_source_classes:  # they are weighed on validation images that trained nothing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from retrain_cli.cli.views import (
     eval_scores,
     finetune,
     runs,
+    search,
     signals,
     study,
 )
@@ -39,6 +41,7 @@ from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
 from retrain_cli.studies.means import Mean
+from retrain_cli.studies.search.axes import searchable
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.calibrate import calibrate
@@ -53,6 +56,8 @@ from retrain_cli.workflows.signals.imaging import SignalSummary
 from retrain_cli.workflows.signals.request import Drawing
 from retrain_cli.workflows.similar import SimilarImages, SimilarPhoto
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workflows.tuning.search_plan import SearchPlan
+from retrain_cli.workflows.tuning.search_result import Round, SearchResult, TriedSettings
 from retrain_cli.workflows.tuning.tuning_plan import FinetunePlan
 from retrain_cli.workspace import Workspace
 
@@ -131,6 +136,10 @@ def show_all(workspace: Workspace) -> None:
     counts: dict[str | None, int] = dict.fromkeys(NAMES, 1_234_567)
     drawn = SignalSummary(photos, Drawing(), 3, tuple(NAMES), counts, counts, {LONG: 1_234_567})
     signals.show(drawn, "text")
+    search.show_plan(
+        SearchPlan(30, (Round(30, 111), Round(10, 333)), 40, 3, 2, 1, 99, 5, 2, 9.0), "text"
+    )
+    show_search()
     check.show_report(problems, MoveScript(photos, photos, ()), "text")
     compared = compare_runs(RUNS, workspace)
     compare.show_comparisons(compared, "text")
@@ -184,6 +193,24 @@ def show_study() -> None:
     rows: list[list[Cell]] = [[name, SHARE, 0.9, 12_345, sentence] for name in NAMES]
     tables = (StudyTable("mixes", columns, mixes), StudyTable("more images needed", needs, rows))
     study.show_study(StudyResult("int-ext", "a headline", tables, ()), "text")
+
+
+def show_search() -> None:
+    """Every setting varied, none of them told in few letters."""
+    config = TrainingConfig()
+    values = {name: (16_384,) * 3 if name == "hidden" else 0.000123 for name in searchable()}
+    ones = [
+        TriedSettings(
+            number, LONG, LONG, config, {**values, "backbone": f"{LONG}{number}"}, 1, 10_000,
+            1_234.5, {"log_loss": 1.5, "top1": 1.0},
+        )
+        for number in range(1, 12)
+    ]  # fmt: skip
+    ones[-1] = replace(ones[-1], outcome={"diverged": "at step 1"}, values=dict.fromkeys(values))
+    axes = ("backbone", *searchable())
+    rounds = (Round(11, 333), Round(4, 1000))
+    found = SearchResult(ones, None, axes, rounds, "log-loss", 5, 99, 3, 2, "run")
+    search.show_result(found, "text", show_all=True)
 
 
 def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Recorder:

@@ -38,6 +38,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "bottlenecks": (rt.BottleneckRequest,),
     "train": (rt.TrainRequest,),
     "finetune": (rt.FinetuneRequest,),
+    "search": (rt.SearchRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
     "report": (rt.ReportRequest,),
@@ -54,6 +55,7 @@ NO_OPTIONS = {
     "BackboneSpec.model",
     "BottleneckRequest.validation_percentage",
     "BottleneckRequest.testing_percentage",
+    "SearchRequest.axes",  # an option for each setting
     "EvalRequest.ks",  # made of --top5 and --top-k
 }
 """Fields that the command line does not set by one option."""
@@ -70,6 +72,13 @@ def fields_of(owner: type) -> Iterator[tuple[type, dataclasses.Field[Any], Any]]
             yield owner, field, hints[field.name]
 
 
+def is_searched(path: str, owner: type, field: str) -> bool:
+    """Whether the option takes values to try, in place of one: see tests/cli/test_search.py."""
+    from retrain_cli.studies.search.axes import searchable
+
+    return path == "search" and owner is TrainingConfig and field in searchable()
+
+
 def study_leaves_out(path: str, owner: type, field: str) -> bool:
     from retrain_cli.cli.study_options import _NOT_ASKED
 
@@ -83,6 +92,7 @@ CASES = [
     for owner, field, hint in fields_of(request)
     if f"{owner.__name__}.{field.name}" not in NO_OPTIONS
     and not study_leaves_out(path, owner, field.name)
+    and not is_searched(path, owner, field.name)
 ]
 
 
@@ -144,7 +154,7 @@ def test_every_option_has_help_and_shared_ones_the_same(path: str) -> None:
         assert parameter.help.rstrip(")").endswith((".", "file.")), name
         if name in FORM_HELP:
             assert parameter.help == FORM_HELP[name]
-        if name in ("device", "workers", "readers") and not path.startswith("study"):
+        if name in ("device", "workers", "readers") and not path.startswith(("study", "search")):
             assert parameter.help.startswith(str(SHARED[name]))
 
 

@@ -12,7 +12,7 @@ from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.heads.history import StoppedBy
 from retrain_cli.reports.text import NOT_DEFINED, percent
 from retrain_cli.runs.info import OWN_BACKBONE
-from retrain_cli.runs.making import Grown, Trained, Tuned
+from retrain_cli.runs.making import Grown, Searched, Trained, Tuned
 from retrain_cli.runs.provenance import ImageCounts
 from retrain_cli.runs.run import Run
 from retrain_cli.runs.shell import shell_line
@@ -75,7 +75,17 @@ def _made_by(run: Run) -> str:
         if weights.name == OWN_BACKBONE:
             kept = f", from the backbone of run {weights.parent.name}{kept}"
         return f"retrain finetune: {made.tuning.trainable}{kept}"
+    if made.search is not None:
+        return f"retrain search: {_searched(made.search)}"
     return f"retrain train{_folds(made)}"
+
+
+def _searched(search: Searched) -> str:
+    judges = "validation" if search.cv is None else f"{search.cv} folds"
+    return (
+        f"best of {search.trials:,} by {search.ranked_by} of {judges}: log loss "
+        f"{search.log_loss:.3f}, top-1 {search.top1:.1%}"
+    )
 
 
 def _folds(made: Trained) -> str:

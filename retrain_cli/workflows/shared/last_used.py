@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from retrain_cli.runs.shell import shell_line
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.workspace import Workspace
 
-_KEY = "last_used"
+_KEY, _BACKBONES = "last_used", "backbones"
 _SUCCEEDED = ("--backbone", SUCCESSOR)
 
 
@@ -68,20 +69,24 @@ class LastUsed:
         return match_origins(class_names, load_source_classes(self.source_classes), self.int_ext)
 
     def save(self, workspace: Workspace) -> None:
-        """Remember this in `workspace`."""
+        """Remember this in `workspace`, and the backbone beside those of before."""
         entry = {
             "image_dir": str(self.image_dir),
             "backbone": asdict(self.backbone),
             "source_classes": self.source_classes,
             "int_ext": str(self.int_ext) if self.int_ext else None,
             "complete": self.complete,
-            "fingerprint": self.backbone.fingerprint(),
+            "fingerprint": (fingerprint := self.backbone.fingerprint()),
             "group": self.group,
             "layout": self.layout,
             "views": self.views,
             "distortion": self.distortion,
         }
-        workspace.write_state({**workspace.read_state(), _KEY: entry})
+        state = workspace.read_state()
+        known = state.get(_BACKBONES)
+        kept = known if isinstance(known, dict) else {}
+        backbones = {**kept, fingerprint: entry["backbone"]}
+        workspace.write_state({**state, _KEY: entry, _BACKBONES: backbones})
 
     def check_complete(self) -> None:
         """Refuse a dataset of which only a part is known: its last classes would be missing.
@@ -140,6 +145,19 @@ class LastUsed:
                 f"of {self.backbone.name}, which it no longer has: run `{again}`, then `retrain "
                 "train`; earlier runs keep their evaluations"
             )
+
+
+def known_backbones(workspace: Workspace) -> dict[str, BackboneSpec]:
+    """Every backbone that was used in `workspace`, by its fingerprint; what is damaged is not told.
+
+    Versions before remembered the last one alone.
+    """
+    found: dict[str, BackboneSpec] = {}
+    entries = workspace.read_state().get(_BACKBONES)
+    for fingerprint, entry in entries.items() if isinstance(entries, dict) else ():
+        with suppress(ConfigError, TypeError):
+            found[fingerprint] = BackboneSpec.from_dict(entry)
+    return found
 
 
 def used_cache(workspace: Workspace, used: LastUsed) -> Path:

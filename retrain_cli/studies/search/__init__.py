@@ -1,0 +1,1 @@
+"""Settings that are tried: which there are, how they are halved, and how one is judged."""

@@ -1,0 +1,135 @@
+"""What `retrain search` found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.studies.search.judging import RankedBy, rank_key
+from retrain_cli.studies.search.spaces import SpaceName
+from retrain_cli.workflows.summaries.training_summary import TrainingSummary
+
+
+@dataclass(frozen=True)
+class TriedSettings:
+    """Settings that were tried.
+
+    Attributes:
+        number: their place in the order in which they were tried, from 1.
+        backbone: name of the backbone, or of its cache where several are called so.
+        fingerprint: names its cache.
+        config: the settings as they would train in full.
+        values: what they have of each axis; None of settings that do nothing beside the others.
+        rung: the last round that they came to, from 1.
+        steps: how long they trained in that.
+        seconds: how long all their trainings took.
+        outcome: `log_loss` and `top1` on the photos that judge, in that round; or `diverged`.
+    """
+
+    number: int
+    backbone: str
+    fingerprint: str
+    config: TrainingConfig
+    values: Mapping[str, Any]
+    rung: int
+    steps: int
+    seconds: float
+    outcome: Mapping[str, Any]
+
+    @property
+    def diverged(self) -> str | None:
+        """Why training did not come to its end; None where it did."""
+        return self.outcome.get("diverged")
+
+    def place(self, by: RankedBy) -> tuple[Any, ...]:
+        """What they are sorted by: later rounds first, then the figures, then their number."""
+        if self.diverged is not None:
+            return (1, -self.rung, (0.0, 0.0), self.number)
+        return (0, -self.rung, rank_key(by, self.outcome), self.number)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "trial": self.number,
+            "backbone": self.backbone,
+            "fingerprint": self.fingerprint,
+            "values": {name: _plain(value) for name, value in self.values.items()},
+            "round": self.rung,
+            "steps": self.steps,
+            "log_loss": self.outcome.get("log_loss"),
+            "top1": self.outcome.get("top1"),
+            "diverged": self.diverged,
+            "seconds": self.seconds,
+            "settings": self.config.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round of a halving: how many settings trained, and for how many steps at most."""
+
+    trials: int
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        tried: all settings, the best first.
+        space: the ready space that was searched; None where all was named.
+        axes: names of what was varied.
+        rounds: one, or those of a halving.
+        by: what the settings are ranked by.
+        cv: number of folds that judged; None where the validation photos did.
+        judged_by: how many photos judged.
+        senseless: combinations that were left out because `train` would refuse them.
+        alike: combinations that were left out because they are the same training as another.
+        run: name of the run that the best became.
+        training: how that was trained; None where the run was there already.
+    """
+
+    tried: Sequence[TriedSettings]
+    space: SpaceName | None
+    axes: tuple[str, ...]
+    rounds: tuple[Round, ...]
+    by: RankedBy
+    cv: int | None
+    judged_by: int
+    senseless: int
+    alike: int
+    run: str
+    training: TrainingSummary | None = None
+
+    @property
+    def best(self) -> TriedSettings:
+        """The settings of the run."""
+        return self.tried[0]
+
+    @property
+    def n_diverged(self) -> int:
+        """How many did not come to the end of their training."""
+        return sum(one.diverged is not None for one in self.tried)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "run": self.run,
+            "ranked_by": self.by,
+            "judged_by": "validation" if self.cv is None else f"{self.cv} folds",
+            "judging_photos": self.judged_by,
+            "space": self.space,
+            "varied": list(self.axes),
+            "rounds": [vars(one) for one in self.rounds],
+            "left_out": {"senseless": self.senseless, "alike": self.alike},
+            "diverged": self.n_diverged,
+            "best": self.best.to_dict(),
+            "trials": [one.to_dict() for one in self.tried],
+        }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
