@@ -94,7 +94,8 @@ def run_study(
             on_progress,
         )
     result = study.result(data, settings, _grouped(trials, records))
-    return replace(result, varies_test=data.varies_test)
+    varies = data.varies_test if study.trains_heads else data.draws is not None
+    return replace(result, varies_test=varies)
 
 
 def load_study_data(

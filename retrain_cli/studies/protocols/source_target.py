@@ -130,7 +130,7 @@ class SourceTargetStudy(Study):
             **asdict(self.rules),
             **self.network_facts,
             "test_percentage": self.test_percentage,
-            "rules": 1,
+            "version": 1,
         }
 
     def trials(self, data: StudyData, settings: StudySettings) -> list[Trial]:

@@ -9,7 +9,7 @@ differs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,34 +30,26 @@ _AT_ONCE = 256
 _FLAT = 6_400
 
 
-def build_paper_network(n_classes: int, seed: int = 0) -> tuple[Any, Any]:
+def build_paper_network(n_classes: int) -> tuple[Any, Any]:
     """The layers that scheme 4 keeps as they are, and the two that it trains again.
 
     Args:
         n_classes: numbers that come out, as logits.
-        seed: of the first weights (Glorot's uniform ones, as Keras does).
 
     Returns:
         From `(n, 50, 50, 3) uint8` to `(n, 6400)`, and from there to `(n, n_classes)` logits.
     """
     keras = load_keras()
     layers = keras.layers
-
-    def kernel(number: int) -> Any:
-        return keras.initializers.GlorotUniform(seed=5 * seed + number)
-
-    def convolution(filters: int, number: int) -> Any:
-        return layers.Conv2D(filters, 3, activation="relu", kernel_initializer=kernel(number))
-
     with float32_by_default():
         body = keras.Sequential(
             [
                 keras.Input((SIDE, SIDE, 3), dtype="uint8"),
                 layers.Rescaling(1 / 255),
-                convolution(32, 0),
-                convolution(32, 1),
+                layers.Conv2D(32, 3, activation="relu"),
+                layers.Conv2D(32, 3, activation="relu"),
                 layers.MaxPooling2D(2),
-                convolution(64, 2),
+                layers.Conv2D(64, 3, activation="relu"),
                 layers.MaxPooling2D(2),
                 layers.Flatten(),
             ]
@@ -65,11 +57,30 @@ def build_paper_network(n_classes: int, seed: int = 0) -> tuple[Any, Any]:
         top = keras.Sequential(
             [
                 keras.Input((_FLAT,)),
-                layers.Dense(128, activation="relu", kernel_initializer=kernel(3)),
-                layers.Dense(n_classes, kernel_initializer=kernel(4)),
+                layers.Dense(128, activation="relu"),
+                layers.Dense(n_classes),
             ]
         )
     return body, top
+
+
+def first_weights(shapes: Sequence[tuple[int, ...]], seed: int) -> list[NDArray[np.float32]]:
+    """Weights of an untrained network: Glorot's uniform kernels, as Keras has them, and no biases.
+
+    Args:
+        shapes: of the weights, the inputs of a kernel last but one, its outputs last.
+        seed: equal ones give equal weights.
+    """
+    generator = np.random.default_rng(seed)
+    found = []
+    for shape in shapes:
+        if len(shape) == 1:
+            found.append(np.zeros(shape, np.float32))
+            continue
+        field = int(np.prod(shape[:-2]))
+        limit = np.sqrt(6 / (field * (shape[-2] + shape[-1])))
+        found.append(generator.uniform(-limit, limit, shape).astype(np.float32))
+    return found
 
 
 class PixelShelf:
@@ -121,7 +132,10 @@ class PixelShelf:
 
 
 class PaperSchool:
-    """Networks of the paper, from random weights.
+    """Networks of the paper, from random weights; one pupil at a time.
+
+    All pupils are one network whose weights begin anew: building and compiling one takes longer
+    than teaching it some hundred photos.
 
     Args:
         shelf: the photos.
@@ -130,11 +144,54 @@ class PaperSchool:
 
     def __init__(self, shelf: PixelShelf, rules: LearningRules) -> None:
         self._shelf, self._rules = shelf, rules.validate()
+        self._networks: dict[int, _Network] = {}
 
     def pupil(self, labels: NDArray[np.int32], n_classes: int, seed: int, heed: Heed) -> PaperPupil:
         """See `School`."""
         self._shelf.need(np.flatnonzero(labels >= 0))
-        return PaperPupil(self._shelf, self._rules, labels, n_classes, seed, heed)
+        if n_classes not in self._networks:
+            self._networks[n_classes] = _Network(n_classes, self._rules.learning_rate)
+        network = self._networks[n_classes]
+        network.begin(seed)
+        return PaperPupil(self._shelf, self._rules, network, labels, seed, heed)
+
+
+class _Network:
+    """The network, compiled whole and its top alone; XLA is left off, which is slow for few steps.
+
+    Args:
+        n_classes: numbers that come out.
+        learning_rate: of RMSprop.
+    """
+
+    def __init__(self, n_classes: int, learning_rate: float) -> None:
+        keras = load_keras()
+        engine = keras.backend.backend()
+        check_learns(engine)
+        self.body, self.top = build_paper_network(n_classes)
+        with float32_by_default():
+            self.whole = keras.Sequential([self.body, self.top])
+            for model in (self.whole, self.top):
+                optimizer = keras.optimizers.RMSprop(learning_rate)
+                optimizer.build(model.trainable_variables)
+                model.compile(
+                    optimizer=optimizer,
+                    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                    jit_compile="auto" if engine == "jax" else False,
+                )
+        self._fresh = {
+            id(one): np.array(one.numpy())
+            for model in (self.whole, self.top)
+            for one in model.optimizer.variables
+        }
+
+    def begin(self, seed: int) -> None:
+        """Forget all that was learned."""
+        shapes = [one.shape for one in self.whole.get_weights()]
+        self.whole.set_weights(first_weights(shapes, seed))
+        for model in (self.whole, self.top):
+            for one in model.optimizer.variables:
+                one.assign(self._fresh[id(one)])
 
 
 class PaperPupil:
@@ -144,61 +201,49 @@ class PaperPupil:
         self,
         shelf: PixelShelf,
         rules: LearningRules,
+        network: _Network,
         labels: NDArray[np.int32],
-        n_classes: int,
         seed: int,
         heed: Heed,
     ) -> None:
-        check_learns(load_keras().backend.backend())
         self._shelf, self._rules, self._labels, self._heed = shelf, rules, labels, heed
+        self._network = network
         self._generator = np.random.default_rng(seed)
-        self._body, self._top = build_paper_network(n_classes, seed)
 
     @property
     def parts(self) -> tuple[Any, Any]:
         """The layers that are kept when the top learns again, and the top."""
-        return self._body, self._top
+        return self._network.body, self._network.top
 
     def learn(self, rows: Rows) -> None:
         """See `Pupil`."""
-        keras = load_keras()
-        with float32_by_default():
-            model = keras.Sequential([self._body, self._top])
-        self._train(model, self._shelf.read, rows)
+        self._train(self._network.whole, self._shelf.read, rows)
 
     def relearn_top(self, rows: Rows) -> None:
         """See `Pupil`; what comes out of the layers below is computed once."""
-        features = self._features(rows)
+        features = np.concatenate(list(self._feature_parts(rows)))
         place = np.full(len(self._labels), -1)
         place[rows] = np.arange(len(rows))
-        self._train(self._top, lambda batch: features[place[batch]], rows)
+        self._train(self._network.top, lambda batch: features[place[batch]], rows)
 
     def logits(self, rows: Rows) -> NDArray[np.float32]:
         """See `Pupil`."""
-        parts = [
-            np.asarray(self._top.predict_on_batch(part), np.float32)
-            for part in self._feature_parts(rows)
-        ]
-        return np.concatenate(parts)
+        top = self._network.top
+        return np.concatenate(
+            [
+                np.asarray(top.predict_on_batch(part), np.float32)
+                for part in self._feature_parts(rows)
+            ]
+        )
 
-    def _features(self, rows: Rows) -> NDArray[np.float32]:
-        return np.concatenate(list(self._feature_parts(rows)))
-
-    def _feature_parts(self, rows: Rows) -> Any:
+    def _feature_parts(self, rows: Rows) -> Iterator[NDArray[np.float32]]:
+        """What the layers that are kept make of some photos, a part at a time."""
         for start in range(0, len(rows), _AT_ONCE):
             self._heed()
             pixels = self._shelf.read(rows[start : start + _AT_ONCE])
-            yield np.asarray(self._body.predict_on_batch(pixels), np.float32)
+            yield np.asarray(self._network.body.predict_on_batch(pixels), np.float32)
 
-    def _train(self, model: Any, read: Any, rows: Rows) -> None:
-        """Minimise the cross-entropy; XLA is left off, which is slow for few steps."""
-        keras = load_keras()
-        with float32_by_default():
-            model.compile(
-                optimizer=keras.optimizers.RMSprop(self._rules.learning_rate),
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-                jit_compile="auto" if keras.backend.backend() == "jax" else False,
-            )
-            for batch in self._rules.batches(rows, self._generator):
-                self._heed()
-                model.train_on_batch(read(batch), self._labels[batch])
+    def _train(self, model: Any, read: Callable[[Rows], NDArray[Any]], rows: Rows) -> None:
+        for batch in self._rules.batches(rows, self._generator):
+            self._heed()
+            model.train_on_batch(read(batch), self._labels[batch])

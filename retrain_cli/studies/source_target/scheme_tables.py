@@ -116,9 +116,10 @@ def show_plan(
         f"{len(photos.class_names)} classes, {len(first.source):,} photos in the source, "
         f"{len(first.target):,} in the target, cosine distance {plan.first.distance:.4f}"
     )
-    tables = [_schemes(plan, scores, groups), _runs(scores), _nodes(plan)]
+    tables = [_schemes(plan, scores, groups)]
     if lines:
         tables.append(_combinations(lines))
+    tables += [_nodes(plan), _runs(scores)]
     trees = [tree_chart(tree, how) for tree in plan.trees[:_MOST_TREES]]
     charts: list[Chart | TreeChart] = [*trees, *_charts(lines, relations)]
     return StudyResult(

@@ -73,7 +73,8 @@ class BackbonePupil:
         self._labels, self._heed, self._seed = labels, heed, seed
         self._generator = np.random.default_rng(seed)
         names = tuple(map(str, range(n_classes)))
-        width = int(parts.network.output.shape[-1])
+        shape = parts.network.output.shape[1:]
+        width = int(np.prod(shape)) if parts.spec.pooling == "none" else int(shape[-1])
         self._net = self._network(parts.point, Head.initial(names, width, seed))
 
     def learn(self, rows: Rows) -> None:

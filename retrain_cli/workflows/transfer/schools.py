@@ -46,12 +46,13 @@ def _spec_of(name: str, used: LastUsed) -> BackboneSpec:
 
 
 def _paper_schools(folder: Path) -> OpenSchool:
-    held: list[tuple[StudyData, PixelShelf]] = []
+    held: list[tuple[StudyData, School]] = []
 
     def open_school(data: StudyData, rules: LearningRules) -> AbstractContextManager[School]:
         if not held or held[0][0] is not data:
-            held[:] = [(data, PixelShelf([folder / path for path in data.images.paths]))]
-        return nullcontext(PaperSchool(held[0][1], rules))
+            shelf = PixelShelf([folder / path for path in data.images.paths])
+            held[:] = [(data, PaperSchool(shelf, rules))]
+        return nullcontext(held[0][1])
 
     return open_school
 
