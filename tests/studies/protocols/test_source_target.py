@@ -56,7 +56,8 @@ class Recorded:
     """A school whose pupils can be looked at."""
 
     def __init__(self, data: Any) -> None:
-        self._data, self.pupils = data, []
+        self._data = data
+        self.pupils: list[Nearest] = []
 
     def pupil(self, labels: Any, n_classes: int, seed: int, heed: Any) -> Nearest:
         heed()
@@ -159,7 +160,10 @@ def test_trials_of_other_photos_are_others(data: StudyData) -> None:
     """Also where groups alone have moved photos, of which the folder of trials does not tell."""
     study, _ = study_of(combinations=0)
     before = {trial.key for trial in study.trials(data, SETTINGS)}
-    groups = np.arange(len(data.data.labels)) // 2
+    first, labels = study.plan(data, SETTINGS).first.mix, data.data.labels
+    moving = first.target[0]
+    groups = np.arange(len(labels))
+    groups[[*first.source[labels[first.source] == labels[moving]][:2], moving]] = 0
     moved = replace(data, data=replace(data.data, groups=groups))
     assert not before & {trial.key for trial in study.trials(moved, SETTINGS)}
 
