@@ -50,7 +50,7 @@ def plot_charts(charts: Sequence[Chart | TreeChart], path: Path) -> None:
 
 
 def _draw(charts: Sequence[Chart | TreeChart]) -> Figure:
-    columns = min(len(charts), _BESIDE)
+    columns = 2 if len(charts) == 4 else min(len(charts), _BESIDE)  # 3 and 1 look unfinished
     rows = -(-len(charts) // columns)
     figure = new_figure(_PANEL[0] * columns, _PANEL[1] * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -9,6 +9,8 @@ from typing import Any
 
 from retrain_cli.backbones.loader import loader_of
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.backbones.table import KERAS_BACKBONES
+from retrain_cli.errors import BackboneError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile
 from retrain_cli.finetuning.parts import Parts, open_source
@@ -39,10 +41,20 @@ def make_source_target(
 
 
 def _spec_of(name: str, used: LastUsed) -> BackboneSpec:
-    """The backbone last used where it is called so, with its weights; else one as it is usual."""
-    if name == used.backbone.name:
+    """The backbone last used where it is called so, with its weights; else one as it is usual.
+
+    Raises:
+        BackboneError: there is no such one, or one whose layers are not known.
+    """
+    if name == used.backbone.name and used.backbone.kind == "table":
         return used.backbone
-    return BackboneSpec(name).resolve()
+    spec = BackboneSpec(name)
+    if spec.kind != "table" or name not in KERAS_BACKBONES:
+        raise BackboneError(
+            f"{setting('network')} takes {PAPER}, or a backbone whose layers are known, not "
+            f"{name!r}: `retrain doctor --backbones` lists them"
+        )
+    return spec.resolve()
 
 
 def _paper_schools(folder: Path) -> OpenSchool:

@@ -69,6 +69,9 @@ def test_a_backbone_by_its_name(
     assert set(built) == {(SMALL_SPEC.name, "random", TRAINED)}
 
 
-def test_a_backbone_that_does_not_exist_is_told(folder: Path, workspace: Workspace) -> None:
-    with pytest.raises(BackboneError, match="no_such"):
-        make_study(SourceTargetStudy, workspace, network="no_such")
+@pytest.mark.parametrize("name", ["no_such", "", "onnx:a.onnx", "timm:vit", "inception_mini"])
+def test_a_backbone_that_cannot_be_cut_is_told(
+    folder: Path, workspace: Workspace, name: str
+) -> None:
+    with pytest.raises(BackboneError, match="network takes paper"):
+        make_study(SourceTargetStudy, workspace, network=name)
