@@ -268,8 +268,7 @@ def mean_distance(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        unit: NDArray[np.float64] = vectors / np.linalg.norm(
-            vectors.astype(np.float64), axis=1, keepdims=True
-        )
+    """Vectors brought to length 1; one of zeros stays, as far from all others as can be."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    unit: NDArray[np.float64] = vectors / np.where(lengths > 0, lengths, 1)
     return unit

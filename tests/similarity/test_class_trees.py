@@ -121,6 +121,11 @@ def test_distances_are_those_of_scipy() -> None:
     assert mean_distance(a, b) == pytest.approx(cdist(a, b, "cosine").mean())
 
 
+def test_a_vector_of_zeros_is_as_far_as_can_be() -> None:
+    ones = np.ones((3, 4), np.float32)
+    assert mean_distance(ones, np.vstack([ones[:1], 0 * ones[:1]])) == pytest.approx(0.5)
+
+
 def test_of_equal_sides_a_group_takes_the_first() -> None:
     side, groups = np.array([1, 0, 1, 1, 0]), np.array([4, 4, 9, 9, 9])
     assert majority(side, groups).tolist() == [0, 0, 1, 1, 1]

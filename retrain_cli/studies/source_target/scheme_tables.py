@@ -340,7 +340,8 @@ def _notes(
         notes.append(f"of {len(plan.trees)} trees the figure shows the first {_MOST_TREES}")
     if plan.total > len(lines) + plan.unusable and lines:
         notes.append(
-            f"of {plan.total:,} combinations {len(lines) + plan.unusable} were drawn by the seed"
+            f"of {_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by the "
+            "seed"
         )
     if plan.unusable:
         notes.append(
@@ -357,6 +358,10 @@ def _notes(
             "interval is narrower than it should be"
         )
     return notes
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**9 else f"some 10^{len(str(number)) - 1}"
 
 
 def _in_words(name: str) -> str:
