@@ -16,8 +16,10 @@ from .studies.protocols.few_shot import FewShotStudy as FewShotStudy
 from .studies.protocols.histogram import HistogramStudy as HistogramStudy
 from .studies.protocols.int_ext import IntExtStudy as IntExtStudy
 from .studies.protocols.layers import LayersStudy as LayersStudy
+from .studies.protocols.source_target import SourceTargetStudy as SourceTargetStudy
 from .studies.protocols.stock import StockStudy as StockStudy
 from .studies.protocols.tuning_guide import TuningGuideStudy as TuningGuideStudy
+from .studies.study import NetworkStudySettings as NetworkStudySettings
 from .studies.study import StudySettings as StudySettings
 from .workflows.add_class import AddClassRequest as AddClassRequest
 from .workflows.add_class import add_class as add_class
@@ -56,6 +58,8 @@ from .workflows.sort_photos import SortRequest as SortRequest
 from .workflows.study import run_study as run_study
 from .workflows.train import TrainRequest as TrainRequest
 from .workflows.train import train_run as train_run
+from .workflows.transfer.split_by_similarity import SimilaritySplitRequest as SimilaritySplitRequest
+from .workflows.transfer.split_by_similarity import split_by_similarity as split_by_similarity
 from .workflows.tuning.finetune import finetune as finetune
 from .workflows.tuning.finetune_request import FinetuneRequest as FinetuneRequest
 from .workflows.tuning.search import search as search

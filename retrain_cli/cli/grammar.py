@@ -87,7 +87,9 @@ SUB_HINTS = {
         **dict.fromkeys(("tune", "tuning", "grid", "sweep", "optimizers"), "study tuning-guide"),
         **dict.fromkeys(("time", "energy", "price", "speed"), "study cost"),
         **dict.fromkeys(("top", "original", "imagenet", "zero-shot"), "study stock"),
+        **dict.fromkeys(("source", "target", "similarity", "clusters"), "study source-target"),
     },
+    "dataset": dict.fromkeys(("divide", "cut", "source-target"), "dataset split"),
 }
 
 

@@ -111,6 +111,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "classes:classes",
         "List the classes of the dataset last used: INT or EXT, and why.",
     ),
+    "dataset": CommandEntry(
+        _PHOTOS,
+        "photos.dataset_split:app",
+        "Divide the photos of the dataset last used, for use elsewhere.",
+    ),
     "add-class": CommandEntry(
         _PHOTOS,
         "add_class:add_class",

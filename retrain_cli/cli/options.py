@@ -68,6 +68,11 @@ SHARED: Final[dict[str, str | Described]] = {
     "note": "What to remember about the new run; `retrain runs` shows it.",
     "top": _OWN_TOP,
     "top_k": Described("Labels an image.", "-k"),
+    "SourceTargetStudy.classes": Described(
+        "Photos of these classes only, such as ant,bee.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
     "SimilarRequest.k": Described("Photos an image.", "-k"),
     "batch_size": "Images a forward pass, at most.",
     "workers": "Readers, who read and decode (default: one a processor).",

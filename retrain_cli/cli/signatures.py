@@ -78,8 +78,8 @@ class Fields:
 
     def _described(self, owner: type, field: dataclasses.Field[Any], hint: Any) -> Described:
         name, qualified = field.name, f"{owner.__name__}.{field.name}"
-        text = self._texts.get(name) or field.metadata.get("meaning")
-        text = text or SHARED.get(qualified) or SHARED.get(name)
+        text = self._texts.get(name) or SHARED.get(qualified)
+        text = text or field.metadata.get("meaning") or SHARED.get(name)
         if text is None:
             raise LookupError(
                 f"{qualified} has no text: give it one in Fields(...), or leave it out"

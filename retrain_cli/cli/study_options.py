@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Plot, TableForm
 from retrain_cli.cli.signatures import Fields
-from retrain_cli.studies.study import Study, StudySettings
+from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.studies.study import NetworkStudySettings, Study, StudySettings
 
 if TYPE_CHECKING:
     from retrain_cli.extraction.progress import ExtractionCounts
@@ -30,6 +32,30 @@ _NOT_ASKED = (
     "patience",
 )
 """Of the protocol: a study has them as the paper had."""
+
+
+_OF_HEADS = tuple(one.name for one in dataclasses.fields(TrainingConfig) if one.name != "seed")
+"""What has no meaning for a study that trains no heads."""
+
+
+def conduct_networks(
+    study: Study,
+    ctx: typer.Context,
+    settings: Annotated[
+        NetworkStudySettings,
+        Fields(
+            without=_OF_HEADS,
+            repeats="How often each scheme is trained.",
+            seed="Seed of the first run; the others count on from it.",
+            same_split="Keep the same test photos in all runs; the intervals do not tell then what "
+            "other photos would do.",
+        ),
+    ],
+    plot: Plot,
+    form: TableForm,
+) -> None:
+    """As `conduct`, for studies that train networks."""
+    conduct(study, ctx, settings, None, plot, form)
 
 
 def conduct(

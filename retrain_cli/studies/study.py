@@ -12,7 +12,7 @@ from retrain_cli.checks import check_least
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.reports.charts import Chart
+from retrain_cli.reports.charts import Chart, TreeChart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
 from retrain_cli.studies.means import Mean, interval_name
 from retrain_cli.studies.study_data import StudyData
@@ -61,7 +61,7 @@ class StudyResult:
     study: str
     headline: str
     tables: tuple[StudyTable, ...]
-    charts: tuple[Chart, ...]
+    charts: tuple[Chart | TreeChart, ...]
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Any] | None = None
     varies_test: bool = False
@@ -122,6 +122,9 @@ class Study(ABC):
 
     most_workers: ClassVar[int | None] = None
     """Trials at a time at most; 1 where trials are timed."""
+
+    trains_heads: ClassVar[bool] = True
+    """Whether the settings of heads are its protocol; False for one that trains networks."""
 
     @property
     def vectors_of(self) -> BackboneSpec | None:
@@ -209,3 +212,14 @@ class StudySettings:
             changes: what its condition changes of the protocol.
         """
         return replace(self.training, seed=self.seeds[repeat], **changes)
+
+
+@dataclass(frozen=True)
+class NetworkStudySettings(StudySettings):
+    """The same for studies that train networks by a protocol of their own.
+
+    Attributes:
+        repeats: ten, as the paper on source and target has it.
+    """
+
+    repeats: int = 10

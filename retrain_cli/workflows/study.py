@@ -15,6 +15,7 @@ from retrain_cli.extraction.progress import Progress
 from retrain_cli.studies.journal import TrialJournal
 from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
 from retrain_cli.studies.protocols.layers import LayersStudy
+from retrain_cli.studies.protocols.source_target import SourceTargetStudy
 from retrain_cli.studies.protocols.stock import StockStudy
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
 from retrain_cli.studies.split_draws import SplitDraws
@@ -30,6 +31,7 @@ from retrain_cli.workflows.shared.all_layers import (
 from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workflows.transfer.schools import make_source_target
 from retrain_cli.workspace import Workspace
 
 
@@ -92,7 +94,8 @@ def run_study(
             on_progress,
         )
     result = study.result(data, settings, _grouped(trials, records))
-    return replace(result, varies_test=data.varies_test)
+    varies = data.varies_test if study.trains_heads else data.draws is not None
+    return replace(result, varies_test=varies)
 
 
 def load_study_data(
@@ -186,6 +189,7 @@ def _layers(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
 _MAKERS: dict[type[Study], Callable[[Any, Workspace, dict[str, Any]], Any]] = {
     CostStudy: _cost,
     LayersStudy: _layers,
+    SourceTargetStudy: make_source_target,
     StockStudy: _stock,
 }
 """The studies that need more of a workspace than its bottlenecks."""

@@ -25,6 +25,7 @@ from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.parts import Parts
 from retrain_cli.heads import training
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.studies.source_target.paper_network import PaperSchool
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
@@ -112,6 +113,7 @@ def say(
         raise WeightsError("nothing is loaded here")
 
     monkeypatch.setattr(training, "_prepare", trains_nothing)
+    monkeypatch.setattr(PaperSchool, "pupil", trains_nothing)
     monkeypatch.setattr(loader, "load_backbone", loads_nothing)
     monkeypatch.setattr(Parts, "build", loads_nothing)
     monkeypatch.chdir(filled.folder)
@@ -133,9 +135,10 @@ def say(
 
 def needed(command: Any) -> list[str]:
     """What stands for the arguments that a command cannot do without."""
-    return [
-        "nowhere" for one in command.params if one.param_type_name == "argument" and one.required
-    ]
+    required = [one for one in command.params if one.required]
+    arguments = ["nowhere" for one in required if one.param_type_name == "argument"]
+    options = [(one.opts[0], "nowhere") for one in required if one.param_type_name == "option"]
+    return [*arguments, *(word for pair in options for word in pair)]
 
 
 def bad_values(place: Place) -> list[str]:
@@ -154,9 +157,13 @@ LOOKED_AT = {path: command for path, command in EVERY.items() if path != "demo"}
 """The demo takes what the others take, and does real work with it."""
 
 SHARED_BY_STUDIES = set.intersection(
-    *(set(parameters(command)) for path, command in EVERY.items() if path.startswith("study "))
+    *(
+        set(parameters(command))
+        for path, command in EVERY.items()
+        if path.startswith("study ") and "steps" in parameters(command)
+    )
 )
-"""Options that are tried with one study, for all."""
+"""Options that are tried with one study, for all that train heads."""
 
 ONE_STUDY = next(path for path in EVERY if path.startswith("study "))
 OPTIONS = [

@@ -18,6 +18,7 @@ from table_checks import check_cells
 
 from retrain_cli.cli import console
 from retrain_cli.cli.commands.classes import _table as class_infos
+from retrain_cli.cli.commands.photos.dataset_split import show_split
 from retrain_cli.cli.commands.similar import _print_rows
 from retrain_cli.cli.commands.train import folds_table
 from retrain_cli.cli.tables import Table
@@ -56,6 +57,7 @@ from retrain_cli.workflows.signals.imaging import SignalSummary
 from retrain_cli.workflows.signals.request import Drawing
 from retrain_cli.workflows.similar import SimilarImages, SimilarPhoto
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workflows.transfer.split_by_similarity import SimilaritySplit, SplitClass
 from retrain_cli.workflows.tuning.search_plan import SearchPlan
 from retrain_cli.workflows.tuning.search_result import Round, SearchResult, TriedSettings
 from retrain_cli.workflows.tuning.tuning_plan import FinetunePlan
@@ -159,6 +161,8 @@ def show_all(workspace: Workspace) -> None:
         ROOT(args=["--workspace", str(workspace.root), *words.split()], standalone_mode=False)
     show_classes()
     show_study()
+    halves = tuple(SplitClass(name, 1_234_567, 123_456) for name in NAMES)
+    show_split(SimilaritySplit(photos, (photos,), halves, 0.1234, 0.1234))
     found = tuple(SimilarPhoto(f"{photos}/{name}/1.png", name, 0.9) for name in NAMES)
     _print_rows(SimilarImages(str(photos / "new.png"), found), several=True)
     view = LabelView("text", NAMES, 1, sorts=False)

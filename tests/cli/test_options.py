@@ -28,7 +28,7 @@ from retrain_cli.errors import ConfigError, RetrainError, setting
 from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.studies.catalogue import find_studies, options_of
-from retrain_cli.studies.study import Study, StudySettings
+from retrain_cli.studies.study import NetworkStudySettings, Study, StudySettings
 from retrain_cli.workflows.classes import SuggestRequest
 from retrain_cli.workflows.demo import DemoRequest
 from retrain_cli.workflows.evaluate import ChartRequest
@@ -48,7 +48,11 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "add-class": (rt.AddClassRequest,),
     "signals": (rt.SignalRequest,),
     "demo": (DemoRequest,),
-    **{f"study {name}": (study, StudySettings) for name, study in find_studies().items()},
+    "dataset split": (rt.SimilaritySplitRequest,),
+    **{
+        f"study {name}": (study, StudySettings if study.trains_heads else NetworkStudySettings)
+        for name, study in find_studies().items()
+    },
 }
 NO_OPTIONS = {
     "BackboneSpec.crop",
@@ -80,9 +84,12 @@ def is_searched(path: str, owner: type, field: str) -> bool:
 
 
 def study_leaves_out(path: str, owner: type, field: str) -> bool:
-    from retrain_cli.cli.study_options import _NOT_ASKED
+    from retrain_cli.cli.study_options import _NOT_ASKED, _OF_HEADS
 
-    return path.startswith("study ") and owner is TrainingConfig and field in _NOT_ASKED
+    if not path.startswith("study ") or owner is not TrainingConfig:
+        return False
+    trains_heads = find_studies()[path.removeprefix("study ")].trains_heads
+    return field in (_NOT_ASKED if trains_heads else _OF_HEADS)
 
 
 CASES = [
@@ -102,7 +109,10 @@ def test_every_command_with_a_request_is_looked_at() -> None:
     )
     named = set(re.findall(r"Annotated\[\s*(\w+(?:Request|Study|Settings)),", source))
     assert named == {
-        one.__name__ for path, some in REQUESTS.items() if " " not in path for one in some
+        one.__name__
+        for path, some in REQUESTS.items()
+        if not path.startswith("study ")
+        for one in some
     }
     assert set(EVERY) >= set(REQUESTS)
 

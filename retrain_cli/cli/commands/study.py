@@ -14,7 +14,7 @@ import typer
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.signatures import SomeFields, chained
-from retrain_cli.cli.study_options import conduct
+from retrain_cli.cli.study_options import conduct, conduct_networks
 
 if TYPE_CHECKING:
     from retrain_cli.studies.study import Study
@@ -62,7 +62,8 @@ def study_commands() -> dict[str, Any]:
     made.callback()(_only_a_group)
     studies = find_studies()
     for name, study in studies.items():
-        made.command(name, cls=RetrainCommand)(chained(_maker(study), conduct))
+        use = conduct if study.trains_heads else conduct_networks
+        made.command(name, cls=RetrainCommand)(chained(_maker(study), use))
     commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
     return {name: commands[name] for name in studies}
 

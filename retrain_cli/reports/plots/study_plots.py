@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrain_cli.reports.charts import Chart, Series
+from retrain_cli.reports.charts import Chart, Series, TreeChart
+from retrain_cli.reports.plots.dendrogram_plot import draw_tree
 from retrain_cli.reports.plots.plot_files import (
     BLUE,
     GREEN,
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, GREY)  # markers help in print
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _PANEL = (5.6, 3.9)  # inches
+_BESIDE = 3
+"""Panels of a row."""
 _MANY_TICKS = 9
 _LETTERS_BESIDE = 75
 """Of the ticks of a panel; with more they stand upright."""
 
 
-def plot_charts(charts: Sequence[Chart], path: Path) -> None:
-    """Write charts side by side as one picture; an existing file is replaced in one step.
+def plot_charts(charts: Sequence[Chart | TreeChart], path: Path) -> None:
+    """Write charts as one picture, three side by side; an existing file is replaced in one step.
 
     Args:
         charts: the panels, at least one.
@@ -46,18 +49,27 @@ def plot_charts(charts: Sequence[Chart], path: Path) -> None:
     save_figure(lambda: _draw(charts), path)
 
 
-def _draw(charts: Sequence[Chart]) -> Figure:
-    figure = new_figure(_PANEL[0] * len(charts), _PANEL[1])
-    panels = figure.subplots(1, len(charts), squeeze=False)[0]
-    for axes, chart in zip(panels, charts, strict=True):
-        _panel(axes, chart)
+def _draw(charts: Sequence[Chart | TreeChart]) -> Figure:
+    columns = 2 if len(charts) == 4 else min(len(charts), _BESIDE)  # 3 and 1 look unfinished
+    rows = -(-len(charts) // columns)
+    figure = new_figure(_PANEL[0] * columns, _PANEL[1] * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, chart in zip(panels, charts, strict=False):
+        if isinstance(chart, TreeChart):
+            draw_tree(axes, chart)
+        else:
+            _panel(axes, chart)
+    for axes in panels[len(charts) :]:
+        axes.set_visible(False)
     return figure
 
 
 def _panel(axes: Any, chart: Chart) -> None:
     from matplotlib.ticker import NullLocator, PercentFormatter
 
-    for number, series in enumerate(chart.series):
+    number = -1
+    for series in chart.series:
+        number += not series.of_before
         if chart.bars:
             _bars(axes, series, number, len(chart.series))
         else:
@@ -94,7 +106,11 @@ def _end_at_100_percent(axes: Any, chart: Chart) -> None:
 
 def _line(axes: Any, series: Series, number: int) -> None:
     colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    style = {"marker": marker, "markersize": 5} if series.points else {"linestyle": "--"}
+    style: dict[str, Any] = {"linestyle": "--"}
+    if series.points:
+        style = {"marker": marker, "markersize": 5}
+    if not series.joined:
+        style["linestyle"] = "none"
     axes.plot(series.x, series.y, color=colour, label=series.label, zorder=3, **style)
     if len(series.low):
         axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, lw=0)

@@ -1,0 +1,1 @@
+"""Commands that look at the photos of a dataset as a whole."""

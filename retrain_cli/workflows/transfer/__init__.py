@@ -1,0 +1,1 @@
+"""Source and target: what similarity makes of a dataset."""
