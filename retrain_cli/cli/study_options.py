@@ -89,7 +89,7 @@ def conduct(
     seen: list[ExtractionCounts] = []
     extracting = interrupts.keeping(lambda: photos_kept(seen))
     with (
-        extracting if study.vectors_of else nullcontext(),
+        extracting if study.vectors_of or study.compares else nullcontext(),
         console.progress(f"study {study.name}") as update,
     ):
         result = run_study(

@@ -123,6 +123,9 @@ class Study(ABC):
     most_workers: ClassVar[int | None] = None
     """Trials at a time at most; 1 where trials are timed."""
 
+    is_of_one_backbone: ClassVar[bool] = True
+    """Whether its trials depend on the backbone last used; False for one that names its own."""
+
     trains_heads: ClassVar[bool] = True
     """Whether the settings of heads are its protocol; False for one that trains networks."""
 
@@ -130,6 +133,15 @@ class Study(ABC):
     def vectors_of(self) -> BackboneSpec | None:
         """The backbone whose vectors it looks at; None for the one last used."""
         return None
+
+    @property
+    def compares(self) -> tuple[BackboneSpec, ...]:
+        """The backbones that it compares; their vectors are computed before it is run."""
+        return ()
+
+    def with_vectors(self, vectors: Any) -> Study:
+        """The same study, told where the vectors of `compares` come from."""
+        return self
 
     def protocol(self) -> dict[str, Any]:
         """What its trials depend on beside their own settings, as JSON values."""

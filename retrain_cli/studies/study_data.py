@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS, Split
+from retrain_cli.errors import CacheError
 from retrain_cli.evaluation.predictions import ImageTable
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -70,6 +71,23 @@ class StudyData:
         whole = self.data
         data = _part(whole, whole.labels, whole.class_names, training, validation)
         return StudyData(data, replace(self.images, split=codes), self.origins)
+
+    def with_vectors_of(self, other: StudyData) -> StudyData:
+        """The same photos in the same splits, with the vectors of another backbone.
+
+        Raises:
+            CacheError: the photos of the other are not the same ones.
+        """
+        if not np.array_equal(self.images.digest, other.images.digest):
+            raise CacheError(
+                "backbones are compared on the same photos, and these have changed meanwhile: run "
+                "the study again"
+            )
+        vectors = other.data.bottlenecks
+        return replace(
+            self,
+            data=replace(self.data, bottlenecks=vectors, layer_widths=other.data.layer_widths),
+        )
 
     def select(self, config: TrainingConfig) -> StudyData:
         """The part that a trial of these settings takes: its split, its classes, its examples."""

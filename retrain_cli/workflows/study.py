@@ -13,6 +13,7 @@ from retrain_cli.backbones.weight_files import open_weights
 from retrain_cli.errors import CacheError
 from retrain_cli.extraction.progress import Progress
 from retrain_cli.studies.journal import TrialJournal
+from retrain_cli.studies.protocols.backbones import BackbonesStudy
 from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
 from retrain_cli.studies.protocols.layers import LayersStudy
 from retrain_cli.studies.protocols.source_target import SourceTargetStudy
@@ -31,6 +32,7 @@ from retrain_cli.workflows.shared.all_layers import (
 from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workflows.transfer.contestants import contest_vectors, make_backbones
 from retrain_cli.workflows.transfer.schools import make_source_target
 from retrain_cli.workspace import Workspace
 
@@ -82,6 +84,17 @@ def run_study(
     if study.vectors_of is not None:
         used = fill_layers(study.vectors_of, LastUsed.load(workspace), workspace, on_extraction)
     data, backbone = load_study_data(workspace, settings, used)
+    if study.compares:
+        found = {
+            spec: fill_layers(spec, LastUsed.load(workspace), workspace, on_extraction)
+            for spec in study.compares
+        }
+
+        def vectors(spec: BackboneSpec) -> StudyData:
+            return data.with_vectors_of(load_study_data(workspace, settings, found[spec])[0])
+
+        settled = {spec: used.backbone for spec, used in found.items()}
+        study = study.with_vectors(contest_vectors(vectors, settled, workspace))
     trials = study.trials(data, settings)
     workers = workers if study.most_workers is None else study.most_workers
     about = _about(study, settings, data, backbone)
@@ -132,7 +145,7 @@ def _about(study: Study, settings: StudySettings, data: StudyData, backbone: str
         "training": training,
         "data": data.fingerprint(),
         **({"draws": data.draws.fingerprint()} if data.draws else {}),
-        "backbone": backbone,
+        **({"backbone": backbone} if study.is_of_one_backbone else {}),
     }
 
 
@@ -187,6 +200,7 @@ def _layers(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
 
 
 _MAKERS: dict[type[Study], Callable[[Any, Workspace, dict[str, Any]], Any]] = {
+    BackbonesStudy: make_backbones,
     CostStudy: _cost,
     LayersStudy: _layers,
     SourceTargetStudy: make_source_target,

@@ -112,7 +112,9 @@ def _line(axes: Any, series: Series, number: int) -> None:
     if not series.joined:
         style["linestyle"] = "none"
     axes.plot(series.x, series.y, color=colour, label=series.label, zorder=3, **style)
-    if len(series.low):
+    if len(series.low) == 1:  # a band of one point has no width
+        axes.vlines(series.x, series.low, series.high, color=colour, alpha=0.4, lw=2)
+    elif len(series.low):
         axes.fill_between(series.x, series.low, series.high, color=colour, alpha=0.18, lw=0)
 
 
