@@ -151,9 +151,9 @@ def _tell_of_left_out(result: SearchResult) -> None:
 def _left_out(senseless: int, alike: int) -> list[str]:
     found = []
     if senseless:
-        found.append(f"left out {senseless:,} combinations that `train` refuses")
+        found.append(f"left out {senseless:,} combination(s) that `train` refuses")
     if alike:
-        found.append(f"left out {alike:,} combinations that are the same training as another")
+        found.append(f"left out {alike:,} combination(s) that train the same as another")
     return found
 
 
