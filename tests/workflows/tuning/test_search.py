@@ -160,6 +160,18 @@ def test_halving_keeps_the_best_of_each_round(filled: Workspace) -> None:
     assert RunStore(filled.runs_dir).get(result.run).config.steps == 400
 
 
+def test_what_has_no_steps_is_told_so(filled: Workspace) -> None:
+    axes = {"optimizer": "ridge,lbfgs", "steps": "400"}
+    result = search(replace(REQUEST, axes=axes, halving=True), filled)
+    assert {one.config.optimizer: one.steps for one in result.tried} == {
+        "ridge": None,
+        "lbfgs": 400,
+    }
+    assert [(one.trials, one.steps) for one in result.rounds] == [(2, 400)]
+    only = search(replace(REQUEST, axes={"optimizer": "ridge"}, random=1, name="a"), filled)
+    assert [(one.trials, one.steps) for one in only.rounds] == [(1, None)]
+
+
 def test_folds_judge(filled: Workspace) -> None:
     result = search(replace(REQUEST, cv=3), filled)
     by_validation = search(replace(REQUEST, name="other"), filled)
