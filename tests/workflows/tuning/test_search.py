@@ -16,6 +16,7 @@ from retrain_cli.runs.making import Trained
 from retrain_cli.runs.run import RunStore
 from retrain_cli.studies.search import judging
 from retrain_cli.workflows.shared.last_used import LastUsed, known_backbones
+from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workflows.tuning import search as searching
 from retrain_cli.workflows.tuning.search import SearchProgress, search
@@ -125,10 +126,9 @@ def test_labels_of_test_photos_are_not_known_to_the_search(
 ) -> None:
     """All test photos in the wrong class: the same trials, the same figures, the same choice."""
     honest = search(STEPWISE, filled)
-    load = searching.load_training_set
 
     def corrupted(*args: Any, **kwargs: Any) -> Any:
-        loaded = load(*args, **kwargs)
+        loaded = load_training_set(*args, **kwargs)
         is_test = loaded.images.split == 2
         assert is_test.any()
         loaded.data.labels[is_test] = 0
@@ -268,7 +268,7 @@ def test_with_nothing_to_vary_the_usual_settings_are_searched() -> None:
     assert (bare.ready_space, bare.n_random) == ("usual", 30)
     fixed = SearchRequest({"steps": "500", "hidden": "none"})
     assert fixed.ready_space == "usual"
-    assert fixed.varied["hidden"].values == ((),)  # type: ignore[union-attr]
+    assert fixed.varied["hidden"].values == ((),)
     assert SearchRequest({"dropout": "0,0.5"}).ready_space is None
     assert SearchRequest(backbone=("a", "b")).ready_space is None
     assert SearchRequest(space="dense").n_random is None
