@@ -85,16 +85,7 @@ def run_study(
         used = fill_layers(study.vectors_of, LastUsed.load(workspace), workspace, on_extraction)
     data, backbone = load_study_data(workspace, settings, used)
     if study.compares:
-        found = {
-            spec: fill_layers(spec, LastUsed.load(workspace), workspace, on_extraction)
-            for spec in study.compares
-        }
-
-        def vectors(spec: BackboneSpec) -> StudyData:
-            return data.with_vectors_of(load_study_data(workspace, settings, found[spec])[0])
-
-        settled = {spec: used.backbone for spec, used in found.items()}
-        study = study.with_vectors(contest_vectors(vectors, settled, workspace))
+        study = _with_vectors(study, data, workspace, settings, on_extraction)
     trials = study.trials(data, settings)
     workers = workers if study.most_workers is None else study.most_workers
     about = _about(study, settings, data, backbone)
@@ -109,6 +100,24 @@ def run_study(
     result = study.result(data, settings, _grouped(trials, records))
     varies = data.varies_test if study.trains_heads else data.draws is not None
     return replace(result, varies_test=varies)
+
+
+def _with_vectors(
+    study: Study,
+    data: StudyData,
+    workspace: Workspace,
+    settings: StudySettings,
+    on_extraction: Progress,
+) -> Study:
+    """The study with the vectors of all backbones that it compares; missing ones are computed."""
+    used = LastUsed.load(workspace)
+    found = {spec: fill_layers(spec, used, workspace, on_extraction) for spec in study.compares}
+
+    def vectors(spec: BackboneSpec) -> StudyData:
+        return data.with_vectors_of(load_study_data(workspace, settings, found[spec])[0])
+
+    settled = {spec: filled.backbone for spec, filled in found.items()}
+    return study.with_vectors(contest_vectors(vectors, settled, workspace))
 
 
 def load_study_data(

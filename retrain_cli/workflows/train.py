@@ -134,16 +134,8 @@ def train_run(
     With `request.cv` the same settings are then cross-validated, and the result is kept with the
     run. Ctrl-C ends the work early, and what was trained by then becomes a run; `interrupted_by`
     and `unfinished` of the summary tell so. Before the work, `on_warning` is told of classes with
-    few photos.
-
-    Args:
-        request: what to train.
-        workspace: where bottlenecks are, and where the run is kept.
-        on_progress: is told of each evaluation.
-        on_fold: is told of each evaluation of a fold.
-        on_warning: see above.
-        used: another dataset and backbone than those last used.
-        search: the search that found the settings; kept with the run.
+    few photos. `used` is another dataset and backbone than those last used, `search` the search
+    that found the settings.
 
     Raises:
         RetrainError: no bottlenecks, a setting that cannot work, a name that is taken.
@@ -174,10 +166,8 @@ def train_run(
         write_note(draft.folder, request.note)
         run = draft.commit(contents)
         interrupted_by = interrupts.taken()
+    missing = () if interrupted_by is None else _unfinished(request, kept, folds)
     summary = _summarise(run, contents, seconds, folds)
-    if interrupted_by is None:
-        return summary
-    missing = _unfinished(request, kept, folds)
     return replace(summary, interrupted_by=interrupted_by, unfinished=missing)
 
 

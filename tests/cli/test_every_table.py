@@ -201,7 +201,7 @@ def show_study() -> None:
 
 def show_search() -> None:
     """Every setting varied, none of them told in few letters."""
-    config = TrainingConfig()
+    config, axes = TrainingConfig(), ("backbone", *searchable())
     values = {name: (16_384,) * 3 if name == "hidden" else 0.000123 for name in searchable()}
     ones = [
         TriedSettings(
@@ -210,8 +210,7 @@ def show_search() -> None:
         )
         for number in range(1, 12)
     ]  # fmt: skip
-    ones[-1] = replace(ones[-1], outcome={"diverged": "at step 1"}, values=dict.fromkeys(values))
-    axes = ("backbone", *searchable())
+    ones[-1] = replace(ones[-1], outcome={"diverged": "at step 1"}, values=dict.fromkeys(axes))
     rounds = (Round(11, 333), Round(4, 1000))
     found = SearchResult(ones, None, axes, rounds, "log-loss", 5, 99, 3, 2, "run")
     search.show_result(found, "text", show_all=True)

@@ -75,7 +75,7 @@ def test_a_table_in_a_pipe(say: Any, workspace: Workspace) -> None:
     losses = [float(line.split()[3]) for line in lines[2:8]]
     assert losses == sorted(losses)
     assert lines[8].startswith("run best: ")
-    assert "left out 6 combinations that `train` refuses" in notes
+    assert "left out 6 combination(s) that `train` refuses" in notes
     assert any("looks better on the photos that chose it" in note for note in notes)
     assert notes[-1] == "next: retrain eval --run best"
     assert RunStore(workspace.runs_dir).get("best").provenance.commands("best", calibrated=False)

@@ -106,7 +106,7 @@ def _table(result: SearchResult, tried: Sequence[TriedSettings]) -> console.Tabl
         [
             f"{place}",
             *(_cell(one, axis) for axis in axes),
-            *([f"{one.steps:,}"] if with_steps else []),
+            *([_steps(one.steps)] if with_steps else []),
             *_figures(one),
             f"{one.seconds:.1f}",
         ]
@@ -151,9 +151,9 @@ def _tell_of_left_out(result: SearchResult) -> None:
 def _left_out(senseless: int, alike: int) -> list[str]:
     found = []
     if senseless:
-        found.append(f"left out {senseless:,} combinations that `train` refuses")
+        found.append(f"left out {senseless:,} combination(s) that `train` refuses")
     if alike:
-        found.append(f"left out {alike:,} combinations that are the same training as another")
+        found.append(f"left out {alike:,} combination(s) that train the same as another")
     return found
 
 
@@ -168,7 +168,7 @@ def _csv(result: SearchResult) -> tuple[list[str], list[list[str]]]:
             one.backbone,
             *("" if _cell(one, axis) == _IDLE else _cell(one, axis) for axis in axes),
             f"{one.rung}",
-            f"{one.steps}",
+            "" if one.steps is None else f"{one.steps}",
             *(_number(one.outcome.get(name)) for name in ("log_loss", "top1")),
             f"{one.seconds:.3f}",
             one.diverged or "",
@@ -212,7 +212,11 @@ def _kept(count: int) -> str:
 
 
 def _round(one: Round) -> str:
-    return f"{one.trials:,} for {one.steps:,} steps"
+    return f"{one.trials:,} for {_steps(one.steps)} steps"
+
+
+def _steps(count: int | None) -> str:
+    return _IDLE if count is None else f"{count:,}"
 
 
 def check_plot(path: Path | None) -> None:

@@ -23,6 +23,7 @@ from retrain_cli.studies.search.candidates import (
     Candidate,
     Candidates,
     candidates,
+    idle_settings,
 )
 from retrain_cli.studies.search.halving import Rung, whole_trainings
 from retrain_cli.studies.search.judging import RankedBy, SearchData, rank_key
@@ -98,6 +99,16 @@ class SearchSession:
         return (BACKBONE, *names) if len(self.used) > 1 else names
 
     @property
+    def rounds(self) -> tuple[Round, ...]:
+        """The rounds for people."""
+        steps = (one.config.steps for one in self.candidates.found if _has_steps(one))
+        in_full = max(steps, default=0)
+        return tuple(
+            Round(one.count, max(1, in_full // one.divisor) if in_full else None)
+            for one in self.rungs
+        )
+
+    @property
     def names(self) -> dict[str, str]:
         """What each backbone is called: by its cache where several have its name."""
         names = [one.backbone.name for one in self.used.values()]
@@ -137,6 +148,10 @@ class SearchSession:
         """Train and judge; called from several threads."""
         data = self.data[trial.condition.split(" ")[0]]
         return data.judge(trial.config, context, alone=self.workers == 1)
+
+
+def _has_steps(one: Candidate) -> bool:
+    return "steps" not in idle_settings(one.config)
 
 
 def _load(request: SearchRequest, used: LastUsed, workspace: Workspace) -> SearchData:
@@ -224,7 +239,7 @@ def _tried(
     seconds = record.seconds + (before.seconds if before else 0.0)
     name = session.names[one.backbone]
     values = {axis: name if axis == BACKBONE else one.values.get(axis) for axis in session.axes}
-    steps = int(record.config["steps"])
+    steps = int(record.config["steps"]) if _has_steps(one) else None
     return TriedSettings(
         place, name, one.backbone, one.config, values, rung, steps, seconds, record.outcome
     )
@@ -275,12 +290,11 @@ class _Best:
 
 def _result(session: SearchSession, tried: Sequence[TriedSettings]) -> SearchResult:
     request, found = session.request, session.candidates
-    in_full = max(one.config.steps for one in found.found)
     return SearchResult(
         tried=tried,
         space=request.ready_space,
         axes=session.axes,
-        rounds=tuple(Round(one.count, max(1, in_full // one.divisor)) for one in session.rungs),
+        rounds=session.rounds,
         by=request.by,
         cv=request.cv,
         judged_by=next(iter(session.data.values())).n_judging,

@@ -73,10 +73,9 @@ def plan_search(request: SearchRequest, workspace: Workspace) -> SearchPlan:
     missing = [one for one, is_there in zip(found, kept, strict=True) if not is_there]
     with waiting.for_("timing a few short trainings"), quiet_engine():
         seconds = _seconds(session, missing)
-    in_full = max(one.config.steps for one in found)
     return SearchPlan(
         trials=len(found),
-        rounds=tuple(Round(one.count, max(1, in_full // one.divisor)) for one in session.rungs),
+        rounds=session.rounds,
         trainings=sum(one.count for one in session.rungs),
         kept=sum(kept),
         senseless=session.candidates.senseless,

@@ -23,7 +23,7 @@ class TriedSettings:
         config: the settings as they would train in full.
         values: what they have of each axis; None of settings that do nothing beside the others.
         rung: the last round that they came to, from 1.
-        steps: how long they trained in that.
+        steps: how long they trained in that; None where there are none.
         seconds: how long all their trainings took.
         outcome: `log_loss` and `top1` on the photos that judge, in that round; or `diverged`.
     """
@@ -34,7 +34,7 @@ class TriedSettings:
     config: TrainingConfig
     values: Mapping[str, Any]
     rung: int
-    steps: int
+    steps: int | None
     seconds: float
     outcome: Mapping[str, Any]
 
@@ -68,10 +68,10 @@ class TriedSettings:
 
 @dataclass(frozen=True)
 class Round:
-    """A round of a halving: how many settings trained, and for how many steps at most."""
+    """A round of a halving: how many settings trained, and for how many steps at most, if any."""
 
     trials: int
-    steps: int
+    steps: int | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retrain_cli.reports.plots.parallel_plot import Coordinate, _draw, _scale_of, plot_parallel
@@ -27,7 +28,7 @@ def test_the_best_is_told_from_the_others(count: int) -> None:
     names = [text.get_text() for text in _draw(axes).legends[0].get_texts()]
     assert names[0] == "the best"
     assert len(names) == min(3, 1 + (count > 1) + (count > 5))
-    lines = [line for line in panel.get_lines() if len(line.get_xdata()) == len(axes)]
+    lines = [line for line in panel.get_lines() if np.size(line.get_xdata()) == len(axes)]
     assert len(lines) == count
     assert max(lines, key=lambda line: line.get_zorder()) is lines[0]
     assert max(lines, key=lambda line: line.get_linewidth()) is lines[0]

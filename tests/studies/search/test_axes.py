@@ -123,5 +123,5 @@ def test_ratios_are_equally_likely() -> None:
 
 @pytest.mark.parametrize("text", ["none", "64", "256+128"])
 def test_what_is_shown_is_what_is_typed(text: str) -> None:
-    (value,) = read_axis("hidden", text).values  # type: ignore[union-attr]
+    (value,) = read_axis("hidden", text).values
     assert shown(value) == text

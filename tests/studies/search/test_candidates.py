@@ -20,9 +20,7 @@ def space(**axes: str) -> Space:
     return {name: read_axis(name, text) for name, text in axes.items()}
 
 
-def make(
-    n_random: int | None = None, backbones: Any = ONE, seed: int = 0, **axes: str
-) -> Candidates:
+def make(n_random: Any = None, backbones: Any = ONE, seed: Any = 0, **axes: str) -> Candidates:
     return candidates(space(**axes), TrainingConfig(seed=seed), backbones, n_random)
 
 

@@ -16,6 +16,7 @@ from retrain_cli.runs.making import Trained
 from retrain_cli.runs.run import RunStore
 from retrain_cli.studies.search import judging
 from retrain_cli.workflows.shared.last_used import LastUsed, known_backbones
+from retrain_cli.workflows.shared.training_set import load_training_set
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workflows.tuning import search as searching
 from retrain_cli.workflows.tuning.search import SearchProgress, search
@@ -125,10 +126,9 @@ def test_labels_of_test_photos_are_not_known_to_the_search(
 ) -> None:
     """All test photos in the wrong class: the same trials, the same figures, the same choice."""
     honest = search(STEPWISE, filled)
-    load = searching.load_training_set
 
     def corrupted(*args: Any, **kwargs: Any) -> Any:
-        loaded = load(*args, **kwargs)
+        loaded = load_training_set(*args, **kwargs)
         is_test = loaded.images.split == 2
         assert is_test.any()
         loaded.data.labels[is_test] = 0
@@ -158,6 +158,18 @@ def test_halving_keeps_the_best_of_each_round(filled: Workspace) -> None:
     assert trainings(filled) == 9 + 9, "the whole trainings of the halving are taken again"
     assert len(first_round) == 6
     assert RunStore(filled.runs_dir).get(result.run).config.steps == 400
+
+
+def test_what_has_no_steps_is_told_so(filled: Workspace) -> None:
+    axes = {"optimizer": "ridge,lbfgs", "steps": "400"}
+    result = search(replace(REQUEST, axes=axes, halving=True), filled)
+    assert {one.config.optimizer: one.steps for one in result.tried} == {
+        "ridge": None,
+        "lbfgs": 400,
+    }
+    assert [(one.trials, one.steps) for one in result.rounds] == [(2, 400)]
+    only = search(replace(REQUEST, axes={"optimizer": "ridge"}, random=1, name="a"), filled)
+    assert [(one.trials, one.steps) for one in only.rounds] == [(1, None)]
 
 
 def test_folds_judge(filled: Workspace) -> None:
@@ -256,7 +268,7 @@ def test_with_nothing_to_vary_the_usual_settings_are_searched() -> None:
     assert (bare.ready_space, bare.n_random) == ("usual", 30)
     fixed = SearchRequest({"steps": "500", "hidden": "none"})
     assert fixed.ready_space == "usual"
-    assert fixed.varied["hidden"].values == ((),)  # type: ignore[union-attr]
+    assert fixed.varied["hidden"].values == ((),)
     assert SearchRequest({"dropout": "0,0.5"}).ready_space is None
     assert SearchRequest(backbone=("a", "b")).ready_space is None
     assert SearchRequest(space="dense").n_random is None

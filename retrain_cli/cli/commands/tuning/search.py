@@ -81,7 +81,12 @@ def _search(
         view.show_plan(plan_search(request, workspace), form)
         return
     with console.progress("search") as update:
-        result = search(request, workspace, _teller(update))
+        result = search(
+            request,
+            workspace,
+            _teller(update),
+            lambda: update(console.Step(0, 0, stage="training the best as a run")),
+        )
     view.show_result(result, form, show_all=show_all)
     if plot is not None:
         view.draw(result, plot)
@@ -102,11 +107,11 @@ def _teller(update: Callable[[console.Step], None]) -> Callable[[SearchProgress]
                 f"{trials.kept:,} trials were finished before; {trials.total:,} are left"
                 + (f" in round {progress.rung}" if progress.n_rungs > 1 else "")
             )
-        parts = [f"round {progress.rung} of {progress.n_rungs}"] if progress.n_rungs > 1 else []
-        if progress.best is not None:
-            best = progress.best
-            parts.append(f"best log loss {best['log_loss']:.3f}, top-1 {best['top1']:.1%}")
-        update(console.Step(trials.done, trials.total, ", ".join(parts)))
+        stage = f"round {progress.rung} of {progress.n_rungs}" if progress.n_rungs > 1 else ""
+        best, detail = progress.best, ""
+        if best is not None:
+            detail = f"best log loss {best['log_loss']:.3f}, top-1 {best['top1']:.1%}"
+        update(console.Step(trials.done, trials.total, detail, stage))
 
     return tell
 
