@@ -52,6 +52,9 @@ OTHER_SETTINGS: dict[str, Any] = {
     "dropout": 0.25,
     "normalise": "l2",
     "views": 2,
+    "balance": "prior",
+    "prior": "natural",
+    "tau": 0.75,
 }
 """Of every training setting a value that is not the usual one."""
 
