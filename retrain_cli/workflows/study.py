@@ -79,7 +79,7 @@ def run_study(
     used = None
     if study.vectors_of is not None:
         used = fill_layers(study.vectors_of, LastUsed.load(workspace), workspace, on_extraction)
-    data, backbone = load_study_data(workspace, settings, used)
+    data, backbone = load_study_data(workspace, settings, used, with_views=study.takes_views)
     trials = study.trials(data, settings)
     workers = workers if study.most_workers is None else study.most_workers
     about = _about(study, settings, data, backbone)
@@ -96,7 +96,11 @@ def run_study(
 
 
 def load_study_data(
-    workspace: Workspace, settings: StudySettings, used: LastUsed | None = None
+    workspace: Workspace,
+    settings: StudySettings,
+    used: LastUsed | None = None,
+    *,
+    with_views: bool = False,
 ) -> tuple[StudyData, str]:
     """All classes and photos of the dataset last used, and the fingerprint of its backbone.
 
@@ -104,12 +108,13 @@ def load_study_data(
         workspace: where they are.
         settings: how they are split.
         used: another dataset and backbone than those last used.
+        with_views: whether to read the distorted views that were computed last, too.
 
     Raises:
         RetrainError: no bottlenecks, or some that are missing.
     """
     whole = replace(settings.training, classes=None, examples_per_class=None)
-    loaded = load_training_set(workspace, whole, used=used)
+    loaded = load_training_set(workspace, whole, with_views=with_views, used=used)
     draws = None
     if not settings.same_split:
         draws = SplitDraws(loaded.items, whole.validation_percentage, whole.testing_percentage)
