@@ -126,6 +126,13 @@ class Lab:
         return folder if folder.is_dir() else draw_folder(folder, CLASSES, 20, seed=1)
 
     @property
+    def uneven(self) -> Path:
+        """Photos of which the first class has few."""
+        first, *others = CLASSES
+        photos = draw_folder(self.root / "uneven", {first: CLASSES[first]}, 6, seed=3)
+        return draw_folder(photos, {name: CLASSES[name] for name in others}, 16, seed=4)
+
+    @property
     def more(self) -> Path:
         """Photos of a class that no run knows yet."""
         folder = self.root / "more photos"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retrain_cli import interrupts
 from retrain_cli.errors import ConfigError, RunError, setting
-from retrain_cli.heads.balancing.class_prior import ClassPrior
+from retrain_cli.heads.balancing.class_prior import ClassPrior, Prior
 from retrain_cli.heads.balancing.class_weights import balanced_class_weights
 from retrain_cli.heads.balancing.resampling import resampled
 from retrain_cli.heads.config import CLOSED, TrainingConfig
@@ -113,12 +113,7 @@ def train_head(
         data.check()
         whole, wanted = data, config
         data = resampled(data, config, memory_limit)
-        if config.balance == "prior":  # it is taken off at the end
-            config = replace(config, balance="none", prior="uniform", tau=1.0)
-        if initial is not None:
-            initial = replace(
-                initial.for_prior("natural" if config.learns_natural else "uniform"), prior=None
-            )
+        config, initial = _natural(config), _taken_up(initial, config)
         normaliser = make_normaliser(data, config, initial)
         start = _start(data, config, initial)
         if normaliser is not None:
@@ -132,6 +127,22 @@ def train_head(
     if normaliser is not None:
         trained = replace(trained, head=normaliser.outer(trained.head))
     return trained if wanted.balance != "prior" else _with_prior(trained, whole, wanted)
+
+
+def _natural(config: TrainingConfig) -> TrainingConfig:
+    """The settings of what is trained before a prior is taken off; themselves where none is."""
+    if config.balance != "prior":
+        return config
+    usual = TrainingConfig()
+    return replace(config, balance="none", prior=usual.prior, tau=usual.tau)
+
+
+def _taken_up(initial: Head | None, config: TrainingConfig) -> Head | None:
+    """The head to go on from, with scores of the kind that the training comes to."""
+    if initial is None:
+        return None
+    kind: Prior = "natural" if config.learns_natural else "uniform"
+    return replace(initial.for_prior(kind), prior=None)
 
 
 def _with_prior(trained: TrainedHead, data: HeadData, config: TrainingConfig) -> TrainedHead:

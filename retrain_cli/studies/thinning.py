@@ -28,14 +28,14 @@ class Thinning:
     most: int | None
 
     def sizes(self, data: StudyData, seed: int) -> tuple[int, int]:
-        """Training photos of a large class, at the median, and of a small one.
+        """Training photos of a large class, at the median of all before, and of a small one.
 
         Raises:
             DatasetError: a small class would have fewer than two, or a class has none at all.
         """
         counts = data.split_by(seed).n_training()
-        large = self._large(counts)
-        small = round(large / self.ratio)
+        small = self._small(counts)
+        large = int(np.median(self._at_most(counts)))
         if small < FEWEST or counts.min() < small:
             few = int(counts.argmin())
             raise DatasetError(
@@ -61,9 +61,8 @@ class Thinning:
         is_small = np.zeros(data.n_classes, bool)
         is_small[self.small_classes(part, seed)] = True
         counts = part.n_training()
-        large = self._large(counts)
-        most = counts if self.most is None else np.minimum(counts, self.most)
-        kept = np.where(is_small, np.minimum(most, round(large / self.ratio)), most)
+        most = self._at_most(counts)
+        kept = np.where(is_small, np.minimum(most, self._small(counts)), most)
         generator = np.random.default_rng([seed, 0xBA2])
         training = [*_some(data.training, data.labels, kept, generator)]
         n_validation = np.bincount(data.labels[data.validation], minlength=data.n_classes)
@@ -77,8 +76,11 @@ class Thinning:
         )
         return replace(part, data=thinned)
 
-    def _large(self, counts: NDArray[np.int64]) -> int:
-        return int(self.most or np.median(counts))
+    def _at_most(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        return counts if self.most is None else np.minimum(counts, self.most)
+
+    def _small(self, counts: NDArray[np.int64]) -> int:
+        return round((self.most or float(np.median(counts))) / self.ratio)
 
 
 def _some(

@@ -89,28 +89,22 @@ def full_batch(lab: Lab) -> str:
 
 @case
 def small_classes_filled_with_views(lab: Lab) -> str:
-    lab.fill(_uneven_photos(lab), views=2)
+    lab.fill(lab.uneven, views=2)
     return lab.train("filled", replace(SHORT, balance="views"))
 
 
 @case
 def small_classes_filled_with_mixtures(lab: Lab) -> str:
-    lab.fill(_uneven_photos(lab))
+    lab.fill(lab.uneven)
     return lab.train("mixed", replace(SHORT, balance="smote", optimizer="lbfgs"))
 
 
 @case
 def grown_from_runs_whose_prior_is_taken_off(lab: Lab) -> str:
-    lab.fill(_uneven_photos(lab))
+    lab.fill(lab.uneven)
     lab.train("first", replace(SHORT, balance="prior", prior="natural"))
     lab.train("second", replace(SHORT, balance="prior", tau=0.5), init_from="first")
     return lab.grow("wasp", lab.more / "wasp", run="second", name="grown")
-
-
-def _uneven_photos(lab: Lab) -> Path:
-    first, *others = CLASSES
-    photos = draw_folder(lab.root / "uneven", {first: CLASSES[first]}, 6, seed=3)
-    return draw_folder(photos, {name: CLASSES[name] for name in others}, 16, seed=4)
 
 
 @case
