@@ -91,8 +91,8 @@ def _check_prior(run: Run) -> None:
         raise RunError(
             f"{setting('calibrate')} fits scores to validation photos in their own shares, and "
             f"those of run {run.name} are for classes of equal share: `retrain train` with "
-            f"{setting('balance', 'prior')} has fitted them before it took the shares off, unless "
-            f"it was told {setting('calibrate', False)}"
+            f"{setting('balance', 'prior')} has fitted them before it took the shares off, where "
+            "it was not told to leave that out"
         )
 
 
