@@ -207,30 +207,11 @@ def _gains(macro: Mapping[str, Values], name: str) -> tuple[Mean | None, ...]:
 def _notes(
     gains: Mapping[str, Sequence[Mean | None]], data: StudyData, settings: StudySettings
 ) -> tuple[str, ...]:
-    sure = {"more": [], "less": [], "no surer": []}  # type: dict[str, list[str]]
-    for name, (_, gain) in gains.items():
-        if gain is None:
-            continue
-        if gain.low is not None and gain.low > 0:
-            sure["more"].append(name)
-        elif gain.high is not None and gain.high < 0:
-            sure["less"].append(name)
-        else:
-            sure["no surer"].append(name)
-    reading = "; ".join(
-        f"{text}: {', '.join(sure[key])}"
-        for key, text in (
-            ("more", "beyond doubt better than balanced sampling, the default of `train`"),
-            ("no surer", "not to be told from it"),
-            ("less", "beyond doubt worse"),
-        )
-        if sure[key]
-    )
     notes = [
         "F1 of a class is of all its test photos, which are not thinned; INT and EXT are means of "
         "it; gains are differences between heads of the same repeat, and one in twenty of such "
         "intervals misses by chance",
-        reading,
+        *_reading({name: gain for name, (_, gain) in gains.items()}),
     ]
     optimizer = settings.training.optimizer
     if optimizer in AT_ONCE:
@@ -243,6 +224,20 @@ def _notes(
             f"{setting('views', 8)}"
         )
     return tuple(notes)
+
+
+def _reading(gains: Mapping[str, Mean | None]) -> list[str]:
+    """Which of the gains over balanced sampling are told from none; nothing with one repeat."""
+    told: dict[str, list[str]] = {"above 0": [], "not told from 0": [], "below 0": []}
+    for name, gain in gains.items():
+        if gain is None or gain.low is None or gain.high is None:
+            continue
+        verdict = "above 0" if gain.low > 0 else "below 0" if gain.high < 0 else "not told from 0"
+        told[verdict].append(name)
+    parts = [f"{verdict}: {', '.join(names)}" for verdict, names in told.items() if names]
+    if not parts:
+        return []
+    return [f"gains over balanced sampling, the default of `train`, are {'; '.join(parts)}"]
 
 
 def _chart(rows: Sequence[Sequence[Any]]) -> Chart:
