@@ -82,7 +82,7 @@ def run_study(
     data, backbone = load_study_data(workspace, settings, used, with_views=study.takes_views)
     trials = study.trials(data, settings)
     workers = workers if study.most_workers is None else study.most_workers
-    about = _about(study, settings, data, backbone)
+    about = _about(study, settings, data, backbone) | _views(data, workspace)
     with TrialJournal.open(_folder(workspace, study, about), about) as journal:
         records = run_trials(
             trials,
@@ -136,6 +136,13 @@ def _about(study: Study, settings: StudySettings, data: StudyData, backbone: str
         **({"draws": data.draws.fingerprint()} if data.draws else {}),
         "backbone": backbone,
     }
+
+
+def _views(data: StudyData, workspace: Workspace) -> dict[str, Any]:
+    """Which distorted views trials train on, where they do."""
+    if data.data.views is None:
+        return {}
+    return {"views": data.data.n_views, "distortion": LastUsed.load(workspace).distortion}
 
 
 def _folder(workspace: Workspace, study: Study, about: dict[str, Any]) -> Path:
