@@ -87,7 +87,8 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
 def _check_prior(run: Run) -> None:
     """Validation photos come in their own shares, so they do not fit scores for a uniform prior."""
     config = run.config
-    if config.balance == "prior" and config.prior == "uniform":
+    uniform = config.balance == "prior" and config.prior == "uniform"
+    if uniform and not run.provenance.is_tuned:  # fine-tuning makes scores of its own
         raise RunError(
             f"{setting('calibrate')} fits scores to validation photos in their own shares, and "
             f"those of run {run.name} are for classes of equal share: `retrain train` with "

@@ -209,12 +209,9 @@ def head_for(run: Run, prior: Prior | None) -> Head:
         RunError: the run does not know the shares that its classes had.
     """
     if prior is not None and run.head.prior is None:
-        was_added = run.provenance.made.added
-        reason = (
-            "was made by add-class, which knows no share of the new class"
-            if was_added
-            else f"was not trained with {setting('balance', 'prior')}"
-        )
+        reason = f"was not trained with {setting('balance', 'prior')}"
+        if run.config.balance == "prior":  # its parent was
+            reason = "is of a head that add-class or finetune has changed since"
         raise RunError(
             f"{setting('prior', prior)} takes a run that knows the shares its classes had in "
             f"training, and run {run.name} {reason}: train one with {setting('balance', 'prior')}"

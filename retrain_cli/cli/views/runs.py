@@ -113,7 +113,7 @@ def _views(run: Run) -> str:
 def _balance(run: Run) -> str:
     """What was done about classes of unequal size; nothing where it is what it always was."""
     config = run.config
-    if config.balance is None:
+    if config.balance is None or run.provenance.is_tuned:
         return ""
     if config.balance != "prior":
         return f"{config.balance}: {_BALANCED[config.balance]}"
