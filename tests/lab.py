@@ -52,6 +52,9 @@ OTHER_SETTINGS: dict[str, Any] = {
     "dropout": 0.25,
     "normalise": "l2",
     "views": 2,
+    "balance": "prior",
+    "prior": "natural",
+    "tau": 0.75,
 }
 """Of every training setting a value that is not the usual one."""
 
@@ -121,6 +124,13 @@ class Lab:
     def photos(self) -> Path:
         folder = self.root / "-it's $HOME β"
         return folder if folder.is_dir() else draw_folder(folder, CLASSES, 20, seed=1)
+
+    @property
+    def uneven(self) -> Path:
+        """Photos of which the first class has few."""
+        first, *others = CLASSES
+        photos = draw_folder(self.root / "uneven", {first: CLASSES[first]}, 6, seed=3)
+        return draw_folder(photos, {name: CLASSES[name] for name in others}, 16, seed=4)
 
     @property
     def more(self) -> Path:

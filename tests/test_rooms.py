@@ -49,6 +49,7 @@ HEAVY = {
     "ray",
     "scipy",
     "sklearn",
+    "imblearn",
     "matplotlib",
     "pyarrow",
     "jinja2",

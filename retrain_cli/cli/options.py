@@ -135,6 +135,15 @@ SHARED: Final[dict[str, str | Described]] = {
     "with mean 0 and deviation 1 on the training photos.",
     "TrainingConfig.views": "Train on this many distorted views of each photo, too (default: those "
     "of `bottlenecks --views`; none for ridge and auto).",
+    "TrainingConfig.balance": "What is done about classes of unequal size: none; sampling, as "
+    "--sampling balanced; weights in the loss; oversample: copies; smote: mixtures of bottlenecks; "
+    "views: distorted views; prior: the classes' shares are taken off the scores afterwards, which "
+    "was best where it was measured (docs/balance.md; default: what --sampling says).",
+    "TrainingConfig.prior": "With --balance prior: scores for classes that are equally likely, or "
+    "as they come, which `label --prior` can change.",
+    "TrainingConfig.tau": "With --balance prior: how much of the prior is taken off.",
+    "LabelRequest.prior": "Of a run of `train --balance prior`: scores for photos of which each "
+    "class is as likely, or for photos in the shares of training (default: as it was trained).",
     "EvalRequest.views": "Average the scores over this many cached views of each photo, too: those "
     "of `bottlenecks --views`.",
     "LabelRequest.views": "Average the scores over this many distorted views of each photo, too, "

@@ -18,7 +18,7 @@ _MOST_UNPACKED = 30
 
 
 def read_arrays(
-    path: Path, names: Sequence[str], what: str, also: str | None = None
+    path: Path, names: Sequence[str], what: str, also: str | tuple[str, ...] = ()
 ) -> dict[str, NDArray[Any]]:
     """Read arrays by name; pickled objects are refused.
 
@@ -26,7 +26,8 @@ def read_arrays(
         path: an `.npz` file.
         names: the arrays to read.
         what: what the file should hold, for the message.
-        also: how the names of further arrays begin, which are read where there are any.
+        also: how the names of further arrays begin, in one way or several; they are read where
+            there are any.
 
     Raises:
         RunError: the file is missing, damaged, or has no such array.

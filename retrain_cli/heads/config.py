@@ -18,15 +18,20 @@ from retrain_cli.checks import (
     check_views,
 )
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.heads.balancing.class_prior import Prior
 from retrain_cli.heads.layered.activations import Activation
 
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs", "ridge", "auto"]
 Sampling = Literal["balanced", "shuffled"]
+Balance = Literal["none", "sampling", "weights", "oversample", "smote", "views", "prior"]
 HeadKind = Literal["softmax", "cosine"]
 Normalise = Literal["none", "l2", "standardise"]
 
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+BALANCES: tuple[Balance, ...] = get_args(Balance)
+ADDING: frozenset[Balance] = frozenset(("oversample", "smote", "views"))
+"""Those that add images to small classes."""
 CLOSED: frozenset[Optimizer] = frozenset(("ridge", "auto"))
 """Those that begin anew, whatever head there is, and look at no validation images of their own."""
 AT_ONCE: frozenset[Optimizer] = CLOSED | {"lbfgs"}
@@ -72,6 +77,12 @@ class TrainingConfig:
         views: train on this many distorted views of each image, too; None for all that the last
             `bottlenecks` were asked for, and for none with ridge and auto, which judge by leaving
             out single images.
+        balance: what is done about classes of unequal size (docs/balance.md). None for what
+            `sampling` says: none where it is shuffled, sampling where it is balanced; to say one of
+            these two is to say that. With all others batches are shuffled.
+        prior: with balance prior: uniform takes the logarithm of each class's share of training off
+            its scores, natural keeps them and lets `label` do so.
+        tau: with balance prior: how much of the prior counts.
     """
 
     steps: int = 10_000
@@ -94,10 +105,35 @@ class TrainingConfig:
     dropout: float = 0.0
     normalise: Normalise = "none"
     views: int | None = None
+    balance: Balance | None = None
+    prior: Prior = "uniform"
+    tau: float = 1.0
 
     def __post_init__(self) -> None:
+        self._settle_balance()
         if self.l2 == _usual_l2(self.optimizer):  # said or not, it is the same training
             object.__setattr__(self, "l2", None)
+
+    def _settle_balance(self) -> None:
+        """Say each way to balance in one way, so that equal trainings are equal settings."""
+        if self.balance is None:
+            return
+        sampling: Sampling = "balanced" if self.balance == "sampling" else "shuffled"
+        object.__setattr__(self, "sampling", sampling)
+        if self.balance in ("none", "sampling"):
+            object.__setattr__(self, "balance", None)
+
+    @property
+    def balancing(self) -> Balance:
+        """What is done about classes of unequal size."""
+        if self.balance is not None:
+            return self.balance
+        return "sampling" if self.sampling == "balanced" else "none"
+
+    @property
+    def learns_natural(self) -> bool:
+        """Whether what is trained learns the classes' shares of training."""
+        return self.balancing in ("none", "prior")
 
     @property
     def weight_decay(self) -> float:
@@ -160,12 +196,36 @@ class TrainingConfig:
             raise ConfigError(f"{setting('l2')} must be a number of at least 0, not {self.l2}")
         self._check_percentages()
         self._check_layers()
+        self._check_balance()
         if self.classes is not None and len(set(self.classes)) < 2:
             raise ConfigError(
                 f"{setting('classes')} needs at least two different classes, "
                 f"not {len(set(self.classes))}"
             )
         return self
+
+    def _check_balance(self) -> None:
+        if not (math.isfinite(self.tau) and self.tau >= 0):
+            raise ConfigError(f"{setting('tau')} must be a number of at least 0, not {self.tau}")
+        for name in ("prior", "tau"):
+            value = getattr(self, name)
+            if self.balance != "prior" and value != _field(name).default:
+                raise ConfigError(
+                    f"{setting(name, value)} goes with {setting('balance', 'prior')}: add that, or "
+                    f"leave {setting(name)} out"
+                )
+        if self.balance in ADDING and self.optimizer in CLOSED:
+            raise ConfigError(
+                f"{setting('optimizer', self.optimizer)} judges by leaving out single images, and "
+                f"those that {setting('balance', self.balance)} adds are like their own: take "
+                f"{setting('balance', 'weights')} or {setting('balance', 'prior')}, or "
+                f"{setting('optimizer', 'adam')}"
+            )
+        if self.balance == "views" and self.views == 0:
+            raise ConfigError(
+                f"{setting('balance', 'views')} fills small classes with views: leave out "
+                f"{setting('views', 0)}"
+            )
 
     def _check_percentages(self) -> None:
         fields = ("testing_percentage", "validation_percentage")
@@ -260,7 +320,17 @@ class TrainingConfig:
 
 
 _NORMALISED = {"l2": "of length one", "standardise": "standardised"}
-LATER_SETTINGS = ("head", "hidden", "activation", "dropout", "normalise", "views")
+LATER_SETTINGS = (
+    "head",
+    "hidden",
+    "activation",
+    "dropout",
+    "normalise",
+    "views",
+    "balance",
+    "prior",
+    "tau",
+)
 """Those that the first version of runs did not have."""
 
 

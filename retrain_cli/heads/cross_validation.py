@@ -139,7 +139,7 @@ class OutOfFold:
 
         The head itself where fewer than 10 were judged, or no better than by chance.
         """
-        pieces = [head.logits(data.bottlenecks[rows]) for rows, head in self._asked()]
+        pieces = [head.natural.logits(data.bottlenecks[rows]) for rows, head in self._asked()]
         labels = np.concatenate([data.labels[rows] for rows, _ in self._asked()])
         found = fit_temperature(pieces, labels, doubt=platt_doubt(len(labels)))
         if len(labels) < FEWEST or found is None:

@@ -13,6 +13,7 @@ from retrain_cli.datasets.class_names import listed, name_key
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.arrays import checked, damaged, read_arrays
 from retrain_cli.evaluation.ranking import top_k
+from retrain_cli.heads.balancing.class_prior import PRIOR_PREFIX, ClassPrior, Prior
 from retrain_cli.heads.layered.body import BODY_PREFIX, Body
 
 FloatArray = NDArray[np.float32]
@@ -33,12 +34,14 @@ class Head:
         weights: `(features, n_classes) float32` of the last layer.
         bias: `(n_classes,) float32` of the last layer.
         body: from bottlenecks to features; nothing in the study's head.
+        prior: the shares of the classes that it has learned; None where nobody asked for them.
     """
 
     labels: tuple[str, ...]
     weights: FloatArray
     bias: FloatArray
     body: Body = field(default_factory=Body)
+    prior: ClassPrior | None = None
 
     def __post_init__(self) -> None:
         n_classes = len(self.labels)
@@ -141,9 +144,27 @@ class Head:
         return [slice(start, min(start + size, n_images)) for start in range(0, n_images, size)]
 
     def at_temperature(self, temperature: float) -> Head:
-        """The head with its logits divided by a temperature; it gives the same answers."""
-        scale = np.float32(1 / temperature)
-        return replace(self, weights=self.weights * scale, bias=self.bias * scale)
+        """The head with its logits divided by a temperature.
+
+        It gives the same answers, unless its scores are for a uniform prior: a temperature is one
+        of natural scores, and what is taken off them stays what it is (see `class_prior`).
+        """
+        natural, scale = self.for_prior("natural"), np.float32(1 / temperature)
+        scaled = replace(natural, weights=self.weights * scale, bias=natural.bias * scale)
+        return scaled if self.prior is None else scaled.for_prior(self.prior.scores)
+
+    def for_prior(self, wanted: Prior) -> Head:
+        """The head whose scores are for this prior; itself where it knows none."""
+        prior = self.prior
+        if prior is None or prior.scores == wanted:
+            return self
+        bias = self.bias + prior.logs if wanted == "natural" else self.bias - prior.logs
+        return replace(self, bias=bias, prior=replace(prior, scores=wanted))
+
+    @property
+    def natural(self) -> Head:
+        """The head as its last layer was trained, before any prior was taken off."""
+        return self.for_prior("natural")
 
     def extended_to(self, labels: tuple[str, ...]) -> Head:
         """A head for other classes that takes over the known ones; order may differ.
@@ -165,14 +186,21 @@ class Head:
             )
         weights = np.where(source >= 0, self.weights[:, source], _mean_column(self.weights))
         bias = np.where(source >= 0, self.bias[source], self.bias.mean())
-        return Head(labels, weights.astype(np.float32), bias.astype(np.float32), self.body)
+        prior = self.prior
+        if prior is not None:  # of a new class nothing is known
+            logs = np.where(source >= 0, prior.logs[source], prior.logs.mean())
+            prior = replace(prior, logs=logs.astype(np.float32))
+        return Head(labels, weights.astype(np.float32), bias.astype(np.float32), self.body, prior)
 
     def save(self, path: Path) -> None:
         """Write an `.npz` with the arrays labels (Unicode), weights and bias; no pickles.
 
-        What comes before the last layer is in further arrays, whose names begin with `body_`.
+        What comes before the last layer is in further arrays, whose names begin with `body_`, and
+        the prior in `prior_uniform` or `prior_natural`, by the scores that the head gives.
         """
         arrays: dict[str, Any] = {"weights": self.weights, "bias": self.bias}
+        if self.prior is not None:
+            arrays[PRIOR_PREFIX + self.prior.scores] = self.prior.logs
         with path.open("wb") as file:
             np.savez(file, labels=np.array(self.labels), **arrays | self.body.arrays())
 
@@ -184,7 +212,7 @@ class Head:
             RunError: the file is missing, damaged or not a head.
         """
         names = ("labels", "weights", "bias")
-        arrays = read_arrays(path, names, "a trained head", also=BODY_PREFIX)
+        arrays = read_arrays(path, names, "a trained head", also=(BODY_PREFIX, PRIOR_PREFIX))
         try:
             labels = checked(arrays["labels"], "labels", "U", None)
             weights = checked(arrays["weights"], "weights", "f", None, len(labels))
@@ -193,9 +221,10 @@ class Head:
                 weights, bias = weights.astype(np.float32), bias.astype(np.float32)
             checked(np.append(weights, bias), "weights or bias", "f", None)
             body = Body.from_arrays(arrays, len(weights))
+            prior = ClassPrior.from_arrays(arrays, len(labels))
         except ValueError as error:
             raise damaged(path, "a trained head", error) from error
-        return cls(tuple(map(str, labels)), weights, bias, body)
+        return cls(tuple(map(str, labels)), weights, bias, body, prior)
 
 
 def _mean_column(weights: FloatArray) -> FloatArray:

@@ -79,10 +79,18 @@ class NumpySoftmaxTrainer:
         head: where to start.
         config: the training settings.
         validation: the images that `measure` measures on.
+        class_weights: `(n_classes,)`, of an image of each class in the loss; None for equal ones.
     """
 
-    def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
+    def __init__(
+        self,
+        head: Head,
+        config: TrainingConfig,
+        validation: ValidationSet,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
         self._labels, self._validation = head.labels, validation
+        self._class_weights = class_weights
         self._l2 = np.float32(config.weight_decay)
         # Weights, and below them the biases; likewise their gradient.
         self._values = np.concatenate([head.weights, head.bias[None]])
@@ -126,9 +134,14 @@ class NumpySoftmaxTrainer:
         error = np.exp(logs)
         sums = error.sum(axis=1, keepdims=True)
         own = np.arange(n_images), labels
-        loss = float((np.log(sums[:, 0]) - logs[own]).mean())
+        losses = np.log(sums[:, 0]) - logs[own]
         error /= sums
         error[own] -= 1
+        if self._class_weights is not None:
+            weight = self._class_weights[labels]
+            losses *= weight
+            error *= weight[:, None]
+        loss = float(losses.mean())
         error /= np.float32(n_images)
         np.matmul(vectors.T, error, out=self._gradient[:-1])
         error.sum(axis=0, out=self._gradient[-1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli.engine import float32_by_default, load_keras
 from retrain_cli.errors import ConfigError
@@ -51,13 +52,21 @@ class SoftmaxTrainer:
         head: where to start.
         config: the training settings.
         validation: the images that `measure` measures on.
+        class_weights: `(n_classes,)`, of an image of each class in the loss; None for equal ones.
     """
 
-    def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
+    def __init__(
+        self,
+        head: Head,
+        config: TrainingConfig,
+        validation: ValidationSet,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
         keras = load_keras()
         check_learns(keras.backend.backend())
         self._ops = keras.ops
         self._labels = head.labels
+        self._class_weights = class_weights
         self._l2 = config.weight_decay
         with float32_by_default():
             # Not trainable for the engine: gradients are computed here, it records nothing.
@@ -103,9 +112,14 @@ class SoftmaxTrainer:
         ops = self._ops
         logs = self._log_probabilities(vectors)
         truth = ops.one_hot(labels, len(self._labels), dtype="float32")
-        loss = -ops.mean(ops.sum(ops.multiply(logs, truth), axis=1))
+        losses = ops.sum(ops.multiply(logs, truth), axis=1)
         hits = ops.sum(ops.cast(self._right(logs, labels), "float32"))
         error = ops.divide(ops.subtract(ops.exp(logs), truth), vectors.shape[0])
+        if self._class_weights is not None:
+            weight = ops.take(ops.convert_to_tensor(self._class_weights), labels, axis=0)
+            losses = ops.multiply(losses, weight)
+            error = ops.multiply(error, weight[:, None])
+        loss = -ops.mean(losses)
         gradient = ops.matmul(ops.transpose(vectors), error)
         if self._l2:
             loss = ops.add(loss, self._l2 / 2 * ops.sum(ops.square(self._weights)))

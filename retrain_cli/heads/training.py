@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from retrain_cli import interrupts
 from retrain_cli.errors import ConfigError, RunError, setting
+from retrain_cli.heads.balancing.class_prior import ClassPrior, Prior
+from retrain_cli.heads.balancing.class_weights import balanced_class_weights
+from retrain_cli.heads.balancing.resampling import resampled
 from retrain_cli.heads.config import CLOSED, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -46,6 +49,15 @@ _MOST_BLOCK_FLOPS = 2e11  # likewise, where many classes make a step slow: about
 
 class Trainer(Protocol):
     """Holds a head and improves it, a block of steps at a time."""
+
+    def __init__(
+        self,
+        head: Head,
+        config: TrainingConfig,
+        validation: ValidationSet,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Start from a head; `(n_classes,)` weights in the loss, None for equal ones."""
 
     @property
     def n_weights(self) -> int:
@@ -91,6 +103,7 @@ def train_head(
 
     Raises:
         ConfigError: a setting cannot work, or the learning rate is so high that training diverges.
+        MissingExtraError: the balance is smote, and imbalanced-learn is not installed.
         DatasetError: a class without training images, or fewer than two classes.
         RunError: the bottlenecks are not finite, or `initial` does not fit them.
         KeyboardInterrupt: Ctrl-C came before the first step was made.
@@ -98,7 +111,9 @@ def train_head(
     with interrupts.heeded():  # nothing is lost yet, and an engine takes long to load
         config.validate()
         data.check()
-        data = data.with_views()
+        whole, wanted = data, config
+        data = resampled(data, config, memory_limit)
+        config, initial = _natural(config), _taken_up(initial, config)
         normaliser = make_normaliser(data, config, initial)
         start = _start(data, config, initial)
         if normaliser is not None:
@@ -109,9 +124,33 @@ def train_head(
         is_new = initial is None
         train = _prepare(data, config, start, is_new, tracker, memory_limit, alone)
     trained = train()
-    if normaliser is None:
-        return trained
-    return replace(trained, head=normaliser.outer(trained.head))
+    if normaliser is not None:
+        trained = replace(trained, head=normaliser.outer(trained.head))
+    return trained if wanted.balance != "prior" else _with_prior(trained, whole, wanted)
+
+
+def _natural(config: TrainingConfig) -> TrainingConfig:
+    """The settings of what is trained before a prior is taken off; themselves where none is."""
+    if config.balance != "prior":
+        return config
+    usual = TrainingConfig()
+    return replace(config, balance="none", prior=usual.prior, tau=usual.tau)
+
+
+def _taken_up(initial: Head | None, config: TrainingConfig) -> Head | None:
+    """The head to go on from, with scores of the kind that the training comes to."""
+    if initial is None:
+        return None
+    kind: Prior = "natural" if config.learns_natural else "uniform"
+    return replace(initial.for_prior(kind), prior=None)
+
+
+def _with_prior(trained: TrainedHead, data: HeadData, config: TrainingConfig) -> TrainedHead:
+    """The head that knows the classes' shares of training, which are taken off where asked for."""
+    rows = (data.with_spare() if trained.took_spare else data).training
+    prior = ClassPrior.of(data.labels[rows], data.n_classes, config.tau)
+    head = replace(trained.head, prior=prior).for_prior(config.prior)
+    return replace(trained, head=head)
 
 
 def _prepare(
@@ -147,15 +186,16 @@ def _prepare(
     in_numpy = alone and suits_numpy(config, start)
     place = in_memory if in_numpy else on_device
     feeder = make_feeder(data, config.batch_size, memory_limit, place)
-    sampler = make_sampler(config.sampling, data.labels[data.training], config.seed)
-    trainer = _trainer_for(config, in_numpy=in_numpy)(start, config, validation)
+    labels = data.labels[data.training]
+    sampler = make_sampler(config.sampling, labels, config.seed)
+    weigh = config.balance == "weights"
+    class_weights = balanced_class_weights(labels, data.n_classes) if weigh else None
+    trainer = _trainer_for(config, in_numpy=in_numpy)(start, config, validation, class_weights)
     most = min(feeder.max_steps, most_steps(config, data.width))
     return _GradientLoop(config, trainer, feeder, sampler, tracker, most).run
 
 
-def _trainer_for(
-    config: TrainingConfig, *, in_numpy: bool
-) -> Callable[[Head, TrainingConfig, ValidationSet], Trainer]:
+def _trainer_for(config: TrainingConfig, *, in_numpy: bool) -> type[Trainer]:
     if config.is_layered:
         return NumpyLayeredTrainer if in_numpy else LayeredTrainer
     return NumpySoftmaxTrainer if in_numpy else SoftmaxTrainer

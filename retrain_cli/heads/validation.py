@@ -89,10 +89,10 @@ def with_fitted_scores(trained: TrainedHead, data: HeadData, seed: int) -> Train
     images = ValidationSet.of(data, seed)
     if trained.fit is not None or len(images) < FEWEST:
         return trained
-    head = trained.head
+    head = trained.head.natural
     pieces = [head.logits(images.bottlenecks[rows]) for rows in images.chunks(head.n_classes)]
     found = fit_temperature(pieces, images.labels, doubt=platt_doubt(len(images)))
     if found is None:
         return trained
     fit = ScoreFit(found, len(images), "validation")
-    return replace(trained, head=head.at_temperature(found), fit=fit)
+    return replace(trained, head=trained.head.at_temperature(found), fit=fit)

@@ -135,6 +135,7 @@ def _class_sizes(images: ImageTable, class_names: Sequence[str]) -> Iterator[Dat
     sizes = (f"{class_names[index]}: {training[index]}" for index in (largest, smallest))
     yield _problem(
         "classes of very different size",
-        "Balanced sampling, the default, makes up for some of it.",
+        "Balanced sampling, the default, makes up for some of it; `train --balance prior` for more "
+        "(docs/balance.md).",
         [" against ".join(sizes)] if uneven else [],
     )

@@ -80,7 +80,11 @@ class Trained:
         if self.stopped_at is not None:
             settings = replace(settings, steps=self.stopped_at)
         how = replace(self, init_from=parent)
-        said = (*options_of(settings), *options_of(how, leave_out=("stopped_at", "search")))
+        settled = () if settings.balance is None else ("sampling",)  # by the balance
+        said = (
+            *options_of(settings, leave_out=settled),
+            *options_of(how, leave_out=("stopped_at", "search")),
+        )
         return ("train", *said, *option("--name", name))
 
     @property

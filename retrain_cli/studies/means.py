@@ -72,6 +72,21 @@ def mean_of(values: Sequence[float | None], most: float = 1.0) -> Mean | None:
     return Mean(mean, min(mean, max(0.0, mean - half)), max(mean, min(most, mean + half)), n)
 
 
+def difference_of(values: Sequence[float]) -> Mean | None:
+    """The same of differences between two heads of one repeat, which may be below 0.
+
+    What repeats have in common is not in its interval, as that of a paired t test.
+    """
+    known = np.array(values, np.float64)
+    if not len(known):
+        return None
+    mean = float(known.mean())
+    if len(known) == 1:
+        return Mean(mean, None, None, 1)
+    half = student_half_width(known)
+    return Mean(mean, mean - half, mean + half, len(known))
+
+
 def mean_of_estimates(estimates: Sequence[Estimate | None]) -> Mean | None:
     """The same of shares of test images, whose own interval stands in where all repeats agree.
 

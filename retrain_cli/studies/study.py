@@ -120,6 +120,9 @@ class Study(ABC):
     family: ClassVar[str]
     """Studies of one family share their trials: what one has trained the other does not repeat."""
 
+    takes_views: ClassVar[bool] = False
+    """Whether trials train on the distorted views of `bottlenecks --views`, where there are any."""
+
     most_workers: ClassVar[int | None] = None
     """Trials at a time at most; 1 where trials are timed."""
 

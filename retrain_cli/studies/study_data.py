@@ -136,5 +136,11 @@ def _part(
     validation: NDArray[np.int64],
 ) -> HeadData:
     return HeadData(
-        whole.bottlenecks, labels, names, training, validation, layer_widths=whole.layer_widths
+        whole.bottlenecks,
+        labels,
+        names,
+        training,
+        validation,
+        views=whole.views,
+        layer_widths=whole.layer_widths,
     )

@@ -69,6 +69,7 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
             scores that are neither saved nor to be computed.
     """
     run = RunStore(workspace.runs_dir).get(name)
+    _check_prior(run)
     rows = _validation_rows(run)
     pieces = list(trained_logs_of(run, rows, workspace))
     temperature = fit_temperature(pieces, run.trained_predictions.images.labels[rows])
@@ -81,6 +82,19 @@ def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
         calibration.save(draft)
     fresh = Run(run.folder)
     return CalibrationSummary(fresh, calibration, tuple(_effects(fresh)))
+
+
+def _check_prior(run: Run) -> None:
+    """Validation photos come in their own shares, so they do not fit scores for a uniform prior."""
+    config = run.config
+    uniform = config.balance == "prior" and config.prior == "uniform"
+    if uniform and not run.provenance.is_tuned:  # fine-tuning makes scores of its own
+        raise RunError(
+            f"{setting('calibrate')} fits scores to validation photos in their own shares, and "
+            f"those of run {run.name} are for classes of equal share: `retrain train` with "
+            f"{setting('balance', 'prior')} has fitted them before it took the shares off, where "
+            "it was not told to leave that out"
+        )
 
 
 def _no_temperature(run: Run, rows: NDArray[np.int64]) -> RunError:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.checks import check_least, check_share, check_views
-from retrain_cli.errors import RunError
+from retrain_cli.checks import check_choices, check_least, check_share, check_views
+from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.averaging import AveragingHead
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
+from retrain_cli.heads.balancing.class_prior import Prior
 from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.runs.run import Run, RunStore
@@ -48,6 +49,8 @@ class LabelRequest:
         photo_timeout: seconds of processor time for a photo that may take very long by its header;
             0 for no limit.
         views: average the scores over this many distorted views of each photo, too.
+        prior: the scores are for photos of which each class is as likely, or for photos in the
+            shares of training; None for what the run was trained for.
     """
 
     run: str | None = None
@@ -61,8 +64,10 @@ class LabelRequest:
     readers: ReaderKind = "auto"
     photo_timeout: float = PHOTO_TIMEOUT
     views: int = 0
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
+        check_choices(self)
         check_least(self, 1, "top_k")
         check_views(self)
         check_share(self, "max_error")
@@ -121,9 +126,11 @@ class Labeller:
         """
         self._request = request
         self._run = RunStore(workspace.runs_dir).get(request.run)
-        self._head = self._run.head
+        self._head = head_for(self._run, request.prior)
         self._rejector = (
-            Rejector.of(self._run, workspace, request.max_error) if request.reject else None
+            Rejector.of(self._run, workspace, request.max_error, self._head)
+            if request.reject
+            else None
         )
         views = (distortion_of(self._run, workspace), request.views) if request.views else None
         self._asked = AveragingHead(self._head, request.views) if views else self._head
@@ -195,6 +202,23 @@ class Labeller:
         return tuple(label for label in labels if label.score >= self._request.threshold)
 
 
+def head_for(run: Run, prior: Prior | None) -> Head:
+    """The head of a run whose scores are for a prior; None for what it was trained for.
+
+    Raises:
+        RunError: the run does not know the shares that its classes had.
+    """
+    if prior is not None and run.head.prior is None:
+        reason = f"was not trained with {setting('balance', 'prior')}"
+        if run.config.balance == "prior":  # its parent was
+            reason = "is of a head that add-class or finetune has changed since"
+        raise RunError(
+            f"{setting('prior', prior)} takes a run that knows the shares its classes had in "
+            f"training, and run {run.name} {reason}: train one with {setting('balance', 'prior')}"
+        )
+    return run.head if prior is None else run.head.for_prior(prior)
+
+
 def backbone_of(run: Run) -> BackboneSpec:
     """The backbone that the run was trained on.
 
@@ -230,14 +254,20 @@ class Rejector:
     unknown_rejected: float
 
     @classmethod
-    def of(cls, run: Run, workspace: Workspace, max_error: float) -> Rejector:
+    def of(cls, run: Run, workspace: Workspace, max_error: float, head: Head) -> Rejector:
         """Learn the novelty from the run's training photos, and the thresholds on validation.
+
+        Args:
+            run: the run.
+            workspace: where its bottlenecks are.
+            max_error: the share of the named photos that may be wrong.
+            head: the run's head, for the prior that is asked for.
 
         Raises:
             RunError: no validation images, or an error rate that cannot be reached.
             CacheError: the bottlenecks of these photos are not cached any more.
         """
-        predictions, head = run.predictions, run.head
+        predictions = run.predictions
         training, validation = predictions.rows("training"), predictions.rows("validation")
         both = cached_bottlenecks(run, np.concatenate([training, validation]), workspace)
         known, vectors = both[: len(training)], both[len(training) :]

@@ -83,12 +83,12 @@ def run_study(
     used = None
     if study.vectors_of is not None:
         used = fill_layers(study.vectors_of, LastUsed.load(workspace), workspace, on_extraction)
-    data, backbone = load_study_data(workspace, settings, used)
+    data, backbone = load_study_data(workspace, settings, used, with_views=study.takes_views)
     if study.compares:
         study = _with_vectors(study, data, workspace, settings, on_extraction)
     trials = study.trials(data, settings)
     workers = workers if study.most_workers is None else study.most_workers
-    about = _about(study, settings, data, backbone)
+    about = _about(study, settings, data, backbone) | _views(data, workspace)
     with TrialJournal.open(_folder(workspace, study, about), about) as journal:
         records = run_trials(
             trials,
@@ -121,7 +121,11 @@ def _with_vectors(
 
 
 def load_study_data(
-    workspace: Workspace, settings: StudySettings, used: LastUsed | None = None
+    workspace: Workspace,
+    settings: StudySettings,
+    used: LastUsed | None = None,
+    *,
+    with_views: bool = False,
 ) -> tuple[StudyData, str]:
     """All classes and photos of the dataset last used, and the fingerprint of its backbone.
 
@@ -129,12 +133,13 @@ def load_study_data(
         workspace: where they are.
         settings: how they are split.
         used: another dataset and backbone than those last used.
+        with_views: whether to read the distorted views that were computed last, too.
 
     Raises:
         RetrainError: no bottlenecks, or some that are missing.
     """
     whole = replace(settings.training, classes=None, examples_per_class=None)
-    loaded = load_training_set(workspace, whole, used=used)
+    loaded = load_training_set(workspace, whole, with_views=with_views, used=used)
     draws = None
     if not settings.same_split:
         draws = SplitDraws(loaded.items, whole.validation_percentage, whole.testing_percentage)
@@ -156,6 +161,13 @@ def _about(study: Study, settings: StudySettings, data: StudyData, backbone: str
         **({"draws": data.draws.fingerprint()} if data.draws else {}),
         **({"backbone": backbone} if study.is_of_one_backbone else {}),
     }
+
+
+def _views(data: StudyData, workspace: Workspace) -> dict[str, Any]:
+    """Which distorted views trials train on, where they do."""
+    if data.data.views is None:
+        return {}
+    return {"views": data.data.n_views, "distortion": LastUsed.load(workspace).distortion}
 
 
 def _folder(workspace: Workspace, study: Study, about: dict[str, Any]) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from retrain_cli import interrupts
+from retrain_cli.datasets.class_names import listed
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
@@ -98,6 +99,12 @@ class TrainRequest:
                 f"bottlenecks side by side: leave out {setting('hidden')}, "
                 f"{setting('head', 'cosine')} and {setting('normalise', 'l2')}"
             )
+        if self.keep_source_classes and self.config.balance == "prior":
+            raise ConfigError(
+                f"{setting('balance', 'prior')} takes off the shares that classes had in training, "
+                f"and {setting('keep_source_classes', True)} joins classes whose shares are not "
+                "known: leave out one of them"
+            )
         if self.top is not None and not self.keep_source_classes:
             raise ConfigError(
                 f"{setting('top')} goes with {setting('keep_source_classes', True)}: add that, or "
@@ -182,6 +189,8 @@ def _training_set(
         workspace, request.config, request.memory_limit, with_views=True, used=used
     )
     _tell_of_few_photos(training_set, request, on_warning)
+    if request.config.balance == "smote":
+        _tell_of_single_photos(training_set.data, on_warning)
     if request.keep_source_classes:  # they are weighed on validation images that trained nothing
         training_set = replace(training_set, data=training_set.data.without_spare())
     if request.cv is not None:
@@ -207,6 +216,17 @@ def _tell_of_few_photos(
     )
     for warning in warn_of_few(names, counts, [] if request.cv else test):
         on_warning(warning)
+
+
+def _tell_of_single_photos(data: HeadData, on_warning: Callable[[str], None]) -> None:
+    """SMOTE mixes the photos of a class, which takes two."""
+    counts = np.bincount(data.labels[data.training], minlength=data.n_classes)
+    single = [data.class_names[index] for index in np.flatnonzero(counts == 1)]
+    if single and not data.n_views:
+        on_warning(
+            f"SMOTE mixes two photos of a class, and there is one to train on of "
+            f"{listed(single[:3])}{' and others' * (len(single) > 3)}: it is copied instead"
+        )
 
 
 def _train(

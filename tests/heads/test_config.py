@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -123,3 +124,34 @@ def test_what_a_head_is_made_of_is_told_in_words() -> None:
         "dropout 0.5",
         "bottlenecks standardised",
     )
+
+
+def test_the_two_oldest_ways_to_balance_have_one_name_each() -> None:
+    shuffled, balanced = TrainingConfig(sampling="shuffled"), TrainingConfig()
+    assert TrainingConfig(balance="none") == shuffled
+    assert TrainingConfig(balance="sampling") == balanced == TrainingConfig(sampling="balanced")
+    assert [one.balancing for one in (shuffled, balanced)] == ["none", "sampling"]
+    assert replace(shuffled, balance="sampling") == balanced
+    assert TrainingConfig(balance="weights").sampling == "shuffled"
+
+
+def test_settings_of_a_run_from_before_there_was_a_choice_of_balance() -> None:
+    old = {"sampling": "shuffled", "steps": 5}
+    assert TrainingConfig.from_dict(old).balancing == "none"
+    assert not {"balance", "prior", "tau"} & TrainingConfig.from_dict(old).to_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"prior": "natural"}, "prior.*goes with"),
+        ({"tau": 0.5, "balance": "weights"}, "tau.*goes with"),
+        ({"tau": -1.0, "balance": "prior"}, "at least 0"),
+        ({"tau": float("nan"), "balance": "prior"}, "at least 0"),
+        ({"balance": "views", "views": 0}, "leave out"),
+        ({"balance": "adasyn"}, "takes one of none, sampling"),
+    ],
+)
+def test_what_cannot_balance_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        TrainingConfig(**settings).validate()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from retrain_cli.evaluation.intervals import wilson
-from retrain_cli.studies.means import mean_of, mean_of_estimates, series_of
+from retrain_cli.studies.means import Mean, difference_of, mean_of, mean_of_estimates, series_of
 
 SHARES = st.lists(st.floats(0.2, 0.8), min_size=2, max_size=20)
 
@@ -60,3 +60,14 @@ def test_a_line_without_all_its_intervals_has_no_band() -> None:
     line = series_of("x", [(1, two), (2, one)])
     assert (line.low, line.high) == ([], [])
     assert series_of("x", [(1, two)]).low
+
+
+def test_differences_may_be_below_zero_and_have_the_interval_of_a_paired_t_test() -> None:
+    first, second = [0.5, 0.62, 0.55, 0.7], [0.6, 0.64, 0.7, 0.71]
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    mean = difference_of(differences)
+    expected = stats.ttest_rel(first, second).confidence_interval()
+    assert mean is not None
+    assert (mean.low, mean.high) == pytest.approx((expected.low, expected.high))
+    assert difference_of([-0.25]) == Mean(-0.25, None, None, 1)
+    assert difference_of([]) is None

@@ -10,7 +10,7 @@ import pytest
 from helpers import FakeBackbone, make_photos
 
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.errors import CacheError, ConfigError, DatasetError
+from retrain_cli.errors import CacheError, ConfigError, DatasetError, RunError
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.examine import content_digest
@@ -211,3 +211,19 @@ def test_processes_read_what_threads_read(
 def test_requests_that_cannot_be_read(wrong: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         AddClassRequest("wasp", (tmp_path,), **wrong)
+
+
+@pytest.mark.parametrize("retrain", [False, True])
+def test_a_run_whose_prior_is_taken_off(
+    retrain: bool, grow: Any, wasps: Path, workspace: Workspace
+) -> None:
+    """Known classes stay as they are, unless all are trained again, with a prior of their own."""
+    config = TrainingConfig(steps=50, balance="prior")
+    base = train_run(TrainRequest(config, name="prior"), workspace).run
+    grown = grow("wasp", wasps, run="prior", retrain=retrain).run
+    if retrain:
+        assert len(grown.head.prior.logs) == 4
+        return
+    np.testing.assert_array_equal(grown.head.bias[:3], base.head.bias)
+    with pytest.raises(RunError, match="add-class or finetune has changed since"):
+        Labeller(LabelRequest("grown", prior="natural"), workspace)

@@ -139,3 +139,14 @@ def test_a_run_without_mistakes_is_refused(photos: Path, fill: Any, workspace: W
     with pytest.raises(RunError, match="learns from mistakes"):
         calibrate(None, workspace)
     assert RunStore(workspace.runs_dir).get(None).calibration is None
+
+
+def test_scores_for_classes_of_equal_share_are_not_fitted_to_photos_in_their_own(
+    trained: Any, workspace: Workspace
+) -> None:
+    run = trained(balance="prior")
+    assert run.provenance.fit is not None  # before the shares were taken off
+    with pytest.raises(RunError, match="has fitted them before it took the shares off"):
+        calibrate(None, workspace)
+    trained(balance="prior", prior="natural")
+    assert calibrate(None, workspace).run.head.prior is not None

@@ -201,3 +201,33 @@ def test_without_a_run(workspace: Workspace) -> None:
 def test_requests_that_cannot_work(wrong: Any) -> None:
     with pytest.raises(ConfigError):
         LabelRequest(**wrong)
+
+
+@pytest.mark.parametrize("reject", [False, True])
+def test_scores_are_for_the_prior_that_is_asked_for(
+    reject: bool, labeller: Any, photos: Path, workspace: Workspace
+) -> None:
+    config = TrainingConfig(steps=100, balance="prior", validation_percentage=30)
+    head = train_run(TrainRequest(config, calibrate=False), workspace).run.head
+    paths = sorted(photos.rglob("*.png"))[:4]
+
+    def scores(**request: Any) -> list[dict[str, float]]:
+        made = labeller(reject=reject, max_error=0.5, **request)
+        answers = made.label([Source(str(path)) for path in paths])
+        return [{one.label: one.score for one in answer.labels} for answer in answers]
+
+    uniform, natural = scores(), scores(prior="natural")
+    assert scores(prior="uniform") == uniform
+    shares = dict(zip(head.labels, np.exp(head.prior.logs).tolist(), strict=True))
+    for one, other in zip(uniform, natural, strict=True):
+        if reject and not (one and other):
+            continue
+        odds = {name: other[name] / (one[name] * shares[name]) for name in one}
+        assert np.ptp(np.log(list(odds.values()))) < 1e-2
+
+
+def test_a_prior_takes_a_run_that_knows_one(labeller: Any) -> None:
+    with pytest.raises(RunError, match=r"was not trained with .*: train one with"):
+        labeller(prior="natural")
+    with pytest.raises(ConfigError, match="takes one of uniform, natural"):
+        labeller(prior="flat")

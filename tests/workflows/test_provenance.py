@@ -88,6 +88,26 @@ def full_batch(lab: Lab) -> str:
 
 
 @case
+def small_classes_filled_with_views(lab: Lab) -> str:
+    lab.fill(lab.uneven, views=2)
+    return lab.train("filled", replace(SHORT, balance="views"))
+
+
+@case
+def small_classes_filled_with_mixtures(lab: Lab) -> str:
+    lab.fill(lab.uneven)
+    return lab.train("mixed", replace(SHORT, balance="smote", optimizer="lbfgs"))
+
+
+@case
+def grown_from_runs_whose_prior_is_taken_off(lab: Lab) -> str:
+    lab.fill(lab.uneven)
+    lab.train("first", replace(SHORT, balance="prior", prior="natural"))
+    lab.train("second", replace(SHORT, balance="prior", tau=0.5), init_from="first")
+    return lab.grow("wasp", lab.more / "wasp", run="second", name="grown")
+
+
+@case
 def classes_of_strange_names(lab: Lab) -> str:
     names = ("a,b", " c\\", "-d 'e'", "β,", "--quiet")
     photos = draw_folder(lab.root / "strange", dict.fromkeys(names, (110, 110, 110)), 8, seed=4)

@@ -11,6 +11,8 @@ from helpers import SMALL_SPEC, make_photos
 
 from retrain_cli.errors import ConfigError, WorkspaceError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.images.distortions import Distortion
+from retrain_cli.studies.protocols.balance import BalanceStudy
 from retrain_cli.studies.protocols.cost import CostStudy
 from retrain_cli.studies.protocols.examples import ExamplesStudy
 from retrain_cli.studies.protocols.histogram import HistogramStudy
@@ -65,6 +67,18 @@ def test_studies_of_a_family_share_their_trials(
     run(HistogramStudy((3,)), workspace, progress)
     assert progress().done == 0
     assert progress().kept == 4
+
+
+def test_views_are_trained_on_as_they_were_computed_last(
+    photos: Path, fill: Any, workspace: Workspace, progress: Any
+) -> None:
+    settings = StudySettings(1, TrainingConfig(optimizer="lbfgs", steps=5))
+    fill(photos, views=2)
+    first = run(BalanceStudy(3), workspace, progress, settings)
+    assert {"views", "prior + views"} <= {row[0] for row in first.tables[0].rows}
+    fill(photos, views=2, distortion=Distortion(rotate=90))
+    run(BalanceStudy(3), workspace, progress, settings)
+    assert progress().kept == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,32 @@ def test_an_extraction_that_was_interrupted(photos: Path, fill: Any, workspace: 
         train_run(TrainRequest(CONFIG), workspace)
     assert fill(photos).computed == 28
     assert train_run(TrainRequest(CONFIG), workspace).run.labels == ("ant", "bee", "teapot")
+
+
+def test_a_class_of_one_photo_is_copied_by_smote_with_a_warning(
+    tmp_path: Path, fill: Any, workspace: Workspace
+) -> None:
+    fill(make_photos(tmp_path / "photos", {"ant": 1, "bee": 12, "teapot": 9}))
+    warnings: list[str] = []
+    config = TrainingConfig(optimizer="lbfgs", balance="smote", testing_percentage=0)
+    request = TrainRequest(replace(config, validation_percentage=0))
+    train_run(request, workspace, on_warning=warnings.append)
+    assert any("one to train on of ant: it is copied instead" in one for one in warnings)
+
+
+def test_folds_and_the_run_itself_have_the_prior_taken_off(
+    tmp_path: Path, fill: Any, workspace: Workspace
+) -> None:
+    fill(make_photos(tmp_path / "photos", {"ant": 5, "bee": 40}))
+    config = TrainingConfig(optimizer="ridge", balance="prior")
+    run = train_run(TrainRequest(config, cv=3), workspace).run
+    labels = run.predictions.images.labels[run.predictions.rows("training")]
+    expected = np.log(np.bincount(labels) / len(labels))
+    assert run.head.prior.logs == pytest.approx(expected, abs=1e-6)
+    assert run.head.prior.scores == "uniform"
+    assert run.provenance.made.cv == 3
+
+
+def test_source_classes_have_no_share_of_training() -> None:
+    with pytest.raises(ConfigError, match="joins classes whose shares are not known"):
+        TrainRequest(TrainingConfig(balance="prior"), keep_source_classes=True)

@@ -32,6 +32,12 @@ _SHARES = {
     "ext_top1": "mean of EXT",
 }
 """The accuracies that are shown, by their names in `metrics.json`."""
+_BALANCED = {
+    "weights": "photos of small classes weigh more in the loss",
+    "oversample": "copies of the photos of small classes",
+    "smote": "mixtures of two bottlenecks of small classes",
+    "views": "distorted views of the photos of small classes",
+}
 
 
 def show_run(run: Run) -> None:
@@ -56,6 +62,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
     yield "backbone", info.backbone.label()
     yield "head", _training(run)
     yield "layers", ", ".join(run.config.make)
+    yield "balance", _balance(run)
     yield "source classes", _kept_sources(run)
     yield "scores", _scores(run)
     yield "classes", _few(run.labels)
@@ -109,7 +116,20 @@ def _counts(counts: ImageCounts, n_classes: int) -> str:
 
 def _views(run: Run) -> str:
     distortion, views = run.provenance.distortion, run.config.views
-    return f"{views} of each training photo ({distortion})" if views else ""
+    of_small = ", of small classes alone" if run.config.balance == "views" else ""
+    return f"{views} of each training photo ({distortion}){of_small}" if views else ""
+
+
+def _balance(run: Run) -> str:
+    """What was done about classes of unequal size; nothing where it is what it always was."""
+    config = run.config
+    if config.balance is None or run.provenance.is_tuned:
+        return ""
+    if config.balance != "prior":
+        return f"{config.balance}: {_BALANCED[config.balance]}"
+    of = "are equally likely" if config.prior == "uniform" else "are as likely as in training"
+    much = "" if config.tau == 1 else f", tau {config.tau:g}"
+    return f"prior: scores are for classes that {of}{much}"
 
 
 def _training(run: Run) -> str:

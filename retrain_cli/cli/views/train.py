@@ -25,10 +25,25 @@ def notes_on(summary: TrainingSummary) -> Iterator[str]:
             )
     else:
         yield from _on_fit(fit)
+    if summary.run.config.balance == "prior":
+        yield from _on_prior(summary.run)
     if summary.run.config.optimizer == "adam" and 0 < photos_a_class(summary.run) <= _FEW:
         yield (
             "with so few photos a class `--optimizer auto` takes seconds, lets validation photos "
             "train, too, and is usually better (docs/heads.md)"
+        )
+
+
+def _on_prior(run: Run) -> Iterator[str]:
+    if run.config.prior == "uniform":
+        yield (
+            "scores are for photos of which each class is equally likely; `label --prior natural` "
+            "gives those for photos that come as the training photos do"
+        )
+    else:
+        yield (
+            "scores are for photos that come as the training photos do; `label --prior uniform` "
+            "gives those for classes that are equally likely"
         )
 
 

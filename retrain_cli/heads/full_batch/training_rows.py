@@ -1,8 +1,8 @@
 """All training images at once, in chunks that memory holds, each with its weight in the loss.
 
-The weights add up to one: equal for each image with shuffled sampling, equal for each class with
-balanced. That is what the batches of the stochastic optimisers come to, so one `--l2` means the
-same to all.
+The weights add up to one: equal for each class where batches are balanced, or where classes have
+weights; else equal for each image. That is what the batches of the stochastic optimisers come to,
+so one `--l2` means the same to all.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class TrainingRows:
 
 def image_weights(labels: NDArray[np.int32], config: TrainingConfig) -> NDArray[np.float64]:
     """The weight of each image in the loss, `(n_images,)`."""
-    if config.sampling == "shuffled":
+    if config.balancing not in ("sampling", "weights"):
         return np.full(len(labels), 1 / len(labels))
     sizes = np.bincount(labels)
     weights: NDArray[np.float64] = 1 / (np.count_nonzero(sizes) * sizes[labels])

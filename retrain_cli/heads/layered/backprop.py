@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.layered.activations import Activation, activate, slope
@@ -40,6 +41,7 @@ class Backprop:
         cosine: whether the last layer scores by cosines.
         dropout: share that a training step leaves out.
         l2: weight decay, of all weights but those whose length counts for nothing.
+        class_weights: `(n_classes,)`, of an image of each class in the loss; None for equal ones.
     """
 
     ops: Any
@@ -49,9 +51,16 @@ class Backprop:
     cosine: bool
     dropout: float
     l2: float
+    class_weights: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, ops: Any, config: TrainingConfig, n_classes: int) -> Backprop:
+    def of(
+        cls,
+        ops: Any,
+        config: TrainingConfig,
+        n_classes: int,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> Backprop:
         """By the training settings."""
         return cls(
             ops,
@@ -61,6 +70,7 @@ class Backprop:
             config.head == "cosine",
             config.dropout,
             config.weight_decay,
+            class_weights,
         )
 
     def log_probabilities(self, parameters: Sequence[Tensor], vectors: Tensor) -> Tensor:
@@ -86,10 +96,11 @@ class Backprop:
         logs = self._log_softmax(scores)
         is_true = ops.equal(labels[:, None], np.arange(self.n_classes, dtype=np.int32)[None])
         truth = ops.where(is_true, _ONE, _ZERO)
-        loss = -ops.sum(logs * truth) / n_images
+        weight = _ONE if self.class_weights is None else self._weight_of(truth)
+        loss = -ops.sum(logs * truth * weight) / n_images
         right = ops.equal(ops.argmax(logs, axis=1), labels)
         hits = ops.sum(ops.where(right, _ONE, _ZERO))
-        error = (ops.exp(logs) - truth) / n_images
+        error = (ops.exp(logs) - truth) * weight / n_images
         last, behind = self._scores_back(parameters, features, seen, error)
         gradients = [*self._hidden_back(parameters, below, behind), *last]
         if self.l2:
@@ -97,6 +108,10 @@ class Backprop:
                 loss = loss + np.float32(self.l2 / 2) * ops.sum(ops.square(parameters[place]))
                 gradients[place] = gradients[place] + parameters[place] * np.float32(self.l2)
         return loss, hits, gradients
+
+    def _weight_of(self, truth: Tensor) -> Tensor:
+        """The weight of each image, `(n, 1)`, by its one-hot class."""
+        return self.ops.sum(truth * self.class_weights, 1, keepdims=True)
 
     def _decayed(self) -> range:
         return range(0, 2 * self.n_hidden + (not self.cosine), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from retrain_cli.engine import float32_by_default, load_keras
@@ -25,9 +26,16 @@ class NumpyLayeredTrainer:
         head: where to start.
         config: the training settings.
         validation: the images that `measure` measures on.
+        class_weights: `(n_classes,)`, of an image of each class in the loss; None for equal ones.
     """
 
-    def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
+    def __init__(
+        self,
+        head: Head,
+        config: TrainingConfig,
+        validation: ValidationSet,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
         self._start, self._validation = head, validation
         given = parameters_of(head)
         self.n_weights = n_weights(given)
@@ -36,7 +44,7 @@ class NumpyLayeredTrainer:
         ends = np.cumsum([one.size for one in given])[:-1]
         parts = np.split(self._values, ends)
         self._parameters = [part.reshape(one.shape) for part, one in zip(parts, given, strict=True)]
-        self._backprop = Backprop.of(np, config, head.n_classes)
+        self._backprop = Backprop.of(np, config, head.n_classes, class_weights)
         self._kept = KeptUnits(config, head.width)
         self._adam = NumpyAdam(self._values, config)
         self._threads = ThreadpoolController()
@@ -71,9 +79,16 @@ class LayeredTrainer:
         head: where to start.
         config: the training settings.
         validation: the images that `measure` measures on.
+        class_weights: `(n_classes,)`, of an image of each class in the loss; None for equal ones.
     """
 
-    def __init__(self, head: Head, config: TrainingConfig, validation: ValidationSet) -> None:
+    def __init__(
+        self,
+        head: Head,
+        config: TrainingConfig,
+        validation: ValidationSet,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
         keras = load_keras()
         check_learns(keras.backend.backend())
         self._start, self._ops, self._validation = head, keras.ops, validation
@@ -83,7 +98,7 @@ class LayeredTrainer:
             self._variables = [keras.Variable(one, trainable=False) for one in given]
             self._optimizer = make_optimizer(config)
             self._optimizer.build(self._variables)
-        self._backprop = Backprop.of(keras.ops, config, head.n_classes)
+        self._backprop = Backprop.of(keras.ops, config, head.n_classes, class_weights)
         self._kept = KeptUnits(config, head.width)
         self._loop = make_loop(self._step, [*self._variables, *self._optimizer.variables])
 

@@ -1,0 +1,1 @@
+"""What is done about classes of unequal size: in the photos, in the loss, or afterwards."""
