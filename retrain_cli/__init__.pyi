@@ -9,6 +9,7 @@ from .heads.config import TrainingConfig as TrainingConfig
 from .images.distortions import Distortion as Distortion
 from .runs.run import RunStore as RunStore
 from .similarity.neighbours import nearest as nearest
+from .studies.protocols.backbones import BackbonesStudy as BackbonesStudy
 from .studies.protocols.balance import BalanceStudy as BalanceStudy
 from .studies.protocols.cost import CostStudy as CostStudy
 from .studies.protocols.difficulty import DifficultyStudy as DifficultyStudy

@@ -98,7 +98,7 @@ def test_the_temperature_is_one_of_natural_scores(prior: Any) -> None:
     assert fitted.fit is not None
     assert fitted.fit.temperature == pytest.approx(temperature)
     taken = np.log(np.array([24, 6, 4]) / 34) if prior == "uniform" else 0
-    expected = log_softmax(logits / temperature - taken, axis=1)
+    expected = log_softmax(logits / (temperature or 1.0) - taken, axis=1)
     assert fitted.head.log_probabilities(data.bottlenecks) == pytest.approx(expected, abs=1e-4)
 
 
