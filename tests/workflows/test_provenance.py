@@ -383,7 +383,7 @@ def test_what_a_request_says_is_kept(
     ("command", "settings", "no_option"),
     [
         ("train", TrainingConfig, set()),
-        ("train", Trained, {"stopped_at"}),
+        ("train", Trained, {"stopped_at", "search"}),
         ("bottlenecks", BackboneSpec, {"model", "crop"}),
         ("add-class", Grown, {"class_name", "photos", "before"}),
         ("report", ReportRequest, {"run"}),
