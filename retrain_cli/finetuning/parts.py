@@ -113,7 +113,8 @@ class Parts:
             from retrain_cli.backbones.runtimes.conversion import ConversionError, convert_backbone
 
             try:
-                digest = convert_backbone(spec, workspace.models_dir).digest
+                below = load_keras().Model(self.network.inputs, self.cut_output)
+                digest = convert_backbone(spec, workspace.models_dir, below).digest
             except ConversionError:
                 return spec.settled_on_own()  # slower, and the same numbers
             found = replace(spec, model=digest)
