@@ -102,10 +102,13 @@ def run_reading(arguments: argparse.Namespace) -> Any:
 
 
 def run_memory(arguments: argparse.Namespace) -> Any:
-    """Peak memory of extraction, and training on more vectors than memory may hold."""
+    """Peak memory of extraction and fine-tuning; training on more vectors than may be held."""
     extracted = memory.measure_extraction((100, 200) if arguments.quick else (1000, 20_000))
     for run in extracted:
         print(f"extraction of {run.images:,} images: {run.peak_megabytes:.0f} MB at the peak")
+    tuned = memory.measure_tuning((100, 300) if arguments.quick else (1000, 3000))
+    for one in tuned:
+        print(f"fine-tuning on {one.images:,} images: {one.peak_megabytes:.0f} MB at the peak")
     limited = memory.measure_training(20_000 if arguments.quick else 500_000)
     for trained in limited:
         print(
@@ -113,7 +116,8 @@ def run_memory(arguments: argparse.Namespace) -> Any:
             f"{trained.limit_megabytes:,.0f} MB: held in memory exit {trained.held}, mapped exit "
             f"{trained.mapped} after {trained.seconds:.0f} s, {trained.steps_per_second} steps/s"
         )
-    return {"extraction": list(map(asdict, extracted)), "training": list(map(asdict, limited))}
+    found = {"extraction": extracted, "fine-tuning": tuned, "training": limited}
+    return {name: list(map(asdict, some)) for name, some in found.items()}
 
 
 def run_growth(arguments: argparse.Namespace) -> Any:

@@ -1,4 +1,4 @@
-"""Memory: extraction of few and of many images, and training on more vectors than may be held."""
+"""Memory: extraction and fine-tuning of few and of many images; more vectors than may be held."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ class ExtractionMemory:
     """Peak memory of `retrain bottlenecks` with the smallest packaged backbone."""
 
     images: int
+    peak_megabytes: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TuningMemory:
+    """Peak memory of `retrain finetune`, whose activations are 50 kB a photo.
+
+    Attributes:
+        images: how many photos there are, eight of ten to train on.
+        views: of each of them.
+        activations_megabytes: what the activations take in the cache.
+        peak_megabytes: of the command, bottlenecks computed before.
+        seconds: what it took.
+    """
+
+    images: int
+    views: int
+    activations_megabytes: float
     peak_megabytes: float
     seconds: float
 
@@ -63,6 +82,31 @@ def measure_extraction(sizes: tuple[int, ...]) -> list[ExtractionMemory]:
         if outcome.code:
             raise RuntimeError(f"extraction of {size} photos ended with {outcome.code}")
         results.append(ExtractionMemory(size, outcome.peak_megabytes, outcome.seconds))
+    return results
+
+
+_TUNED = ("--backbone", "mobilenet", "--alpha", "0.5", "--weights", "random", "--input-size", "224")
+_ACTIVATIONS = 2 * 7 * 7 * 512  # bytes a photo, before the last block
+
+
+def measure_tuning(sizes: tuple[int, ...], views: int = 0) -> list[TuningMemory]:
+    """An epoch of the last block, on so many photos each.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    results = []
+    tune = ("finetune", "--trainable", "last-block", "--epochs", "1", "--views", str(views))
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            photos = synthetic.write_photos(Path(folder, "photos"), size, _SIDE)
+            command = ("--workspace", f"{folder}/ws", "--quiet")
+            for words in (("bottlenecks", str(photos), *_TUNED), tune):
+                outcome = run_retrain(*command, *words)
+                if outcome.code:
+                    raise RuntimeError(f"{words[0]} of {size} photos ended with {outcome.code}")
+        kept = size * _ACTIVATIONS * (1 + 0.8 * views) / 1e6
+        results.append(TuningMemory(size, views, kept, outcome.peak_megabytes, outcome.seconds))
     return results
 
 

@@ -1,7 +1,8 @@
 """Activations at the freeze point: computed once for each photo, kept beside all other caches.
 
 They lie in the cache file of the same backbone that ends at the freeze point without pooling, so
-fingerprints, checksums, repair and merging are those of every cache. View 0 is the plain photo.
+fingerprints, checksums, repair and merging are those of every cache. Distorted views of photos lie
+in a file of their own for each way to distort, as those of bottlenecks do.
 """
 
 from __future__ import annotations
@@ -10,21 +11,25 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone
+from retrain_cli.backbones.loader import LazyBackbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.array_batch import LARGEST_ARRAY, ArrayBatch
-from retrain_cli.cache.cache_files import cache_path
+from retrain_cli.cache.array_rows import ArrayKey
+from retrain_cli.cache.cache_files import cache_path, views_place
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
+from retrain_cli.extraction.views import view_extractor
 from retrain_cli.finetuning.freeze_points import FreezePoint
 from retrain_cli.finetuning.tuned_network import Arrays
 from retrain_cli.finetuning.tuning_config import Activations
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import Examined
 from retrain_cli.workspace import Workspace
 
@@ -60,27 +65,52 @@ class PhotoFile:
     digest: bytes
 
 
+Missing = dict[tuple[int, ...], list[PhotoFile]]
+"""Photos whose activations are to be computed, each distinct one once, by the views that lack."""
+
+
 class ActivationCache:
-    """The activations of some photos in one format; safe to share between threads.
+    """The activations of some photos, or of views of them, in one format; threads may share it.
 
     Args:
         store: the cache file, open to write.
         point: the freeze point.
         activations: the format.
+        views: numbers of the views that it is to hold of a photo; 0 is the plain photo.
+        distortion: how these differ from it.
     """
 
     def __init__(
-        self, store: BottleneckStore, point: FreezePoint, activations: Activations
+        self,
+        store: BottleneckStore,
+        point: FreezePoint,
+        activations: Activations,
+        views: tuple[int, ...] = (PLAIN,),
+        distortion: Distortion | None = None,
     ) -> None:
         self._store, self._point, self._activations = store, point, activations
+        self._views, self._distortion = views, distortion
 
-    def missing(self, photos: Sequence[PhotoFile]) -> list[PhotoFile]:
-        """Those photos, each distinct one once, that are to be computed."""
+    @property
+    def folder(self) -> Path:
+        """Where the file is."""
+        return self._store.path.parent
+
+    def missing(self, photos: Sequence[PhotoFile]) -> Missing:
+        """What is to be computed of these photos."""
         distinct = {photo.digest: photo for photo in photos}
         if self._store.meta(_FORMAT) not in (None, self._activations):
-            return list(distinct.values())
-        kept = self.present(distinct)
-        return [photo for digest, photo in distinct.items() if digest not in kept]
+            return {self._views: list(distinct.values())} if distinct else {}
+        kept = self._kept(distinct, self._views)
+        lacking: Missing = {}
+        for digest, photo in distinct.items():
+            views = tuple(view for view in self._views if (digest, view) not in kept)
+            if views:
+                lacking.setdefault(views, []).append(photo)
+        return lacking
+
+    def _kept(self, digests: Iterable[bytes], views: tuple[int, ...]) -> set[ArrayKey]:
+        return self._store.arrays.present((digest, view) for digest in digests for view in views)
 
     def prepare(self) -> None:
         """Make room for this format: a file holds activations in one."""
@@ -88,12 +118,14 @@ class ActivationCache:
             self._store.remove((), list(self._store.arrays.all_keys()))
         self._store.set_meta(_FORMAT, self._activations)
 
-    def present(self, digests: Iterable[bytes]) -> set[bytes]:
-        """Those of the photos whose activations are kept."""
-        return {digest for digest, _ in self._store.arrays.present((d, PLAIN) for d in digests)}
+    def present(self, digests: Iterable[bytes], views: tuple[int, ...]) -> set[bytes]:
+        """Those of the photos whose activations are kept, of each of the views."""
+        wanted = set(digests)
+        kept = self._kept(wanted, views)
+        return {digest for digest in wanted if all((digest, view) in kept for view in views)}
 
-    def write(self, batch: Batch[PhotoFile]) -> None:
-        """Keep the activations of a batch in one transaction."""
+    def write(self, batch: Batch[PhotoFile], views: tuple[int, ...]) -> None:
+        """Keep the activations of a batch, of each photo those of the views, in one transaction."""
         if batch.vectors is None:
             return
         values = batch.vectors.reshape(-1, *self._point.shape)
@@ -102,59 +134,104 @@ class ActivationCache:
         else:
             limit = np.finfo(np.float16).max  # beyond it there would be infinities
             arrays = ArrayBatch(np.clip(values, -limit, limit).astype(np.float16))
-        self._store.arrays.put([(digest, PLAIN) for digest in batch.digests], arrays)
+        keys = [(digest, view) for digest in batch.digests for view in views]
+        self._store.arrays.put(keys, arrays)
 
-    def read(self, digests: Sequence[bytes]) -> Arrays:
-        """Activations `(n, height, width, channels)` as they are kept, and their scales."""
-        found = self._store.arrays.read([(digest, PLAIN) for digest in digests])
+    def read(self, keys: Sequence[ArrayKey]) -> Arrays:
+        """Activations `(n, height, width, channels)` as they are kept, and their scales.
+
+        Args:
+            keys: digest and view of each.
+        """
+        found = self._store.arrays.read(keys)
         return [found.data] if found.scales is None else [found.data, found.scales]
 
     def fill(
         self,
-        photos: Sequence[PhotoFile],
+        missing: Missing,
         spec: BackboneSpec,
-        load: BackboneLoader,
+        backbone: LazyBackbone,
         settings: ExtractionSettings,
-        on_photo: Callable[[int, int], None] = lambda done, total: None,
+        on_array: Callable[[int], None] = lambda count: None,
     ) -> None:
         """Compute and keep what is missing; whatever stops it, finished batches stay.
 
+        Args:
+            missing: what `missing` gave.
+            spec: the frozen part, settled.
+            backbone: what computes it.
+            settings: how photos are read.
+            on_array: is told how many arrays have come.
+
         Raises:
-            WorkspaceError: the disk has no room for it.
             CacheError: a photo changed or went away since its bottleneck was computed.
         """
-        missing = self.missing(photos)
         if not missing:
             return
         self.prepare()
-        check_room(
-            self._store.path.parent, len(missing) * bytes_each(self._point, self._activations)
-        )
-        done = 0
-
-        def on_written(batch: Batch[PhotoFile]) -> None:
-            nonlocal done
-            done += len(batch.photos)
-            on_photo(done, len(missing))
-
-        def on_look(photo: PhotoFile, seen: Examined) -> None:
-            if seen.digest != photo.digest or seen.problem is not None:
-                raise CacheError(
-                    f"photos stay as they were when their bottlenecks were computed, and "
-                    f"{photo.path} is another one now: run `retrain bottlenecks` again"
-                )
-
-        backbone = LazyBackbone(spec, settings.device, load)
-        extractor = extractor_for(spec, backbone, None, settings)
-        extractor.fill(missing, lambda photo: str(photo.path), self, on_look, on_written)
+        for views, photos in missing.items():
+            if self._distortion is None:
+                extractor = extractor_for(spec, backbone, None, settings)
+            else:
+                extractor = view_extractor(spec, backbone, self._distortion, views, settings)
+            told = partial(_told_of, views, on_array)
+            sink = _Sink(self, views)
+            extractor.fill(photos, lambda photo: str(photo.path), sink, _check_same, told)
         self._store.check_in_place()
+
+
+@dataclass(frozen=True)
+class _Sink:
+    """Takes the activations of some views of photos."""
+
+    cache: ActivationCache
+    views: tuple[int, ...]
+
+    def present(self, digests: Iterable[bytes]) -> set[bytes]:
+        """See `Sink`."""
+        return self.cache.present(digests, self.views)
+
+    def write(self, batch: Batch[PhotoFile]) -> None:
+        """See `Sink`."""
+        self.cache.write(batch, self.views)
+
+
+def _told_of(
+    views: tuple[int, ...], on_array: Callable[[int], None], batch: Batch[PhotoFile]
+) -> None:
+    on_array(len(batch.photos) * len(views))
+
+
+def _check_same(photo: PhotoFile, seen: Examined) -> None:
+    """Refuse a photo that is another one than when its bottleneck was computed."""
+    if seen.digest != photo.digest or seen.problem is not None:
+        raise CacheError(
+            f"photos stay as they were when their bottlenecks were computed, and "
+            f"{photo.path} is another one now: run `retrain bottlenecks` again"
+        )
+
+
+def count_arrays(missing: Missing) -> int:
+    """How many arrays are missing."""
+    return sum(len(views) * len(photos) for views, photos in missing.items())
 
 
 @contextmanager
 def open_activations(
-    workspace: Workspace, spec: BackboneSpec, point: FreezePoint, activations: Activations
+    workspace: Workspace,
+    spec: BackboneSpec,
+    point: FreezePoint,
+    activations: Activations,
+    views: tuple[Distortion, int] | None = None,
 ) -> Iterator[ActivationCache]:
     """The activations of a settled spec of `spec_at`, in the workspace.
+
+    Args:
+        workspace: where they are.
+        spec: the frozen part, settled.
+        point: the freeze point.
+        activations: the format.
+        views: how views differ from the photo and how many there are; None for the plain photos.
 
     Raises:
         CacheError: the output of the layer is too large to be kept, or the file is damaged.
@@ -165,8 +242,15 @@ def open_activations(
             f"activations are kept of up to {LARGEST_ARRAY:,} bytes, and those of {point.cut} have "
             f"{size:,}: go on with {setting('stream', True)}"
         )
-    with BottleneckStore(cache_path(workspace, spec), spec.identity()) as store:
-        yield ActivationCache(store, point, activations)
+    if views is None:
+        with BottleneckStore(cache_path(workspace, spec), spec.identity()) as store:
+            yield ActivationCache(store, point, activations)
+        return
+    distortion, count = views
+    path, identity = views_place(workspace, spec, distortion)
+    with BottleneckStore(path, identity) as store:
+        numbers = tuple(range(PLAIN + 1, count + 1))
+        yield ActivationCache(store, point, activations, numbers, distortion)
 
 
 def check_room(folder: Path, needed: int) -> None:

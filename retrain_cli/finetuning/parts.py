@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from retrain_cli.backbones.loader import BackboneLoader
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone
 from retrain_cli.backbones.runtimes.kept_models import find_kept_model
 from retrain_cli.backbones.runtimes.keras_model import build_network
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import choose_device, has_openvino, load_keras, quiet_engine
 from retrain_cli.errors import BackboneError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
-from retrain_cli.finetuning.activation_cache import PhotoFile, open_activations, spec_at
+from retrain_cli.finetuning.activation_cache import (
+    ActivationCache,
+    Missing,
+    PhotoFile,
+    bytes_each,
+    check_room,
+    count_arrays,
+    open_activations,
+    spec_at,
+)
 from retrain_cli.finetuning.batch_sources import BatchSource, CachedActivations, DecodedPhotos
 from retrain_cli.finetuning.freeze_points import FreezePoint, choose_freeze_point, stages_of
 from retrain_cli.finetuning.tuning_config import TuningConfig
@@ -101,17 +113,98 @@ class Parts:
             from retrain_cli.backbones.runtimes.conversion import ConversionError, convert_backbone
 
             try:
-                digest = convert_backbone(spec, workspace.models_dir).digest
+                below = load_keras().Model(self.network.inputs, self.cut_output)
+                digest = convert_backbone(spec, workspace.models_dir, below).digest
             except ConversionError:
                 return spec.settled_on_own()  # slower, and the same numbers
             found = replace(spec, model=digest)
         return found
 
 
+@dataclass(frozen=True)
+class TunedPhotos:
+    """The photos of a dataset, and which of them train.
+
+    Attributes:
+        files: row by row.
+        training: `(n_training,) int64`, the rows that views are wanted of.
+    """
+
+    files: Sequence[PhotoFile]
+    training: NDArray[np.int64]
+
+    @property
+    def for_training(self) -> list[PhotoFile]:
+        """Those that train."""
+        return [self.files[row] for row in self.training.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class Caches:
+    """Activations of the plain photos and of the views that training draws from, open.
+
+    Attributes:
+        plain: of the photos.
+        views: of the views; None for none.
+    """
+
+    plain: ActivationCache
+    views: ActivationCache | None
+
+    @classmethod
+    @contextmanager
+    def open(cls, parts: Parts, workspace: Workspace, spec: BackboneSpec) -> Iterator[Caches]:
+        """Both files of the frozen part, a settled spec."""
+        config = parts.config
+        wanted = (config.distortion, config.views) if config.views else None
+        at = (workspace, spec, parts.point, config.activations)
+        with (
+            open_activations(*at) as plain,
+            open_activations(*at, wanted) if wanted else nullcontext() as views,
+        ):
+            yield cls(plain, views)
+
+    def missing(self, photos: TunedPhotos) -> tuple[Missing, Missing]:
+        """What is to be computed of photos and of views."""
+        views = {} if self.views is None else self.views.missing(photos.for_training)
+        return self.plain.missing(photos.files), views
+
+    def fill(
+        self,
+        parts: Parts,
+        photos: TunedPhotos,
+        spec: BackboneSpec,
+        load: BackboneLoader,
+        settings: ExtractionSettings,
+        on_photo: PhotoCount,
+    ) -> None:
+        """Compute and keep what is missing, where the disk has room for all of it.
+
+        Raises:
+            WorkspaceError: it has not.
+            CacheError: a photo changed or went away since its bottleneck was computed.
+        """
+        missing = self.missing(photos)
+        total, done = sum(map(count_arrays, missing)), 0
+        if not total:
+            return
+        check_room(self.plain.folder, total * bytes_each(parts.point, parts.config.activations))
+
+        def on_array(count: int) -> None:
+            nonlocal done
+            done += count
+            on_photo(done, total)
+
+        backbone = LazyBackbone(spec, settings.device, load)
+        for cache, some in zip((self.plain, self.views), missing, strict=True):
+            if cache is not None:
+                cache.fill(some, spec, backbone, settings, on_array)
+
+
 @contextmanager
 def open_source(
     parts: Parts,
-    photos: Sequence[PhotoFile],
+    photos: TunedPhotos,
     workspace: Workspace,
     settings: ExtractionSettings,
     load: BackboneLoader,
@@ -121,22 +214,24 @@ def open_source(
 
     Args:
         parts: the network.
-        photos: of the dataset, row by row.
+        photos: of the dataset.
         workspace: where the cache is.
         settings: how photos are read.
         load: how to load the frozen part.
-        on_photo: is told of each photo that goes through the frozen part.
+        on_photo: is told of each photo, or view of one, that goes through the frozen part.
 
     Raises:
         RetrainError: no room on the disk, a photo that changed, another command at work.
     """
     if parts.streams:
-        paths = [photo.path for photo in photos]
-        assert parts.spec.input_size is not None
-        yield DecodedPhotos(paths, parts.spec.input_size, parts.spec.resize_rule, settings.workers)
+        paths = [photo.path for photo in photos.files]
+        side, rule = parts.spec.input_size, parts.spec.resize_rule
+        assert side is not None
+        yield DecodedPhotos(paths, side, rule, parts.config.distortion, settings.workers)
         return
     spec = parts.frozen_spec(workspace)
-    with open_activations(workspace, spec, parts.point, parts.config.activations) as cache:
+    with Caches.open(parts, workspace, spec) as caches:
         with workspace.lock("finetune"):
-            cache.fill(photos, spec, load, settings, on_photo)
-        yield CachedActivations(cache, [photo.digest for photo in photos])
+            caches.fill(parts, photos, spec, load, settings, on_photo)
+        digests = [photo.digest for photo in photos.files]
+        yield CachedActivations(digests, caches.plain, caches.views)

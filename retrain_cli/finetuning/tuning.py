@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrain_cli import interrupts
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.finetuning.batch_drawing import BatchDraw
 from retrain_cli.finetuning.batch_sources import BatchSource, read_ahead
 from retrain_cli.finetuning.epoch_state import EpochState, StateFile
 from retrain_cli.finetuning.tuned_network import Schedule, TunedNetwork
@@ -20,7 +21,6 @@ from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, StoppedBy
-from retrain_cli.heads.sampling import BalancedSampler
 from retrain_cli.heads.temperature import FEWEST, fit_temperature, platt_doubt
 from retrain_cli.heads.validation import MOST_IMAGES, Score, ValidationSet
 
@@ -94,6 +94,7 @@ class Tuning:
         config: the settings.
         state: keeps where it stands.
         on_progress: is told of steps and epochs.
+        fresh: whether views are decoded anew, so that each epoch can have others.
     """
 
     def __init__(
@@ -104,12 +105,14 @@ class Tuning:
         config: TuningConfig,
         state: StateFile,
         on_progress: TuningListener = lambda progress: None,
+        *,
+        fresh: bool = False,
     ) -> None:
         self._network, self._source, self._data = network, source, data
-        self._config, self._seed, self._state = config, config.seed, state
+        self._config, self._state = config, state
         self._listen = on_progress
-        self._batch = min(config.batch_size, len(data.training))
-        self.steps = math.ceil(len(data.training) / self._batch)
+        self._draw = BatchDraw(data, config, fresh=fresh)
+        self.steps = self._draw.steps
         self._validation = _validation_rows(data, config.seed)
         self._rows: list[HistoryRow] = []
         self._best: list[NDArray[Any]] = []
@@ -169,12 +172,11 @@ class Tuning:
 
     def _epoch(self, epoch: int) -> tuple[float, float]:
         """All steps of an epoch; mean loss and share of right answers in it."""
-        batches = list(self._drawn(epoch))
+        batches = list(self._draw.epoch(epoch))
         sums = np.zeros(2)
-        with closing(read_ahead(self._source, (self._data.training[b] for b in batches))) as fed:
-            for step, (places, arrays) in enumerate(zip(batches, fed, strict=True), start=1):
+        with closing(read_ahead(self._source, (rows for rows, _ in batches))) as fed:
+            for step, ((_, labels), arrays) in enumerate(zip(batches, fed, strict=True), start=1):
                 interrupts.check()
-                labels = self._data.labels[self._data.training[places]].astype(np.int32)
                 sums += self._network.train(arrays, labels)
                 self._listen(TuningProgress(epoch, self._config.epochs, step, self.steps))
         loss, accuracy = (sums / self.steps).tolist()
@@ -184,19 +186,6 @@ class Tuning:
                 f"{setting('learning_rate')}"
             )
         return loss, accuracy
-
-    def _drawn(self, epoch: int) -> Iterator[NDArray[np.int64]]:
-        """The positions of each batch among the training photos; of an epoch always the same."""
-        seed = [self._seed, epoch]
-        labels = self._data.labels[self._data.training]
-        if self._config.sampling == "balanced":
-            yield from BalancedSampler(labels, _mixed(seed)).draw(self.steps, self._batch)
-            return
-        generator = np.random.default_rng(seed)
-        order = generator.permutation(len(labels))
-        short = self.steps * self._batch - len(order)
-        # All batches are of one shape: the last one is filled up with photos that had their turn.
-        yield from np.concatenate([order, order[:short]]).reshape(self.steps, self._batch)
 
     def _end_epoch(self, loss: float, accuracy: float) -> None:
         self._done += 1
@@ -297,7 +286,3 @@ def _is_better(row: HistoryRow, best: HistoryRow) -> bool:
         Score(one.validation_loss or 0.0, one.validation_accuracy or 0.0) for one in (row, best)
     )
     return own.better_than(other)
-
-
-def _mixed(seed: list[int]) -> int:
-    return int(np.random.default_rng(seed).integers(2**31))

@@ -5,12 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from retrain_cli.checks import check_choices, check_least, check_positive, check_share, check_types
+from retrain_cli.checks import (
+    check_choices,
+    check_least,
+    check_positive,
+    check_share,
+    check_types,
+    check_views,
+)
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import Sampling
+from retrain_cli.images.distortions import USUAL, Distortion
 
 TuningOptimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
 Activations = Literal["float16", "uint8"]
@@ -49,6 +57,9 @@ class TuningConfig:
         patience: stop after so many epochs without improvement on validation; None for never.
         activations: how activations are kept: 16 bits each, or 8 with a scale a channel.
         stream: decode the photos anew in each epoch, and keep no activations.
+        views: how many distorted views of each training photo there are beside it; each time a
+            photo's turn comes, one of them or the photo itself is drawn, each as likely.
+        distortion: how views differ from the photo; where nothing is said, as `distortions.USUAL`.
         seed: seed of everything random.
     """
 
@@ -67,10 +78,14 @@ class TuningConfig:
     patience: int | None = None
     activations: Activations = "float16"
     stream: bool = False
+    views: int = 0
+    distortion: Distortion = field(default_factory=Distortion)
     seed: int = 0
 
     def __post_init__(self) -> None:
         self.validate()
+        if self.views and self.distortion.is_none:
+            object.__setattr__(self, "distortion", USUAL)  # what is kept says what was done
 
     @property
     def weight_decay(self) -> float:
@@ -96,6 +111,12 @@ class TuningConfig:
         check_choices(self)
         check_least(self, 1, "epochs", "batch_size", "patience")
         check_least(self, 0, "seed")
+        check_views(self)
+        if not self.views and not self.distortion.is_none:
+            raise ConfigError(
+                f"photos are distorted in views of them, and {setting('views')} is 0: add "
+                f"{setting('views', 4)}, or leave out how"
+            )
         if self.learning_rate is not None:
             check_positive(self, "learning_rate")
         check_positive(self, "l2_sp", with_0=True)
@@ -112,7 +133,7 @@ class TuningConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "distortion": str(self.distortion)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TuningConfig:
@@ -122,7 +143,8 @@ class TuningConfig:
             ConfigError: a setting that does not exist, or a value that cannot work.
         """
         try:
-            config = cls(**values)
+            distortion = Distortion.parse(str(values.get("distortion", "")))
+            config = cls(**{**values, "distortion": distortion})
             check_types(config)
         except TypeError as error:
             raise ConfigError(f"a setting of fine-tuning cannot be read ({error})") from error

@@ -192,7 +192,8 @@ class Tuned:
         epochs = self.tuning.epochs if self.stopped_at is None else self.stopped_at
         return (
             FINETUNE,
-            *options_of(replace(self.tuning, epochs=epochs)),
+            *options_of(replace(self.tuning, epochs=epochs), leave_out=("distortion",)),
+            *options_of(self.tuning.distortion),
             *said,
             *option("--from", parent),
             *option("--name", name),

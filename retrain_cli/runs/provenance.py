@@ -109,6 +109,13 @@ class Provenance:
         return isinstance(self.made, Tuned) and self.made.won
 
     @property
+    def views(self) -> tuple[str, int]:
+        """How the views differ that training drew from last, and how many there were; "" and 0."""
+        if isinstance(self.made, Tuned) and self.made.tuning.views:
+            return str(self.made.tuning.distortion), self.made.tuning.views
+        return self.distortion, (self.training.views or 0) if self.distortion else 0
+
+    @property
     def made_with_calibration(self) -> bool:
         """Whether fitting the scores was part of the training."""
         return isinstance(self.made, Tuned) or (

@@ -27,18 +27,19 @@ class ConversionError(BackboneError):
     """OpenVINO cannot run this network."""
 
 
-def convert_backbone(spec: BackboneSpec, models: Path) -> KeptModel:
+def convert_backbone(spec: BackboneSpec, models: Path, network: Any = None) -> KeptModel:
     """Build the backbone with Keras, convert it, compare the two, keep it in `models`.
 
     Args:
         spec: a resolved spec of the table.
         models: the folder of the kept models.
+        network: its bare Keras network with its weights, where it is built already.
 
     Raises:
         ConversionError: OpenVINO does not take it, or computes something else.
         RetrainError: it cannot be built, or the folder cannot be written.
     """
-    backbone = build_keras_backbone(converted_from(spec), "cpu:0")
+    backbone = build_keras_backbone(converted_from(spec), "cpu:0", network=network)
     return keep_compared(
         spec,
         models,

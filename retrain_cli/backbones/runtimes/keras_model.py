@@ -68,10 +68,17 @@ class KerasModelBackbone:
             return np.asarray(self.model.predict_on_batch(images), dtype=np.float32)
 
 
-def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbone:
+def build_keras_backbone(
+    spec: BackboneSpec, *devices: str, network: Any = None
+) -> KerasModelBackbone:
     """Build a resolved spec of the table on Keras devices and load its weights.
 
     Several devices share each batch, on JAX; another engine uses the first one.
+
+    Args:
+        spec: the backbone, resolved.
+        devices: Keras devices.
+        network: its bare network with its weights, where there is one already; it is shared.
 
     Raises:
         BackboneError: an unknown layer, or one without a feature map or vector.
@@ -79,7 +86,7 @@ def build_keras_backbone(spec: BackboneSpec, *devices: str) -> KerasModelBackbon
     """
     keras = load_keras()
     with keras.device(devices[0]), quiet_engine():
-        network = build_network(spec)
+        network = network or build_network(spec)
         scaling = find_backbone(spec.name).scaling
         widths = tuple(int(output.shape[-1]) for output in network.outputs)
         model = _add_preprocessing(keras, network, scaling, spec)

@@ -113,7 +113,7 @@ def show_plan(plan: FinetunePlan, form: console.Form) -> None:
         ("photos", f"{plan.training:,} training, {plan.validation:,} validation"),
         ("trained", f"{plan.trained_layers} layers, {plan.trained_numbers:,} numbers, {where}"),
         ("epochs", f"{plan.epochs}, learning rate {plan.learning_rate:g}"),
-        ("activations", f"of {plan.missing:,} photos to compute"),
+        ("activations", f"of {plan.missing:,} photos{_views(plan)} to compute"),
         ("disk", f"{console.size(plan.disk_bytes)}; {console.size(plan.free_bytes)} are free"),
         ("time", f"about {console.duration(plan.seconds)}"),
         (
@@ -122,6 +122,10 @@ def show_plan(plan: FinetunePlan, form: console.Form) -> None:
         ),
     ]
     console.table(console.Table(("what", "value"), [list(row) for row in rows]))
+
+
+def _views(plan: FinetunePlan) -> str:
+    return f" and {plan.missing_views:,} views" if plan.missing_views else ""
 
 
 def check_plot(path: Path | None) -> None:

@@ -115,7 +115,7 @@ def _counts(counts: ImageCounts, n_classes: int) -> str:
 
 
 def _views(run: Run) -> str:
-    distortion, views = run.provenance.distortion, run.config.views
+    distortion, views = run.provenance.views
     of_small = ", of small classes alone" if run.config.balance == "views" else ""
     return f"{views} of each training photo ({distortion}){of_small}" if views else ""
 
@@ -139,7 +139,11 @@ def _training(run: Run) -> str:
         epochs, best = len(run.history) - 1, _epoch_of(run)
         if not run.provenance.made.won:
             return f"as before fine-tuning: none of {epochs} epochs was better on validation"
-        return f"epoch {best} of {epochs} by fine-tuning, best on validation"
+        judged = run.history and run.history[-1].validation_loss is not None
+        why = (
+            ", best on validation" if judged else ", the last one: there were no validation photos"
+        )
+        return f"epoch {best} of {epochs} by fine-tuning{why}"
     if not last:
         return "not trained: made from the photos themselves"
     return (

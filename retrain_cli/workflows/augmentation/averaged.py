@@ -24,8 +24,9 @@ def distortion_of(run: Run, workspace: Workspace) -> Distortion:
 
     Those that it was trained on, else those that `bottlenecks` was last asked for, else the usual.
     """
-    if run.provenance.distortion:
-        return Distortion.parse(run.provenance.distortion)
+    taught, _ = run.provenance.views
+    if taught:
+        return Distortion.parse(taught)
     try:
         used = LastUsed.load(workspace).distortion
     except WorkspaceError:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from retrain_cli.backbones.digests import identity_fingerprint
 from retrain_cli.backbones.loader import LazyBackbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.array_rows import ArrayRows
-from retrain_cli.cache.cache_files import cache_file
+from retrain_cli.cache.cache_files import cache_file, identity_of_views, views_place
 from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.errors import CacheError, setting
@@ -175,7 +174,7 @@ def views_file(workspace: Workspace, fingerprint: str, distortion: Distortion) -
     if plain is None:
         return None
     with open_to_read(plain) as store:
-        identity = _identity(store.identity, distortion)
+        identity = identity_of_views(store.identity, distortion)
     return cache_file(workspace, identity_fingerprint(identity))
 
 
@@ -183,13 +182,6 @@ def views_file(workspace: Workspace, fingerprint: str, distortion: Distortion) -
 def _open(
     spec: BackboneSpec, distortion: Distortion, workspace: Workspace
 ) -> Iterator[BottleneckStore]:
-    identity = _identity(spec.identity(), distortion)
-    fingerprint = identity_fingerprint(identity)
-    name = f"{spec.slug().rpartition('-')[0]}-views-{fingerprint}.sqlite"
-    path = cache_file(workspace, fingerprint) or workspace.cache_dir / name
+    path, identity = views_place(workspace, spec, distortion)
     with BottleneckStore(path, identity) as store:
         yield store
-
-
-def _identity(plain: dict[str, Any], distortion: Distortion) -> dict[str, Any]:
-    return {**plain, "views": distortion.identity()}

@@ -23,7 +23,7 @@ from retrain_cli.evaluation.predictions import predict
 from retrain_cli.finetuning.activation_cache import PhotoFile
 from retrain_cli.finetuning.batch_sources import BatchSource
 from retrain_cli.finetuning.epoch_state import EpochState, StateFile
-from retrain_cli.finetuning.parts import Parts, open_source
+from retrain_cli.finetuning.parts import Parts, TunedPhotos, open_source
 from retrain_cli.finetuning.phase_heads import first_head, last_head
 from retrain_cli.finetuning.tuned_network import TunedNetwork
 from retrain_cli.finetuning.tuning import Tuning, TuningListener, TuningResult, vectors_of
@@ -171,13 +171,14 @@ class FinetuneSession:
         return self.training_set.data
 
     @property
-    def photos(self) -> list[PhotoFile]:
-        """The photos of the dataset, row by row."""
+    def photos(self) -> TunedPhotos:
+        """The photos of the dataset, and which train."""
         images, folder = self.training_set.images, self.training_set.used.image_dir
-        return [
+        files = [
             PhotoFile(folder / path, digest.tobytes())
             for path, digest in zip(images.paths, images.digest, strict=True)
         ]
+        return TunedPhotos(files, self.data.training)
 
     @property
     def state(self) -> StateFile:
@@ -222,7 +223,8 @@ class FinetuneSession:
         parts, tuning = self.parts, self.request.tuning
         network = TunedNetwork(parts.network, parts.spec, parts.point, start, tuning)
         state = self.state
-        phase = Tuning(network, source, self.data, tuning, state, on_progress)
+        fresh = parts.streams
+        phase = Tuning(network, source, self.data, tuning, state, on_progress, fresh=fresh)
         with quiet_engine():
             result = phase.run(before.head, self._resumed(state, on_warning))
         clock.lap("training")
@@ -314,6 +316,7 @@ class FinetuneSession:
             parents=() if parent is None else parent.provenance.line(parent.name, calibrated=False),
             counts=counts,
             fit=trained.fit,
+            distortion="" if parent is None else parent.provenance.distortion,
         )
 
     def settle(self, result: TuningResult) -> None:

@@ -47,17 +47,18 @@ def keep_backbone(
         path.write_bytes(save(named_weights(network)))  # save_file lets nobody else read it
     precision = "float32" if base.precision == "int8" else base.precision
     spec = replace(base, weights=str(path), precision=precision, model=None)
-    spec = _settled(spec, workspace)
+    spec = _settled(spec, workspace, network)
     return KeptBackbone(replace(spec, weights=OWN_BACKBONE), spec.fingerprint())
 
 
-def _settled(spec: BackboneSpec, workspace: Workspace) -> BackboneSpec:
+def _settled(spec: BackboneSpec, workspace: Workspace, network: Any) -> BackboneSpec:
     """On the runtime that it had, where that runs it."""
     if spec.runtime != "openvino" or not has_openvino():
         return spec.settled_on_own()
     from retrain_cli.backbones.runtimes.conversion import ConversionError, convert_backbone
 
     try:
-        return replace(spec, model=convert_backbone(spec, workspace.models_dir).digest)
+        kept = convert_backbone(spec, workspace.models_dir, network)
     except ConversionError:
         return spec.settled_on_own()
+    return replace(spec, model=kept.digest)

@@ -14,10 +14,11 @@ from retrain_cli import waiting
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.engine import load_keras, quiet_engine
 from retrain_cli.errors import ImageError
-from retrain_cli.finetuning.activation_cache import bytes_each, open_activations
+from retrain_cli.finetuning.activation_cache import PLAIN, bytes_each, count_arrays
+from retrain_cli.finetuning.parts import Caches
 from retrain_cli.finetuning.tuned_network import Schedule, TunedNetwork
 from retrain_cli.heads.head import Head
-from retrain_cli.images.decode import decode_image
+from retrain_cli.images.distortions import decode_views
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.tuning.finetune import FinetuneSession
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
@@ -43,6 +44,7 @@ class FinetunePlan:
         epochs: how many there are at most.
         learning_rate: its peak.
         missing: distinct photos whose activations are to be computed.
+        missing_views: and how many views of training photos.
         disk_bytes: what they take.
         free_bytes: what is free.
         seconds: expected time.
@@ -60,6 +62,7 @@ class FinetunePlan:
     epochs: int
     learning_rate: float
     missing: int
+    missing_views: int
     disk_bytes: int
     free_bytes: int
     seconds: float
@@ -81,19 +84,21 @@ def plan_finetune(request: FinetuneRequest, workspace: Workspace) -> FinetunePla
     spec = started_from(last, request.weights, workspace)
     session = FinetuneSession.open(request, workspace, spec)
     parts, data, tuning = session.parts, session.data, request.tuning
-    missing = _missing(session)
+    missing, missing_views = missing_arrays(session)
+    arrays = missing + missing_views
     head = Head.initial(data.class_names, data.width, 0)
     network = TunedNetwork(parts.network, parts.spec, parts.point, head, tuning)
     with waiting.for_("timing a few steps"), quiet_engine():
-        decode, frozen, step, forward = _times(session, network)
+        frozen, step, forward = _times(session, network)
+    decode, view, drawn = _decoding(session)
     training, judged = len(data.training), len(data.validation)
     usual = tuning.epochs * (
-        training * (decode + frozen + step) + judged * (decode + frozen + forward)
+        training * (drawn + frozen + step) + judged * (decode + frozen + forward)
     )
     seconds = usual
     if not parts.streams:
         epochs = tuning.epochs * (training * step + judged * forward)
-        seconds = missing * (decode + frozen) + epochs
+        seconds = missing * (decode + frozen) + missing_views * (view + frozen) + epochs
     return FinetunePlan(
         backbone=parts.spec.label(),
         training=training,
@@ -106,28 +111,35 @@ def plan_finetune(request: FinetuneRequest, workspace: Workspace) -> FinetunePla
         epochs=tuning.epochs,
         learning_rate=tuning.rate_for(training, data.n_classes),
         missing=missing,
-        disk_bytes=missing * bytes_each(parts.point, tuning.activations) if missing else 0,
+        missing_views=missing_views,
+        disk_bytes=arrays * bytes_each(parts.point, tuning.activations) if arrays else 0,
         free_bytes=shutil.disk_usage(workspace.root).free,
         seconds=seconds,
         usual_seconds=usual,
     )
 
 
-def _missing(session: FinetuneSession) -> int:
-    """Photos whose activations are not kept yet; a converted network is not made for that."""
-    parts, workspace = session.parts, session.workspace
+def missing_arrays(session: FinetuneSession) -> tuple[int, int]:
+    """Photos and views whose activations are not kept yet.
+
+    A network that is not converted yet is not converted for that.
+    """
+    parts, workspace, photos = session.parts, session.workspace, session.photos
     if parts.streams:
-        return 0
-    photos = session.photos
+        return 0, 0
     spec = parts.frozen_spec_if_kept(workspace)
     if spec is None or not cache_path(workspace, spec).is_file():
-        return len({photo.digest for photo in photos})
-    with open_activations(workspace, spec, parts.point, parts.config.activations) as cache:
-        return len(cache.missing(photos))
+        plain, training = (
+            {photo.digest for photo in some} for some in (photos.files, photos.for_training)
+        )
+        return len(plain), parts.config.views * len(training)
+    with Caches.open(parts, workspace, spec) as caches:
+        plain_missing, views_missing = map(count_arrays, caches.missing(photos))
+    return plain_missing, views_missing
 
 
-def _times(session: FinetuneSession, network: TunedNetwork) -> tuple[float, float, float, float]:
-    """Seconds a photo: decoding, the frozen part, a step and a forward pass of the rest."""
+def _times(session: FinetuneSession, network: TunedNetwork) -> tuple[float, float, float]:
+    """Seconds a photo: the frozen part, a step and a forward pass of the rest."""
     parts, config = session.parts, session.request.tuning
     generator = np.random.default_rng(0)
     count = min(config.batch_size, len(session.data.training))
@@ -149,7 +161,7 @@ def _times(session: FinetuneSession, network: TunedNetwork) -> tuple[float, floa
         keras = load_keras()
         below = keras.Model(parts.network.inputs, parts.cut_output)
         frozen = _seconds(lambda: below.predict_on_batch(pixels.astype(np.float32))) / count
-    return _decoding(session), frozen, step, forward
+    return frozen, step, forward
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -160,15 +172,30 @@ def _seconds(work: Callable[[], Any]) -> float:
     return (time.perf_counter() - started) / _STEPS
 
 
-def _decoding(session: FinetuneSession) -> float:
-    """Seconds a photo, of a few."""
-    spec, times = session.parts.spec, []
+def _decoding(session: FinetuneSession) -> tuple[float, float, float]:
+    """Seconds to decode a photo, one of its views beside others, and what an epoch draws; of a few.
+
+    All views of a photo are made of one decoding; an epoch that decodes anew draws one of them or
+    the photo.
+    """
+    config = session.request.tuning
+    plain = _decoding_of(session, (PLAIN,))
+    if not config.views:
+        return plain, 0.0, plain
+    together = _decoding_of(session, tuple(range(1, config.views + 1))) / config.views
+    alone = _decoding_of(session, (1,))
+    return plain, together, (plain + config.views * alone) / (config.views + 1)
+
+
+def _decoding_of(session: FinetuneSession, views: tuple[int, ...]) -> float:
+    """Seconds to decode these views of a photo."""
+    spec, distortion, times = session.parts.spec, session.request.tuning.distortion, []
     assert spec.input_size is not None
-    for photo in session.photos[:_PHOTOS]:
+    size = (spec.input_size, spec.input_size)
+    for photo in session.photos.files[:_PHOTOS]:
         started = time.perf_counter()
         try:
-            size = (spec.input_size, spec.input_size)
-            decode_image(photo.path.read_bytes(), size, spec.resize_rule)
+            decode_views(photo.path.read_bytes(), size, spec.resize_rule, distortion, views)
         except (OSError, ImageError):
             continue
         times.append(time.perf_counter() - started)

@@ -13,7 +13,7 @@ import pytest
 from helpers import LIMIT, PROJECT
 
 from retrain_cli.backbones.loader import load_backbone
-from retrain_cli.backbones.runtimes import conversion
+from retrain_cli.backbones.runtimes import conversion, keras_model
 from retrain_cli.backbones.runtimes.conversion import ConversionError, convert_backbone
 from retrain_cli.backbones.runtimes.kept_models import find_kept_model
 from retrain_cli.backbones.runtimes.openvino_model import OpenvinoBackbone
@@ -109,6 +109,14 @@ def test_bfloat16_is_near_and_shares_the_converted_network(models: Path) -> None
 def test_the_digest_does_not_depend_on_what_was_built_before(models: Path, tmp_path: Path) -> None:
     load_backbone(on_keras(SPEC), "cpu")  # Keras goes on counting its layers
     assert convert_backbone(SPEC, tmp_path).digest == settled(models).model
+
+
+def test_a_network_that_is_built_already_is_not_built_again(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = keras_model.build_network(on_keras(SPEC))
+    monkeypatch.delattr(keras_model, "build_network")
+    assert convert_backbone(SPEC, tmp_path, network).digest == settled(models).model
 
 
 def test_other_weights_are_another_model(models: Path, tmp_path: Path) -> None:

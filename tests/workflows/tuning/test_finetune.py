@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers import SMALL_SPEC, make_photos
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.cli.main import app
-from retrain_cli.errors import BackboneError, RunError, WorkspaceError
-from retrain_cli.finetuning import activation_cache
+from retrain_cli.errors import BackboneError, ConfigError, RunError, WorkspaceError
+from retrain_cli.finetuning import activation_cache, batch_sources
+from retrain_cli.finetuning.activation_cache import ActivationCache
+from retrain_cli.finetuning.batch_sources import CachedActivations
+from retrain_cli.finetuning.freeze_points import FreezePoint
 from retrain_cli.finetuning.parts import Parts
 from retrain_cli.finetuning.tuning import TuningProgress
 from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.images.distortions import USUAL, Distortion, decode_views
 from retrain_cli.runs.lent_backbones import Borrowers, borrowers_of, check_not_lent
 from retrain_cli.runs.making import Tuned
 from retrain_cli.runs.renaming import rename_run
@@ -29,13 +36,15 @@ from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.train import TrainRequest, train_run
-from retrain_cli.workflows.tuning.finetune import finetune
+from retrain_cli.workflows.tuning.finetune import FinetuneSession, finetune
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
 from retrain_cli.workflows.tuning.starting_weights import with_backbone_of_run
+from retrain_cli.workflows.tuning.tuning_plan import missing_arrays, plan_finetune
 from retrain_cli.workspace import Workspace
 
 SPEC = replace(SMALL_SPEC, alpha=0.25)
 QUICK = TuningConfig("last-block", epochs=2, learning_rate=0.003, batch_size=8)
+VIEWS = replace(QUICK, epochs=1, views=2)
 CLASSES = {"ant": 12, "bee": 12}
 
 
@@ -79,6 +88,8 @@ def test_a_run_has_a_backbone_of_its_own_wherever_it_goes(workspace: Workspace) 
     assert [one.epoch for one in seen if one.row is not None] == [1, 2, 3]
     assert summary.won
     assert arrays_in(workspace) == 24  # each photo once
+    told = "epoch 3 of 3 by fine-tuning, the last one: there were no validation photos"
+    assert told in shown(workspace, "own")
     run = RunStore(workspace.runs_dir).get("own")
     assert (run.folder / "backbone.safetensors").is_file()
     assert isinstance(run.provenance.made, Tuned)
@@ -170,8 +181,18 @@ def test_a_full_disk_is_told_before_anything_is_computed(
     tuning = replace(QUICK, trainable="last:2")
     with pytest.raises(WorkspaceError, match=r"GB are free .* stream=True takes none"):
         finetune(request(tuning), workspace)
-    summary = finetune(request(replace(tuning, stream=True, epochs=1)), workspace)
-    assert summary.result.epochs == 1
+    # What streams has views of its own in each epoch, and keeps none.
+    seen: set[int] = set()
+
+    def decode(data: bytes, **more: Any) -> NDArray[np.uint8]:
+        seen.update(more["views"])
+        return decode_views(data, **more)
+
+    monkeypatch.setattr(batch_sources, "decode_views", decode)
+    before = arrays_in(workspace)
+    finetune(request(replace(tuning, stream=True, epochs=3, views=2)), workspace)
+    assert seen == {0, 1, 2, 3}
+    assert arrays_in(workspace) == before
 
 
 @pytest.mark.parametrize(
@@ -211,3 +232,90 @@ def test_what_does_not_end_in_one_softmax_layer_is_refused(workspace: Workspace)
     several = replace(SPEC, layer="block_1_expand_relu,block_3_expand_relu")
     with pytest.raises(BackboneError, match="2 side by side"):
         Parts.build(several, QUICK)
+
+
+def views_in(workspace: Workspace) -> dict[int, int]:
+    """How many activations there are of each view."""
+    counts: dict[int, int] = {}
+    for path in cache_files(workspace.cache_dir):
+        with BottleneckStore(path, read_only=True) as store:
+            for _, view in store.arrays.all_keys():
+                counts[view] = counts.get(view, 0) + 1
+    return counts
+
+
+def missing(tuning: TuningConfig, workspace: Workspace) -> tuple[int, int]:
+    return missing_arrays(FinetuneSession.open(request(tuning), workspace))
+
+
+def shown(workspace: Workspace, run: str) -> str:
+    words = ["--workspace", str(workspace.root), "runs", "show", run]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, words)
+    return " ".join(done.output.split())
+
+
+def test_training_draws_among_views_and_more_of_them_compute_only_what_is_new(
+    workspace: Workspace,
+) -> None:
+    plan = plan_finetune(request(VIEWS), workspace)
+    assert plan.missing_views == 2 * plan.training
+    assert plan.disk_bytes > 0
+    told: list[tuple[int, int]] = []
+    run = finetune(
+        request(VIEWS, name="views"),
+        workspace,
+        lambda stage, done, total: told.append((done, total)) if stage == "frozen part" else None,
+    ).run
+    total = plan.missing + plan.missing_views
+    assert told[-1] == (total, total)
+    counts = views_in(workspace)  # validation and test stay plain
+    assert (counts[1], counts[2]) == (plan.training, plan.training)
+    assert missing(VIEWS, workspace) == (0, 0)
+    assert missing(replace(VIEWS, views=3), workspace) == (0, plan.training)
+    # Other views are in a file of their own.
+    other = replace(VIEWS, distortion=Distortion(rotate=90))
+    assert missing(other, workspace) == (0, 2 * plan.training)
+    # The run says what it was trained on, and how to make it again.
+    assert run.provenance.views == (str(USUAL), 2)
+    words = run.provenance.commands("again", calibrated=False).steps[-1].arguments
+    at = words.index("--views")
+    assert words[at : at + 4] == ("--views", "2", "--flip", "--crop")
+    assert f"2 of each training photo ({USUAL})" in shown(workspace, run.name)
+
+
+def test_views_are_of_the_photos_that_they_are_asked_of(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """A batch of photos and views is in its order, whichever file each comes from."""
+    point = FreezePoint("some", (1, 1, 2), frozenset(), ())
+    with (
+        BottleneckStore(tmp_path / "plain.sqlite", {"name": "plain"}) as plain,
+        BottleneckStore(tmp_path / "views.sqlite", {"name": "views"}) as views,
+    ):
+        digests = [bytes([number]) * 16 for number in range(3)]
+        for store, numbers in ((plain, (0,)), (views, (1, 2))):
+            keys = [(digest, view) for digest in digests for view in numbers]
+            values = [[[[digest[0], view]]] for digest, view in keys]
+            store.arrays.put(keys, ArrayBatch(np.array(values, np.float16)))
+        source = CachedActivations(
+            digests,
+            ActivationCache(plain, point, "float16"),
+            ActivationCache(views, point, "float16", (1, 2), USUAL),
+        )
+        for rows in ([0, 2], [5, 3], [8, 0, 4, 4, 1]):
+            (found,) = source.read(np.array(rows))
+            expected = [[row % 3, row // 3] for row in rows]
+            np.testing.assert_array_equal(found.reshape(-1, 2), expected)
+
+
+def test_views_are_part_of_the_settings() -> None:
+    config = replace(VIEWS, distortion=Distortion(flip=True, rotate=90))
+    assert TuningConfig.from_dict(config.to_dict()) == config
+    assert TuningConfig(views=1).distortion == USUAL
+    values = TuningConfig().to_dict()
+    del values["views"], values["distortion"]  # as a run that was made before there were any
+    assert TuningConfig.from_dict(values) == TuningConfig()
+    with pytest.raises(ConfigError, match="views is 0: add views=4"):
+        TuningConfig(distortion=Distortion(flip=True))
+    with pytest.raises(ConfigError, match="at most 1,000"):
+        TuningConfig(views=1_001)

@@ -49,6 +49,8 @@ def finetune(
             activations="How activations at the freeze point are kept: 16 bits a number, or 8.",
             stream="Decode the photos anew in each epoch and keep no activations: slower, and no "
             "space on the disk.",
+            views="Distorted views of each training photo: whenever its turn comes, one of them or "
+            "the photo itself is taken. With --stream or all layers each epoch has new ones.",
             seed="Seed of everything random.",
             resume="Go on with a fine-tuning of these settings that was cut short.",
             testing_percentage="Share of the photos for test (default: 10).",
