@@ -116,7 +116,11 @@ def run_memory(arguments: argparse.Namespace) -> Any:
             f"{trained.limit_megabytes:,.0f} MB: held in memory exit {trained.held}, mapped exit "
             f"{trained.mapped} after {trained.seconds:.0f} s, {trained.steps_per_second} steps/s"
         )
-    found = {"extraction": extracted, "fine-tuning": tuned, "training": limited}
+    found: dict[str, Sequence[Any]] = {
+        "extraction": extracted,
+        "fine-tuning": tuned,
+        "training": limited,
+    }
     return {name: list(map(asdict, some)) for name, some in found.items()}
 
 

@@ -21,6 +21,7 @@ from retrain_cli.errors import DatasetError, setting
 from retrain_cli.finetuning.batch_sources import DecodedPhotos
 from retrain_cli.heads.memory import available_memory
 from retrain_cli.heads.softmax import check_learns
+from retrain_cli.images.distortions import Distortion
 from retrain_cli.studies.source_target.lessons import Heed, LearningRules, Rows
 
 SIDE = 50
@@ -121,7 +122,7 @@ class PixelShelf:
                 f"{wanted >> 20:,} MiB of the {room >> 20:,} that are free: choose fewer classes "
                 f"with {setting('classes')}"
             )
-        source = DecodedPhotos(self._paths, SIDE, "squash")
+        source = DecodedPhotos(self._paths, SIDE, "squash", Distortion())
         pixels = np.empty((len(rows), SIDE, SIDE, 3), np.uint8)
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]

@@ -7,13 +7,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from retrain_cli.backbones.loader import loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import KERAS_BACKBONES
 from retrain_cli.errors import BackboneError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile
-from retrain_cli.finetuning.parts import Parts, open_source
+from retrain_cli.finetuning.parts import Parts, TunedPhotos, open_source
 from retrain_cli.studies.protocols.source_target import PAPER, OpenSchool, SourceTargetStudy
 from retrain_cli.studies.source_target.lessons import LearningRules, School
 from retrain_cli.studies.source_target.paper_network import PaperSchool, PixelShelf
@@ -81,7 +83,8 @@ def _backbone_schools(spec: BackboneSpec, folder: Path, workspace: Workspace) ->
             for path, digest in zip(data.images.paths, data.images.digest, strict=True)
         ]
         settings, load = ExtractionSettings(), loader_of(workspace)
-        with open_source(built[0], photos, workspace, settings, load) as source:
+        tuned = TunedPhotos(photos, np.empty(0, np.int64))  # views of none
+        with open_source(built[0], tuned, workspace, settings, load) as source:
             yield BackboneSchool(built[0], source, rules)
 
     return open_school
