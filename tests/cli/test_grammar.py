@@ -106,7 +106,8 @@ def test_a_plan_is_a_dry_run_everywhere() -> None:
     both = {"--plan", "--dry-run"}
     with_plan = {path: set(one.opts) for path, one in EVERY if both & set(one.opts)}
     assert set(with_plan) == {
-        f"retrain {name}" for name in ("bottlenecks", "check", "finetune", "cache gc", "runs rm")
+        f"retrain {name}"
+        for name in ("bottlenecks", "check", "finetune", "search", "cache gc", "runs rm")
     }
     assert all(opts == both for opts in with_plan.values())
 
