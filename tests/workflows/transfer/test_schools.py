@@ -39,7 +39,7 @@ def test_trials_are_kept_and_not_done_again(folder: Path, workspace: Workspace) 
     assert (seen[-1].total, seen[-1].kept) == (0, 3)
     assert first.to_dict() == again.to_dict()
     assert first.headline.startswith("2 classes, ")
-    other = make_study(SourceTargetStudy, workspace, **CHEAP)  # all classes: other trials
+    other: Any = make_study(SourceTargetStudy, workspace, **CHEAP)  # all classes: other trials
     other.trials(*_data_of(workspace))
     assert len(other.plan(*_data_of(workspace)).trees) == 3
 
