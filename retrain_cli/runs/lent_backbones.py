@@ -48,7 +48,8 @@ def borrowers_of(run: Run, leave_out: Collection[Path] = ()) -> Borrowers:
         for other in RunStore(run.folder.parent).readable()
         if other.folder not in (run.folder, *leave_out) and other.info.backbone.weights == weights
     )
-    return Borrowers(others, weights in _strings(_state_beside(run)))
+    last_used = _state_beside(run).get("last_used")  # those of before may go
+    return Borrowers(others, weights in _strings(last_used))
 
 
 def check_not_lent(folders: Collection[Path]) -> None:
