@@ -121,8 +121,8 @@ def show_all(workspace: Workspace) -> None:
     bottlenecks.show_plan(plan, "text")
     problems = check_dataset(CheckRequest(), workspace)
     tuning = FinetunePlan(
-        SMALL_SPEC.label(), 1_234, 56, 7_890, NAMES[0], (7, 7, 320), 9, 1_234_567, 10, 0.0005, 8, 40,
-        123_456_789, 12, 345.6, 7_890.1,
+        SMALL_SPEC.label(), 1_234, 56, 7_890, NAMES[0], (7, 7, 320), 9, 1_234_567, 10, 0.0005, 8,
+        40, 123_456_789, 12, 345.6, 7_890.1,
     )  # fmt: skip
     finetune.show_plan(tuning, "text")
     check.show_report(problems, MoveScript(photos, photos, ()), "text")
