@@ -21,7 +21,8 @@ def draw_tree(axes: Any, chart: TreeChart) -> None:
     axes.set_xticks(places, texts, fontsize=8)
     if max(map(len, texts)) > 2:
         axes.tick_params(axis="x", labelrotation=90)
-    axes.set_ylim(bottom=0)
+    top = max(max(link.y) for link in chart.links)
+    axes.set_ylim(0, 1.22 * top or 1)  # the legend stands above the tree
     axes.set(xlabel="photos below", ylabel=chart.y_label)
     axes.set_title(chart.title, fontsize=11, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
