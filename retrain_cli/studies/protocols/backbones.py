@@ -78,7 +78,7 @@ class BackbonesStudy(Study):
     Attributes:
         contestants: the backbones.
         backbones: names of the only ones to compare; () for all that are at hand.
-        positive: of two classes the one that sensitivity is of; None for the first by name.
+        positive: of two classes the one that sensitivity is of; None for the second by name.
         vectors: where their vectors come from; None before the study is run.
     """
 
@@ -92,7 +92,7 @@ class BackbonesStudy(Study):
         (), "Compare these alone, such as efficientnet_lite0,mobilenet_v2 (default: all at hand)."
     )
     positive: str | None = option(
-        None, "Of two classes the one that sensitivity is of (default: the first by name)."
+        None, "Of two classes the one that sensitivity is of (default: the second by name)."
     )
     vectors: ContestVectors | None = field(default=None, compare=False)
 
@@ -177,7 +177,8 @@ class BackbonesStudy(Study):
             f"{', '.join(best)}; means decide, and intervals may overlap",
         ]
         if two:
-            notes.append(f"sensitivity is of {self._positive(data)}")
+            positive = self.positive or data.class_names[-1]  # as in `eval`
+            notes.append(f"sensitivity is of {positive}")
         return StudyResult(
             self.name,
             headline,
@@ -186,9 +187,6 @@ class BackbonesStudy(Study):
             tuple(notes),
             {"front": best},
         )
-
-    def _positive(self, data: StudyData) -> str:
-        return self.positive or data.class_names[0]
 
     def _row(self, one: Contestant, groups: Groups, data: StudyData) -> _Row:
         records = groups[one.name]
@@ -214,7 +212,7 @@ class BackbonesStudy(Study):
     ) -> tuple[Mean | None, Mean | None]:
         if data.data.n_classes != 2:
             return None, None
-        tables = [result.two_class_table(self._positive(data)) for result in results]
+        tables = [result.two_class_table(self.positive) for result in results]
         known = [table for table in tables if table is not None]
         return (
             mean_of_estimates([table.sensitivity for table in known]),

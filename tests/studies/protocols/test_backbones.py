@@ -107,15 +107,15 @@ def test_figures_are_those_of_heads_on_the_same_split(workspace: Workspace) -> N
         top1, area, sensitivity, specificity = found[spec.name]
         assert area.value == pytest.approx(roc_auc_score(labels, scores[:, 1]), abs=1e-6)
         right = scores.argmax(1) == labels
-        assert sensitivity.value == pytest.approx(right[labels == 0].mean())
-        assert specificity.value == pytest.approx(right[labels == 1].mean())
+        assert sensitivity.value == pytest.approx(right[labels == 1].mean())
+        assert specificity.value == pytest.approx(right[labels == 0].mean())
         assert top1.value == pytest.approx((sensitivity.value + specificity.value) / 2)
         assert len(predict(head, part.data.bottlenecks[test], part.test_images())) == len(labels)
 
 
 def test_the_other_class_may_be_the_positive_one(workspace: Workspace) -> None:
     usual = rows(run_study(study(workspace), workspace, SETTINGS), 0)
-    other = rows(run_study(study(workspace, positive="red"), workspace, SETTINGS), 0)
+    other = rows(run_study(study(workspace, positive="blue"), workspace, SETTINGS), 0)
     for name, row in usual.items():
         assert (row[2].value, row[3].value) == (other[name][3].value, other[name][2].value)
     with pytest.raises(ConfigError, match="positive is one of two classes"):
