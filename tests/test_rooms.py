@@ -158,7 +158,6 @@ def test_a_file_name_says_which_file() -> None:
     """Only the command, the workflow and the view of one command may share its name."""
     of_commands = {
         "cli/commands",
-        "cli/commands/datasets",
         "cli/commands/tuning",
         "cli/views",
         "workflows",

@@ -123,7 +123,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "signals": CommandEntry(
         _PHOTOS,
-        "datasets.signals:signals",
+        "photos.signals:signals",
         "Turn signals into images: spectrograms and more of windows of recordings.",
     ),
     "runs": CommandEntry(

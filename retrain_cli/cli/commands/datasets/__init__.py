@@ -1,1 +1,0 @@
-"""Commands that make a folder of images, or take one apart."""
