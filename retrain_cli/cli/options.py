@@ -73,6 +73,12 @@ SHARED: Final[dict[str, str | Described]] = {
         parser=comma_separated,
         metavar="NAME,NAME,...",
     ),
+    "BackbonesStudy.backbones": Described(
+        "Compare these alone, such as efficientnet_lite0,mobilenet_v2 (default: all whose weights "
+        "are at hand).",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
     "SimilarRequest.k": Described("Photos an image.", "-k"),
     "batch_size": "Images a forward pass, at most.",
     "workers": "Readers, who read and decode (default: one a processor).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.text_files import read_rows
+from retrain_cli.datasets.text_files import read_text
 from retrain_cli.errors import DatasetError, setting
-from retrain_cli.signals.recordings import Recording
+from retrain_cli.signals.recordings import Recording, delimiter_of
 
 _RULE = "a file of events has lines of start,end,label, or file,start,end,label"
 
@@ -51,7 +52,7 @@ def read_events(path: Path) -> list[ListedEvent]:
     Raises:
         DatasetError: it cannot be read, or a line is no event.
     """
-    rows = read_rows(path, _RULE, "check the path")
+    rows = _rows(path)
     names = [cell.strip().casefold() for cell in rows[0]] if rows else []
     has_header = "start" in names and "end" in names
     if not has_header:
@@ -64,6 +65,22 @@ def read_events(path: Path) -> list[ListedEvent]:
     if not found:
         raise DatasetError(f"{_RULE}; {str(path)!r} has none: add them")
     return found
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Cells of its lines, separated by commas, semicolons or tabs.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        lines = read_text(path).splitlines()
+        return list(csv.reader(lines, delimiter=delimiter_of(lines), skipinitialspace=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(
+            f"the events cannot be read from {str(path)!r} ({reason}): check the path"
+        ) from error
 
 
 def _listed(path: Path, line: int, cells: dict[str, str]) -> ListedEvent:
@@ -92,15 +109,16 @@ def events_of(recording: Recording, listed: list[ListedEvent]) -> list[Event]:
     for event in listed:
         if event.file is not None and not _is_of(recording.path, event.file):
             continue
-        start, end = round(event.start * rate), max(round(event.end * rate), 1)
-        if start >= len(recording):
+        first, last = event.start * rate, min(event.end * rate, float(len(recording)))
+        if first >= len(recording):
             unit = "s" if recording.rate else "samples"
             raise DatasetError(
                 f"an event must begin within its recording; line {event.line} begins at "
                 f"{event.start:g} {unit}, and {str(recording.path)!r} ends at "
                 f"{len(recording) / rate:g} {unit}: correct it, or say {setting('rate')}"
             )
-        found.append(Event(start, min(max(end, start + 1), len(recording)), event.label))
+        start = min(round(first), len(recording) - 1)
+        found.append(Event(start, max(round(last), start + 1), event.label))
     return sorted(found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,15 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.text_files import read_text, rows_of
+from retrain_cli.datasets.text_files import read_text
 from retrain_cli.errors import DatasetError
 from retrain_cli.files import check_ordinary
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".wav")
 _TEXT = (".csv", ".tsv", ".txt")
-_TIMES = {"time", "times", "timestamp", "date", "datetime", "t", "seconds", "index", "sample", ""}
-"""Columns that say when, and are no channel unless they are asked for."""
+_TIME = re.compile(
+    r"(time|times|timestamp|datetime|date|zeit|datum|temps|seconds|index|sample|t)?"
+    r"([ _.-]*(s|ms|us|ns|sec|utc|local))?( *[\[(].*)?",
+    re.IGNORECASE,
+)
+"""Names of columns that say when, and are no channel unless they are asked for."""
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _PIECE = 1 << 20
+MOST = 1e100
+"""Larger samples are no readings, and their squares no numbers."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +166,12 @@ def _read_text(
 ) -> Recording:
     """A recording of a text file: a header, if there is one, then a line a sample."""
     lines = [line for line in read_text(path).splitlines() if line.strip()]
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    if delimiter == ";":  # such files come with a comma in their numbers
-        lines = [line.replace(",", ".") for line in lines]
-    header = [cell.strip() for cell in _cells(lines[0], delimiter)] if lines else []
-    is_header = not all(map(_is_number, header))
+    delimiter = delimiter_of(lines)
+    if delimiter != ",":  # such files come with a comma in their numbers
+        lines = [_DECIMAL_COMMA.sub(".", line) for line in lines]
+    rows = [_cells(line, delimiter) for line in lines[:2]]
+    header = [cell.strip().lstrip("# ") for cell in rows[0]] if rows else []
+    is_header = bool(rows) and _is_header(rows[0], rows[-1])
     first = 1 if is_header else 0
     if len(lines) <= first:
         raise ValueError("it has no line of samples")
@@ -169,7 +179,9 @@ def _read_text(
     labels = None
     if label_column is not None:
         place = _column_named(path, names, label_column)
-        text = np.loadtxt(lines[first:], str, delimiter=delimiter, quotechar='"', usecols=[place])
+        text = np.loadtxt(
+            lines[first:], str, delimiter=delimiter, quotechar='"', usecols=[place], comments=None
+        )
         labels = np.char.strip(np.atleast_1d(text))
     columns = _columns(path, names, wanted)
     if not wanted:
@@ -177,21 +189,60 @@ def _read_text(
         columns = [
             column
             for column in columns
-            if names[column].casefold() not in _TIMES
+            if not _TIME.fullmatch(names[column])
             and names[column] != label_column
             and column < len(example)
             and _is_number(example[column])
         ]
     if not columns:
         raise ValueError("none of its columns is a channel of numbers")
-    samples = np.loadtxt(
-        lines[first:], delimiter=delimiter, quotechar='"', usecols=columns, ndmin=2, comments=None
-    )
+    try:
+        samples = np.loadtxt(
+            lines[first:],
+            delimiter=delimiter,
+            quotechar='"',
+            usecols=columns,
+            ndmin=2,
+            comments=None,
+        )
+    except ValueError:
+        _tell_gap(lines[first:], delimiter, [(column, names[column]) for column in columns])
+        raise
     return Recording(path, samples, tuple(names[column] for column in columns), rate, labels)
 
 
+def delimiter_of(lines: Sequence[str]) -> str:
+    """What stands between the cells of a file: the one that its first two lines have most of."""
+    return max(";\t,", key=lambda one: min((line.count(one) for line in lines[:2]), default=0))
+
+
+def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether a first line has names: no number at all, or words above numbers."""
+    above = [not _is_number(one) and _is_number(other) for one, other in zip(first, second)]  # noqa: B905 - a short line is told later
+    return not any(map(_is_number, first)) or any(above)
+
+
+def _tell_gap(lines: Sequence[str], delimiter: str, columns: Sequence[tuple[int, str]]) -> None:
+    """Name the first cell that is no number; say nothing where all are.
+
+    Raises:
+        ValueError: naming sample and channel, as for a NaN.
+    """
+    for number, line in enumerate(lines):
+        cells = _cells(line, delimiter)
+        for column, name in columns:
+            cell = cells[column].strip() if column < len(cells) else ""
+            try:
+                float(cell)
+            except ValueError:
+                what = repr(cell) if cell else "nothing"
+                raise ValueError(
+                    f"sample {number:,} of channel {name} is {what} in place of a number"
+                ) from None
+
+
 def _cells(line: str, delimiter: str) -> list[str]:
-    return rows_of(line.replace(delimiter, ","))[0] if delimiter != "," else rows_of(line)[0]
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
 
 
 def _is_number(cell: str) -> bool:
@@ -238,11 +289,12 @@ def _check_finite(recording: Recording) -> None:
     if recording.samples.dtype.kind != "f":
         return
     for number, piece in enumerate(_pieces(recording.samples)):
-        bad = np.argwhere(~np.isfinite(piece))
+        bad = np.argwhere(~(np.abs(piece) <= MOST))
         if len(bad):
             sample, channel = bad[0].tolist()
             raise DatasetError(
-                f"every sample of a signal must be a finite number; {str(recording.path)!r} has "
-                f"{piece[sample, channel]} at sample {number * _PIECE + sample:,} of channel "
-                f"{recording.channels[channel]}: fill the gap or cut the recording there"
+                f"every sample of a signal must be a number below {MOST:g}; "
+                f"{str(recording.path)!r} has {piece[sample, channel]} at sample "
+                f"{number * _PIECE + sample:,} of channel {recording.channels[channel]}: fill the "
+                "gap or cut the recording there"
             )

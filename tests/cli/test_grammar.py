@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from retrain_cli.cli import console
 from retrain_cli.cli.grammar import HINTS, SUB_HINTS
 from retrain_cli.cli.main import COMMANDS, app
+from retrain_cli.errors import RetrainError
 
 ROOT: Any = typer.main.get_command(app)
 
@@ -160,3 +161,23 @@ def test_an_option_that_would_do_nothing_is_told(
     said: list[str], words: list[str], expected: str
 ) -> None:
     assert expected in refused(said, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_refused"),
+    [
+        (["--balance", "prior", "--sampling", "balanced"], True),
+        (["--balance", "none", "--sampling", "balanced"], True),
+        (["--balance", "sampling", "--sampling", "shuffled"], True),
+        (["--balance", "sampling", "--sampling", "balanced"], False),
+        (["--balance", "weights"], False),
+        (["--sampling", "balanced"], False),
+    ],
+)
+def test_two_options_do_not_say_two_things_about_batches(
+    words: list[str], tmp_path: Path, *, is_refused: bool
+) -> None:
+    """Before anything is read: here there are no bottlenecks at all."""
+    error = CliRunner().invoke(app, ["--workspace", str(tmp_path), "train", *words]).exception
+    assert isinstance(error, RetrainError)
+    assert ("leave one out" in str(error)) == is_refused

@@ -44,6 +44,31 @@ def test_commas_in_numbers_and_windows_text(tmp_path: Path) -> None:
     assert read_recording(path, channels=("Druck",)).samples.tolist() == [[1.5], [2.5]]
 
 
+@pytest.mark.parametrize(
+    "name", ["Time (s)", "time_ms", "Zeit", "# time", "Timestamp", "t [s]", "date", ""]
+)
+def test_columns_of_times_are_no_channels(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", f"{name},x,t_left,time_of_flight\n0,1,2,3\n1,2,3,4\n")
+    assert read_recording(path).channels == ("x", "t_left", "time_of_flight")
+
+
+def test_a_first_line_of_a_date_and_numbers_is_a_sample(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "2024-01-01,0.5,1\n2024-01-02,0.7,2\n")
+    assert read_recording(path).samples.tolist() == [[0.5, 1], [0.7, 2]]
+    path = write(tmp_path / "b.csv", "day,1,2\n5,0.5,1\n6,0.7,2\n")
+    assert read_recording(path).channels == ("day", "1", "2")
+
+
+def test_commas_of_words_stay(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Druck, bar;state\n1,5;x, y#1\n2,5;x, y#2\n")
+    recording = read_recording(path, channels=("Druck, bar",), label_column="state")
+    assert recording.samples.tolist() == [[1.5], [2.5]]
+    assert recording.labels is not None
+    assert recording.labels.tolist() == ["x, y#1", "x, y#2"]
+    tabs = write(tmp_path / "b.tsv", "a\tb\n0,5\t1\n")
+    assert read_recording(tabs).samples.tolist() == [[0.5, 1]]
+
+
 def test_labels_of_samples_are_runs(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "x,state\n1,on\n2,on\n3, off\n4,off\n5,off\n6,on\n")
     labels = read_recording(path, label_column="state").labels
@@ -82,8 +107,10 @@ def test_the_range_is_that_of_numpy() -> None:
     ("name", "text", "said"),
     [
         ("a.csv", "x\n1\nnan\n", "nan at sample 1 of channel x"),
-        ("a.csv", "x,y\n1,2\n3,\n", "cannot be read as a signal"),
-        ("a.csv", "x,y\n1,2\n3\n", "cannot be read as a signal"),
+        ("a.csv", "x,y\n1,2\n3,\n", "sample 1 of channel y is nothing in place of a number"),
+        ("a.csv", "x,y\n1,2\n3\n", "sample 1 of channel y is nothing in place of a number"),
+        ("a.csv", "x,y\n1,2\n3,?\n", r"sample 1 of channel y is '\?' in place of a number"),
+        ("a.csv", "x\n1\n3e307\n", "3e.307 at sample 1 of channel x"),
         ("a.csv", "x\nword\n", "none of its columns is a channel"),
         ("a.csv", "x\n", "no line of samples"),
         ("a.csv", "", "no line of samples"),
@@ -142,6 +169,17 @@ def test_events_are_in_seconds_where_the_rate_is_known(tmp_path: Path) -> None:
     ]
     with pytest.raises(DatasetError, match=r"line 3 begins at 1\.5 s.*ends at 1 s"):
         events_of(made(100, 100.0), listed)
+
+
+def test_an_event_may_end_far_behind_the_recording(tmp_path: Path) -> None:
+    listed = read_events(write(tmp_path / "e.csv", "0,1e305,x\n"))
+    assert [tuple(event) for event in events_of(made(10, 1e10), listed)] == [(0, 10, "x")]
+
+
+@pytest.mark.parametrize("text", ["1;2;x\n", "1\t2\tx\n", "start;end;label\n1;2;x\n"])
+def test_events_of_other_programs(text: str, tmp_path: Path) -> None:
+    listed = read_events(write(tmp_path / "e.csv", text))
+    assert [(event.start, event.end, event.label) for event in listed] == [(1, 2, "x")]
 
 
 def test_events_of_several_recordings(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.context import workspace_of
-from retrain_cli.cli.grammar import check_goes_with
+from retrain_cli.cli.grammar import check_goes_with, is_typed
 from retrain_cli.cli.options import JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.views.train import notes_on
+from retrain_cli.errors import ConfigError
 from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.reports.text import NOT_DEFINED, percent
 from retrain_cli.workflows.train import TrainRequest
@@ -78,6 +79,7 @@ def train(
     from retrain_cli.workflows.train import train_run
 
     check_goes_with(ctx, {"rescan": "--rescan"}, "--data", given=data is not None)
+    _check_one_balance(ctx, request)
     workspace = workspace_of(ctx)
     if data is not None:
         _fill_cache(ctx, data, rescan=rescan)
@@ -92,6 +94,21 @@ def train(
     _show(summary, form)
     if summary.interrupted_by is not None:
         raise interrupts.Interruption(summary.interrupted_by, _kept(summary, request.config.steps))
+
+
+def _check_one_balance(ctx: typer.Context, request: TrainRequest) -> None:
+    """Refuse a sampling beside a balance that draws batches otherwise.
+
+    Raises:
+        ConfigError: both stand on the command line.
+    """
+    balance, typed = ctx.params.get("balance"), ctx.params.get("sampling")
+    both = is_typed(ctx, "balance") and is_typed(ctx, "sampling")
+    if both and typed != request.config.sampling:
+        raise ConfigError(
+            f"--balance {balance} draws batches {request.config.sampling}, and --sampling says "
+            f"{typed}: leave one out"
+        )
 
 
 def _nothing_trained() -> str:

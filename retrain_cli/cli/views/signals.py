@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from retrain_cli.cli import console
 from retrain_cli.datasets.class_names import listed, shown_name
 from retrain_cli.workflows.signals.imaging import LEAST_GROUPS, SignalSummary
+
+_SHOWN = 8
+"""Channels whose names are told."""
 
 
 def show(summary: SignalSummary, form: console.Form) -> None:
@@ -55,8 +59,12 @@ def _done(summary: SignalSummary) -> str:
     word = "recording" if summary.recordings == 1 else "recordings"
     return (
         f"{images:,} images in {summary.output}: {drawing.picture} of {drawing.window:,} samples "
-        f"of {listed(summary.channels)}, from {summary.recordings:,} {word}"
+        f"of {_channels(summary.channels)}, from {summary.recordings:,} {word}"
     )
+
+
+def _channels(names: Sequence[str]) -> str:
+    return listed(names) if len(names) <= _SHOWN else f"{len(names):,} channels"
 
 
 def _warn(summary: SignalSummary) -> None:

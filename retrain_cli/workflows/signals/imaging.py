@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,12 +34,12 @@ from retrain_cli.signals.windows import (
     plain_windows,
 )
 from retrain_cli.workflows.signals.kept_drawing import (
-    check_same_drawing,
     drawing_like,
     keep_drawing,
+    same_as_before,
 )
-from retrain_cli.workflows.signals.listing import LISTING, Row, add_rows, check_owners
-from retrain_cli.workflows.signals.named_recordings import NamedRecording, named_recordings
+from retrain_cli.workflows.signals.listing import LISTING, Row, check_owners, replace_rows
+from retrain_cli.workflows.signals.named_recordings import NOTE, NamedRecording, named_recordings
 from retrain_cli.workflows.signals.request import Drawing, SignalRequest
 from retrain_cli.workflows.sort_photos import folder_names
 from retrain_cli.workspace import writing_to
@@ -86,7 +86,7 @@ def draw_signals(
     """Draw the windows of recordings as PNG images, and list them in `windows.csv`.
 
     Everything is read and checked before the first image is written. An image has its name when it
-    is whole; one that is there already is drawn again.
+    is whole; those of an earlier time of the same recordings give way.
 
     Args:
         request: what to draw.
@@ -96,22 +96,25 @@ def draw_signals(
         DatasetError: a recording cannot be drawn, or the folder holds something else.
         WorkspaceError: the folder cannot be written.
     """
-    drawing = drawing_like(request)
-    check_same_drawing(request.output, drawing)
+    kept = same_as_before(request.output, drawing_like(request))
+    drawing = kept.drawing
     ignore = [request.output, *([request.events] if request.events else [])]
     named = named_recordings(request.recordings, ignore)
-    shelf = _Shelf(request, drawing)
+    shelf = _Shelf(replace(request, rate=request.rate or kept.rate), drawing)
+    for one in named:
+        kept = kept.with_recording(shelf.get(one))
     cuts = _cut_all(named, request, drawing, shelf)
-    labels = {window.label for cut in cuts for window in cut.windows.kept}
-    folders = folder_names(label for label in labels if label is not None)
+    folders = _folders(cuts)
     painters = [_Painter(cut.named.stem, drawing, request.output, folders) for cut in cuts]
     rows = [
         painter.row(window, shelf.get(cut.named))
         for cut, painter in zip(cuts, painters, strict=True)
         for window in cut.windows.kept
     ]
-    check_owners(request.output / LISTING, rows)
-    keep_drawing(request.output, drawing)
+    listing = request.output / LISTING
+    check_owners(listing, rows)
+    keep_drawing(request.output, kept)
+    replace_rows(listing, rows)
     done = 0
     workers = usable_processors()
     with draft_folder(request.output) as drafts, ThreadPoolExecutor(workers) as pool:
@@ -121,8 +124,15 @@ def draw_signals(
                 done += 1
                 on_progress(done, len(rows))
                 interrupts.check()
-    add_rows(request.output / LISTING, rows)
-    return _summary(request, drawing, cuts, shelf.channels)
+    return _summary(request, drawing, cuts, kept.names)
+
+
+def _folders(cuts: Sequence[_Cut]) -> Mapping[str, str]:
+    """The folder of each label; none has the name of a file that lies beside them."""
+    labels = {window.label for cut in cuts for window in cut.windows.kept}
+    names = folder_names(label for label in labels if label is not None)
+    own = {LISTING.casefold(), NOTE.casefold()}
+    return {label: f"_{name}" if name.casefold() in own else name for label, name in names.items()}
 
 
 class _Shelf:
@@ -132,7 +142,6 @@ class _Shelf:
         self._request, self._drawing = request, drawing
         self._held: dict[Path, Recording] = {}
         self._bytes = 0
-        self.channels: tuple[str, ...] = ()
 
     def get(self, named: NamedRecording) -> Recording:
         """The recording.
@@ -146,7 +155,6 @@ class _Shelf:
             named.path, self._drawing.channels, self._request.rate, self._request.label_column
         )
         _check_length(recording, self._drawing.window)
-        self.channels = self.channels or recording.channels
         size = recording.samples.nbytes
         if self._bytes + size <= _HELD_BYTES:
             self._bytes += size

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from retrain_cli.datasets.text_files import read_rows
 from retrain_cli.errors import DatasetError
-from retrain_cli.workspace import write_atomically
+from retrain_cli.workspace import write_atomically, writing_to
 
 LISTING = "windows.csv"
 
@@ -34,14 +34,24 @@ class Row(NamedTuple):
     label: str | None
 
 
-def add_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write the list anew, with those of these images in place of earlier ones.
+def replace_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write the list with these images in place of earlier ones of the same recordings.
+
+    Those that are not drawn again are removed: they were cut by other settings, and would share
+    samples with the new ones. The list is there before the images are, so that none is without it.
 
     Raises:
         DatasetError: the list that is there cannot be read.
-        WorkspaceError: it cannot be written.
+        WorkspaceError: it, or an image, cannot be written.
     """
-    lines = {row[0]: row for row in _read(path)}
+    lines: dict[str, list[str]] = {}
+    recordings = {row.recording for row in rows}
+    names = {row.image for row in rows}
+    for line in _read(path):
+        if line[1] not in recordings:
+            lines[line[0]] = line
+        elif line[0] not in names:
+            _remove(path.parent, line[0])
     for row in rows:
         seconds = "" if row.seconds is None else f"{row.seconds:.6g}"
         cells = [row.image, row.recording, str(row.start), str(row.end), seconds, row.label or ""]
@@ -51,6 +61,14 @@ def add_rows(path: Path, rows: Iterable[Row]) -> None:
     writer.writerow(Row._fields)
     writer.writerows(lines[image] for image in sorted(lines))
     write_atomically(path, text.getvalue())
+
+
+def _remove(folder: Path, image: str) -> None:
+    """Remove an image that the list names; never anything outside of the folder."""
+    target = folder / image
+    if target.suffix == ".png" and target.resolve().is_relative_to(folder.resolve()):
+        with writing_to(target):
+            target.unlink(missing_ok=True)
 
 
 def check_owners(path: Path, rows: Iterable[Row]) -> None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from retrain_cli.errors import DatasetError
 from retrain_cli.signals.recordings import SUFFIXES
 
+NOTE = "signals.json"
+"""Stands in each folder of images, and says how they were drawn."""
 _IN_FOLDERS = tuple(suffix for suffix in SUFFIXES if suffix != ".txt")
 """A .txt file in a folder is more likely to be a note than a signal."""
 
@@ -39,21 +41,26 @@ def named_recordings(paths: Iterable[Path], ignore: Iterable[Path] = ()) -> list
     Raises:
         DatasetError: a path is not there, or there is no recording at all.
     """
-    left_out = {path.absolute() for path in ignore}
-    found: dict[Path, str | None] = {}
+    left_out = {path.resolve() for path in ignore}
+    found: dict[Path, tuple[Path, str | None]] = {}
     for path in paths:
         if not path.exists():
             raise DatasetError(f"there is no {str(path)!r}: check the path")
         pairs = _below(path, left_out) if path.is_dir() else iter([(path, None)])
         for file, label in pairs:
-            found.setdefault(file, label)
+            _, known = found.setdefault(file.resolve(), (file, label))
+            if known != label:
+                raise DatasetError(
+                    f"a recording has one label; {str(file)!r} stands in {known!r} and in "
+                    f"{label!r}: leave one out"
+                )
     if not found:
         raise DatasetError(
             f"there is no signal in {', '.join(map(str, paths))}: a signal is one of "
             f"{', '.join(SUFFIXES)}"
         )
-    stems = _stems(list(found))
-    return [NamedRecording(path, label, stems[path]) for path, label in found.items()]
+    stems = _stems([path for path, _ in found.values()])
+    return [NamedRecording(path, label, stems[path]) for path, label in found.values()]
 
 
 def _below(folder: Path, left_out: set[Path]) -> Iterator[tuple[Path, str | None]]:
@@ -62,13 +69,15 @@ def _below(folder: Path, left_out: set[Path]) -> Iterator[tuple[Path, str | None
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and (here / name).absolute() not in left_out
+            if not name.startswith(".")
+            and (here / name).resolve() not in left_out
+            and not (here / name / NOTE).exists()  # images of an earlier time
         )
         parts = here.relative_to(folder).parts
         for name in sorted(names):
             file = here / name
             is_signal = file.suffix.lower() in _IN_FOLDERS and not name.startswith(".")
-            if is_signal and file.absolute() not in left_out:
+            if is_signal and file.resolve() not in left_out:
                 yield file, parts[0] if parts else None
 
 
@@ -83,13 +92,15 @@ def _stems(paths: list[Path]) -> dict[Path, str]:
         for path in same:
             parents = path.absolute().parts[1:-1][-depth:]
             stems[path] = _plain("-".join((*parents, path.stem)))
-    counts = Counter(name.casefold() for name in stems.values())
-    return {  # what differs in its suffix alone
-        path: name if counts[name.casefold()] == 1 else f"{name}-{path.suffix[1:]}"
-        for path, name in stems.items()
-    }
+    taken: set[str] = set()
+    for path, name in stems.items():  # what differs in its suffix, or where names are cut
+        numbers = (f"{name}-{number}" for number in range(2, len(paths) + 2))
+        choices = (name, f"{name}-{path.suffix[1:]}", *numbers)
+        stems[path] = next(one for one in choices if one.casefold() not in taken)
+        taken.add(stems[path].casefold())
+    return stems
 
 
 def _plain(stem: str) -> str:
     """A stem without the mark that would end the name of a group."""
-    return stem.replace("_nohash_", "-")[-150:]
+    return stem.replace("_nohash_", "-")[-150:].lstrip(".") or "recording"

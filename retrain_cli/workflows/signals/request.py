@@ -13,6 +13,7 @@ from retrain_cli.signals.windows import Cutting
 
 Scale = Literal["window", "recording"]
 LEAST_WINDOW = 16
+MOST_PIXELS = 2_048
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Drawing:
     def __post_init__(self) -> None:
         check_choices(self)
         check_least(self, LEAST_WINDOW, "window", "size")
+        if self.size > MOST_PIXELS:
+            raise ConfigError(f"{setting('size')} must be at most {MOST_PIXELS}, not {self.size}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Drawing:

@@ -165,6 +165,83 @@ def test_the_same_again_changes_nothing_and_more_is_added(made: Path, tmp_path: 
     assert len(listing(output)) == 2 * sum(path.suffix == ".png" for path in before)
 
 
+def test_other_cuts_of_a_recording_take_the_place_of_earlier_ones(
+    made: Path, tmp_path: Path
+) -> None:
+    """Else windows of both times would share samples across groups."""
+    output = tmp_path / "images"
+    draw_signals(ask(made, output, step=16))
+    draw_signals(ask(made, output, step=24, block=3))
+    rows = listing(output)
+    files = {path.relative_to(output).as_posix() for path in output.rglob("*.png")}
+    assert files == {row["image"] for row in rows}
+    assert len({int(row["start"]) % 24 for row in rows}) == 1
+
+
+def test_a_recording_counts_once_and_has_one_label(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        (tmp_path / "in" / label).mkdir(parents=True)
+    first = tmp_path / "in" / "a" / "x.npy"
+    np.save(first, np.arange(200.0))
+    (tmp_path / "in" / "b" / "y.npy").symlink_to(first)
+    with pytest.raises(DatasetError, match="a recording has one label"):
+        draw_signals(SignalRequest((tmp_path / "in",), tmp_path / "images", SMALL))
+    twice = (first, tmp_path / "in" / "b" / "y.npy", first)
+    assert draw_signals(SignalRequest(twice, tmp_path / "flat", SMALL)).recordings == 1
+
+
+def test_names_that_are_equal_where_they_are_cut(tmp_path: Path) -> None:
+    paths = tuple(tmp_path / f"{first}{'z' * 200}.npy" for first in "AB")
+    hidden = tmp_path / ".hidden.npy"
+    for path in (*paths, hidden):
+        np.save(path, np.arange(64.0))
+    output = tmp_path / "images"
+    summary = draw_signals(SignalRequest((*paths, hidden), output, SMALL))
+    drawn = list(output.glob("*.png"))
+    assert len(drawn) == len(listing(output)) == summary.images[None] == 3
+    assert not any(path.name.startswith(".") for path in drawn)
+
+
+def test_channels_and_rates_are_those_of_the_folder(made: Path, tmp_path: Path) -> None:
+    output = tmp_path / "images"
+    draw_signals(ask(made, output))
+    for name, text in (("two", "a,b\n"), ("turned", "b,a,c\n")):
+        cells = text.count(",") + 1
+        (tmp_path / f"{name}.csv").write_text(text + "1,2,3"[: 2 * cells - 1] + "\n" * 1 + (
+            ",".join("123"[:cells]) + "\n") * 70, encoding="utf-8")  # fmt: skip
+        for more in ({"like": output}, {"drawing": SMALL}):
+            target = tmp_path / "later" if "like" in more else output
+            with pytest.raises(DatasetError, match="show the same channels"):
+                draw_signals(SignalRequest((tmp_path / f"{name}.csv",), target, **more))
+    wavfile.write(tmp_path / "fast.wav", 8000, np.zeros((100, 3), np.int16))
+    with pytest.raises(DatasetError, match="8000 samples a second, and others have 20"):
+        draw_signals(SignalRequest((tmp_path / "fast.wav",), tmp_path / "later", like=output))
+    draw_signals(SignalRequest((made / "pressure.csv",), tmp_path / "later", like=output))
+    assert listing(tmp_path / "later")[1]["seconds"] != "", "the rate is taken over, too"
+
+
+def test_labels_that_are_called_as_our_files(tmp_path: Path) -> None:
+    lines = [
+        f"{place % 5},{'windows.csv' if place < 300 else 'Signals.json'}" for place in range(600)
+    ]
+    (tmp_path / "a.csv").write_text("x,state\n" + "\n".join(lines), encoding="utf-8")
+    summary = draw_signals(
+        SignalRequest((tmp_path / "a.csv",), tmp_path / "images", SMALL, label_column="state")
+    )
+    assert set(summary.images) == {"windows.csv", "Signals.json"}
+    assert len(list((tmp_path / "images").rglob("*.png"))) == sum(summary.images.values())
+
+
+def test_images_of_an_earlier_time_are_no_recordings(made: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "p.csv").write_bytes((made / "pressure.csv").read_bytes())
+    for name in ("one", "two"):
+        output = source / ".." / "in" / name
+        summary = draw_signals(SignalRequest((source,), output, SMALL))
+        assert summary.recordings == 1
+
+
 def test_a_folder_has_one_drawing(made: Path, tmp_path: Path) -> None:
     output = tmp_path / "images"
     draw_signals(ask(made, output))
@@ -244,6 +321,8 @@ def test_settings_that_cannot_be(more: dict[str, object], made: Path, tmp_path: 
         ask(made, tmp_path / "images", **more)
     with pytest.raises(ConfigError):
         Drawing(window=15)
+    with pytest.raises(ConfigError):
+        Drawing(size=200_000)
 
 
 def test_anomalies_are_found_by_the_head_of_the_paper(tmp_path: Path) -> None:
