@@ -204,9 +204,9 @@ class OuterSettings:
             table = ".".join((*path, key))
             raise ConfigError(f"{place}: {key} is a command: its settings stand below [{table}]")
         names = _names(command) if is_table else sorted(_every_key(command))
-        close = difflib.get_close_matches(key.replace("_", "-"), names, 1)
+        close = difflib.get_close_matches(key.replace("_", "-"), names, 2)
         kind = "table is a command" if is_table else "key is the name of an option"
-        hint = f"did you mean {close[0]}?" if close else f"`{owner} --help` lists them"
+        hint = f"did you mean {' or '.join(close)}?" if close else f"`{owner} --help` lists them"
         raise ConfigError(f"{place}: a {kind} of `{owner}`, and {key!r} is none: {hint}")
 
 
