@@ -220,7 +220,7 @@ def test_a_wrong_table_of_another_command_is_refused_too(
     write("[eval]\ntop6 = true\n")
     done = CliRunner().invoke(app, ["runs"])
     assert done.exit_code == 2
-    assert "did you mean top5?" in said[0]
+    assert "did you mean top5 or top-k?" in said[0]
 
 
 @pytest.mark.parametrize("name", ["none.toml", "."])
