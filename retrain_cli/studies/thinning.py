@@ -77,7 +77,8 @@ class Thinning:
         return replace(part, data=thinned)
 
     def _at_most(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
-        return counts if self.most is None else np.minimum(counts, self.most)
+        largest = int(counts.max(initial=0))
+        return np.minimum(counts, largest if self.most is None else min(self.most, largest))
 
     def _small(self, counts: NDArray[np.int64]) -> int:
         return round((self.most or float(np.median(counts))) / self.ratio)
