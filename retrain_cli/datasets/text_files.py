@@ -41,6 +41,6 @@ def read_rows(path: Path, rule: str, advice: str) -> list[list[str]]:
         raise DatasetError(f"{rule}; received {str(path)!r} ({reason}): {advice}") from error
 
 
-def rows_of(text: str) -> list[list[str]]:
+def rows_of(text: str, delimiter: str = ",") -> list[list[str]]:
     """Its lines, each in its values."""
-    return list(csv.reader(text.splitlines(), skipinitialspace=True))
+    return list(csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.text_files import read_text
+from retrain_cli.datasets.text_files import read_text, rows_of
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.signals.recordings import Recording, delimiter_of
 
@@ -74,8 +74,8 @@ def _rows(path: Path) -> list[list[str]]:
         DatasetError: it cannot be read.
     """
     try:
-        lines = read_text(path).splitlines()
-        return list(csv.reader(lines, delimiter=delimiter_of(lines), skipinitialspace=True))
+        text = read_text(path)
+        return rows_of(text, delimiter_of(text.splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(

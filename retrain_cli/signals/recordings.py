@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.text_files import read_text
+from retrain_cli.datasets.text_files import read_text, rows_of
 from retrain_cli.errors import DatasetError
 from retrain_cli.files import check_ordinary
 
@@ -242,7 +241,7 @@ def _tell_gap(lines: Sequence[str], delimiter: str, columns: Sequence[tuple[int,
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    return next(iter(rows_of(line, delimiter)), [])
 
 
 def _is_number(cell: str) -> bool:

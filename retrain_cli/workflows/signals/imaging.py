@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from retrain_cli import interrupts
 from retrain_cli.durable import draft_folder, make_folder
 from retrain_cli.errors import DatasetError, setting
@@ -55,6 +57,7 @@ class _Cut(NamedTuple):
 
     named: NamedRecording
     windows: Windows
+    rate: float | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def draw_signals(
     folders = _folders(cuts)
     painters = [_Painter(cut.named.stem, drawing, request.output, folders) for cut in cuts]
     rows = [
-        painter.row(window, shelf.get(cut.named))
+        painter.row(window, cut)
         for cut, painter in zip(cuts, painters, strict=True)
         for window in cut.windows.kept
     ]
@@ -155,7 +158,8 @@ class _Shelf:
             named.path, self._drawing.channels, self._request.rate, self._request.label_column
         )
         _check_length(recording, self._drawing.window)
-        size = recording.samples.nbytes
+        is_mapped = isinstance(recording.samples, np.memmap)  # it stays on the disk
+        size = 0 if is_mapped else recording.samples.nbytes
         if self._bytes + size <= _HELD_BYTES:
             self._bytes += size
             self._held[named.path] = recording
@@ -201,7 +205,8 @@ def _cut_all(
     cuts = []
     for one in named:
         recording = shelf.get(one)
-        cuts.append(_Cut(one, _windows(recording, one.label, listed, background, cutting)))
+        windows = _windows(recording, one.label, listed, background, cutting)
+        cuts.append(_Cut(one, windows, recording.rate))
     if not any(cut.windows.kept for cut in cuts):
         raise DatasetError(
             "no window shows one thing alone, so there is nothing to draw: choose a smaller "
@@ -249,12 +254,12 @@ class _Painter:
         name = f"{self._stem}-{window.group:010}_nohash_{window.start:010}.png"
         return Path(self._folders[window.label], name)
 
-    def row(self, window: Window, recording: Recording) -> Row:
+    def row(self, window: Window, cut: _Cut) -> Row:
         """What the list says of it."""
-        seconds = window.start / recording.rate if recording.rate else None
+        seconds = window.start / cut.rate if cut.rate else None
         end = window.start + self._drawing.window
         image = self.image(window).as_posix()
-        return Row(image, str(recording.path), window.start, end, seconds, window.label)
+        return Row(image, str(cut.named.path), window.start, end, seconds, window.label)
 
     def painting(self, recording: Recording, drafts: Path) -> Callable[[Window], None]:
         """What draws and writes an image; many threads may call it, which raises WorkspaceError.
