@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import typer
 
@@ -18,6 +19,18 @@ def workspace_of(ctx: typer.Context) -> Workspace:
     workspace = ctx.find_object(Workspace)
     assert workspace is not None  # the root command always sets it
     return workspace
+
+
+def check_plot(path: Path | None) -> None:
+    """Refuse a picture of another format before the work.
+
+    Raises:
+        ConfigError: the suffix is none that is written.
+    """
+    if path is not None:
+        from retrain_cli.reports.plots.plot_files import check_format
+
+        check_format(path)
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import typer
 
 from retrain_cli import interrupts
 from retrain_cli.cli import console
-from retrain_cli.cli.context import workspace_of
+from retrain_cli.cli.context import check_plot, workspace_of
 from retrain_cli.cli.options import Plot, TableForm
 from retrain_cli.cli.signatures import Fields
 from retrain_cli.heads.config import TrainingConfig
@@ -83,12 +83,10 @@ def conduct(
     """Run a study and show its result."""
     from retrain_cli.cli.commands.bottlenecks import extraction_step, photos_kept
     from retrain_cli.cli.views.study import show_study
-    from retrain_cli.reports.plots.plot_files import check_format
     from retrain_cli.reports.plots.study_plots import plot_charts
     from retrain_cli.workflows.study import run_study
 
-    if plot is not None:
-        check_format(plot)  # before hours of training, not after
+    check_plot(plot)
     seen: list[ExtractionCounts] = []
     extracting = interrupts.keeping(lambda: photos_kept(seen))
     with (

@@ -128,18 +128,6 @@ def _views(plan: FinetunePlan) -> str:
     return f" and {plan.missing_views:,} views" if plan.missing_views else ""
 
 
-def check_plot(path: Path | None) -> None:
-    """Refuse a picture of another format before the work.
-
-    Raises:
-        ConfigError: the suffix is none that is written.
-    """
-    if path is not None:
-        from retrain_cli.reports.plots.plot_files import check_format
-
-        check_format(path)
-
-
 def draw(summary: FinetuneSummary, path: Path) -> None:
     """Write the learning curves: losses and shares of right answers, epoch by epoch."""
     from retrain_cli.reports.plots.study_plots import plot_charts

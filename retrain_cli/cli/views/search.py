@@ -219,18 +219,6 @@ def _steps(count: int | None) -> str:
     return _IDLE if count is None else f"{count:,}"
 
 
-def check_plot(path: Path | None) -> None:
-    """Refuse a picture of another format before the work.
-
-    Raises:
-        ConfigError: the suffix is none that is written.
-    """
-    if path is not None:
-        from retrain_cli.reports.plots.plot_files import check_format
-
-        check_format(path)
-
-
 def draw(result: SearchResult, path: Path) -> None:
     """Write the settings and their figures as parallel coordinates; what diverged is left out."""
     from retrain_cli.reports.plots.parallel_plot import Coordinate, plot_parallel

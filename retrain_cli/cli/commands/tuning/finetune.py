@@ -9,7 +9,7 @@ import typer
 
 from retrain_cli import interrupts
 from retrain_cli.cli import console
-from retrain_cli.cli.context import comma_separated, workspace_of
+from retrain_cli.cli.context import check_plot, comma_separated, workspace_of
 from retrain_cli.cli.options import Described, JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
@@ -93,7 +93,7 @@ def finetune(
             found = plan_finetune(request, workspace)
         view.show_plan(found, form)
         return
-    view.check_plot(plot)
+    check_plot(plot)
     table = view.EpochTable()
     with (
         interrupts.keeping(lambda: "activations are kept, and there is no new run"),

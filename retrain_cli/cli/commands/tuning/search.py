@@ -12,7 +12,7 @@ import typer
 from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.axis_options import axes_of, axis_parameters
-from retrain_cli.cli.context import comma_separated, workspace_of
+from retrain_cli.cli.context import check_plot, comma_separated, workspace_of
 from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import Described, DryRun, Plot, TableForm
 from retrain_cli.cli.signatures import Fields, chained
@@ -75,7 +75,7 @@ def _search(
 
     request = replace(request, axes=axes)
     check_goes_with(ctx, {"factor": "--factor"}, "--halving", given=request.halving)
-    view.check_plot(plot)
+    check_plot(plot)
     workspace = workspace_of(ctx)
     if plan:
         view.show_plan(plan_search(request, workspace), form)
