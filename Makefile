@@ -1,6 +1,6 @@
 # `make help` lists the targets. Everything runs in .venv, which is made on the first call.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench clean
+.PHONY: help setup demo test check docs bench gpu-check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +13,7 @@ ARGS ?=
 BEST_CORE := import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 setup: $(READY)  ## Create .venv with the package and everything for its development
 
@@ -55,6 +55,9 @@ docs: $(READY)  ## Write the generated docs: docs/cli.md, the table of docs/back
 
 bench: $(READY)  ## Measure speed against references (ARGS='--help' for parts and sizes)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+gpu-check: $(READY)  ## Gather in build/gpu-check what the GPU benchmark needs; run it where a GPU is
+	@$(BIN)/python tools/gpu_check.py $(ARGS)
 
 clean:  ## Remove .venv, caches and build products
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .retrain

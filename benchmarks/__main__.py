@@ -2,10 +2,10 @@
 
     python -m benchmarks [PART ...] [--quick] [--repeats N] [--json FILE]
 
-Parts: extraction, decoding, training, warm, reading; and backbones, memory, growth and gpu, which
-take long and run only when they are named. `--quick` takes small sizes, to try it out. Every speed
-is a ratio against references that are measured in turn with it in the same process; medians are
-told.
+Parts: extraction, decoding, training, warm, reading; and backbones, memory, growth, gpu and
+engines, which take long and run only when they are named. `--quick` takes small sizes, to try it
+out. Every speed is a ratio against references that are measured in turn with it in the same
+process; medians are told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ from rich.console import Console
 from rich.table import Table
 
 import retrain_cli as rt
-from benchmarks import backbones, decoding, extraction, gpu, growth, memory, reading, training, warm
+from benchmarks import (
+    backbones,
+    decoding,
+    engines,
+    extraction,
+    gpu,
+    growth,
+    memory,
+    reading,
+    training,
+    warm,
+)
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 from retrain_cli.backbones.table import SUCCESSOR
@@ -131,15 +142,27 @@ def run_growth(arguments: argparse.Namespace) -> Any:
 
 def run_gpu(arguments: argparse.Namespace) -> Any:
     """Extraction and training on a GPU."""
-    bench = gpu.GpuBench(device=arguments.device)
+    images, batches = arguments.gpu_images, tuple(arguments.batches)
+    bench = gpu.GpuBench(arguments.device, images, batches, tuple(arguments.networks))
     if arguments.quick:
         bench = gpu.GpuBench(arguments.device, 64, (16,), ("resnet50",), input_size=64)
     if not bench.can_run:
         sys.exit("the engine sees no GPU: `retrain doctor` says what is missing")
     return {
         "extraction": show(gpu.measure(bench, arguments.repeats)),
-        "training": run_training(arguments),
+        "training": show(training.measure(arguments.steps, arguments.repeats)),
     }
+
+
+def run_engines(arguments: argparse.Namespace) -> Any:
+    """The same work on every engine of Keras that is installed."""
+    runs = engines.measure(arguments.device)
+    for one in runs:
+        apart = ", ".join(f"{name} {value:.1e}" for name, value in one.difference.items())
+        took = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in one.seconds.items())
+        print(f"{one.engine} on {one.device}: {apart} from {runs[0].engine}; top-1 {one.top1:.1%}")
+        print(f"  fine-tuned {one.tuned_top1:.1%}; {took}")
+    return list(map(asdict, runs))
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
@@ -152,6 +175,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "memory": run_memory,
     "growth": run_growth,
     "gpu": run_gpu,
+    "engines": run_engines,
 }
 DEFAULT_PARTS = ("extraction", "decoding", "training", "warm", "reading")
 
@@ -171,7 +195,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="of training (default: 10000)")
     parser.add_argument("--files", type=int, help="of warm run and reading (default: 100000)")
     parser.add_argument("--figure", type=Path, help="where `growth` draws its figure (.svg, .png)")
-    parser.add_argument("--device", default="gpu", help="of the part gpu: gpu, gpu:N or cpu")
+    _add_gpu(parser.add_argument_group("gpu and engines"))
     arguments = parser.parse_args(words)
     arguments.repeats = arguments.repeats or (1 if arguments.quick else 5)
     arguments.steps = arguments.steps or (500 if arguments.quick else 10_000)
@@ -203,6 +227,16 @@ def _add_extraction(group: Any) -> None:
     group.add_argument("--layer", help="as in `retrain bottlenecks`")
     group.add_argument("--alpha", type=float, help="as in `retrain bottlenecks`")
     group.add_argument("--input-size", type=int, help="as in `retrain bottlenecks`")
+
+
+def _add_gpu(group: Any) -> None:
+    bench = gpu.GpuBench()
+    group.add_argument("--device", default=bench.device, help="gpu, gpu:N or cpu")
+    group.add_argument(
+        "--gpu-images", type=int, default=bench.images, help=f"default: {bench.images}"
+    )
+    group.add_argument("--batches", type=int, nargs="+", default=bench.batches, help="their sizes")
+    group.add_argument("--networks", nargs="+", default=bench.backbones, help="which networks")
 
 
 def show(lines: list[Comparison]) -> list[dict[str, Any]]:

@@ -72,13 +72,26 @@ def measure(bench: ExtractionBench, repeats: int) -> list[Comparison]:
 
 
 class OurExtraction:
-    """`retrain bottlenecks` on an empty cache; the network is converted and loaded once."""
+    """`retrain bottlenecks` on an empty cache; the network is converted and loaded once.
 
-    def __init__(self, bench: ExtractionBench, photos: Path, workspace: Path) -> None:
+    Args:
+        bench: the settings.
+        photos: the photos.
+        workspace: for the cache, and the network where it is converted.
+        loaded: the network, where it is loaded already.
+    """
+
+    def __init__(
+        self,
+        bench: ExtractionBench,
+        photos: Path,
+        workspace: Path,
+        loaded: Backbone | None = None,
+    ) -> None:
         settings = rt.ExtractionSettings(bench.batch, device=bench.device, readers=bench.readers)
         self._request = rt.BottleneckRequest(photos, bench.spec, settings=settings)
         self._workspace = rt.Workspace(workspace)
-        self._loaded: Backbone | None = None
+        self._loaded = loaded
         self.label = ""
 
     @property

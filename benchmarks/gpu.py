@@ -1,9 +1,7 @@
 """Is a fast device kept fed? End to end against its two limits: the raw pass, and decoding alone.
 
-Decoding is done by processes and by threads, to see which of them feed the device.
-
 Photos are made up and weights are random, so that no data is needed. To be run where a GPU is, with
-KERAS_BACKEND=jax or tensorflow.
+KERAS_BACKEND=jax, torch or tensorflow; TensorFlow itself need not be installed.
 """
 
 from __future__ import annotations
@@ -16,7 +14,8 @@ import retrain_cli as rt
 from benchmarks import decoding
 from benchmarks.extraction import ExtractionBench, OurExtraction, raw_contestant
 from benchmarks.photos import gather_photos
-from benchmarks.timing import Comparison, Contestant, compare_rates
+from benchmarks.timing import Comparison, Contestant, compare_each
+from retrain_cli.backbones.loader import Backbone
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.engine import list_gpus
 
@@ -32,14 +31,16 @@ class GpuBench:
         backbones: which networks.
         precision: what they compute in.
         input_size: side in pixels; None for each network's own.
+        side: longer side of the photos, in pixels.
     """
 
     device: str = "gpu"
     images: int = 8192
     batches: tuple[int, ...] = (64, 128, 256, 512)
-    backbones: tuple[str, ...] = ("inception_v3", "resnet50")
+    backbones: tuple[str, ...] = ("inception_v3", "efficientnet_lite0")
     precision: Precision = "bfloat16"
     input_size: int | None = None
+    side: int = 400
 
     @property
     def can_run(self) -> bool:
@@ -52,30 +53,45 @@ def measure(bench: GpuBench, repeats: int) -> list[Comparison]:
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
-        count = gather_photos(None, photos, bench.images)
+        count = gather_photos(None, photos, bench.images, bench.side)
         for name in bench.backbones:
-            for batch in bench.batches:
-                spec = rt.BackboneSpec(
-                    name=name,
-                    weights="random",
-                    precision=bench.precision,
-                    runtime="keras",
-                    input_size=bench.input_size,
-                )
-                case = ExtractionBench(spec, photos, count, batch=batch, device=bench.device)
-                workspace = Path(folder, f"{name}-{batch}")
-                lines += _measure(case, workspace, repeats)
+            spec = rt.BackboneSpec(
+                name=name,
+                weights="random",
+                precision=bench.precision,
+                runtime="keras",
+                input_size=bench.input_size,
+            )
+            lines += _measure(bench, spec, photos, count, repeats)
     return lines
 
 
-def _measure(case: ExtractionBench, workspace: Path, repeats: int) -> list[Comparison]:
-    assert case.photos is not None
-    ours = OurExtraction(case, case.photos, workspace)
-    ours.run()
-    size = ours.backbone.input_size
+def _measure(
+    bench: GpuBench, spec: rt.BackboneSpec, photos: Path, count: int, repeats: int
+) -> list[Comparison]:
+    """All batch sizes of a network in turn, so that each has the same limits."""
+    backbone = rt.load_backbone(spec, bench.device)
     limits = [
-        raw_contestant("its own raw pass", ours.backbone, case.batch, case.images),
-        *(decoding.contestant(kind, case.photos, size, case.images) for kind in decoding.KINDS),
+        decoding.contestant(kind, photos, backbone.input_size, count) for kind in decoding.KINDS
     ]
-    name = f"{ours.label}, batch {case.batch}"
-    return compare_rates(Contestant(name, ours.run, case.images), limits, "images", repeats)
+    pairs = []
+    for batch in bench.batches:
+        ours = _ours(bench, spec, photos, batch, backbone, count)
+        raw = raw_contestant("its own raw pass", backbone, batch, count)
+        pairs += [(ours, limit) for limit in (raw, *limits)]
+    return compare_each(pairs, "images", repeats)
+
+
+def _ours(
+    bench: GpuBench,
+    spec: rt.BackboneSpec,
+    photos: Path,
+    batch: int,
+    backbone: Backbone,
+    count: int,
+) -> Contestant:
+    case = ExtractionBench(spec, photos, count, batch=batch, device=bench.device)
+    workspace = photos.with_name(f"{spec.name}-{batch}")
+    extraction = OurExtraction(case, photos, workspace, backbone)
+    name = f"{spec.resolve().label()} on {bench.device}, batch {batch}"
+    return Contestant(name, extraction.run, count)

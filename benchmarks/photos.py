@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from retrain_cli.images.formats import looks_like_image_name
+from retrain_cli.parallel import usable_processors
 
 FOLDERS = 10
+_MANY = 1000  # photos, from which on several processes make them up
 _READABLE = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})  # by TensorFlow, too
 
 
@@ -31,8 +36,7 @@ def gather_photos(source: Path | None, target: Path, count: int, side: int = 400
     for number in range(FOLDERS):
         (target / f"class_{number}").mkdir(parents=True)
     if source is None:
-        for number in range(count):
-            _synthesise(number, side).save(_place(target, number, ".jpg"), quality=90)
+        _make_up(target, count, side)
         return count
     found = list(islice(_spread(source), count))
     for number, path in enumerate(found):
@@ -52,6 +56,19 @@ def _spread(source: Path) -> Iterator[Path]:
             by_folder.setdefault(path.parent, []).append(path)
     for rank in range(max(map(len, by_folder.values()), default=0)):
         yield from (paths[rank] for paths in by_folder.values() if rank < len(paths))
+
+
+def _make_up(target: Path, count: int, side: int) -> None:
+    write = partial(_write, target, side)
+    if count < _MANY:
+        list(map(write, range(count)))
+        return
+    with ProcessPoolExecutor(usable_processors(), get_context("spawn")) as processes:
+        list(processes.map(write, range(count), chunksize=64))
+
+
+def _write(target: Path, side: int, number: int) -> None:
+    _synthesise(number, side).save(_place(target, number, ".jpg"), quality=90)
 
 
 def _synthesise(number: int, side: int) -> Image.Image:

@@ -112,14 +112,34 @@ def compare_rates(
     clock: Clock = REAL_CLOCK,
 ) -> list[Comparison]:
     """Time `what` and its references in turn, `repeats` times after one warm-up each."""
-    contestants = [what, *references]
+    return compare_each([(what, reference) for reference in references], unit, repeats, clock)
+
+
+def compare_each(
+    pairs: Sequence[tuple[Contestant, Contestant]],
+    unit: str,
+    repeats: int,
+    clock: Clock = REAL_CLOCK,
+) -> list[Comparison]:
+    """Time everything of the pairs in turn, once a round however many pairs it is in.
+
+    Args:
+        pairs: what is measured, and a reference; each is run once to warm up.
+        unit: what is counted.
+        repeats: rounds; the median is told.
+        clock: what time is taken from.
+
+    Returns:
+        A line for each pair.
+    """
+    contestants = list({id(one): one for pair in pairs for one in pair}.values())
     for contestant in contestants:
         contestant.run()
     rounds = [[_timed(contestant, clock) for contestant in contestants] for _ in range(repeats)]
-    ours, *others = zip(*rounds, strict=True)
+    timed = dict(zip(map(id, contestants), zip(*rounds, strict=True), strict=True))
     return [
-        _comparison(what.name, reference.name, unit, ours, theirs)
-        for reference, theirs in zip(references, others, strict=True)
+        _comparison(ours.name, reference.name, unit, timed[id(ours)], timed[id(reference)])
+        for ours, reference in pairs
     ]
 
 

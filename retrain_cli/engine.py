@@ -12,13 +12,14 @@ import re
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 from retrain_cli import waiting
 from retrain_cli.errors import ConfigError, DeviceError, RetrainError, reason_of, setting
@@ -36,6 +37,9 @@ _ROOM_FOR_TENSORFLOW = 1800 << 20
 
 _UNUSED_BY_COMMANDS = ("sklearn", "matplotlib")
 """What Keras imports for wrappers and galleries of its own, but does not need."""
+
+_ITS_OWN = r"(keras|torch)\."
+"""Modules whose warnings are for whoever programs with them."""
 
 _verbose = False
 _for_a_command = False
@@ -67,9 +71,12 @@ def load_keras() -> ModuleType:
         need_address_space("TensorFlow", _ROOM_FOR_TENSORFLOW)
     with waiting.for_(f"loading {_engine_name()}"), quiet_engine(), _without_extras():
         try:
-            return import_module("keras")
+            keras = import_module("keras")
         except (ImportError, ValueError, TypeError, AttributeError, AssertionError) as error:
             raise ConfigError(_why_keras_fails(error)) from error
+    if _for_a_command and not _verbose:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_ITS_OWN)
+    return keras
 
 
 @contextmanager
@@ -274,10 +281,25 @@ def choose_devices(wanted: str = "auto") -> list[str]:
     return [first]
 
 
+def on_device(device: str) -> AbstractContextManager[Any]:
+    """Let Keras compute and keep variables on a device such as "cpu:0" inside `with`.
+
+    To PyTorch "cpu:0" is another place than "cpu", and what is copied there no longer learns.
+    """
+    keras = load_keras()
+    is_torch = keras.backend.backend() == "torch"
+    scope: AbstractContextManager[Any] = keras.device(
+        "cpu" if is_torch and device.startswith("cpu") else device
+    )
+    return scope
+
+
 def list_gpus() -> list[str]:
     """Names of the GPUs that Keras's engine sees."""
     keras = load_keras()
     with waiting.for_("looking for GPUs"), quiet_engine():
+        if keras.backend.backend() == "torch":  # whose devices Keras does not list
+            return [f"gpu:{number}" for number in range(import_module("torch").cuda.device_count())]
         try:
             return list(keras.distribution.list_devices("gpu"))
         except RuntimeError:  # JAX built for the processor alone knows no such platform

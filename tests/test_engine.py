@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,15 @@ from retrain_cli import engine
 from retrain_cli.errors import ConfigError, DeviceError, WeightsError
 
 
+def keras_on(backend: str, list_devices: Any = None) -> Any:
+    """What is asked of Keras here, on an engine; `device` gives the name that it is asked for."""
+    return SimpleNamespace(
+        backend=SimpleNamespace(backend=lambda: backend),
+        distribution=SimpleNamespace(list_devices=list_devices),
+        device=nullcontext,
+    )
+
+
 @pytest.fixture
 def devices(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the engine see these GPUs; an exception is raised instead."""
@@ -27,8 +37,7 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> Any:
                 raise found
             return found
 
-        keras = SimpleNamespace(distribution=SimpleNamespace(list_devices=list_devices))
-        monkeypatch.setattr(engine, "load_keras", lambda: keras)
+        monkeypatch.setattr(engine, "load_keras", lambda: keras_on("jax", list_devices))
 
     return see
 
@@ -53,6 +62,32 @@ def test_an_engine_that_knows_no_gpu_raises(devices: Any) -> None:
     assert engine.choose_device("auto") == "cpu:0"
     with pytest.raises(DeviceError, match="it sees no GPU"):
         engine.choose_device("gpu")
+
+
+def test_pytorch_is_asked_itself_for_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras has nothing there that lists devices."""
+    torch = SimpleNamespace(cuda=SimpleNamespace(device_count=lambda: 2))
+    monkeypatch.setattr(engine, "load_keras", lambda: keras_on("torch"))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert engine.list_gpus() == ["gpu:0", "gpu:1"]
+    assert engine.choose_devices() == ["gpu:0"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "asked"),
+    [
+        ("torch", "cpu:0", "cpu"),  # variables copied to "cpu:0" would not learn any more
+        ("torch", "gpu:1", "gpu:1"),
+        ("jax", "cpu:0", "cpu:0"),
+        ("tensorflow", "cpu:0", "cpu:0"),
+    ],
+)
+def test_the_name_of_a_device_as_each_engine_knows_it(
+    monkeypatch: pytest.MonkeyPatch, backend: str, device: str, asked: str
+) -> None:
+    monkeypatch.setattr(engine, "load_keras", lambda: keras_on(backend))
+    with engine.on_device(device) as name:
+        assert name == asked
 
 
 @pytest.mark.parametrize(

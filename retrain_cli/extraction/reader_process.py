@@ -3,11 +3,13 @@
     a pickled `ReaderJob`            ->
                                      <-  True, once it is ready
     a pickled list of locations      ->
-                                     <-  a pickled list of `Answer`s, then the pixels of all of
-                                         them, one photo after the other; or an exception
+                                     <-  a pickled `Reply`, and its pixels, one photo after the
+                                         other; or an exception
     ...                              ->  until the input ends
 
-Nothing but this goes through its standard input and output. `process_readers.py` is the other end.
+Nothing but this goes through its standard input and output. Pixels lie in memory that both ends
+share, where they have some and it holds them all; else they follow the reply.
+`process_readers.py` is the other end.
 """
 
 from __future__ import annotations
@@ -20,8 +22,12 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrain_cli.errors import CacheError, RetrainError
 from retrain_cli.extraction.heap import keep_freed_memory
@@ -39,11 +45,13 @@ class ReaderJob:
         decode: bytes -> pixels; has to be picklable.
         cache: the cache file whose images need no pixels; None where there are none yet.
         most_pixels: an image of more is left to the other end.
+        shared: descriptor and size in bytes of the memory that both ends share; None for none.
     """
 
     decode: Decoder
     cache: Path | None
     most_pixels: int
+    shared: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,19 @@ class Answer:
     problem: str | None = None
     shape: tuple[int, ...] | None = None
     is_left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was found out of some files.
+
+    Attributes:
+        answers: one a file, in their order.
+        is_shared: their pixels are in the shared memory; else they follow.
+    """
+
+    answers: list[Answer]
+    is_shared: bool
 
 
 def main() -> None:
@@ -92,13 +113,19 @@ def serve(source: BinaryIO, target: BinaryIO) -> None:
             store = stack.enter_context(BottleneckStore(job.cache, read_only=True))
             is_cached = store.contains
         look = partial(_look, decode=job.decode, is_cached=is_cached)
+        shared = None
+        if job.shared is not None:
+            shared = np.frombuffer(stack.enter_context(mmap(*job.shared)), np.uint8)
         _send(target, True, [])
         while True:
-            _answer(target, look, pickle.load(source))
+            _answer(target, shared, look, pickle.load(source))
 
 
 def _answer(
-    target: BinaryIO, look: Callable[[Location], Examined | None], locations: Iterable[Location]
+    target: BinaryIO,
+    shared: NDArray[np.uint8] | None,
+    look: Callable[[Location], Examined | None],
+    locations: Iterable[Location],
 ) -> None:
     try:
         found = [look(location) for location in locations]
@@ -106,7 +133,19 @@ def _answer(
         _send(target, _to_be_raised(error), [])
         return
     pixels = [seen.pixels for seen in found if seen is not None and seen.pixels is not None]
-    _send(target, [_in_brief(seen) for seen in found], pixels)
+    answers = [_in_brief(seen) for seen in found]
+    if shared is not None and sum(photo.nbytes for photo in pixels) <= len(shared):
+        _lay_down(pixels, shared)
+        _send(target, Reply(answers, is_shared=True), [])
+    else:
+        _send(target, Reply(answers, is_shared=False), pixels)
+
+
+def _lay_down(pixels: Iterable[Pixels], shared: NDArray[np.uint8]) -> None:
+    start = 0
+    for photo in pixels:
+        shared[start : start + photo.nbytes] = photo.ravel()
+        start += photo.nbytes
 
 
 def _to_be_raised(error: Exception) -> Exception:

@@ -14,7 +14,13 @@ from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone
 from retrain_cli.backbones.runtimes.kept_models import find_kept_model
 from retrain_cli.backbones.runtimes.keras_model import build_network
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import choose_device, has_openvino, load_keras, quiet_engine
+from retrain_cli.engine import (
+    choose_device,
+    has_openvino,
+    load_keras,
+    on_device,
+    quiet_engine,
+)
 from retrain_cli.errors import BackboneError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import (
@@ -82,7 +88,7 @@ class Parts:
             )
         check_learns(load_keras().backend.backend())
         plain = replace(spec, precision="float32", runtime="keras", model=None)
-        with load_keras().device(choose_device(device)), quiet_engine():
+        with on_device(choose_device(device)), quiet_engine():
             network = build_network(plain)
         return cls(spec, network, choose_freeze_point(network, config.trainable), config)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import odd_decoders
@@ -15,7 +17,7 @@ from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError, ConfigError
 from retrain_cli.extraction import process_readers
 from retrain_cli.extraction.pipeline import ExtractionSettings
-from retrain_cli.extraction.process_readers import ProcessReaders, ReaderError
+from retrain_cli.extraction.process_readers import ProcessReaders, ReaderError, ReaderProcess
 from retrain_cli.extraction.readers import Location, Readers, ThreadReaders
 from retrain_cli.extraction.reading import read_ready
 from retrain_cli.images.decode import decode_image
@@ -64,6 +66,42 @@ def test_they_find_what_threads_find(photos: Path, store: BottleneckStore, count
     for path, seen in found.items():
         assert (seen.digest, seen.problem) == (expected[path].digest, expected[path].problem)
         np.testing.assert_array_equal(seen.pixels, expected[path].pixels)
+
+
+def no_room(descriptor: int, start: int, size: int) -> None:
+    raise OSError("no room")
+
+
+@pytest.mark.parametrize("lacking", ["memfd_create", "posix_fallocate", "room"])
+def test_without_shared_memory_pixels_come_through_a_pipe(
+    photos: Path, store: BottleneckStore, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    ways: list[str] = []
+    for way in ("_take_shared", "_take_piped"):
+        monkeypatch.setattr(ReaderProcess, way, _told(way, ways, getattr(ReaderProcess, way)))
+    shared = read(crew(store, count=1), photos)
+    assert set(ways) == {"_take_shared"}
+    ways.clear()
+    if lacking == "memfd_create":
+        monkeypatch.delattr(os, lacking)
+    elif lacking == "posix_fallocate":
+        monkeypatch.setattr(os, lacking, no_room)
+    else:  # images are larger than was said
+        monkeypatch.setattr(process_readers, "_MOST_PHOTOS", 1)
+    piped = read(ProcessReaders(DECODE, store, 1, 1), photos)
+    assert set(ways) == {"_take_piped"}
+    assert piped.keys() == shared.keys()
+    for path, seen in piped.items():
+        assert seen.digest == shared[path].digest
+        np.testing.assert_array_equal(seen.pixels, shared[path].pixels)
+
+
+def _told(name: str, told: list[str], method: Callable[..., Any]) -> Callable[..., Any]:
+    def tell(*arguments: Any) -> Any:
+        told.append(name)
+        return method(*arguments)
+
+    return tell
 
 
 def test_what_is_cached_is_not_decoded(photos: Path, store: BottleneckStore) -> None:

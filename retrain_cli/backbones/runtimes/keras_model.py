@@ -24,7 +24,7 @@ from retrain_cli.backbones.user_networks.scalings import (
     IMAGENET_MEAN,
 )
 from retrain_cli.backbones.weights import load_weights_file, set_random_weights
-from retrain_cli.engine import load_keras, quiet_engine
+from retrain_cli.engine import load_keras, on_device, quiet_engine
 from retrain_cli.errors import BackboneError, ConfigError, setting
 
 
@@ -64,7 +64,7 @@ class KerasModelBackbone:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
         if self._spread is not None:
             return self._spread(images)
-        with load_keras().device(self._first):
+        with on_device(self._first):
             return np.asarray(self.model.predict_on_batch(images), dtype=np.float32)
 
 
@@ -85,7 +85,7 @@ def build_keras_backbone(
         WeightsError: the weights cannot be found or downloaded, or do not fit.
     """
     keras = load_keras()
-    with keras.device(devices[0]), quiet_engine():
+    with on_device(devices[0]), quiet_engine():
         network = network or build_network(spec)
         scaling = find_backbone(spec.name).scaling
         widths = tuple(int(output.shape[-1]) for output in network.outputs)
@@ -121,7 +121,7 @@ def build_network(spec: BackboneSpec) -> Any:
 def build_without_weights(spec: BackboneSpec) -> Any:
     """The network of a resolved spec of the table as a Keras model, without its weights."""
     keras = load_keras()
-    with keras.device("cpu:0"), quiet_engine(), _building(keras, "float32"):
+    with on_device("cpu:0"), quiet_engine(), _building(keras, "float32"):
         return _build_base(find_backbone(spec.name), spec)
 
 
@@ -189,7 +189,7 @@ def scale_pixels(ops: Any, images: Any, scaling: Scaling) -> Any:
         mean = np.asarray(IMAGENET_MEAN, np.float32)
         return (pixels / 255.0 - mean) / np.asarray(IMAGENET_DEVIATION, np.float32)
     if scaling == "caffe":
-        return pixels[..., ::-1] - np.asarray(CAFFE_MEAN, np.float32)
+        return ops.flip(pixels, axis=-1) - np.asarray(CAFFE_MEAN, np.float32)
     return pixels
 
 
