@@ -113,7 +113,8 @@ def _be_the_command(request: dict[str, Any]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         from retrain_cli.cli.main import main as retrain
 
-        code = retrain()
+        retrain()
+        code = 0
     except SystemExit as left:
         code = left.code
     except BaseException:

@@ -71,7 +71,7 @@ def make_template(
         photos(root / "photos")
         for command in commands:
             done = forking.run([*map(str, command)], root, own_environment())
-            assert done.code == 0, done.stderr
+            assert done.code == 0, done.err
         return root
 
     return make
