@@ -1,0 +1,147 @@
+"""A photo and its heatmaps side by side, with what the colours mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from retrain_cli.explaining.heatmap import Heatmap
+from retrain_cli.images.placement import Placement
+from retrain_cli.reports.heatmaps.heat_colours import (
+    SmallPhoto,
+    colour_bar,
+    levels,
+    over_photo,
+)
+from retrain_cli.reports.text import printable
+
+SIDE = 288
+"""Longer side of a drawn photo in pixels."""
+
+_GAP, _TEXT, _LINE, _BAR = 14, 24, 32, 14
+"""Pixels between panels; of letters, which are read where a picture of three panels is shown 390
+wide; of a line of them; of a bar of colours."""
+_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 24), (90, 90, 96)
+
+
+def draw_panels(
+    photo: SmallPhoto, heatmaps: Sequence[Heatmap], placement: Placement, name: str
+) -> Image.Image:
+    """The photo, then it under each heatmap, with class, score and the meaning of the colours.
+
+    Args:
+        photo: the photo.
+        heatmaps: what is shown beside it.
+        placement: where the network's input lies on it.
+        name: of the photo.
+    """
+    width, height = SIDE, photo.drawn[1]
+    columns = 1 + len(heatmaps)
+    size = (columns * width + (columns + 1) * _GAP, height + 4 * _LINE + 3 * _GAP)
+    sheet = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _panel(sheet, 0, Image.fromarray(photo.pixels), [fitted(name, width), ""])
+    top = 2 * _LINE + 2 * _GAP + height
+    for line, text in enumerate(_meaning(heatmaps)):
+        draw.text((_GAP, top + line * _LINE), text, _FAINT, _font(_TEXT - 4))
+    for column, heatmap in enumerate(heatmaps, start=1):
+        heat = levels(heatmap, placement, photo.drawn)
+        pixels = over_photo(photo.pixels, heat, signed=heatmap.is_signed)
+        _panel(sheet, column, Image.fromarray(pixels), _captions(heatmap, width))
+        _legend(sheet, _left(column), top, heatmap)
+    return sheet
+
+
+def captions(heatmap: Heatmap) -> tuple[str, str]:
+    """What stands over a heatmap: its class, and its score or what it is against."""
+    name = printable(heatmap.label)
+    second = f"not {printable(heatmap.against)}" if heatmap.against else f"{heatmap.score:.1%}"
+    return name, f"{second} at {heatmap.layer}" if heatmap.layer else second
+
+
+def ends(heatmap: Heatmap) -> tuple[str, str]:
+    """What stands at both ends of the colours."""
+    most = share_text(heatmap.largest)
+    return (f"−{most}" if heatmap.is_signed else "0%"), most
+
+
+def share_text(share: float) -> str:
+    """A share with as many digits as it needs."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _meaning(heatmaps: Sequence[Heatmap]) -> tuple[str, str]:
+    if not heatmaps:
+        return "", ""
+    rows, columns = heatmaps[0].grid.shape
+    return "share of the evidence", f"in one of {rows} × {columns} fields"
+
+
+def _captions(heatmap: Heatmap, width: int) -> list[str]:
+    return [fitted(text, width) for text in captions(heatmap)]
+
+
+def _panel(sheet: Image.Image, column: int, picture: Image.Image, texts: list[str]) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for line, text in enumerate(texts):
+        place = (_left(column), _GAP // 2 + line * _LINE)
+        draw.text(place, text, _INK if line == 0 else _FAINT, _font_for(text, _TEXT))
+    middle = (SIDE - picture.width) // 2
+    sheet.paste(picture, (_left(column) + middle, 2 * _LINE + _GAP))
+
+
+def _legend(sheet: Image.Image, left: int, top: int, heatmap: Heatmap) -> None:
+    sheet.paste(colour_bar(SIDE, _BAR, signed=heatmap.is_signed), (left, top + 4))
+    draw = ImageDraw.Draw(sheet)
+    least, most = ends(heatmap)
+    line = top + _BAR + 8
+    draw.text((left, line), least, _FAINT, _font(_TEXT - 4))
+    draw.text((left + SIDE, line), most, _FAINT, _font(_TEXT - 4), anchor="ra")
+
+
+def _left(column: int) -> int:
+    return _GAP + column * (SIDE + _GAP)
+
+
+def fitted(text: str, width: int, size: int = _TEXT) -> str:
+    """The text, or its ends where the whole is wider than so many pixels."""
+    font = _font_for(text, size)
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        start = (kept + 1) // 2
+        shown = f"{text[:start]}…{text[len(text) - kept // 2 :]}"
+        if font.getlength(shown) <= width:
+            return shown
+    return "…"
+
+
+def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font that has these letters, where this machine has one."""
+    plain = all(ord(letter) < 0x2E80 for letter in text)
+    return _font(size) if plain else _other_font(size)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    found = find_spec("matplotlib")
+    assert found is not None
+    assert found.origin is not None
+    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return ImageFont.truetype(folder / "DejaVuSans.ttf", size)
+
+
+@cache
+def _other_font(size: int) -> ImageFont.FreeTypeFont:
+    """One with Chinese, Japanese or Korean letters; the usual one where there is none."""
+    from matplotlib.font_manager import fontManager
+
+    from retrain_cli.reports.plots.plot_files import OTHER_SCRIPTS
+
+    files = {font.name: font.fname for font in fontManager.ttflist}
+    found = next((files[name] for name in OTHER_SCRIPTS if name in files), None)
+    return ImageFont.truetype(found, size) if found else _font(size)
