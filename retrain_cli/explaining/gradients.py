@@ -34,6 +34,7 @@ class GradientNetwork:
     Attributes:
         layer: that layer's name.
         shape: (height, width) of its map.
+        n_channels: how many it has.
     """
 
     def __init__(self, spec: BackboneSpec, layer: str | None = None) -> None:
@@ -65,6 +66,7 @@ class GradientNetwork:
             maps = network.outputs
             self._model = keras.Model(network.inputs, [chosen.output, *maps])
         self._spec = own
+        self.n_channels = int(chosen.output.shape[3])
         self.shape = (int(chosen.output.shape[1]), int(chosen.output.shape[2]))
 
     def activations(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

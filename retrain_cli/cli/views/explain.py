@@ -48,6 +48,9 @@ class ExplainView:
             self._line(_NOT_READ, "", printable(photo.source.name), "red")
             console.styled(f"    [dim]{escape(photo.error)}[/]")
             return
+        for layer in photo.channels:
+            place = "" if layer is not photo.channels[0] else printable(str(drawn.picture))
+            self._line(f"{layer.network}, {layer.layer}", "", place, "bold")
         seen: list[str] = []
         for heatmap in photo.heatmaps:
             name = f"{heatmap.label}, not {heatmap.against}" if heatmap.against else heatmap.label
@@ -71,6 +74,6 @@ def _show_json(drawn: DrawnPhoto) -> None:
     answer = drawn.photo.to_dict()
     if drawn.picture is not None:
         answer["picture"] = str(drawn.picture)
-        for one, path in zip(answer["maps"], drawn.maps, strict=True):
+        for one, path in zip(answer.get("maps", ()), drawn.maps, strict=True):
             one["picture"] = str(path)
     console.line(console.to_json(answer))

@@ -18,7 +18,7 @@ from retrain_cli.images.placement import Placement
 
 Pixels = NDArray[np.uint8]
 
-_MOST_BYTES = 2 << 30
+MOST_PHOTO_BYTES = 2 << 30
 _UNSEEN = (118, 118, 118)
 _LEAST, _MOST = 0.3, 0.8
 """How much of the colour lies over the photo, where nothing speaks for the class and most does."""
@@ -51,7 +51,7 @@ class SmallPhoto:
             ImageError: it cannot be read, or is no image any more.
         """
         try:
-            data = place if isinstance(place, bytes) else read_file(Path(place), _MOST_BYTES)
+            data = place if isinstance(place, bytes) else read_file(Path(place), MOST_PHOTO_BYTES)
         except OSError as error:
             raise ImageError(f"cannot be read ({error.strerror or error})") from error
         size = upright_size(data)

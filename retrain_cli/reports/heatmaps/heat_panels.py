@@ -89,7 +89,7 @@ def _panel(sheet: Image.Image, column: int, picture: Image.Image, texts: list[st
     draw = ImageDraw.Draw(sheet)
     for line, text in enumerate(texts):
         place = (_left(column), _GAP // 2 + line * _LINE)
-        draw.text(place, text, _INK if line == 0 else _FAINT, _font_for(text, _TEXT))
+        draw.text(place, text, _INK if line == 0 else _FAINT, font_of(text, _TEXT))
     middle = (SIDE - picture.width) // 2
     sheet.paste(picture, (_left(column) + middle, 2 * _LINE + _GAP))
 
@@ -109,7 +109,7 @@ def _left(column: int) -> int:
 
 def fitted(text: str, width: int, size: int = _TEXT) -> str:
     """The text, or its ends where the whole is wider than so many pixels."""
-    font = _font_for(text, size)
+    font = font_of(text, size)
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):
@@ -120,7 +120,7 @@ def fitted(text: str, width: int, size: int = _TEXT) -> str:
     return "…"
 
 
-def _font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+def font_of(text: str, size: int) -> ImageFont.FreeTypeFont:
     """A font that has these letters, where this machine has one."""
     plain = all(ord(letter) < 0x2E80 for letter in text)
     return _font(size) if plain else _other_font(size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.backbones.loader import LazyBackbone, loader_of
+from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_choices, check_least
 from retrain_cli.datasets.class_names import close_names, find_name, listed
 from retrain_cli.errors import ConfigError, ImageError, RunError, setting
+from retrain_cli.explaining.channels import LayerChannels
 from retrain_cli.explaining.heatmap import Heatmap, Method
 from retrain_cli.explaining.slopes import slopes_of
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
@@ -23,6 +25,7 @@ from retrain_cli.files import read_file
 from retrain_cli.images.decode import upright_size
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.placement import Placement
+from retrain_cli.reports.heatmaps.heat_colours import MOST_PHOTO_BYTES
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.explaining.heatmap_makers import Asked, HeatmapMaker, maker_of
 from retrain_cli.workflows.label import backbone_of
@@ -43,7 +46,11 @@ class ExplainRequest:
         top_k: for how many of the classes that score best; None for `USUAL_TOP_K`.
         contrast: two classes: why the first and not the second; empty for none.
         method: cam, layercam, fused or occlusion.
-        layer: of layercam and fused, the layer; None for the last one that is finer.
+        layer: of layercam and fused, the layer; None for the last one that is finer. Of channels
+            the layer; None for the first one.
+        channels: in place of heatmaps, so many of the channels of a layer that answer most.
+        beside: with channels, other weights of the same network, shown beside it: imagenet, random,
+            a file, or a run of a finetune.
         batch_size: images a forward pass at most.
         workers: number of readers, who read and decode; None: one a processor.
         device: auto, cpu, gpu or gpu:N.
@@ -58,6 +65,8 @@ class ExplainRequest:
     contrast: tuple[str, ...] = ()
     method: Method = "cam"
     layer: str | None = None
+    channels: int | None = None
+    beside: str | None = None
     batch_size: int = 32
     workers: int | None = None
     device: str = "auto"
@@ -66,7 +75,7 @@ class ExplainRequest:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_least(self, 1, "top_k")
+        check_least(self, 1, "top_k", "channels")
         if self.top_k is not None and (self.of_class != PREDICTED or self.contrast):
             raise ConfigError(
                 f"{setting('top_k')} is for the classes that score best, and one is named already: "
@@ -82,12 +91,31 @@ class ExplainRequest:
                 f"{setting('contrast')} takes two classes with a comma between them, not "
                 f"{len(self.contrast)}: name the one and the other"
             )
+        self._check_layer()
+        _ = self.settings  # it checks the rest
+
+    def _check_layer(self) -> None:
+        if self.channels is not None:
+            usual = ExplainRequest()
+            other = next((name for name in ("of_class", "top_k", "contrast", "method")
+                          if getattr(self, name) != getattr(usual, name)), None)  # fmt: skip
+            if other is not None:
+                raise ConfigError(
+                    f"{setting('channels')} shows a layer, which knows no classes: leave out "
+                    f"{setting(f'ExplainRequest.{other}')}"
+                )
+            return
         if self.layer is not None and self.method not in ("layercam", "fused"):
             raise ConfigError(
-                f"{setting('layer')} is for {setting('method', 'layercam')} and fused, and "
-                f"{self.method} takes none: leave it out"
+                f"{setting('layer')} is for {setting('channels')} and for "
+                f"{setting('method', 'layercam')} or fused, and {self.method} takes none: leave it "
+                "out"
             )
-        _ = self.settings  # it checks the rest
+        if self.beside is not None:
+            raise ConfigError(
+                f"{setting('beside')} shows channels of two networks: say how many, such as "
+                f"{setting('channels', 16)}"
+            )
 
     @property
     def settings(self) -> ExtractionSettings:
@@ -102,12 +130,14 @@ class ExplainedPhoto:
     Attributes:
         source: the photo as it was given.
         heatmaps: one a class and layer, the best class first; none for a bad file.
+        channels: in their place, of each network the channels that answer most.
         placement: where the network's input lies on it; None for a bad file.
         error: why it could not be explained, or None.
     """
 
     source: Source
     heatmaps: tuple[Heatmap, ...] = ()
+    channels: tuple[LayerChannels, ...] = ()
     placement: Placement | None = None
     error: str | None = None
 
@@ -115,12 +145,14 @@ class ExplainedPhoto:
         """As JSON values."""
         if self.placement is None:
             return {"path": self.source.name, "maps": [], "error": self.error}
-        return {
+        answer: dict[str, Any] = {
             "path": self.source.name,
             "size": list(self.placement.photo),
             "box": [round(edge, 3) for edge in self.placement.box],
-            "maps": [heatmap.to_dict() for heatmap in self.heatmaps],
         }
+        if self.channels:
+            return answer | {"layers": [layer.to_dict() for layer in self.channels]}
+        return answer | {"maps": [heatmap.to_dict() for heatmap in self.heatmaps]}
 
 
 class Explainer:
@@ -243,19 +275,11 @@ class Explainer:
             folder = Path(source.name).absolute().parent.name
             reason = f"its true class is not known: {folder!r} is no class of run {self._run.name}"
             return ExplainedPhoto(source, error=reason)
-        try:
-            data = read_file(Path(source.name)) if source.data is None else source.data
-            size = upright_size(data)
-        except (OSError, ImageError) as error:  # it was there a moment ago
-            return ExplainedPhoto(source, error=str(error))
-        height, width = self._backbone.input_size
-        placement = Placement.by_rule(size, (width, height), self._spec.resize_rule)
-        return ExplainedPhoto(source, heatmaps, placement)
+        placed = place_on_photo(source, self._spec, self._backbone.input_size)
+        return placed if placed.error else replace(placed, heatmaps=heatmaps)
 
     def _class_of(self, name: str) -> int | None:
         """The index of the class that is named; None where none is."""
-        if name in (PREDICTED, TRUE) and name not in self._head.labels:
-            return None
         return None if name in (PREDICTED, TRUE) else self._index(name)
 
     def _pair_of(self, contrast: tuple[str, ...]) -> tuple[int, int] | None:
@@ -294,3 +318,20 @@ class Explainer:
         images = self._run.predictions.images
         rows = zip(images.digest, images.labels.tolist(), strict=True)
         return {row.tobytes(): label for row, label in rows}
+
+
+def place_on_photo(
+    source: Source, spec: BackboneSpec, input_size: tuple[int, int]
+) -> ExplainedPhoto:
+    """The answer for a photo as far as it says where the network's input lies on it."""
+    try:
+        data = source.data
+        if data is None:
+            data = read_file(Path(source.name), MOST_PHOTO_BYTES)
+        size = upright_size(data)
+    except (OSError, ImageError) as error:  # it was there a moment ago
+        return ExplainedPhoto(source, error=str(error))
+    height, width = input_size
+    return ExplainedPhoto(
+        source, placement=Placement.by_rule(size, (width, height), spec.resize_rule)
+    )

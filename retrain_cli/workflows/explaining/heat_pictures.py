@@ -15,6 +15,7 @@ from retrain_cli.durable import draft_folder
 from retrain_cli.errors import DatasetError, ImageError, setting
 from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.parallel import usable_processors
+from retrain_cli.reports.heatmaps.channel_sheet import draw_channels
 from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, levels, map_alone
 from retrain_cli.reports.heatmaps.heat_panels import SIDE, draw_panels
 from retrain_cli.reports.heatmaps.heat_sheet import HeatSheet
@@ -114,6 +115,8 @@ class PictureWriter:
         except ImageError as error:  # it was there a moment ago
             return DrawnPhoto(replace(photo, error=str(error), heatmaps=(), placement=None))
         assert photo.placement is not None
+        if photo.channels:
+            return DrawnPhoto(photo, drawn.picture)
         if self._sheet.is_full:
             self._left_out += 1
         else:
@@ -138,23 +141,29 @@ class PictureWriter:
     def _drawing(self, photo: ExplainedPhoto, name: str) -> _Drawing:
         """Draw and write the pictures of one photo."""
         assert photo.placement is not None
+        shown = Path(photo.source.name).name
         small = SmallPhoto.read(photo.source.locate(), SIDE, self._timeout)
-        panels = draw_panels(small, photo.heatmaps, photo.placement, Path(photo.source.name).name)
-        picture = self._folder / f"{name}.png"
-        self._save(panels, picture)
+        if photo.channels:
+            name = f"{name}-channels"
+            sheet = draw_channels(small, photo.channels, photo.placement, shown)
+            return _Drawing(small, shown, self._saved(sheet, name), ())
+        panels = draw_panels(small, photo.heatmaps, photo.placement, shown)
+        picture = self._saved(panels, name)
         maps = []
         for heatmap in photo.heatmaps:
             heat = levels(heatmap, photo.placement, small.drawn)
-            maps.append(self._folder / f"{name}-map-{_of(heatmap)}.png")
-            self._save(Image.fromarray(map_alone(heat, signed=heatmap.is_signed)), maps[-1])
-        return _Drawing(small, Path(photo.source.name).name, picture, tuple(maps))
+            alone = Image.fromarray(map_alone(heat, signed=heatmap.is_signed))
+            maps.append(self._saved(alone, f"{name}-map-{_of(heatmap)}"))
+        return _Drawing(small, shown, picture, tuple(maps))
 
-    def _save(self, image: Image.Image, path: Path) -> None:
+    def _saved(self, image: Image.Image, name: str) -> Path:
         """Write a picture, so that nobody sees half of it."""
+        path = self._folder / f"{name}.png"
         draft = self._drafts / path.name
         with writing_to(path):
             image.save(draft, "PNG", compress_level=_QUICK)
             draft.replace(path)
+        return path
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,13 @@ def explain(
             "finer, by gradients at an earlier layer; fused: both, multiplied; occlusion: what the "
             "class loses when a place is covered, 50 forward passes a photo.",
             layer="With --method layercam or fused: at this layer (default: the last one that is "
-            "finer than cam).",
+            "finer than cam). With --channels: of this layer (default: first).",
+            channels="In place of heatmaps: so many channels of a layer, those that answer most.",
+            beside=Described(
+                "With --channels: the same network with other weights beside it: imagenet, random, "
+                "a FILE, or the RUN of a finetune.",
+                metavar="WEIGHTS",
+            ),
         ),
     ],
     output: Annotated[
@@ -70,6 +76,7 @@ def explain(
     """
     from retrain_cli.cli.views.explain import ExplainView
     from retrain_cli.engine import quiet_engine
+    from retrain_cli.workflows.explaining.activation_maps import ActivationViewer
     from retrain_cli.workflows.explaining.explainer import Explainer
     from retrain_cli.workflows.explaining.heat_pictures import PictureWriter
 
@@ -87,7 +94,8 @@ def explain(
             interrupts.keeping(lambda: f"{view.n_photos} photo(s) were explained, all in full")
         )
         update = opened.enter_context(console.progress("explaining"))
-        explainer = opened.enter_context(Explainer(request, workspace_of(ctx)))
+        viewer = Explainer if request.channels is None else ActivationViewer
+        explainer = opened.enter_context(viewer(request, workspace_of(ctx)))
         writer = None
         if folder is not None:
             writer = opened.enter_context(PictureWriter(folder, request.photo_timeout))
@@ -97,9 +105,10 @@ def explain(
             if not sys.stdout.isatty():  # on a terminal the answers themselves show it
                 update(console.Step(view.n_photos, 0, f"{view.n_bad:,} bad" if view.n_bad else ""))
         sheet = writer.write_sheet() if writer else None
-    if writer and sheet is not None:
+    if writer and view.n_bad < view.n_photos:
+        together = "" if sheet is None else f", and together in {sheet}"
         without = f"; the sheet has no room for {writer.n_left_out:,}" if writer.n_left_out else ""
-        console.note(f"the pictures are in {folder}, and together in {sheet}{without}")
+        console.note(f"the pictures are in {folder}{together}{without}")
     if view.n_bad:
         console.warn(
             f"{view.n_bad} of {view.n_photos} photo(s) could not be explained; see their errors"
