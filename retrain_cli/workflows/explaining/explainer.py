@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -200,8 +200,17 @@ class Explainer:
         """The run that is explained."""
         return self._run
 
-    def explain(self, sources: Iterable[Source]) -> Iterator[ExplainedPhoto]:
-        """Explain photos as they come, in order; memory does not grow with their number."""
+    def explain(
+        self, sources: Iterable[Source], classes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> Iterator[ExplainedPhoto]:
+        """Explain photos as they come, in order; memory does not grow with their number.
+
+        Args:
+            sources: the photos.
+            classes: by the name of each photo the indices of the classes that it is explained for,
+                as many for each; None for those of the request.
+        """
+        self._classes = classes
         self._backbone.load()  # what cannot be explained at all is said before any photo
         for batch in self._embedder.embed(sources):
             answers = iter(self._answers(batch))
@@ -232,6 +241,8 @@ class Explainer:
         self, vectors: NDArray[np.float32], sources: list[Source], digests: tuple[bytes, ...]
     ) -> NDArray[np.int64]:
         """The classes of each photo, `(n, classes)`; -1 for a true class that is not known."""
+        if self._classes is not None:
+            return np.array([self._classes[source.name] for source in sources], np.int64)
         if self._pair is not None:
             return np.full((len(vectors), 1), self._pair[0])
         if self._named is not None:
