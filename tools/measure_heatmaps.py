@@ -33,7 +33,7 @@ from retrain_cli.images.decode import decode_image
 from retrain_cli.images.placement import Placement
 from retrain_cli.images.resizing import LETTERBOX_GREY
 from retrain_cli.runs.run import Run, RunStore
-from retrain_cli.workflows.explaining.heatmap_makers import Asked, maker_of
+from retrain_cli.workflows.explaining.heatmap_makers import Asked, enlarged, maker_of
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
@@ -63,7 +63,9 @@ class Lab:
         self.backbone = load_backbone(self.spec, "cpu", workspace.models_dir)
         plain = loader_of(workspace)
         self._makers: dict[str, Any] = {
-            method: maker_of(method, None, self.head, workspace, plain) for method in METHODS
+            method: maker_of(method, None, self.head, workspace, plain)
+            for method in METHODS
+            if method != "fused"
         }
         self._backbones = {
             method: maker.load(self.spec, "cpu") for method, maker in self._makers.items()
@@ -75,7 +77,7 @@ class Lab:
     def path(self, number: int) -> Path:
         """The path of a test photo."""
         row = self._rows[number % len(self._rows)]
-        return Path(self.photos) / self.run.predictions.images.paths[row]
+        return Path(self.photos, self.run.predictions.images.paths[row])
 
     def label(self, number: int) -> int:
         """Its true class."""
@@ -93,10 +95,16 @@ class Lab:
     def heats(self, image: Pixels, class_: int) -> dict[str, Heat]:
         """The heat of each pixel, by each map."""
         side = image.shape[0]
-        grids = {method: self._grid(method, image, class_) for method in METHODS}
+        grids: dict[str, NDArray[np.float64]] = {
+            method: self._grid(method, image, class_) for method in METHODS if method != "fused"
+        }
+        coarse = enlarged(grids["cam"][np.newaxis], grids["layercam"].shape)[0]
+        grids["fused"] = grids["layercam"] * np.maximum(coarse, 0)  # without another gradient
         grids[RANDOM] = self._generator.random((7, 7))
         square = Placement((side, side), (0, 0, side, side))
-        heats = {name: square.drawn(grid, (side, side)) for name, grid in grids.items()}
+        heats: dict[str, Heat] = {
+            name: square.drawn(grid, (side, side)) for name, grid in grids.items()
+        }
         away = (np.arange(side) + 0.5) / side - 0.5
         heats[BLOB] = np.exp(-(away[:, None] ** 2 + away[None] ** 2) / (2 * 0.25**2))
         return heats
@@ -239,6 +247,8 @@ def tables(done: dict[str, Any], titles: list[str]) -> str:
     ]
     for title in titles:
         found = done[title]
+        if not found["pointing"]:
+            continue
         areas = {name: np.array([one[name] for one in found["curves"]]) for name in MAPS}
         hits = {name: np.array([one[name] for one in found["pointing"]], float) for name in MAPS}
         for name in MAPS:
@@ -255,7 +265,9 @@ def tables(done: dict[str, Any], titles: list[str]) -> str:
                 "" if name == BLOB else _paired(100 * (hits[name] - hits[BLOB]), digits=0),
             ]
             lines.append(f"| {' | '.join(cells)} |")
-    costs = ", ".join(f"{title} {done[title]['cost']:+.1%}" for title in titles)
+    costs = ", ".join(
+        f"{title} {done[title]['cost']:+.1%}" for title in titles if done[title]["cost"]
+    )
     return "\n".join([*lines, "", f"Processor time of cam beside the forward pass: {costs}."])
 
 

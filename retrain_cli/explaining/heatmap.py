@@ -43,9 +43,11 @@ class Heatmap:
     def shares(self) -> NDArray[np.float64]:
         """What each field has of all that speaks for the class; below 0 what speaks against it.
 
-        Those above 0 add up to 1, unless nothing speaks for it.
+        Those above 0 add up to 1, unless nothing speaks for it. Of a contrast it is what each has
+        of all that speaks for either class.
         """
-        total = float(np.maximum(self.grid, 0).sum()) or float(np.abs(self.grid).sum())
+        both = float(np.abs(self.grid).sum())
+        total = both if self.is_signed else float(np.maximum(self.grid, 0).sum()) or both
         shares: NDArray[np.float64] = self.grid / total if total else np.zeros_like(self.grid)
         return shares
 

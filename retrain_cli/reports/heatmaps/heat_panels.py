@@ -78,6 +78,8 @@ def _meaning(heatmaps: Sequence[Heatmap]) -> tuple[str, str]:
     if not heatmaps:
         return "", ""
     rows, columns = heatmaps[0].grid.shape
+    if heatmaps[0].is_signed:
+        return "share of the evidence:", "orange for, blue against"
     return "share of the evidence", f"in one of {rows} × {columns} fields"
 
 

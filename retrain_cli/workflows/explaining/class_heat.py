@@ -57,7 +57,7 @@ class ClassHeat:
             return False
         ring = rows * columns - within
         share = self.at_the_border
-        return share / ring > BORDER * (1 - share) / within
+        return bool(share / ring > BORDER * (1 - share) / within)
 
 
 def drawn_rows(labels: NDArray[np.integer], rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -122,6 +122,8 @@ class PictureWriter:
         else:
             rows, columns = photo.heatmaps[0].grid.shape
             self._meaning = f"Colours: share of the evidence in one of {rows} × {columns} fields"
+            if photo.heatmaps[0].is_signed:
+                self._meaning += "; orange for, blue against"
             self._sheet.add(drawn.small, photo.heatmaps, photo.placement, drawn.name)
         return DrawnPhoto(photo, drawn.picture, drawn.maps)
 

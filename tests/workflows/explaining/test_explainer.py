@@ -97,6 +97,8 @@ def test_the_heat_lies_where_the_colour_of_the_class_is(
     assert 20 <= column < 60
     (other,) = explainer(contrast=("bee", "ant"), method=method).explain([Source(str(path))])
     assert other.heatmaps[0].is_signed
+    assert np.abs(other.heatmaps[0].shares).sum() == pytest.approx(1)
+    assert other.heatmaps[0].largest <= 1
     heat = other.placement.drawn(other.heatmaps[0].grid, (160, 120))
     row, column = np.unravel_index(np.argmin(heat), heat.shape)
     assert 70 <= row < 110

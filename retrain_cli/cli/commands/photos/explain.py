@@ -94,8 +94,12 @@ def explain(
             interrupts.keeping(lambda: f"{view.n_photos} photo(s) were explained, all in full")
         )
         update = opened.enter_context(console.progress("explaining"))
-        viewer = Explainer if request.channels is None else ActivationViewer
-        explainer = opened.enter_context(viewer(request, workspace_of(ctx)))
+        workspace = workspace_of(ctx)
+        explainer: Explainer | ActivationViewer = opened.enter_context(
+            Explainer(request, workspace)
+            if request.channels is None
+            else ActivationViewer(request, workspace)
+        )
         writer = None
         if folder is not None:
             writer = opened.enter_context(PictureWriter(folder, request.photo_timeout))
