@@ -149,14 +149,10 @@ def _measure(title: str, folder: Path, arguments: Any, done: dict[str, Any], end
     lab = Lab(folder, arguments.seed)
     if found["cost"] is None:
         found["cost"] = cost_of_cam(lab)
-    for number in range(len(found["curves"]), arguments.photos):
-        if time.monotonic() > end:
-            return
-        found["curves"].append(curves(lab, number))
-    for number in range(len(found["pointing"]), arguments.photos):
-        if time.monotonic() > end:
-            return
-        found["pointing"].append(pointing(lab, number))
+    while time.monotonic() < end and len(found["pointing"]) < arguments.photos:
+        if len(found["curves"]) < arguments.photos:
+            found["curves"].append(curves(lab, len(found["curves"])))
+        found["pointing"].append(pointing(lab, len(found["pointing"])))
 
 
 def curves(lab: Lab, number: int) -> dict[str, list[float]]:
@@ -241,8 +237,8 @@ def cost_of_cam(lab: Lab) -> float:
 def tables(done: dict[str, Any], titles: list[str]) -> str:
     """The means, and the differences to the centre blob with paired 95% intervals."""
     lines = [
-        "| set | map | insertion | deletion | insertion less deletion | less the centre blob's | "
-        "hits of the planted photo | less the centre blob's |",
+        "| set, photos | map | insertion | deletion | insertion less deletion | "
+        "less the centre blob's | hits of the planted photo | less the centre blob's |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for title in titles:
@@ -255,7 +251,7 @@ def tables(done: dict[str, Any], titles: list[str]) -> str:
             gain = areas[name][:, 1] - areas[name][:, 0]
             blob = areas[BLOB][:, 1] - areas[BLOB][:, 0]
             cells = [
-                title if name == MAPS[0] else "",
+                f"{title}: {len(blob)}, {len(hits[BLOB])} planted" * (name == MAPS[0]),
                 name,
                 f"{areas[name][:, 1].mean():.3f}",
                 f"{areas[name][:, 0].mean():.3f}",

@@ -80,12 +80,23 @@ def _map_below(end: Any, spec: BackboneSpec) -> Any:
     below = node.input_value(0) if node.get_input_size() else None
     if node.get_type_name() not in _POOLING or below is None or _rank(below) != 4:
         raise no_map(spec, f"it ends with the operation {node.get_type_name()}")
-    axes = sorted(int(axis) % 4 for axis in np.ravel(node.input_value(1).get_node().get_data()))
+    axes = _pooled_axes(node)
     if axes == [1, 2]:
         return below
     if axes != [2, 3]:
         raise no_map(spec, f"it is pooled over the axes {axes}")
     return opset13.transpose(below, np.array([0, 2, 3, 1])).output(0)
+
+
+def _pooled_axes(node: Any) -> list[int]:
+    """Over which axes of a map an operation pools; some files compute them from its shape."""
+    told = node.input_value(1).get_node()
+    if told.get_type_name() == "Constant":
+        return sorted(int(axis) % 4 for axis in np.ravel(told.get_data()))
+    lengths = list(node.input_value(0).get_partial_shape())[1:]
+    left = [axis for axis in list(node.get_output_partial_shape(0))[1:] if str(axis) != "1"]
+    kept = [axis for axis, length in enumerate(lengths, 1) if [str(length)] == [*map(str, left)]]
+    return [axis for axis in (1, 2, 3) if axis not in kept[:1]]
 
 
 def _rank(value: Any) -> int:

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import CHANNELS, SIDE, convolve, make_onnx, map_nodes, noise
+from onnx import helper
 
 from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.maps.map_layout import MapLayout
 from retrain_cli.backbones.maps.mapped_backbone import load_mapped
 from retrain_cli.backbones.runtimes.conversion import convert_backbone
+from retrain_cli.backbones.runtimes.onnx_conversion import convert_onnx
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import BackboneError
 from retrain_cli.explaining.slopes import slopes_of
@@ -87,3 +90,41 @@ def test_of_equal_maxima_each_counts_as_much() -> None:
     (grid,) = layout.evidence([maps], np.array([[2.0]], np.float32))
     assert grid.tolist() == [[[15.0, 0.0, 15.0]]]
     assert grid.mean() == 2 * 5
+
+
+def onnx_spec(file: Path, workspace: Workspace, **settings: Any) -> BackboneSpec:
+    spec = BackboneSpec(f"onnx:{file}", scaling="tf", runtime="openvino", **settings).resolve()
+    return replace(spec, precision="float32", model=convert_onnx(spec, workspace.models_dir).digest)
+
+
+@pytest.mark.parametrize("end", ["map", "GlobalAveragePool", "channels last"])
+def test_a_file_of_the_user_s_has_places_too(end: str, tmp_path: Path) -> None:
+    workspace, nodes, outputs = Workspace(tmp_path), map_nodes(), None
+    if end == "GlobalAveragePool":
+        nodes.append(helper.make_node("GlobalAveragePool", ["map"], ["mean"]))
+        nodes.append(helper.make_node("Flatten", ["mean"], ["flat"]))
+        outputs = {"flat": ["n", CHANNELS]}
+    elif end == "channels last":
+        nodes.append(helper.make_node("Transpose", ["map"], ["last"], perm=[0, 2, 3, 1]))
+        outputs = {"last": ["n", SIDE // 2, SIDE // 2, CHANNELS]}
+    spec = onnx_spec(make_onnx(tmp_path / "a.onnx", nodes, outputs), workspace)
+    mapped = load_mapped(spec, "cpu", workspace)
+    vectors, (maps,) = mapped.layout.split(mapped(noise()))
+    wanted = convolve(noise() / 127.5 - 1).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(maps, wanted, atol=1e-4)
+    np.testing.assert_allclose(vectors, wanted.mean(axis=(1, 2)), atol=1e-4)
+
+
+def test_a_file_that_gives_another_vector_has_none(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    nodes = [
+        *map_nodes(),
+        helper.make_node("Flatten", ["map"], ["flat"]),
+        helper.make_node("Tanh", ["flat"], ["bent"]),
+    ]
+    file = make_onnx(tmp_path / "a.onnx", nodes, {"bent": ["n", CHANNELS * (SIDE // 2) ** 2]})
+    with pytest.raises(BackboneError, match=r"pooled feature map.*Tanh.*occlusion"):
+        load_mapped(onnx_spec(file, workspace), "cpu", workspace)
+    own = replace(onnx_spec(file, workspace), runtime="onnxruntime", model=None)
+    with pytest.raises(BackboneError, match="stay inside"):
+        load_mapped(own, "cpu", workspace)
