@@ -30,7 +30,7 @@ _TO_LAB = np.array([
 
 @cache
 def sequential() -> NDArray[np.uint8]:
-    """From nothing to the most, dark to light: `(256, 3) uint8` sRGB."""
+    """From nothing to the most, dark to light: `(255, 3) uint8` sRGB."""
     return _even(_SEQUENTIAL)
 
 
@@ -38,12 +38,12 @@ def sequential() -> NDArray[np.uint8]:
 def diverging() -> NDArray[np.uint8]:
     """From the most against (blue) by nothing (dark) to the most for (orange)."""
     return np.concatenate([
-        _even((*_AGAINST, _NEUTRAL), 128),
+        _even((*_AGAINST, _NEUTRAL), 128)[:-1],
         _even((_NEUTRAL, *_FOR), 128),
     ])  # fmt: skip
 
 
-def _even(colours: tuple[str, ...], steps: int = 256) -> NDArray[np.uint8]:
+def _even(colours: tuple[str, ...], steps: int = 255) -> NDArray[np.uint8]:
     """Colours at equal distances on the way through some."""
     corners = to_oklab(np.array([_parsed(colour) for colour in colours]))
     fine = np.linspace(0, len(corners) - 1, 4096)

@@ -9,7 +9,7 @@ from retrain_cli.explaining.colours import diverging, sequential, to_oklab
 
 
 @pytest.mark.parametrize(
-    "table", [sequential(), diverging()[:128][::-1], diverging()[128:]], ids=["most", "no", "yes"]
+    "table", [sequential(), diverging()[:128][::-1], diverging()[127:]], ids=["most", "no", "yes"]
 )
 def test_steps_look_equal(table: np.ndarray) -> None:
     colours = to_oklab(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ _UNSEEN = (118, 118, 118)
 _LEAST, _MOST = 0.3, 0.8
 """How much of the colour lies over the photo, where nothing speaks for the class and most does."""
 _DIMMED = 0.75
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_COLOURS = 255
+"""Of a scale; the last one of a palette stands for what the network does not see."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,29 +77,44 @@ def levels(heatmap: Heatmap, placement: Placement, size: tuple[int, int]) -> NDA
     return np.clip(placement.drawn(heatmap.shares / most, size), least, 1.0)
 
 
+def indexed(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
+    """The colours of the heat, of mode P; grey where the network sees nothing."""
+    share = (heat + 1) / 2 if signed else heat
+    unseen = np.isnan(share)
+    at = (np.nan_to_num(share) * (_COLOURS - 1) + 0.5).astype(np.uint8)
+    at[unseen] = _COLOURS
+    image = Image.fromarray(at, "L")
+    image.putpalette(_palette(signed=signed))
+    return image
+
+
 def map_alone(heat: NDArray[np.float32], *, signed: bool) -> Pixels:
-    """The colours of the heat, `(height, width, 3) uint8`; grey where the network sees nothing."""
-    unseen = np.isnan(heat)
-    share = np.nan_to_num(heat)
-    table = diverging() if signed else sequential()
-    at = (share + 1) / 2 if signed else share
-    colours: Pixels = table[(at * 255 + 0.5).astype(np.uint8)]
-    colours[unseen] = _UNSEEN
-    return colours
+    """The same as `(height, width, 3) uint8`."""
+    return np.asarray(indexed(heat, signed=signed).convert("RGB"))
 
 
 def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pixels:
     """The colours of the heat over the photo in grey, the stronger the more heat there is."""
-    grey = (pixels.astype(np.float32) @ _LUMINANCE)[..., np.newaxis] * _DIMMED
-    strength = _LEAST + (_MOST - _LEAST) * np.abs(np.nan_to_num(heat))[..., np.newaxis]
-    mixed = grey + strength * (map_alone(heat, signed=signed) - grey)
     unseen = np.isnan(heat)
-    mixed[unseen] = 0.5 * grey[unseen]
-    return mixed.astype(np.uint8)
+    dimmed = np.asarray(Image.fromarray(pixels).convert("L")) * np.float32(_DIMMED)
+    strength = _LEAST + (_MOST - _LEAST) * np.abs(np.nan_to_num(heat))
+    if unseen.any():
+        dimmed[unseen] *= 0.5
+        strength[unseen] = 0
+    grey = Image.fromarray(dimmed.astype(np.uint8)).convert("RGB")
+    mask = Image.fromarray((255 * strength).astype(np.uint8))
+    colours = indexed(heat, signed=signed).convert("RGB")
+    return np.asarray(Image.composite(colours, grey, mask))
+
+
+@cache
+def _palette(*, signed: bool) -> bytes:
+    table = diverging() if signed else sequential()
+    return table.tobytes() + bytes(_UNSEEN)
 
 
 def colour_bar(width: int, height: int, *, signed: bool) -> Image.Image:
     """The colours from the least to the most, from left to right."""
     table = diverging() if signed else sequential()
-    row = table[np.linspace(0, 255, width).astype(int)]
+    row = table[np.linspace(0, len(table) - 1, width).astype(int)]
     return Image.fromarray(np.repeat(row[np.newaxis], height, axis=0))

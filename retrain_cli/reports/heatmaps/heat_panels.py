@@ -19,7 +19,7 @@ from retrain_cli.reports.heatmaps.heat_colours import (
 )
 from retrain_cli.reports.text import printable
 
-SIDE = 288
+SIDE = 240
 """Longer side of a drawn photo in pixels."""
 
 _GAP, _TEXT, _LINE, _BAR = 14, 24, 32, 14
@@ -77,10 +77,13 @@ def share_text(share: float) -> str:
 def _meaning(heatmaps: Sequence[Heatmap]) -> tuple[str, str]:
     if not heatmaps:
         return "", ""
-    rows, columns = heatmaps[0].grid.shape
+    shapes = {heatmap.grid.shape for heatmap in heatmaps}
     if heatmaps[0].is_signed:
-        return "share of the evidence:", "orange for, blue against"
-    return "share of the evidence", f"in one of {rows} × {columns} fields"
+        return "share of evidence:", "blue is against"
+    if len(shapes) > 1:  # several layers
+        return "share of evidence", "in one of the fields"
+    rows, columns = shapes.pop()
+    return "share of evidence", f"in 1 of {rows} × {columns} fields"
 
 
 def _captions(heatmap: Heatmap, width: int) -> list[str]:

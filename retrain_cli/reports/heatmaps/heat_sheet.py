@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from html import escape
 
+import numpy as np
 from PIL import Image
 
 from retrain_cli.explaining.colours import diverging, sequential
@@ -90,8 +91,6 @@ def _fitting(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _small(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    import numpy as np
-
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
@@ -130,7 +129,7 @@ def _legend(left: float, top: float, heatmap: Heatmap) -> str:
 
 def _gradient(name: str, table: Pixels) -> str:
     stops = "".join(
-        f'<stop offset="{at / 255:.3f}" stop-color="#{bytes(table[at]).hex()}"/>'
-        for at in range(0, 256, 15)
+        f'<stop offset="{at / (len(table) - 1):.3f}" stop-color="#{bytes(table[at]).hex()}"/>'
+        for at in np.linspace(0, len(table) - 1, 18).astype(int)
     )
     return f'<linearGradient id="{name}">{stops}</linearGradient>'

@@ -24,8 +24,12 @@ FEWEST: Final = 5
 
 _FEWEST_ASKED, _MOST_ASKED = 3, 30
 
-BORDER: Final = 1.5
-"""A mean map lies at the border where a field there has so many times what one within has."""
+BORDER: Final = 1.2
+"""A mean map lies at the border where a field there has so many times what one within has.
+
+Of 7 x 7 fields the outermost then have 54% of the evidence or more. Measured with MobileNetV2: 58%
+for roses that were given stripes along two edges, 23% to 33% for the other flowers.
+"""
 
 
 @dataclass(frozen=True, eq=False)

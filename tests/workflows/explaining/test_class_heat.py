@@ -26,9 +26,9 @@ def test_even_evidence_lies_nowhere() -> None:
 
 
 @pytest.mark.parametrize("side", [4, 7, 8, 10])
-def test_it_lies_at_the_border_where_a_field_there_has_half_as_much_again(side: int) -> None:
-    assert not heat(framed(side, 1.45)).lies_at_the_border
-    assert heat(framed(side, 1.55)).lies_at_the_border
+def test_it_lies_at_the_border_where_a_field_there_has_a_fifth_more(side: int) -> None:
+    assert not heat(framed(side, 1.15)).lies_at_the_border
+    assert heat(framed(side, 1.25)).lies_at_the_border
     corner = np.zeros((side, side))
     corner[0, 0] = 1  # a stamp
     assert heat(corner).lies_at_the_border
