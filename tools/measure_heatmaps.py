@@ -54,7 +54,7 @@ Heat = NDArray[np.float32]
 class Lab:
     """A run, its test photos, and everything that makes heatmaps of them."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, *, gradients: bool = True) -> None:
         workspace = Workspace(folder)
         self.run: Run = RunStore(workspace.runs_dir).get()
         self.spec = backbone_of(self.run)
@@ -62,10 +62,9 @@ class Lab:
         self.photos = LastUsed.load(workspace).image_dir
         self.backbone = load_backbone(self.spec, "cpu", workspace.models_dir)
         plain = loader_of(workspace)
+        asked: tuple[Method, ...] = ("cam", "occlusion", *(("layercam",) if gradients else ()))
         self._makers: dict[str, Any] = {
-            method: maker_of(method, None, self.head, workspace, plain)
-            for method in METHODS
-            if method != "fused"
+            method: maker_of(method, None, self.head, workspace, plain) for method in asked
         }
         self._backbones = {
             method: maker.load(self.spec, "cpu") for method, maker in self._makers.items()
@@ -96,10 +95,11 @@ class Lab:
         """The heat of each pixel, by each map."""
         side = image.shape[0]
         grids: dict[str, NDArray[np.float64]] = {
-            method: self._grid(method, image, class_) for method in METHODS if method != "fused"
+            method: self._grid(method, image, class_) for method in self._makers
         }
-        coarse = enlarged(grids["cam"][np.newaxis], grids["layercam"].shape)[0]
-        grids["fused"] = grids["layercam"] * np.maximum(coarse, 0)  # without another gradient
+        if "layercam" in grids:
+            coarse = enlarged(grids["cam"][np.newaxis], grids["layercam"].shape)[0]
+            grids["fused"] = grids["layercam"] * np.maximum(coarse, 0)  # without another gradient
         grids[RANDOM] = self._generator.random((7, 7))
         square = Placement((side, side), (0, 0, side, side))
         heats: dict[str, Heat] = {
@@ -125,6 +125,9 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so many")
+    parser.add_argument(
+        "--without-gradients", action="store_true", help="leave out layercam and fused"
+    )
     parser.add_argument("--results", type=Path, required=True, help="finished photos")
     parser.add_argument("--page", type=Path, help="write the tables into this page")
     arguments = parser.parse_args()
@@ -146,7 +149,7 @@ def _measure(title: str, folder: Path, arguments: Any, done: dict[str, Any], end
     found = done.setdefault(title, {"curves": [], "pointing": [], "cost": None})
     if len(found["pointing"]) >= arguments.photos and found["cost"] is not None:
         return
-    lab = Lab(folder, arguments.seed)
+    lab = Lab(folder, arguments.seed, gradients=not arguments.without_gradients)
     if found["cost"] is None:
         found["cost"] = cost_of_cam(lab)
     while time.monotonic() < end and len(found["pointing"]) < arguments.photos:
@@ -245,9 +248,12 @@ def tables(done: dict[str, Any], titles: list[str]) -> str:
         found = done[title]
         if not found["pointing"]:
             continue
-        areas = {name: np.array([one[name] for one in found["curves"]]) for name in MAPS}
-        hits = {name: np.array([one[name] for one in found["pointing"]], float) for name in MAPS}
-        for name in MAPS:
+        shown = [
+            name for name in MAPS if all(name in one for one in found["curves"] + found["pointing"])
+        ]
+        areas = {name: np.array([one[name] for one in found["curves"]]) for name in shown}
+        hits = {name: np.array([one[name] for one in found["pointing"]], float) for name in shown}
+        for name in shown:
             gain = areas[name][:, 1] - areas[name][:, 0]
             blob = areas[BLOB][:, 1] - areas[BLOB][:, 0]
             cells = [

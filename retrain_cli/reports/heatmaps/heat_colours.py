@@ -81,7 +81,8 @@ def indexed(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
     """The colours of the heat, of mode P; grey where the network sees nothing."""
     share = (heat + 1) / 2 if signed else heat
     unseen = np.isnan(share)
-    at = (np.nan_to_num(share) * (_COLOURS - 1) + 0.5).astype(np.uint8)
+    known = np.nan_to_num(share).astype(np.float32)
+    at = (known * np.float32(_COLOURS - 1) + np.float32(0.5)).astype(np.uint8)
     at[unseen] = _COLOURS
     image = Image.fromarray(at, "L")
     image.putpalette(_palette(signed=signed))

@@ -95,11 +95,11 @@ def explain(
         )
         update = opened.enter_context(console.progress("explaining"))
         workspace = workspace_of(ctx)
-        explainer: Explainer | ActivationViewer = opened.enter_context(
-            Explainer(request, workspace)
-            if request.channels is None
-            else ActivationViewer(request, workspace)
-        )
+        explainer: Explainer | ActivationViewer
+        if request.channels is None:
+            explainer = opened.enter_context(Explainer(request, workspace))
+        else:
+            explainer = opened.enter_context(ActivationViewer(request, workspace))
         writer = None
         if folder is not None:
             writer = opened.enter_context(PictureWriter(folder, request.photo_timeout))
