@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from retrain_cli.explaining.channels import LayerChannels
 from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, map_alone
-from retrain_cli.reports.heatmaps.heat_panels import fitted, font_of
+from retrain_cli.reports.heatmaps.heat_panels import fitted, write
 
 _TILE, _COLUMNS, _GAP, _BETWEEN, _LINE = 100, 4, 4, 28, 32
 _BLOCK = _COLUMNS * _TILE + (_COLUMNS - 1) * _GAP
 _NUMBER = 20
-_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 24), (90, 90, 96)
+_PAPER = (255, 255, 255)
 
 
 def draw_channels(
@@ -38,14 +38,13 @@ def draw_channels(
     width = len(layers) * _BLOCK + (len(layers) + 1) * _BETWEEN
     height = tiles + rows * (size[1] + _NUMBER + 2 * _GAP) + _BETWEEN
     sheet = Image.new("RGB", (width, height), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    draw.text((_BETWEEN, _GAP), fitted(name, width - 2 * _BETWEEN), _INK, font_of(name, 24))
+    write(sheet, (_BETWEEN, _GAP), fitted(name, width - 2 * _BETWEEN), 24, faint=False)
     sheet.paste(Image.fromarray(photo.pixels), (_BETWEEN, _LINE + _GAP))
     for number, layer in enumerate(layers):
         left = _BETWEEN + number * (_BLOCK + _BETWEEN)
-        draw.text((left, head), fitted(layer.network, _BLOCK), _INK, font_of(layer.network, 24))
+        write(sheet, (left, head), fitted(layer.network, _BLOCK), 24, faint=False)
         under = f"{layer.layer}, {layer.grids.shape[1]} × {layer.grids.shape[2]}"
-        draw.text((left, head + _LINE), fitted(under, _BLOCK, 20), _FAINT, font_of(under, 20))
+        write(sheet, (left, head + _LINE), fitted(under, _BLOCK, 20), 20)
         _block(sheet, layer, placement, size, (left, tiles))
     return sheet
 
@@ -57,7 +56,6 @@ def _block(
     size: tuple[int, int],
     corner: tuple[int, int],
 ) -> None:
-    draw = ImageDraw.Draw(sheet)
     for place, (number, grid) in enumerate(zip(layer.numbers, layer.grids, strict=True)):
         row, column = divmod(place, _COLUMNS)
         left = corner[0] + column * (_TILE + _GAP)
@@ -67,7 +65,7 @@ def _block(
         heat = np.clip(placement.drawn(share, size), 0, 1)
         picture = Image.fromarray(map_alone(heat, signed=False))
         sheet.paste(picture, (left + (_TILE - size[0]) // 2, top))
-        draw.text((left, top + size[1] + 1), str(number), _FAINT, font_of("", 18))
+        write(sheet, (left, top + size[1] + 1), str(number), 18)
 
 
 def _fitting(size: tuple[int, int]) -> tuple[int, int]:

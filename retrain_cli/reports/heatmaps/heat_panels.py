@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,11 +43,10 @@ def draw_panels(
     columns = 1 + len(heatmaps)
     size = (columns * width + (columns + 1) * _GAP, height + 4 * _LINE + 3 * _GAP)
     sheet = Image.new("RGB", size, _PAPER)
-    draw = ImageDraw.Draw(sheet)
     _panel(sheet, 0, Image.fromarray(photo.pixels), [fitted(name, width), ""])
     top = 2 * _LINE + 2 * _GAP + height
     for line, text in enumerate(_meaning(heatmaps)):
-        draw.text((_GAP, top + line * _LINE), text, _FAINT, _font(_TEXT - 4))
+        write(sheet, (_GAP, top + line * _LINE), text, _TEXT - 4)
     for column, heatmap in enumerate(heatmaps, start=1):
         heat = levels(heatmap, placement, photo.drawn)
         pixels = over_photo(photo.pixels, heat, signed=heatmap.is_signed)
@@ -91,25 +90,52 @@ def _captions(heatmap: Heatmap, width: int) -> list[str]:
 
 
 def _panel(sheet: Image.Image, column: int, picture: Image.Image, texts: list[str]) -> None:
-    draw = ImageDraw.Draw(sheet)
     for line, text in enumerate(texts):
         place = (_left(column), _GAP // 2 + line * _LINE)
-        draw.text(place, text, _INK if line == 0 else _FAINT, font_of(text, _TEXT))
+        write(sheet, place, text, _TEXT, faint=line > 0)
     middle = (SIDE - picture.width) // 2
     sheet.paste(picture, (_left(column) + middle, 2 * _LINE + _GAP))
 
 
 def _legend(sheet: Image.Image, left: int, top: int, heatmap: Heatmap) -> None:
     sheet.paste(colour_bar(SIDE, _BAR, signed=heatmap.is_signed), (left, top + 4))
-    draw = ImageDraw.Draw(sheet)
     least, most = ends(heatmap)
     line = top + _BAR + 8
-    draw.text((left, line), least, _FAINT, _font(_TEXT - 4))
-    draw.text((left + SIDE, line), most, _FAINT, _font(_TEXT - 4), anchor="ra")
+    write(sheet, (left, line), least, _TEXT - 4)
+    write(sheet, (left + SIDE, line), most, _TEXT - 4, to_the_left=True)
 
 
 def _left(column: int) -> int:
     return _GAP + column * (SIDE + _GAP)
+
+
+def write(
+    sheet: Image.Image,
+    place: tuple[int, int],
+    text: str,
+    size: int,
+    *,
+    faint: bool = True,
+    to_the_left: bool = False,
+) -> None:
+    """Put a line of text on a sheet, from its upper left corner on, or up to its upper right one.
+
+    Most lines are on every picture, and drawing letters takes longer than all the rest.
+    """
+    if not text:
+        return
+    letters = _letters(text, size)
+    left = place[0] - letters.width if to_the_left else place[0]
+    sheet.paste(_FAINT if faint else _INK, (left, place[1]), letters)
+
+
+@lru_cache(maxsize=1024)
+def _letters(text: str, size: int) -> Image.Image:
+    """The letters of a line, as how much of each pixel they cover."""
+    font = font_of(text, size)
+    letters = Image.new("L", (max(1, round(font.getlength(text))), round(1.4 * size)))
+    ImageDraw.Draw(letters).text((0, 0), text, 255, font)
+    return letters
 
 
 def fitted(text: str, width: int, size: int = _TEXT) -> str:
