@@ -28,7 +28,8 @@ from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.similarity.survey import survey
 from retrain_cli.workflows.cross_validate import out_of_fold
-from retrain_cli.workflows.explaining.class_heat import ClassHeat, heats_at_the_border
+from retrain_cli.workflows.explaining.class_heat import ClassHeat
+from retrain_cli.workflows.explaining.kept_heats import heats_at_the_border
 from retrain_cli.workflows.shared.duplicates import DuplicateGroup, find_duplicates
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.leaks import remember_duplicates

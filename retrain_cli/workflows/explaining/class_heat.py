@@ -107,12 +107,10 @@ def explainer_of(run: Run, workspace: Workspace, photo_timeout: float) -> Explai
     return Explainer(ExplainRequest(str(run.folder), photo_timeout=photo_timeout), workspace)
 
 
-def heats_at_the_border(
+def heats_of_run(
     run: Run, root: Path, workspace: Workspace, photo_timeout: float
 ) -> list[ClassHeat]:
-    """The classes whose mean heatmap lies at the border, those first that do so most.
-
-    The photos are the run's test photos; all of its photos where there are none.
+    """The mean heatmap of each class over the run's test photos, or all photos where none test.
 
     Args:
         run: the run.
@@ -127,6 +125,4 @@ def heats_at_the_border(
     rows = predictions.rows("test")
     rows = drawn_rows(predictions.images.labels, rows if len(rows) else predictions.rows(None))
     with explainer_of(run, workspace, photo_timeout) as explainer:
-        heats = class_heats(run, root, rows, explainer)
-    found = [heat for heat in heats if heat.lies_at_the_border]
-    return sorted(found, key=lambda heat: -heat.at_the_border)
+        return class_heats(run, root, rows, explainer)

@@ -135,5 +135,12 @@ def test_check_warns_of_a_class_that_is_known_by_its_border(
     assert ["classes known by their border", str(len(names)), ""] in _summary(found)
     document = _report_dict(found, MoveScript(Path(), Path(), ()))
     assert [one["class"] for one in document["borders"]] == names
+    monkeypatch.setattr(class_heat, "explainer_of", None)  # they are kept
+    again = check_dataset(request, workspace)
+    assert again.borders is not None
+    assert [one.name for one in again.borders] == names
+    (workspace.root / "class_heats.json").write_text("{}")
+    with pytest.raises(TypeError):  # damaged ones are made again
+        check_dataset(request, workspace)
     off = check_dataset(CheckRequest(labels=False, borders=False), workspace)
     assert off.borders is None
