@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ class Placement:
         return ~np.isnan(self.drawn(np.zeros((1, 1)), size))
 
 
+@lru_cache(maxsize=64)  # photos of a camera are of one size
 def _weights(
     fields: int, pixels: int, extent: int, span: tuple[float, float]
 ) -> NDArray[np.float32]:
@@ -87,4 +89,5 @@ def _weights(
     weights[rows, np.minimum(below + 1, fields - 1)] = way
     weights[rows, below] += (1 - way).astype(np.float32)
     weights[(share < 0) | (share > 1)] = np.nan
+    weights.flags.writeable = False
     return weights

@@ -7,14 +7,14 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from retrain_cli.explaining.heatmap import Heatmap
-from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.heat_colours import (
     SmallPhoto,
     colour_bar,
-    levels,
     over_photo,
 )
 from retrain_cli.reports.text import printable
@@ -29,14 +29,17 @@ _PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 24), (90, 90, 96)
 
 
 def draw_panels(
-    photo: SmallPhoto, heatmaps: Sequence[Heatmap], placement: Placement, name: str
+    photo: SmallPhoto,
+    heatmaps: Sequence[Heatmap],
+    heats: Sequence[NDArray[np.float32]],
+    name: str,
 ) -> Image.Image:
     """The photo, then it under each heatmap, with class, score and the meaning of the colours.
 
     Args:
         photo: the photo.
         heatmaps: what is shown beside it.
-        placement: where the network's input lies on it.
+        heats: the heat of each pixel of each of them, see `levels`.
         name: of the photo.
     """
     width, height = SIDE, photo.drawn[1]
@@ -47,8 +50,7 @@ def draw_panels(
     top = 2 * _LINE + 2 * _GAP + height
     for line, text in enumerate(_meaning(heatmaps)):
         write(sheet, (_GAP, top + line * _LINE), text, _TEXT - 4)
-    for column, heatmap in enumerate(heatmaps, start=1):
-        heat = levels(heatmap, placement, photo.drawn)
+    for column, (heatmap, heat) in enumerate(zip(heatmaps, heats, strict=True), start=1):
         pixels = over_photo(photo.pixels, heat, signed=heatmap.is_signed)
         _panel(sheet, column, Image.fromarray(pixels), _captions(heatmap, width))
         _legend(sheet, _left(column), top, heatmap)

@@ -148,11 +148,10 @@ class PictureWriter:
             name = f"{name}-channels"
             sheet = draw_channels(small, photo.channels, photo.placement, shown)
             return _Drawing(small, shown, self._saved(sheet, name), ())
-        panels = draw_panels(small, photo.heatmaps, photo.placement, shown)
-        picture = self._saved(panels, name)
+        heats = [levels(heatmap, photo.placement, small.drawn) for heatmap in photo.heatmaps]
+        picture = self._saved(draw_panels(small, photo.heatmaps, heats, shown), name)
         maps = []
-        for heatmap in photo.heatmaps:
-            heat = levels(heatmap, photo.placement, small.drawn)
+        for heatmap, heat in zip(photo.heatmaps, heats, strict=True):
             alone = indexed(heat, signed=heatmap.is_signed)
             maps.append(self._saved(alone, f"{name}-map-{_of(heatmap)}"))
         return _Drawing(small, shown, picture, tuple(maps))

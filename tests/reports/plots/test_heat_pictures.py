@@ -87,9 +87,12 @@ def test_the_panels_tell_class_score_and_share() -> None:
     assert captions(heatmap) == ("ant", "97.3%")
     assert ends(heatmap) == ("0%", "75%")
     placement = Placement((300, 200), (0, 0, 300, 200))
-    panels = draw_panels(photo(), [heatmap, heatmap], placement, "猫" * 80 + ".jpg")
+    heat = levels(heatmap, placement, photo().drawn)
+    panels = draw_panels(photo(), [heatmap, heatmap], [heat, heat], "猫" * 80 + ".jpg")
     assert panels.width == 3 * SIDE + 4 * 14
-    tall = draw_panels(photo(20, 2_000), [heatmap], Placement((20, 2_000), (0, 0, 20, 2_000)), "x")
+    thin = photo(20, 2_000)
+    heat = levels(heatmap, Placement((20, 2_000), (0, 0, 20, 2_000)), thin.drawn)
+    tall = draw_panels(thin, [heatmap], [heat], "x")
     assert tall.height > 240
 
 
