@@ -44,6 +44,7 @@ MAPS = (*METHODS, RANDOM, BLOB)
 STEPS = 10
 BLUR = 0.045
 """Of the side: the deviation of the blur that insertion begins with; 10 of 224 pixels."""
+FEWEST = 30
 PLANTED = 0.4
 """Of the side: how large a planted photo is."""
 
@@ -271,7 +272,7 @@ def tables(done: dict[str, Any], titles: list[str]) -> str:
                 f"{gain.mean():.3f}",
                 "" if name == BLOB else _paired(gain - blob),
                 f"{hits[name].mean():.0%}",
-                "" if name == BLOB else _paired(100 * (hits[name] - hits[BLOB]), digits=0),
+                "" if name == BLOB else _hits(hits[name] - hits[BLOB]),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     costs = ", ".join(
@@ -282,6 +283,13 @@ def tables(done: dict[str, Any], titles: list[str]) -> str:
     told = "Processor time of the maps' way out of the network, and of cam's sums, as shares of "
     lines += ["", f"{told}the forward pass: {costs}."]
     return "\n".join(lines)
+
+
+def _hits(differences: NDArray[np.floating]) -> str:
+    """Differences of hits in points; of few photos an interval would say nothing."""
+    if len(differences) < FEWEST:
+        return "too few photos"
+    return _paired(100 * differences, digits=0)
 
 
 def _paired(differences: NDArray[np.floating], digits: int = 3) -> str:
