@@ -37,17 +37,15 @@ def main() -> None:
     listed = "".join(f"{name}\n" for name in names).encode()
     with tempfile.TemporaryDirectory() as folder:
         cold = _copied(arguments.run.resolve(), Path(folder))
-        rounds = [
-            {title: _seconds(cold, command, listed) for title, command in COMMANDS.items()}
-            for _ in range(arguments.rounds)
-        ]
-    print(f"{len(names)} photos, seconds by round, and the speed as a share of label's")
+        print(f"{len(names)} photos; seconds, and the speed as a share of label's", flush=True)
+        rounds = []
+        for _ in range(arguments.rounds):
+            rounds.append({name: _seconds(cold, one, listed) for name, one in COMMANDS.items()})
+            told = (f"{name} {seconds:.1f}" for name, seconds in rounds[-1].items())
+            print(", ".join(told), flush=True)
     for title in COMMANDS:
-        spent = [one[title] for one in rounds]
         ratios = [one["label"] / one[title] for one in rounds]
-        times = ", ".join(f"{seconds:.1f}" for seconds in spent)
-        print(f"{title:16}{times}   {statistics.median(ratios):.2f} "
-              f"({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+        print(f"{title:16}{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def _copied(run: Path, folder: Path) -> Path:

@@ -49,7 +49,6 @@ LAYERS = {"layer": "conv_pw_6_relu,conv_pw_12_relu"}
     [
         ("keras", {"pooling": "max"}),
         ("keras", LAYERS),
-        ("openvino", {}),
         ("openvino", {"pooling": "none"}),
         ("openvino", LAYERS),
     ],

@@ -133,5 +133,5 @@ def test_a_map_at_the_end_has_places_and_a_vector_has_none(
     np.testing.assert_allclose(maps, wanted, rtol=1e-5)
     np.testing.assert_allclose(vectors, wanted.mean(axis=(1, 2)), rtol=1e-5)
     vector = BackboneSpec(f"hub:{save(tmp_path / 'vector', 'vector')}")
-    with pytest.raises(BackboneError, match=r"it gives a vector.*method=occlusion"):
+    with pytest.raises(BackboneError, match=r"it gives a vector.*method='occlusion'"):
         mapped_backbone.load_mapped(vector, "cpu", workspace)
