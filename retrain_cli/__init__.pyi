@@ -37,6 +37,8 @@ from .workflows.compare import compare_runs as compare_runs
 from .workflows.cross_validate import out_of_fold as out_of_fold
 from .workflows.evaluate import EvalRequest as EvalRequest
 from .workflows.evaluate import evaluate as evaluate
+from .workflows.explaining.explainer import Explainer as Explainer
+from .workflows.explaining.explainer import ExplainRequest as ExplainRequest
 from .workflows.label import Labeller as Labeller
 from .workflows.label import LabelRequest as LabelRequest
 from .workflows.report import ReportRequest as ReportRequest

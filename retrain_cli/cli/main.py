@@ -87,6 +87,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "label": CommandEntry(
         _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
     ),
+    "explain": CommandEntry(
+        _JUDGE,
+        "photos.explain:explain",
+        "Show which places of a photo speak for a class: heatmaps, in input order, as they come.",
+    ),
     "report": CommandEntry(
         _JUDGE,
         "report:report",

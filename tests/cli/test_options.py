@@ -41,6 +41,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "search": (rt.SearchRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
+    "explain": (rt.ExplainRequest,),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),
