@@ -3,9 +3,9 @@
 python tools/measure_advice.py --top FILE --seen 'flowers=WORKSPACE' --seen 'cells=WORKSPACE' \
     --studied flowers=FILE.json --studied cells=FILE.json
 
-Each workspace has the bottlenecks of a set; each FILE.json is what `retrain study strategies --json`
-said of that set. Both tables are written into docs/study.md between their marks. For the figures of
-another backbone `--beside 'flowers=WORKSPACE'` adds a row to the first one.
+Each workspace has the bottlenecks of a set; each FILE.json is what `retrain study strategies
+--json` said of that set. Both tables are written into docs/study.md between their marks. For the
+figures of another backbone `--beside 'flowers=WORKSPACE'` adds a row to the first one.
 """
 
 from __future__ import annotations

@@ -82,9 +82,9 @@ def _say_what_to_think(advice: Advice, form: console.Form) -> None:
         return
     record = advice.record
     console.note(
-        f"note: this may be wrong. Measured in {record.cases} cases, five sets at two sizes, the "
-        f"advice was the best of four strategies in {record.won}, level with the best in "
-        f"{record.level}, and worse in {record.lost} (docs/study.md)"
+        f"note: this may be wrong: of {record.cases} cases that docs/study.md measures, the "
+        f"advised strategy was the best of the four in {record.won}, level with the best in "
+        f"{record.level}, and worse in {record.lost}"
     )
     if not advice.cannot_be_cut:
-        console.note(f"next: {advice.check} measures it on your photos")
+        console.note(f"to measure all four on your photos: {advice.check}")

@@ -139,7 +139,7 @@ def advise(request: AdviceRequest, workspace: Workspace) -> Advice:
     similar = (True, False) if familiarity is None else (familiarity.is_similar,)
     scenarios = [scenario_of(large=is_large(median), similar=one) for one in similar]
     spec = found.used.backbone
-    cannot_be_cut = spec.kind != "table"
+    cannot_be_cut, lower = spec.kind != "table", spec.layer is not None
     words = bottlenecks_command(found.used, workspace)
     return Advice(
         backbone=spec.label(),
@@ -151,7 +151,7 @@ def advise(request: AdviceRequest, workspace: Workspace) -> Advice:
         familiarity=familiarity,
         why_not=why_not,
         advised=tuple(
-            AdvisedScenario(one, () if cannot_be_cut else _commands(one, words))
+            AdvisedScenario(one, () if cannot_be_cut else _commands(one, words, lower=lower))
             for one in scenarios
         ),
         check=shell_line([*_program(words), "study", "strategies"]),
@@ -188,11 +188,19 @@ def _program(words: tuple[str, ...]) -> tuple[str, ...]:
     return words[: words.index("bottlenecks")]
 
 
-def _commands(scenario: Scenario, words: tuple[str, ...]) -> tuple[str, ...]:
+def _commands(scenario: Scenario, words: tuple[str, ...], *, lower: bool) -> tuple[str, ...]:
+    """A line each.
+
+    Args:
+        scenario: what is advised.
+        words: those of `retrain bottlenecks` that compute the top of the network.
+        lower: whether the bottlenecks last used are those of an earlier layer.
+    """
     program = _program(words)
     train = shell_line([*program, "train"])
-    if scenario.strategy == "top":
-        return (train,)
     if scenario.strategy == "earlier":
         return (shell_line([*words, "--layer", "auto"]), train)
-    return (shell_line([*program, "finetune", "--trainable", "all"]),)
+    first = (shell_line(words),) if lower else ()
+    if scenario.strategy == "top":
+        return (*first, train)
+    return (*first, shell_line([*program, "finetune", "--trainable", "all"]))

@@ -18,10 +18,12 @@ from small_networks import small_network
 
 from retrain_cli.backbones.runtimes import blocks
 from retrain_cli.cli.main import app, exit_codes
+from retrain_cli.cli.views.advise import show_advice
 from retrain_cli.finetuning import parts
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.shared.all_layers import fill_layers
 from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workflows.transfer.advise import AdviceRequest, advise
 from retrain_cli.workspace import Workspace
 
 LAYERS = ("low", "middle", "top")
@@ -154,3 +156,27 @@ def test_a_file_without_a_classifier_is_refused(run: Callable[[str], Said], plac
     done = run("advise --top nowhere.h5")
     assert (done.code, done.out) == (3, "")
     assert len(done.err.splitlines()) == 1
+
+
+def test_advice_on_an_earlier_layer_goes_back_to_the_top_first(tmp_path: Path) -> None:
+    photos = make_photos(tmp_path / "photos", {"ant": 12, "bee": 12})
+    workspace = Workspace(tmp_path / "work")
+    spec = replace(SMALL_SPEC, layer="conv_pw_5_relu")
+    fill_cache(BottleneckRequest(photos, spec), workspace, load=lambda *_: FakeBackbone())
+    top, earlier = advise(AdviceRequest(), workspace).advised
+    program = f"retrain --workspace {workspace.root}"
+    assert top.commands[0].startswith(f"{program} bottlenecks {photos} ")
+    assert "--layer" not in top.commands[0]
+    assert top.commands[1:] == earlier.commands[1:] == (f"{program} train",)
+    assert earlier.commands[0] == f"{top.commands[0]} --layer auto"
+
+
+def test_a_class_of_too_few_photos_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    photos = make_photos(tmp_path / "photos", {"ant": 12, "bee": 2})
+    workspace = Workspace(tmp_path / "work")
+    fill_cache(BottleneckRequest(photos, SMALL_SPEC), workspace, load=lambda *_: FakeBackbone())
+    forget_standard_error()
+    show_advice(advise(AdviceRequest(), workspace), "text")
+    assert "the smallest class has 2 training photos" in capfd.readouterr().err
