@@ -199,6 +199,7 @@ class StrategiesStudy(Study):
             "seconds": seconds + found.seconds,
             "kept": found.kept,
             "best_epoch": found.best_epoch,
+            "building": found.building,
             "unguarded": tuned,
         }
 

@@ -227,6 +227,28 @@ def _seconds(value: float) -> str:
     return f"{value:.1f}"
 
 
+def _building(records: Records) -> str:
+    """What the engine takes before it trains a network, the median of all conditions."""
+    told = {
+        strategy: [
+            float(record.outcome["building"])
+            for (_, own), found in records.items()
+            if own == strategy
+            for record in found
+            if record.outcome.get("building") is not None
+        ]
+        for strategy in _TUNED
+    }
+    texts = [
+        f"{_seconds(float(np.median(values)))} s for `{strategy}`"
+        for strategy, values in told.items()
+        if values
+    ]
+    if not texts:
+        return ""
+    return f". To build and compile the network comes on top, {' and '.join(texts)}"
+
+
 def _layers(records: Records) -> list[dict[str, Any]]:
     """The earlier layers that were taken, by size and repeat."""
     return [
@@ -260,7 +282,8 @@ def _notes(records: Records, strategies: Sequence[str], trained: str) -> tuple[s
         "choose by; test photos are the same for all strategies and sizes of a repeat",
         "seconds are of training, from bottlenecks or activations that are kept; `all` decodes its "
         "photos and runs the whole network in each epoch. The pass over all photos that gives "
-        "bottlenecks comes once for all strategies, that for the activations of `part` once more",
+        "bottlenecks comes once for all strategies, that for the activations of `part` once more"
+        f"{_building(records)}",
         "level: the 95% interval of its distance from the winner, repeat by repeat, holds 0. The "
         "best of several is the best by luck, too, and few repeats see large differences alone",
     )

@@ -17,7 +17,7 @@ from retrain_cli.finetuning.freeze_points import choose_freeze_point
 from retrain_cli.finetuning.parts import Parts, TunedPhotos, open_source
 from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.studies.protocols.strategies import OpenBench, StrategiesStudy
-from retrain_cli.studies.strategies.tuned_trials import Bench
+from retrain_cli.studies.strategies.tuned_trials import Bench, ReadyNetwork
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.workflows.shared.all_layers import with_all_blocks
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -39,6 +39,7 @@ def make_strategies(
 
 def _benches(spec: BackboneSpec, used: LastUsed, workspace: Workspace) -> OpenBench:
     built: list[tuple[Parts, list[Any]]] = []
+    held: list[ReadyNetwork] = []
 
     @contextmanager
     def open_bench(data: StudyData, config: TuningConfig) -> Iterator[Bench]:
@@ -55,6 +56,6 @@ def _benches(spec: BackboneSpec, used: LastUsed, workspace: Workspace) -> OpenBe
         tuned = TunedPhotos(photos, np.empty(0, np.int64))  # views of none
         settings, load = ExtractionSettings(), loader_of(workspace)
         with open_source(parts, tuned, workspace, settings, load) as source:
-            yield Bench(parts, source, start)
+            yield Bench(parts, source, start, held)
 
     return open_bench

@@ -62,3 +62,12 @@ def test_the_network_learns_is_judged_by_the_guard_and_begins_anew(
     assert not again.kept
     assert again.best_epoch > 0  # and what it would have been is known all the same
     assert again.counts().hits.sum() > 0
+
+    # The network was built once, and the same trial gives the same numbers.
+    assert first.building is not None
+    assert again.building is None
+    same = tune(bench, part, ignorant, CONFIG, lambda: None)
+    assert same.building is None
+    assert np.allclose(same.head.weights, first.head.weights, atol=1e-4)
+    other = tune(bench, part, ignorant, replace(CONFIG, epochs=2), lambda: None)
+    assert other.building is not None
