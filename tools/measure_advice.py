@@ -35,7 +35,7 @@ def main() -> int:
     rows += [(name, _advice(folder, None)) for name, folder in arguments.beside]
     write_between(PAGE, *SEEN, similarity_table(rows))
     cases = [
-        (name, bool(seen[name].familiarity and seen[name].familiarity.is_similar), row)
+        (name, _is_similar(seen[name]), row)
         for name, path in arguments.studied
         for row in json.loads(path.read_text(encoding="utf-8"))["winners"]
     ]
@@ -43,6 +43,10 @@ def main() -> int:
     write_between(PAGE, *JUDGED, text)
     print(f"ADVICE_RECORD = {record!r}")
     return 0
+
+
+def _is_similar(advice: Advice) -> bool:
+    return advice.familiarity is not None and advice.familiarity.is_similar
 
 
 def _parse() -> argparse.Namespace:

@@ -99,7 +99,8 @@ def expected_maximum(n: int) -> float:
 
 def _unit(vectors: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=axis, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
 
 
 def _agreement(answers: NDArray[np.integer], labels: NDArray[np.integer]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ WEIGHTS = GENERATOR.normal(size=(WIDTH, SOURCES)).astype(np.float32)
 LABELS = np.repeat(np.arange(3), COUNT // 3)
 
 
-def measured(vectors: NDArray[np.float64], labels: NDArray[np.integer] = LABELS) -> Familiarity:
+def measured(vectors: NDArray[np.floating], labels: NDArray[np.integer] = LABELS) -> Familiarity:
     small = vectors.astype(np.float32)
     return Familiarity.of(small, labels, WEIGHTS, small @ WEIGHTS)
 
@@ -51,7 +51,8 @@ def test_every_figure_by_plain_loops() -> None:
     between = np.mean(
         [np.mean([a == b for a, b in product(*pair)]) for pair in combinations(parts, 2)]
     )
-    assert (found.within, found.between) == (pytest.approx(within), pytest.approx(between))
+    assert found.within == pytest.approx(within)
+    assert found.between == pytest.approx(between)
 
 
 def test_chance_is_what_directions_without_meaning_give() -> None:
