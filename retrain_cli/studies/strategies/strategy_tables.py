@@ -29,6 +29,8 @@ PAPER = (
     "network"
 )
 _TUNED = ("part", "all")
+_NEARLY = 0.95
+"""Of a size, the mean over the classes from which it is not said that some have fewer."""
 
 Records = Mapping[tuple[int, str], Sequence[TrialRecord]]
 """The trials of each size and strategy."""
@@ -227,6 +229,29 @@ def _seconds(value: float) -> str:
     return f"{value:.1f}"
 
 
+def _cost_note(records: Records, strategies: Sequence[str]) -> str:
+    """What the seconds are of, and what they are not."""
+    note = "seconds are of training, from bottlenecks that are kept"
+    if "part" in strategies:
+        note += "; `part` from activations, whose pass over the photos comes once more"
+    if "all" in strategies:
+        note += "; `all` decodes its photos and runs the whole network in each epoch"
+    return note + _building(records)
+
+
+def _smaller_classes(records: Records) -> list[str]:
+    """Sizes that not all classes have, with what they have on average."""
+    means = {
+        size: np.mean([one.outcome["trained_on"] / len(one.outcome["classes"]) for one in found])
+        for (size, _), found in records.items()
+    }
+    return [
+        f"not all classes have {size} training photos: at this size they have {mean:.1f} on average"
+        for size, mean in means.items()
+        if mean < _NEARLY * size
+    ]
+
+
 def _building(records: Records) -> str:
     """What the engine takes before it trains a network, the median of all conditions."""
     told = {
@@ -260,7 +285,7 @@ def _layers(records: Records) -> list[dict[str, Any]]:
 
 
 def _notes(records: Records, strategies: Sequence[str], trained: str) -> tuple[str, ...]:
-    notes = [PAPER]
+    notes = [PAPER, *_smaller_classes(records)]
     if "earlier" in strategies:
         names = [one["layer"] for one in _layers(records)]
         most = max(dict.fromkeys(names), key=names.count)
@@ -280,10 +305,7 @@ def _notes(records: Records, strategies: Sequence[str], trained: str) -> tuple[s
         *notes,
         "a quarter as many photos of a class validate as train, so that few photos have few to "
         "choose by; test photos are the same for all strategies and sizes of a repeat",
-        "seconds are of training, from bottlenecks or activations that are kept; `all` decodes its "
-        "photos and runs the whole network in each epoch. The pass over all photos that gives "
-        "bottlenecks comes once for all strategies, that for the activations of `part` once more"
-        f"{_building(records)}",
+        _cost_note(records, strategies),
         "level: the 95% interval of its distance from the winner, repeat by repeat, holds 0. The "
         "best of several is the best by luck, too, and few repeats see large differences alone",
     )

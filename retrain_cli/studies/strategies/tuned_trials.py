@@ -163,7 +163,7 @@ def _compile(
     data = part.data
     rate = config.rate_for(len(data.training), data.n_classes)
     network.compile(Schedule.of(config, rate, steps * config.epochs))
-    rows = data.training[np.arange(config.batch_size) % len(data.training)]
+    rows = data.training[: config.batch_size]  # as many as the batches of a training have
     network.train(bench.source.read(rows), data.labels[rows])
     seen = np.concatenate([data.training, data.validation, part.rows("test")])
     for some in (data.validation, seen[:ROWS_AT_ONCE]):
