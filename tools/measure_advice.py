@@ -18,6 +18,7 @@ from typing import Any
 
 from pages import write_between
 
+from retrain_cli.studies.strategies.strategy_tables import IN_WORDS
 from retrain_cli.workflows.transfer.advise import Advice, AdviceRequest, advise
 from retrain_cli.workflows.transfer.scenarios import AdviceRecord, is_large, scenario_of
 from retrain_cli.workspace import Workspace
@@ -34,15 +35,23 @@ def main() -> int:
     rows = list(seen.items())
     rows += [(name, _advice(folder, None)) for name, folder in arguments.beside]
     write_between(PAGE, *SEEN, similarity_table(rows))
-    cases = [
+    studied = [
         (name, _is_similar(seen[name]), row)
         for name, path in arguments.studied
-        for row in json.loads(path.read_text(encoding="utf-8"))["winners"]
+        for row in _winners(path)
     ]
-    text, record = advice_table(cases)
+    text, record = advice_table(studied)
     write_between(PAGE, *JUDGED, text)
     print(f"ADVICE_RECORD = {record!r}")
     return 0
+
+
+def _winners(path: Path) -> list[dict[str, Any]]:
+    """Rows of the winners, each with the strategies that were run."""
+    said = json.loads(path.read_text(encoding="utf-8"))
+    names = {words: name for name, words in IN_WORDS.items()}
+    run = {names[row["strategy"]]: None for row in said["strategies"]}
+    return [{**row, "run": list(run)} for row in said["winners"]]
 
 
 def _is_similar(advice: Advice) -> bool:
@@ -103,19 +112,23 @@ def similarity_table(rows: list[tuple[str, Advice]]) -> str:
 def advice_table(cases: list[tuple[str, bool, dict[str, Any]]]) -> tuple[str, AdviceRecord]:
     """Each set and size: what was advised, what was the best, and how often that was the same."""
     lines = [
-        "| photos | a class | scenario | advised | best | its top-1 | ahead of the next by "
+        "| photos | a class | scenario | advised | compared | best | its top-1 | ahead of the next "
         "| level with the best, cheapest first | the advice |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    verdicts = []
+    verdicts, sizes = [], [0]
     for name, similar, row in cases:
         scenario = scenario_of(large=is_large(row["photos"]), similar=similar)
+        if scenario.strategy not in row["run"]:
+            continue  # it says nothing of the advice
+        sizes.append(int(row["photos"]))
         verdicts.append(_verdict(scenario.strategy, row))
         cells = (
             name,
             f"{row['photos']}",
             f"{scenario.number}",
             scenario.strategy,
+            ", ".join(row["run"]),
             row["winner"],
             _points(row["top-1"]),
             _points(row["margin"]),
@@ -123,7 +136,8 @@ def advice_table(cases: list[tuple[str, bool, dict[str, Any]]]) -> tuple[str, Ad
             verdicts[-1],
         )
         lines.append(f"| {' | '.join(cells)} |")
-    record = AdviceRecord(len(cases), verdicts.count("won"), verdicts.count("level"))
+    won, level = verdicts.count("won"), verdicts.count("level")
+    record = AdviceRecord(len(verdicts), won, level, max(sizes))
     return "\n".join(lines), record
 
 

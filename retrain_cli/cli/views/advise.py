@@ -82,9 +82,10 @@ def _say_what_to_think(advice: Advice, form: console.Form) -> None:
         return
     record = advice.record
     console.note(
-        f"note: this may be wrong: of {record.cases} cases that docs/study.md measures, the "
-        f"advised strategy was the best of the four in {record.won}, level with the best in "
-        f"{record.level}, and worse in {record.lost}"
+        f"note: this may be wrong. docs/study.md holds it against {record.cases} cases of up to "
+        f"{record.most_photos} training photos a class: the advised strategy was the best of those "
+        f"compared in {record.won}, level with the best in {record.level}, and worse in "
+        f"{record.lost}; advice for more photos was not measured"
     )
     if not advice.cannot_be_cut:
         console.note(f"to measure all four on your photos: {advice.check}")

@@ -155,8 +155,8 @@ def show_strategies(name: str, part: StudyData, records: Records, trained: str) 
     repeats = len(next(iter(records.values())))
     strategies = [one.name for one in measured[sizes[0]]]
     headline = (
-        f"{len(strategies)} strategies at {len(sizes)} sizes, {len(part.class_names)} classes, "
-        f"{repeats} repeats"
+        f"{_count(strategies, 'strategies', 'strategy')} at {_count(sizes, 'sizes', 'size')}, "
+        f"{len(part.class_names)} classes, {repeats} repeats"
     )
     tables = [_main(measured), _winners(winners), _costs(measured)]
     if set(strategies) & set(_TUNED):
@@ -169,6 +169,10 @@ def show_strategies(name: str, part: StudyData, records: Records, trained: str) 
         _notes(records, strategies, trained),
         {"layers": _layers(records)},
     )
+
+
+def _count(some: Sequence[object], several: str, one: str) -> str:
+    return f"{len(some)} {one if len(some) == 1 else several}"
 
 
 def _macro(outcome: Mapping[str, Any], data: StudyData) -> Any:

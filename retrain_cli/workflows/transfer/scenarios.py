@@ -62,11 +62,13 @@ class AdviceRecord(NamedTuple):
         cases: sets and sizes that it was held against.
         won: where the advised strategy was the best.
         level: where it was not the best, and the interval of the difference holds 0.
+        most_photos: training photos a class at most; advice for more was not held against anything.
     """
 
     cases: int
     won: int
     level: int
+    most_photos: int
 
     @property
     def lost(self) -> int:
@@ -74,4 +76,4 @@ class AdviceRecord(NamedTuple):
         return self.cases - self.won - self.level
 
 
-ADVICE_RECORD = AdviceRecord(10, 0, 0)
+ADVICE_RECORD = AdviceRecord(cases=3, won=2, level=1, most_photos=5)

@@ -30,6 +30,7 @@ def test_the_record_is_that_of_the_docs() -> None:
     assert len(rows) == ADVICE_RECORD.cases > 0
     assert (verdicts["won"], verdicts["level"]) == (ADVICE_RECORD.won, ADVICE_RECORD.level)
     assert verdicts["lost"] == ADVICE_RECORD.lost
+    assert max(float(row[1]) for row in rows) == ADVICE_RECORD.most_photos
     for row in rows:
         chosen = scenario_of(large=is_large(float(row[1])), similar=row[2] in ("1", "2"))
         assert (str(chosen.number), chosen.strategy) == (row[2], row[3])
