@@ -20,6 +20,7 @@ from retrain_cli.finetuning.tuned_network import Arrays, Schedule, TunedNetwork
 from retrain_cli.finetuning.tuning import ROWS_AT_ONCE, Tuning, judge, vectors_of
 from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.head import Head
+from retrain_cli.heads.history import HistoryRow
 from retrain_cli.heads.validation import Score
 from retrain_cli.studies.head_trial import count_test
 from retrain_cli.studies.study_data import StudyData
@@ -148,11 +149,7 @@ def tune(
         started = time.perf_counter()
         head = last_head(network.head(), tuned.data)
         seconds = trained_in + passed_in + time.perf_counter() - started
-    best = result.best
-    own = None
-    if best.validation_loss is not None and best.validation_accuracy is not None:
-        own = Score(best.validation_loss, best.validation_accuracy)
-    kept = result.best_epoch > 0 and _is_better(own, alone, part)
+    kept = result.best_epoch > 0 and _is_better(result.best, alone, part)
     return TunedTrial(tuned, head, kept, result.best_epoch, seconds, building)
 
 
@@ -171,8 +168,11 @@ def _compile(
     bench.parts.network.set_weights(bench.start)
 
 
-def _is_better(own: Score | None, alone: Head, part: StudyData) -> bool:
+def _is_better(best: HistoryRow, alone: Head, part: StudyData) -> bool:
     """The guard: whether the network is better than the head alone on the validation photos."""
+    own = None
+    if best.validation_loss is not None and best.validation_accuracy is not None:
+        own = Score(best.validation_loss, best.validation_accuracy)
     rows = part.data.validation
     other = judge(alone, part.data.bottlenecks[rows], part.data.labels[rows])
     return own is None or other is None or own.better_than(other)
