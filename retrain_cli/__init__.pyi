@@ -20,6 +20,7 @@ from .studies.protocols.int_ext import IntExtStudy as IntExtStudy
 from .studies.protocols.layers import LayersStudy as LayersStudy
 from .studies.protocols.source_target import SourceTargetStudy as SourceTargetStudy
 from .studies.protocols.stock import StockStudy as StockStudy
+from .studies.protocols.strategies import StrategiesStudy as StrategiesStudy
 from .studies.protocols.tuning_guide import TuningGuideStudy as TuningGuideStudy
 from .studies.study import NetworkStudySettings as NetworkStudySettings
 from .studies.study import StudySettings as StudySettings
@@ -62,6 +63,8 @@ from .workflows.sort_photos import SortRequest as SortRequest
 from .workflows.study import run_study as run_study
 from .workflows.train import TrainRequest as TrainRequest
 from .workflows.train import train_run as train_run
+from .workflows.transfer.advise import AdviceRequest as AdviceRequest
+from .workflows.transfer.advise import advise as advise
 from .workflows.transfer.split_by_similarity import SimilaritySplitRequest as SimilaritySplitRequest
 from .workflows.transfer.split_by_similarity import split_by_similarity as split_by_similarity
 from .workflows.tuning.finetune import finetune as finetune

@@ -105,6 +105,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "study:app",
         "Run the paper's experiments on your own photos: how effective is transfer learning here?",
     ),
+    "advise": CommandEntry(
+        _JUDGE,
+        "tuning.advise:advise",
+        "Say which strategy fits your photos: a head on the top or lower, or fine-tuning.",
+    ),
     "check": CommandEntry(
         _PHOTOS, "check:check", "Look for bad photos, duplicates, label errors and small classes."
     ),

@@ -73,6 +73,16 @@ SHARED: Final[dict[str, str | Described]] = {
         parser=comma_separated,
         metavar="NAME,NAME,...",
     ),
+    "StrategiesStudy.classes": Described(
+        "Photos of these classes only, such as ant,bee.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
+    "StrategiesStudy.strategies": Described(
+        "Which are run: top, earlier, part, all. The last takes by far the longest.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
     "BackbonesStudy.backbones": Described(
         "Compare these alone, such as efficientnet_lite0,mobilenet_v2 (default: all whose weights "
         "are at hand).",

@@ -18,6 +18,7 @@ from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
 from retrain_cli.studies.protocols.layers import LayersStudy
 from retrain_cli.studies.protocols.source_target import SourceTargetStudy
 from retrain_cli.studies.protocols.stock import StockStudy
+from retrain_cli.studies.protocols.strategies import StrategiesStudy
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
 from retrain_cli.studies.split_draws import SplitDraws
 from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
@@ -32,6 +33,7 @@ from retrain_cli.workflows.shared.all_layers import (
 from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workflows.transfer.benches import make_strategies
 from retrain_cli.workflows.transfer.contestants import contest_vectors, make_backbones
 from retrain_cli.workflows.transfer.schools import make_source_target
 from retrain_cli.workspace import Workspace
@@ -226,6 +228,7 @@ _MAKERS: dict[type[Study], Callable[[Any, Workspace, dict[str, Any]], Any]] = {
     LayersStudy: _layers,
     SourceTargetStudy: make_source_target,
     StockStudy: _stock,
+    StrategiesStudy: make_strategies,
 }
 """The studies that need more of a workspace than its bottlenecks."""
 

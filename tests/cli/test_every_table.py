@@ -22,6 +22,7 @@ from retrain_cli.cli.commands.photos.dataset_split import show_split
 from retrain_cli.cli.commands.similar import _print_rows
 from retrain_cli.cli.commands.train import folds_table
 from retrain_cli.cli.tables import Table
+from retrain_cli.cli.views import advise as advice_view
 from retrain_cli.cli.views import (
     bottlenecks,
     check,
@@ -41,6 +42,7 @@ from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
+from retrain_cli.similarity.familiarity import Familiarity
 from retrain_cli.studies.means import Mean
 from retrain_cli.studies.search.axes import searchable
 from retrain_cli.studies.study import Cell, StudyResult, StudyTable
@@ -57,6 +59,7 @@ from retrain_cli.workflows.signals.imaging import SignalSummary
 from retrain_cli.workflows.signals.request import Drawing
 from retrain_cli.workflows.similar import SimilarImages, SimilarPhoto
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workflows.transfer.advise import AdviceRequest, advise
 from retrain_cli.workflows.transfer.split_by_similarity import SimilaritySplit, SplitClass
 from retrain_cli.workflows.tuning.search_plan import SearchPlan
 from retrain_cli.workflows.tuning.search_result import Round, SearchResult, TriedSettings
@@ -138,6 +141,9 @@ def show_all(workspace: Workspace) -> None:
     counts: dict[str | None, int] = dict.fromkeys(NAMES, 1_234_567)
     drawn = SignalSummary(photos, Drawing(), 3, tuple(NAMES), counts, counts, {LONG: 1_234_567})
     signals.show(drawn, "text")
+    asked = advise(AdviceRequest(), workspace)
+    seen = Familiarity(6.9, 3.2, 0.76, 0.47, 0.35, 0.002)
+    advice_view.show_advice(replace(asked, familiarity=seen, why_not=None), "text")
     search.show_plan(
         SearchPlan(30, (Round(30, 111), Round(10, 333)), 40, 3, 2, 1, 99, 5, 2, 9.0), "text"
     )

@@ -49,6 +49,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "add-class": (rt.AddClassRequest,),
     "signals": (rt.SignalRequest,),
     "demo": (DemoRequest,),
+    "advise": (rt.AdviceRequest,),
     "dataset split": (rt.SimilaritySplitRequest,),
     **{
         f"study {name}": (study, StudySettings if study.trains_heads else NetworkStudySettings)
