@@ -87,6 +87,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "label": CommandEntry(
         _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
     ),
+    "export": CommandEntry(
+        _MAIN,
+        "portable.export:export",
+        "Write a run as a file for other programs, and prove on test photos that it answers alike.",
+    ),
     "report": CommandEntry(
         _JUDGE,
         "report:report",
