@@ -92,6 +92,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "portable.export:export",
         "Write a run as a file for other programs, and prove on test photos that it answers alike.",
     ),
+    "bundle": CommandEntry(
+        _MAIN,
+        "portable.bundle:bundle",
+        "Write a run as one file that labels on another machine.",
+    ),
     "report": CommandEntry(
         _JUDGE,
         "report:report",

@@ -8,6 +8,7 @@ from typing import Any
 
 from retrain_cli.exporting.description import LABELS_FILE, ExportDescription
 from retrain_cli.exporting.examples import example_name
+from retrain_cli.exporting.formats import FORMATS
 from retrain_cli.reports.text import printable
 
 _FEW = 40
@@ -18,19 +19,22 @@ _INPUTS = {
 }
 _LIMITS = {
     "savedmodel": (
-        "One photo that cannot be decoded fails its whole batch: send photos that may be damaged "
+        "one photo that cannot be decoded fails its whole batch: send photos that may be damaged "
         "one by one.",
         "TIFF, AVIF, HEIC and other rare formats are not read from bytes.",
-        "A SavedModel is a program to whoever loads it: take one only from those you trust.",
+        "it is a program to whoever loads it: take one only from those you trust.",
     ),
-    "litert": ("It takes one photo at a time.",),
-    "onnx": ("Photos are decoded, and turned as their EXIF orientation says, before it.",),
+    "litert": (
+        "it takes one photo at a time.",
+        "photos are decoded, turned and resized before it.",
+    ),
+    "onnx": ("photos are decoded, and turned as their EXIF orientation says, before it.",),
     "openvino": (
-        'Compile it with `INFERENCE_PRECISION_HINT` `"f32"`: newer processors compute in bfloat16 '
+        'compile it with `INFERENCE_PRECISION_HINT` `"f32"`: newer processors compute in bfloat16 '
         "otherwise, and scores differ by up to 0.15.",
-        "Photos are decoded, and turned as their EXIF orientation says, before it.",
+        "photos are decoded, and turned as their EXIF orientation says, before it.",
     ),
-    "keras": ("Photos are decoded, turned and resized before it.",),
+    "keras": ("photos are decoded, turned and resized before it.",),
 }
 
 
@@ -148,6 +152,10 @@ def _input(one: CardFile) -> str:
 
 
 def _limits(files: Sequence[CardFile]) -> list[str]:
-    found = [line for one in files for line in _LIMITS[one.described.format]]
+    found = [
+        f"{FORMATS[one.described.format].title}: {line}"
+        for one in files
+        for line in _LIMITS[one.described.format]
+    ]
     found.append("It knows its own classes alone: a photo of anything else gets one of them, too.")
     return list(dict.fromkeys(found))
