@@ -12,6 +12,7 @@ import json
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,8 @@ def read_manifest(path: Path) -> BundleManifest:
         raise ExportError(
             f"a bundle must be there, and {path} is not: make one with `retrain bundle`"
         ) from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
     except _FAULTS as error:
         raise _damaged(path, reason_of(error)) from error
 
@@ -154,6 +157,7 @@ _FAULTS = (
     NotImplementedError,
     RecursionError,
     RuntimeError,
+    zlib.error,
 )
 
 
