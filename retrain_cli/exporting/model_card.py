@@ -9,7 +9,6 @@ from typing import Any
 from retrain_cli.exporting.description import LABELS_FILE, ExportDescription
 from retrain_cli.exporting.examples import example_name
 from retrain_cli.exporting.formats import FORMATS
-from retrain_cli.reports.text import printable
 
 _FEW = 40
 _INPUTS = {
@@ -63,9 +62,9 @@ def write_card(files: Sequence[CardFile], run: Mapping[str, Any], trained_on: st
     """
     first = files[0].described
     parts = [
-        f"# {printable(first.run)}",
+        f"# {_plain(first.run)}",
         f"An image classifier of {len(first.labels)} classes, trained on {trained_on} with retrain "
-        f"{first.version} on {first.created[:10]}. Backbone: {printable(first.backbone)}.",
+        f"{first.version} on {first.created[:10]}. Backbone: {_plain(first.backbone)}.",
         "## Classes",
         _labels(first),
         "## How good it is",
@@ -81,8 +80,14 @@ def write_card(files: Sequence[CardFile], run: Mapping[str, Any], trained_on: st
     return "\n\n".join(parts) + "\n"
 
 
+def _plain(text: str) -> str:
+    """A name of the user's as one line of Markdown."""
+    seen = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    return seen.replace("|", "\\|")
+
+
 def _labels(described: ExportDescription) -> str:
-    shown = [printable(label) for label in described.labels[:_FEW]]
+    shown = [_plain(label) for label in described.labels[:_FEW]]
     more = len(described.labels) - len(shown)
     return ", ".join(shown) + (f", and {more} more in {LABELS_FILE}" if more else "")
 
@@ -101,7 +106,7 @@ def _table(files: Sequence[CardFile], run: Mapping[str, Any]) -> str:
         figures = one.figures
         difference = figures["largest_difference"]
         lines.append(
-            f"| {printable(one.name)} | {figures['bytes'] / 1e6:.1f} | "
+            f"| {_plain(one.name)} | {figures['bytes'] / 1e6:.1f} | "
             f"{'no number' if difference is None else f'{difference:.2g}'} | "
             f"{figures['other_labels']} | {figures['accuracy']:.1%} | {_milliseconds(figures)} |"
         )
@@ -146,7 +151,7 @@ def _input(one: CardFile) -> str:
         else ""
     )
     return (
-        f"`{printable(one.name)}` ({described.precision}) takes {takes}. {does} part of it, and so "
+        f"`{_plain(one.name)}` ({described.precision}) takes {takes}. {does} part of it, and so "
         f"is softmax: scaling twice ruins the answers.{how} See `{example_name(described)}`."
     )
 

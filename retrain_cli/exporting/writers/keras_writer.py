@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from retrain_cli.exporting.description import DESCRIPTION_FILE, LABELS_FILE
-from retrain_cli.exporting.writers.parts import ExportParts, writing_format
+from retrain_cli.exporting.writers.export_parts import ExportParts, writing_format
 
 
 def write_keras(parts: ExportParts, path: Path) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from retrain_cli.engine import load_tensorflow
 from retrain_cli.exporting.description import DESCRIPTION_FILE, LABELS_FILE
+from retrain_cli.exporting.writers.export_parts import ExportParts, frozen_function, writing_format
 from retrain_cli.exporting.writers.litert_metadata import METADATA_NAME, metadata_of
-from retrain_cli.exporting.writers.parts import ExportParts, frozen_function, writing_format
 
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 """Of what is appended: the same run gives the same bytes."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import MissingExtraError
 from retrain_cli.exporting.description import KEY, ExportDescription
+from retrain_cli.exporting.writers.export_parts import ExportParts, writing_format
 from retrain_cli.exporting.writers.onnx_resizing import take_any_size
-from retrain_cli.exporting.writers.parts import ExportParts, writing_format
 
 OPSET = 18
 """The first in which `Resize` can be antialiased."""

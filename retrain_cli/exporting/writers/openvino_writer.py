@@ -11,7 +11,7 @@ from retrain_cli.backbones.runtimes.conversion import traced_model
 from retrain_cli.backbones.runtimes.quantisation import check_installed, quantised_model
 from retrain_cli.engine import load_openvino
 from retrain_cli.exporting.description import KEY, ExportDescription
-from retrain_cli.exporting.writers.parts import ExportParts, writing_format
+from retrain_cli.exporting.writers.export_parts import ExportParts, writing_format
 from retrain_cli.images.resizing import LETTERBOX_GREY
 
 MODEL_XML = "model.xml"

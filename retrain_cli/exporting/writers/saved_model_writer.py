@@ -12,7 +12,7 @@ from typing import Any
 
 from retrain_cli.engine import load_tensorflow
 from retrain_cli.exporting.description import DESCRIPTION_FILE, LABELS_FILE
-from retrain_cli.exporting.writers.parts import ExportParts, writing_format
+from retrain_cli.exporting.writers.export_parts import ExportParts, writing_format
 from retrain_cli.exporting.writers.photo_graph import PhotoGraph
 
 VERSION_FOLDER = "1"
@@ -37,8 +37,9 @@ def write_saved_model(parts: ExportParts, path: Path) -> None:
     folder = path / VERSION_FOLDER
     with writing_format("a SavedModel"):
         tensorflow = load_tensorflow()
-        module = _module(tensorflow, parts)
-        signatures = module.signatures()
+        module = tensorflow.Module(name="retrain")
+        module.model = parts.model  # whoever is saved has to hold the weights
+        signatures = _Signatures(tensorflow, parts).by_name()
         tensorflow.saved_model.save(module, str(folder), signatures=signatures)
         if "classify" in signatures:
             _name_classify(folder)
@@ -58,55 +59,51 @@ def _name_classify(folder: Path) -> None:
     updater.save()
 
 
-def _module(tensorflow: Any, parts: ExportParts) -> Any:
-    """The model with its signatures; the class is made late, for its base is TensorFlow's."""
-    described = parts.description
-    graph = PhotoGraph(described.size, described.resize)
-    names = [label.encode("utf-8", "surrogateescape") for label in described.labels]
+class _Signatures:
+    """What the SavedModel can be asked, as TensorFlow functions that are traced when asked for."""
 
-    class Exported(tensorflow.Module):  # type: ignore[misc]
-        """Photos in, scores and labels out."""
+    def __init__(self, tensorflow: Any, parts: ExportParts) -> None:
+        self._tf = tensorflow
+        self._model = parts.model
+        self._described = parts.description
+        self._graph = PhotoGraph(parts.description.size, parts.description.resize)
+        self._names = [name.encode("utf-8", "surrogateescape") for name in self._described.labels]
 
-        def __init__(self) -> None:
-            super().__init__(name="retrain")
-            self.model = parts.model
+    def by_name(self) -> dict[str, Any]:
+        """Concrete functions by the name of their signature."""
+        tf, described = self._tf, self._described
+        fixed = tf.TensorSpec((None, *described.size, 3), tf.uint8, name="images")
+        pixels = self._made(self._answer, fixed)
+        found = {"serving_default": pixels, PIXELS_SIGNATURE: pixels}
+        if described.input == "bytes":
+            texts = tf.TensorSpec((None,), tf.string, name="image_bytes")
+            examples = tf.TensorSpec((None,), tf.string, name="inputs")
+            found["serving_default"] = self._made(self._of_bytes, texts)
+            found["classify"] = self._made(self._classify, examples)
+        elif described.input == "any-size":
+            any_size = tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")
+            found["serving_default"] = self._made(self._of_any_size, any_size)
+        return found
 
-        def _answer(self, pixels: Any) -> dict[str, Any]:
-            scores = self.model(pixels, training=False)
-            best = tensorflow.gather(tensorflow.constant(names), tensorflow.argmax(scores, axis=1))
-            return {"scores": scores, "label": best}
+    def _made(self, function: Any, spec: Any) -> Any:
+        return self._tf.function(function).get_concrete_function(spec)
 
-        def _of_bytes(self, image_bytes: Any) -> dict[str, Any]:
-            return self._answer(graph.from_bytes(image_bytes))
+    def _answer(self, images: Any) -> dict[str, Any]:
+        tf = self._tf
+        scores = self._model(images, training=False)
+        best = tf.gather(tf.constant(self._names), tf.argmax(scores, axis=1))
+        return {"scores": scores, "label": best}
 
-        def _of_any_size(self, images: Any) -> dict[str, Any]:
-            return self._answer(graph.from_pixels(images))
+    def _of_bytes(self, image_bytes: Any) -> dict[str, Any]:
+        return self._answer(self._graph.from_bytes(image_bytes))
 
-        def _classify(self, inputs: Any) -> dict[str, Any]:
-            feature = {ENCODED: tensorflow.io.FixedLenFeature([], tensorflow.string)}
-            photos = tensorflow.io.parse_example(inputs, feature)[ENCODED]
-            scores = self._of_bytes(photos)["scores"]
-            rows = tensorflow.shape(scores)[0]
-            classes = tensorflow.tile(tensorflow.constant([names]), [rows, 1])
-            return {"classes": classes, "scores": scores}
+    def _of_any_size(self, images: Any) -> dict[str, Any]:
+        return self._answer(self._graph.from_pixels(images))
 
-        def signatures(self) -> dict[str, Any]:
-            """Concrete functions by the name of their signature."""
-            images = tensorflow.TensorSpec((None, *described.size, 3), "uint8", name="images")
-            texts = tensorflow.TensorSpec((None,), tensorflow.string, name="image_bytes")
-            any_size = tensorflow.TensorSpec((None, None, None, 3), "uint8", name="images")
-            examples = tensorflow.TensorSpec((None,), tensorflow.string, name="inputs")
-
-            def made(function: Any, spec: Any) -> Any:
-                return tensorflow.function(function).get_concrete_function(spec)
-
-            pixels = made(self._answer, images)
-            found = {"serving_default": pixels, PIXELS_SIGNATURE: pixels}
-            if described.input == "bytes":
-                found["serving_default"] = made(self._of_bytes, texts)
-                found["classify"] = made(self._classify, examples)
-            elif described.input == "any-size":
-                found["serving_default"] = made(self._of_any_size, any_size)
-            return found
-
-    return Exported()
+    def _classify(self, inputs: Any) -> dict[str, Any]:
+        tf = self._tf
+        feature = {ENCODED: tf.io.FixedLenFeature([], tf.string)}
+        photos = tf.io.parse_example(inputs, feature)[ENCODED]
+        scores = self._of_bytes(photos)["scores"]
+        classes = tf.tile(tf.constant([self._names]), [tf.shape(scores)[0], 1])
+        return {"classes": classes, "scores": scores}

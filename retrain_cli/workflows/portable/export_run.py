@@ -27,7 +27,7 @@ from retrain_cli.exporting.formats import FormatRow, function_of
 from retrain_cli.exporting.model_card import CardFile, write_card
 from retrain_cli.exporting.parity import Answers, Parity, Scores, tolerance_for
 from retrain_cli.exporting.runners.exported_model import open_exported
-from retrain_cli.exporting.writers.parts import ExportParts, Photos
+from retrain_cli.exporting.writers.export_parts import ExportParts, Photos
 from retrain_cli.files import hex_digest
 from retrain_cli.heads.head import Head
 from retrain_cli.images.decode import decode_image
