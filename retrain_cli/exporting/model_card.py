@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from retrain_cli.exporting.description import LABELS_FILE, ExportDescription
-from retrain_cli.exporting.examples import example_name
-from retrain_cli.exporting.formats import FORMATS
+from retrain_cli.exporting.export_examples import example_name
+from retrain_cli.exporting.export_formats import FORMATS
 
 _FEW = 40
 _INPUTS = {

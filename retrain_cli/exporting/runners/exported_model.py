@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ExportError, RetrainError, reason_of
 from retrain_cli.exporting.description import ExportDescription, ExportFormat
-from retrain_cli.exporting.formats import FORMATS, function_of
+from retrain_cli.exporting.export_formats import FORMATS, function_of
 from retrain_cli.images.decode import decode_image, load_rgb
 
 Scores = NDArray[np.float32]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from retrain_cli.checks import check_choices, check_least, check_share
 from retrain_cli.errors import AssertionNotMetError, ConfigError
 from retrain_cli.exporting.description import ExportDescription, ExportInput, ExportPrecision
-from retrain_cli.exporting.formats import FORMATS, FormatRow
+from retrain_cli.exporting.export_formats import FORMATS, FormatRow
 from retrain_cli.exporting.parity import Answers, Parity, tolerance_for
 
 ExportTarget = Literal["savedmodel", "litert", "onnx", "openvino", "keras", "all"]

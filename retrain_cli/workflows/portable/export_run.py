@@ -22,8 +22,8 @@ from retrain_cli.errors import ExportError, MissingExtraError, RunError, setting
 from retrain_cli.evaluation.curves.rejection import choose_rule
 from retrain_cli.exporting.classifier_model import build_classifier
 from retrain_cli.exporting.description import LABELS_FILE, ExportDescription
-from retrain_cli.exporting.examples import example_name, example_of
-from retrain_cli.exporting.formats import FormatRow, function_of
+from retrain_cli.exporting.export_examples import example_name, example_of
+from retrain_cli.exporting.export_formats import FormatRow, function_of
 from retrain_cli.exporting.model_card import CardFile, write_card
 from retrain_cli.exporting.parity import Answers, Parity, Scores, tolerance_for
 from retrain_cli.exporting.runners.exported_model import open_exported

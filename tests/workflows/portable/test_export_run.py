@@ -22,7 +22,7 @@ from retrain_cli.errors import (
     ExportError,
     MissingExtraError,
 )
-from retrain_cli.exporting import formats
+from retrain_cli.exporting import export_formats as formats
 from retrain_cli.exporting.description import DESCRIPTION_FILE
 from retrain_cli.exporting.runners import exported_model
 from retrain_cli.exporting.runners.exported_model import ExportedModel, open_exported
