@@ -33,7 +33,7 @@ def here(tmp_path: Path, fake_backbone: FakeBackbone) -> Workspace:
     request = BottleneckRequest(photos, SMALL_SPEC, settings=settings)
     fill_cache(request, workspace, load=lambda spec, device: fake_backbone)
     training = TrainingConfig(optimizer="lbfgs", steps=20, validation_percentage=30)
-    train_run(TrainRequest(name="base", training=training), workspace)
+    train_run(TrainRequest(training, name="base"), workspace)
     return workspace
 
 

@@ -56,7 +56,7 @@ class Lab:
         training = TrainingConfig(
             optimizer="lbfgs", steps=20, testing_percentage=30, hidden=(6,), normalise="l2"
         )
-        train_run(TrainRequest(name="base", training=training), self.workspace)
+        train_run(TrainRequest(training, name="base"), self.workspace)
 
     @property
     def run(self) -> Any:
