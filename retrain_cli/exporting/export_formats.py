@@ -86,12 +86,12 @@ FORMATS: dict[ExportFormat, FormatRow] = {
             "litert_writer:write_litert", "litert_runner:open_litert",
         ),
         FormatRow(
-            "onnx", "ONNX file", ".onnx", _ALL, ("pixels", "any-size"),
+            "onnx", "ONNX file", ".onnx", _ALL, ("any-size", "pixels"),
             ("onnx", "tf2onnx", "onnxruntime"),
             "onnx_writer:write_onnx", "onnx_runner:open_onnx",
         ),
         FormatRow(
-            "openvino", "OpenVINO model", "_openvino_model", _ALL, ("pixels", "any-size"), (),
+            "openvino", "OpenVINO model", "_openvino_model", _ALL, ("any-size", "pixels"), (),
             "openvino_writer:write_openvino", "openvino_runner:open_openvino",
         ),
         FormatRow(

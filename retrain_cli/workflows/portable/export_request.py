@@ -32,7 +32,7 @@ class ExportRequest:
         format: of the file; all for every one that is installed and has such weights.
         output: the folder to write, new or empty; None for one named by run and format here.
         quantise: smaller weights; None for float32.
-        input: what the file takes; None for what is usual for its format.
+        input: what the file takes; None for the most that its format can do itself.
         photos: the image folder, where it is not any more where the run was trained.
         check_photos: test photos that the file is checked on, at most.
         tolerance: the share of photos that may get another label than from the run, for int8 how

@@ -170,7 +170,8 @@ class _Job:
     @cached_property
     def own(self) -> Answers:
         """What the run answers with its own network."""
-        return self._ask("the run itself", self.load(self.spec, "cpu"))
+        device = "auto" if self.spec.precision == "float16" else "cpu"  # which it needs a GPU for
+        return self._ask("the run itself", self.load(self.spec, device))
 
     @cached_property
     def reference(self) -> Answers:

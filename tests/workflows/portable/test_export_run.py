@@ -225,7 +225,7 @@ def test_a_missing_package_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
     [
         ({"quantise": "int8"}, "goes with litert, onnx, openvino"),
         ({"format": "keras", "quantise": "float16"}, "has no such weights"),
-        ({"format": "onnx", "input": "bytes"}, "takes pixels or any-size"),
+        ({"format": "onnx", "input": "bytes"}, "takes any-size or pixels"),
         ({"format": "litert", "input": "any-size"}, "takes pixels, not"),
         ({"check_photos": 0}, "check_photos"),
         ({"tolerance": 2.0}, "tolerance"),

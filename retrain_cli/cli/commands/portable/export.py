@@ -26,8 +26,8 @@ def export(
             format="What to write; all writes every one whose packages are installed.",
             output=Described("Folder to write, a new one (default: RUN-FORMAT here).", "-o"),
             quantise="Smaller weights (default: float32). int8 is calibrated on training photos.",
-            input="What the file takes: a photo's bytes, pixels of the network's size, or pixels "
-            "of any size (default: bytes for savedmodel, else pixels).",
+            input="What the file takes: a photo's bytes, pixels of any size, or of the network's "
+            "size (default: the first of these that the format can).",
             photos="The image folder, where it is not any more where the run was trained.",
             check_photos="Test photos that the file is checked on, at most.",
             tolerance="How many may get another label than from the run, as a share; for int8 how "
