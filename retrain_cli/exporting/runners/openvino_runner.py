@@ -29,9 +29,12 @@ def open_openvino(path: Path) -> ExportedModel:
         # Without this hint newer processors compute in bfloat16, and scores differ.
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     request = compiled.create_infer_request()
+    takes_one = model.input(0).partial_shape[0].is_static  # some networks of users do
 
     def run(images: Any) -> Scores:
         pixels = np.ascontiguousarray(images)
-        return np.array(request.infer({"images": pixels})["scores"], np.float32)
+        parts = [pixels[row : row + 1] for row in range(len(pixels))] if takes_one else [pixels]
+        found = [np.array(request.infer({"images": one})["scores"], np.float32) for one in parts]
+        return np.concatenate(found)
 
     return ExportedModel(description, run, run)

@@ -26,11 +26,13 @@ class ExportParts:
         model: the Keras model of `build_classifier`.
         description: what the file is to say of itself.
         calibration: gives training photos, `(height, width, 3) uint8` each, for int8.
+        is_openvino: whether the model is OpenVINO's, of a network that Keras does not know.
     """
 
     model: Any
     description: ExportDescription
     calibration: Callable[[], Photos] = lambda: ()
+    is_openvino: bool = False
 
 
 Writer = Callable[[ExportParts, Path], None]

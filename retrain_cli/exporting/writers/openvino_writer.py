@@ -30,7 +30,9 @@ def write_openvino(parts: ExportParts, path: Path) -> None:
         check_installed()
     with writing_format("an OpenVINO model"):
         openvino = load_openvino()
-        model = traced_model(parts.model, described.size)
+        model = parts.model
+        if not parts.is_openvino:
+            model = traced_model(model, described.size)
         if described.precision == "int8":
             model = quantised_model(model, parts.calibration(), described.run)
         model.output(0).get_tensor().set_names({"scores"})

@@ -94,7 +94,7 @@ def bundle_run(request: BundleRequest, workspace: Workspace) -> BundleSummary:
     if target.exists():
         raise ExportError(
             f"a bundle is a new file, and {target} is there already: remove it, or choose another "
-            f"{setting('BundleRequest.output')}"
+            f"{setting('output')}"
         )
     spec = backbone_of(run) if request.with_backbone else run.info.backbone
     parts = {name: run.file(name) for name in _RUN_FILES}

@@ -13,11 +13,12 @@ import numpy as np
 from retrain_cli import __version__, notices
 from retrain_cli.backbones.digests import digest_folder
 from retrain_cli.backbones.loader import BackboneLoader, loader_of
-from retrain_cli.backbones.runtimes.kept_models import converted_from
+from retrain_cli.backbones.runtimes.converters import convert_network
+from retrain_cli.backbones.runtimes.kept_models import KeptModel, converted_from, find_kept_model
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import trust
 from retrain_cli.durable import draft_folder, sync, sync_tree
-from retrain_cli.engine import load_keras
+from retrain_cli.engine import load_keras, load_openvino
 from retrain_cli.errors import ExportError, MissingExtraError, RunError, setting
 from retrain_cli.evaluation.curves.rejection import choose_rule
 from retrain_cli.exporting.classifier_model import build_classifier
@@ -28,6 +29,7 @@ from retrain_cli.exporting.model_card import CardFile, write_card
 from retrain_cli.exporting.parity import Answers, Parity, Scores, tolerance_for
 from retrain_cli.exporting.runners.exported_model import open_exported
 from retrain_cli.exporting.writers.export_parts import ExportParts, Photos
+from retrain_cli.exporting.writers.openvino_head import with_head
 from retrain_cli.files import hex_digest
 from retrain_cli.heads.head import Head
 from retrain_cli.images.decode import decode_image
@@ -75,10 +77,9 @@ def export_run(
         RetrainError: no such run, or its backbone is gone.
     """
     run = RunStore(workspace.runs_dir).get(request.run)
-    rows = _installed(request)
+    rows = _installed(request, _able(request, run))
     folder = request.folder_for(run.name)
     _check_free(folder)
-    _check_exportable(run)
     photos = read_export_photos(run, request.photos, "test", request.check_photos)
     job = _Job(request, run, photos, workspace, on_progress, load or loader_of(workspace))
     with writing_to(folder):
@@ -100,10 +101,33 @@ def export_run(
     return summary
 
 
-def _installed(request: ExportRequest) -> tuple[FormatRow, ...]:
+def _able(request: ExportRequest, run: Run) -> tuple[FormatRow, ...]:
+    """The formats that can hold the run's network.
+
+    Raises:
+        ExportError: none of those that are wanted can.
+    """
+    kind, name = run.info.backbone.kind, run.info.backbone.name
+    if kind == "table":
+        return request.rows
+    if kind == "hub":
+        raise ExportError(
+            f"run {run.name} has {name}, a SavedModel that somebody else finished and that is run "
+            "as it is: other programs run it already, and `retrain bundle` takes the head elsewhere"
+        )
+    rows = tuple(row for row in request.rows if row.name == "openvino")
+    if not rows:
+        raise ExportError(
+            f"run {run.name} has {name}, which Keras does not know, so that its run is written as "
+            f"an OpenVINO model alone: choose {setting('format', 'openvino')}"
+        )
+    return rows
+
+
+def _installed(request: ExportRequest, able: tuple[FormatRow, ...]) -> tuple[FormatRow, ...]:
     """The formats that can be written here; with `all` those without their package are left out."""
     rows = []
-    for row in request.rows:
+    for row in able:
         try:
             row.check_installed()
         except MissingExtraError as error:
@@ -119,17 +143,7 @@ def _check_free(folder: Path) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ExportError(
             f"an export is written into a new or an empty folder, and {folder} is there already: "
-            f"remove it, or choose another {setting('ExportRequest.output')}"
-        )
-
-
-def _check_exportable(run: Run) -> None:
-    kind = run.info.backbone.kind
-    if kind != "table":
-        raise ExportError(
-            f"networks of the table are exported, and run {run.name} has {run.info.backbone.name}, "
-            f"a network of your own ({kind}) that other programs run already: `retrain bundle` "
-            "takes its head elsewhere"
+            f"remove it, or choose another {setting('output')}"
         )
 
 
@@ -151,8 +165,12 @@ class _Job:
 
     @cached_property
     def backbone(self) -> Any:
-        """The backbone in float32 on Keras, which is what is exported."""
+        """The backbone in float32, which is what is exported: on Keras where that knows it."""
         self.on_progress("building the network", 0, 0)
+        if self.is_openvino:
+            from retrain_cli.backbones.runtimes.openvino_model import OpenvinoBackbone
+
+            return OpenvinoBackbone(self.kept, "float32")
         from retrain_cli.backbones.runtimes.keras_model import build_keras_backbone
 
         if load_keras().backend.backend() != "tensorflow":
@@ -162,9 +180,24 @@ class _Job:
             )
         return build_keras_backbone(converted_from(self.spec), "cpu:0")
 
+    @property
+    def is_openvino(self) -> bool:
+        """Whether it is a network that Keras does not know."""
+        return self.spec.kind != "table"
+
+    @cached_property
+    def kept(self) -> KeptModel:
+        """The network in float32 as OpenVINO runs it."""
+        spec = replace(self.spec, runtime="openvino", precision="float32", model=None)
+        models = self.workspace.models_dir
+        return find_kept_model(models, spec) or convert_network(spec, models)
+
     @cached_property
     def model(self) -> Any:
         """Backbone and head."""
+        if self.is_openvino:
+            network = load_openvino().Core().read_model(self.kept.xml)
+            return with_head(network, self.run.head)
         return build_classifier(self.backbone.model, self.run.head)
 
     @cached_property
@@ -200,7 +233,7 @@ class _Job:
         described = self.describe(row)
         ending = f"_{described.precision}" if self.request.quantise else ""
         path = draft / f"{self.run.name}{ending}{row.ending}"
-        parts = ExportParts(self.model, described, lambda: self.calibration)
+        parts = ExportParts(self.model, described, lambda: self.calibration, self.is_openvino)
         self.on_progress(f"writing the {row.title}", 0, 0)
         function_of("writers", row.writer)(parts, path)
         opened = open_exported(path)

@@ -54,7 +54,7 @@ class Lab:
         settings = ExtractionSettings(batch_size=32, workers=1)
         fill_cache(BottleneckRequest(self.photos, TINY, settings=settings), self.workspace)
         training = TrainingConfig(
-            optimizer="lbfgs", steps=20, testing_percentage=30, hidden=(6,), normalise="l2"
+            optimizer="adam", steps=60, testing_percentage=30, hidden=(6,), normalise="l2"
         )
         train_run(TrainRequest(training, name="base"), self.workspace)
 
@@ -236,12 +236,13 @@ def test_what_does_not_go_together(options: dict[str, Any], message: str) -> Non
         ExportRequest(**options)
 
 
-def test_networks_of_the_users_own_are_refused(
+def test_a_format_that_cannot_hold_the_network(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(BackboneSpec, "kind", property(lambda self: "onnx"))
-    with pytest.raises(ExportError, match="a network of your own"):
-        export_run(ExportRequest(output=tmp_path / "x"), lab.workspace)
+    for kind, reason in (("onnx", "as an OpenVINO model alone"), ("hub", "finished")):
+        monkeypatch.setattr(BackboneSpec, "kind", property(lambda self, kind=kind: kind))
+        with pytest.raises(ExportError, match=reason):
+            export_run(ExportRequest(output=tmp_path / "x"), lab.workspace)
 
 
 def damaged(path: Path, tmp_path: Path) -> Path:
