@@ -189,13 +189,14 @@ class Labeller:
     @property
     def rule(self) -> RejectionRule | None:
         """When a photo is left unnamed; None without `reject`."""
-        return self._rejector.rule if isinstance(self._rejector, Rejector) else None
+        found = self._rejector
+        return found.rule if isinstance(found, Rejector) else None
 
     @property
     def unknown_rejected(self) -> float | None:
         """The share of photos of an unknown class that is expected to be left unnamed, 0 to 1."""
-        known = isinstance(self._rejector, Rejector)
-        return self._rejector.unknown_rejected if known else None
+        found = self._rejector
+        return found.unknown_rejected if isinstance(found, Rejector) else None
 
     @property
     def run(self) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import openvino
 import pytest
@@ -15,7 +17,7 @@ from retrain_cli.heads.layered.body import Body, DenseLayer, Scaling
 RANDOM = np.random.default_rng(0)
 
 
-def normal(*shape: int) -> np.ndarray:
+def normal(*shape: int) -> Any:
     return RANDOM.standard_normal(shape, dtype=np.float32)
 
 

@@ -87,6 +87,7 @@ def export_run(
         with draft_folder(folder.parent) as drafts:
             draft = drafts / "export"
             draft.mkdir()
+            _ = job.own  # what it is all held to, before anything is built
             files = [job.export(row, draft) for row in rows]
             summary = _summary(job, folder, files)
             _write_beside(job, draft, summary)

@@ -164,7 +164,8 @@ class FileLabeller:
         most = min(self._request.top_k or USUAL_TOP_K, scores.shape[1])
         best = top_k(scores, most)
         values = np.take_along_axis(scores, best, axis=1)
-        judged = self._threshold and self._threshold.judge(scores, values[:, 0])
+        rule = self._threshold
+        judged = None if rule is None else rule.judge(scores, values[:, 0])
         return answers_of(self.labels, best, values, self._request.threshold, judged)
 
 
