@@ -40,10 +40,13 @@ class ExportedModel:
         """
         described = self.description
         if described.input == "bytes":
-            return self.answer(data)[0]
-        if described.input == "any-size":
-            return self.answer(np.asarray(load_rgb(data), np.uint8)[np.newaxis])[0]
-        return self.scores(decode_image(data, described.size, described.resize)[np.newaxis])[0]
+            scores = self.answer(data)
+        elif described.input == "any-size":
+            scores = self.answer(np.asarray(load_rgb(data), np.uint8)[np.newaxis])
+        else:
+            pixels = decode_image(data, described.size, described.resize)
+            scores = self.scores(pixels[np.newaxis])
+        return np.asarray(scores[0], np.float32)
 
 
 def format_of(path: Path) -> ExportFormat:
