@@ -54,13 +54,12 @@ def graphs() -> Any:
     return run
 
 
-@pytest.mark.parametrize("rule", ["squash", "crop", "letterbox", "crop 0.875 bicubic"])
+@pytest.mark.parametrize("rule", ["squash", "crop 0.875", "letterbox"])
 def test_each_resize_rule(rule: str, graphs: Any) -> None:
     photos = [encoded(picture(*size), quality=95) for size in ((150, 100), (60, 90), (500, 300))]
     for photo, found in zip(photos, graphs(rule, *photos), strict=True):
         ours = decode_image(photo, SIZE, rule).astype(int)
-        limit = 8 if "bicubic" in rule else LEVELS
-        assert np.abs(found - ours).max() <= limit
+        assert np.abs(found - ours).max() <= LEVELS
         assert np.abs(found - ours).mean() < 0.6
 
 
