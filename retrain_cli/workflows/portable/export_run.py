@@ -49,7 +49,7 @@ from retrain_cli.workflows.portable.export_request import (
 )
 from retrain_cli.workspace import Workspace, to_json, writing_to
 
-CALIBRATION_PHOTOS = 200
+CALIBRATION_PHOTOS = 100
 PARITY_FILE, CARD_FILE = "parity.json", "model_card.md"
 
 
