@@ -24,6 +24,11 @@ def normal(*shape: int) -> Any:
     return RANDOM.standard_normal(shape, dtype=np.float32)
 
 
+def vectors_of(images: Any) -> Any:
+    """What the backbone makes of images."""
+    return images.reshape(len(images), -1).astype(np.float32) / 100 - 1
+
+
 def scaling() -> Scaling:
     return Scaling(normal(WIDTH), np.abs(normal(WIDTH)) + np.float32(0.5))
 
@@ -33,7 +38,7 @@ def hidden(*units: int) -> tuple[DenseLayer, ...]:
     return tuple(DenseLayer(normal(a, b), normal(b)) for a, b in pairwise(widths))
 
 
-BODIES = {
+BODIES: dict[str, Body] = {
     "plain": Body(),
     "unit length": Body(unit_length=True),
     "standardised": Body(scaling=scaling()),
@@ -59,7 +64,7 @@ def test_scores_are_those_of_the_head(name: str, backbone: Any) -> None:
     features = len(body.hidden[-1].bias) if body.hidden else WIDTH
     head = Head(LABELS, normal(features, 3), normal(3), body).at_temperature(1.7)
     images = RANDOM.integers(0, 256, (5, 2, 2, 3), np.uint8)
-    vectors = images.reshape(5, -1).astype(np.float32) / 100 - 1
+    vectors = vectors_of(images)
     found = np.asarray(build_classifier(backbone, head)(images))
     np.testing.assert_allclose(found, head.probabilities(vectors), atol=2e-6)
 
@@ -76,7 +81,7 @@ def test_a_prior_and_a_temperature_are_in_it(backbone: Any) -> None:
     prior = ClassPrior(np.log(np.array([0.7, 0.2, 0.1], np.float32)), "natural")
     known = replace(head, prior=prior).for_prior("uniform").at_temperature(2.0)
     images = RANDOM.integers(0, 256, (4, 2, 2, 3), np.uint8)
-    vectors = images.reshape(4, -1).astype(np.float32) / 100 - 1
+    vectors = vectors_of(images)
     found = np.asarray(build_classifier(backbone, known)(images))
     np.testing.assert_allclose(found, known.probabilities(vectors), atol=2e-6)
     assert np.abs(found - head.probabilities(vectors)).max() > 0.01

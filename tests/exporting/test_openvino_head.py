@@ -21,7 +21,7 @@ def normal(*shape: int) -> Any:
     return RANDOM.standard_normal(shape, dtype=np.float32)
 
 
-BODIES = {
+BODIES: dict[str, Body] = {
     "plain": Body(),
     "all": Body(True, Scaling(normal(12), np.abs(normal(12)) + np.float32(1)), (), "relu", True),
     **{

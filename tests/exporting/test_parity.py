@@ -58,7 +58,8 @@ def test_what_is_no_number_is_rejected() -> None:
 
 
 def test_each_photo_is_asked_about_once_and_counted() -> None:
-    asked, told = [], []
+    asked: list[bytes] = []
+    told: list[int] = []
 
     def answer(photo: bytes) -> Any:
         asked.append(photo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ def writing_format(name: str) -> Iterator[None]:
         ExportError: the block failed.
     """
     try:
-        with quiet_engine():
+        with quiet_engine(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # converters warn of what is meant so
             yield
     except RetrainError:
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,8 +46,7 @@ def write_onnx(parts: ExportParts, path: Path) -> None:
     described = parts.description
     bare = path.with_name("bare.onnx")
     try:
-        with writing_format("an ONNX file"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with writing_format("an ONNX file"):
             _convert(parts.model, described.size, bare)
             if described.precision == "int8":
                 _quantise(bare, parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ def write_openvino(parts: ExportParts, path: Path) -> None:
         if not parts.is_openvino:
             model = traced_model(model, described.size)
         if described.precision == "int8":
-            model = quantised_model(model, parts.calibration(), described.run)
+            with redirect_stdout(io.StringIO()):  # NNCF draws bars on stdout
+                model = quantised_model(model, parts.calibration(), described.run)
         model.output(0).get_tensor().set_names({"scores"})
         if described.input == "any-size":
             model = _with_resizing(openvino, model, described.size, described.resize)

@@ -44,7 +44,9 @@ def read_export_photos(run: Run, folder: Path | None, split: Split, most: int) -
         DatasetError: none of them is there as it was.
     """
     root = folder or run.provenance.image_dir
-    photos, labels, missing = [], [], 0
+    photos: list[bytes] = []
+    labels: list[int] = []
+    missing = 0
     images = run.predictions.images
     for row in _by_digest(run, split):
         if len(photos) == most:

@@ -282,7 +282,7 @@ _MADE_FROM = ("head.npz", "labels.json", "config.json", "calibration.npz")
 
 def _answer(backbone: Any, head: Head, rule: str, data: bytes) -> Scores:
     pixels = decode_image(data, backbone.input_size, rule)[np.newaxis]
-    return head.probabilities(backbone(pixels))[0]
+    return np.asarray(head.probabilities(backbone(pixels))[0], np.float32)
 
 
 def temperature_of(run: Run) -> float | None:
