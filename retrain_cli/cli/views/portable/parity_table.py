@@ -21,8 +21,8 @@ def show_export(done: ExportSummary, form: console.Form) -> None:
     console.table(console.Table(_HEADING, rows, right=(1, 2, 3, 4, 5, 6)))
     photos = len(done.own.seconds)
     console.note(
-        f"on {photos:,} test photos, one at a time, from a photo's bytes to its scores; the "
-        f"largest difference of a score, and photos with another label, by the run in float32"
+        f"{photos:,} test photos, one at a time; ms from a photo's bytes to its scores; "
+        "differences are to the run in float32"
     )
     if done.precision != "float32":
         console.note(
