@@ -95,7 +95,7 @@ class Parity:
 
     @property
     def allowed(self) -> int:
-        """How many photos may have another best class; a part of a photo counts as a whole one."""
+        """How many photos may have another best class, or for int8 be lost; at least one may."""
         return math.ceil(self.tolerance * len(self.labels) - 1e-9)
 
     @property
@@ -105,7 +105,7 @@ class Parity:
             return "some of its scores are no numbers"
         if self.by_accuracy:
             lost = self.reference.accuracy(self.labels) - self.file.accuracy(self.labels)
-            if lost > self.tolerance + 1e-9:
+            if round(lost * len(self.labels)) > self.allowed:
                 return (
                     f"it is right {lost * 100:.1f} points less often than the run, and "
                     f"{self.tolerance * 100:g} are allowed"

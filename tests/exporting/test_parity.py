@@ -49,6 +49,14 @@ def test_int8_may_lose_a_point_of_accuracy() -> None:
     assert "1.5 points less often" in str(parity(answers(3), by_accuracy=True).fault)
 
 
+def test_of_few_photos_one_may_be_lost() -> None:
+    few, labels = slice(0, 30), np.zeros(30, np.int64)
+    own = Answers(answers().scores[few], answers().seconds[few])
+    for lost, is_fault in ((1, False), (2, True)):
+        file = Answers(answers(lost).scores[few], own.seconds)
+        assert (Parity(own, file, labels, 0.01, by_accuracy=True).fault is not None) == is_fault
+
+
 def test_what_is_no_number_is_rejected() -> None:
     broken = answers()
     broken.scores[3, 1] = np.nan
