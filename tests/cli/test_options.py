@@ -42,6 +42,8 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
     "explain": (rt.ExplainRequest,),
+    "export": (rt.ExportRequest,),
+    "bundle": (rt.BundleRequest,),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),
