@@ -28,6 +28,7 @@ _EXTRAS = (
     ("nncf", "fast-cpu", "--precision int8, the fastest on a processor"),
     ("pyarrow", "parquet", "`retrain cache export` to Parquet"),
     ("imblearn", "balance", "`train --balance smote`"),
+    ("sklearn", "map", "`report --map tsne`, trees of `study freeze`"),
 )
 
 
