@@ -63,7 +63,7 @@ def study_commands() -> dict[str, Any]:
     made.callback()(_only_a_group)
     studies = find_studies()
     for name, study in studies.items():
-        use = conduct if study.trains_heads else conduct_networks
+        use: Callable[..., None] = conduct if study.trains_heads else conduct_networks
         use = conduct_freezing if study.settings_kind is FreezeStudySettings else use
         made.command(name, cls=RetrainCommand)(chained(_maker(study), use))
     commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]

@@ -77,7 +77,9 @@ class PixelBaselines:
     """
 
     def __init__(self, paths: Sequence[Path], rules: FreezeRules) -> None:
-        self._shelf, self._rules = PixelShelf(paths), rules
+        rest = ",".join(name for name in BASELINES if name not in _ON_PIXELS)
+        remedy = f"take {setting('baselines', rest)} alone"
+        self._shelf, self._rules = PixelShelf(paths, remedy), rules
         self._school = PaperSchool(self._shelf, LearningRules(1, batch_size=rules.batch_size))
 
     def answers(
@@ -179,7 +181,8 @@ def nearest_mean(part: StudyData, rows: Rows, test: Rows) -> NDArray[np.int64]:
     means = np.array([vectors[labels == one].mean(axis=0) for one in range(data.n_classes)])
     # |x - m|^2 = |x|^2 - 2 x m + |m|^2, of which the first is the same for all classes.
     scores = data.bottlenecks[test] @ means.T - (means**2).sum(axis=1) / 2
-    return scores.argmax(axis=1)
+    found: NDArray[np.int64] = scores.argmax(axis=1)
+    return found
 
 
 def _softmax(

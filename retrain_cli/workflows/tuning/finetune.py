@@ -84,9 +84,7 @@ def finetune(
         fill_from(request.start, workspace, request.settings, on_bottleneck, load)
         clock.lap("bottlenecks")
     session = FinetuneSession.open(request, workspace)
-    if not len(session.data.validation):
-        on_warning(NO_GUARD)
-    session.tell_of_photos_seen(on_warning)
+    session.tell_what_flatters(on_warning)
     store = RunStore(workspace.runs_dir)
     with ExitStack() as stack:
         draft = stack.enter_context(store.create(request.name))
@@ -198,8 +196,10 @@ class FinetuneSession:
         }
         return StateFile(self.workspace.tunings_dir, facts)
 
-    def tell_of_photos_seen(self, on_warning: Callable[[str], None]) -> None:
-        """Warn where the weights of `init_from` have learned photos that are now asked about."""
+    def tell_what_flatters(self, on_warning: Callable[[str], None]) -> None:
+        """Warn without a guard, and where `init_from` has learned photos that are asked about."""
+        if not len(self.data.validation):
+            on_warning(NO_GUARD)
         if self.request.init_from is None:
             return
         run = RunStore(self.workspace.runs_dir).get(self.request.init_from)

@@ -16,8 +16,10 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import NearestCentroid
 from sklearn.tree import DecisionTreeClassifier
 
+from retrain_cli.errors import DatasetError
 from retrain_cli.studies.freezing.early_stop import FreezeRules
 from retrain_cli.studies.freezing.pixel_baselines import PixelBaselines, known_rows
+from retrain_cli.studies.source_target import paper_network
 from retrain_cli.studies.study_data import StudyData
 
 CONTEXT: Any = SimpleNamespace(memory_limit=None, on_progress=lambda progress: None)
@@ -66,3 +68,11 @@ def test_the_small_network_learns_from_60_percent_and_stops(
     assert len(rows) <= told["training"]["best_epoch"] + 2
     assert rows[-1][2] < rows[0][2]  # the loss on validation
     assert len(answers) == 12
+
+
+def test_more_pixels_than_memory_holds(
+    part: StudyData, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paper_network, "available_memory", lambda: 10_000)
+    with pytest.raises(DatasetError, match="take baselines='majority,nearest,softmax' alone"):
+        PixelBaselines(paths, FreezeRules()).answers("tree", part, 0, CONTEXT, lambda: None)
