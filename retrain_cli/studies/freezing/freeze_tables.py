@@ -69,7 +69,7 @@ class _Judged:
     f1: Any
     trainings: list[StoppedTraining]
     seconds: list[float]
-    trained_on: int
+    trained_on: list[int]
 
     @property
     def macro(self) -> list[float]:
@@ -95,14 +95,13 @@ def show_freezing(
 ) -> StudyResult:
     """Tables in the shape of Tables 7.1 and 7.2, Fig. 7.1, and what the repeats say."""
     judged = [_judge(model, groups, len(class_names)) for model in models]
-    counts = judged[0].counts[0]
     networks = [one for one in judged if one.model.start is not None]
-    trained = networks[0].trained_on if networks else judged[0].trained_on
+    trained = _span((networks or judged)[0].trained_on)
+    tested = _span([int(one.n_images.sum()) for one in judged[0].counts])
     times = "once" if repeats == 1 else f"{repeats} repeats"
     headline = (
-        f"{len(class_names)} classes, {trained:,} photos train a network, "
-        f"{int(counts.n_images.sum()):,} test it; {rules.optimizer}, rate "
-        f"{rules.learning_rate:g}, at most {rules.epochs} epochs, patience "
+        f"{len(class_names)} classes, {trained} photos train, {tested} test; {rules.optimizer}, "
+        f"rate {rules.learning_rate:g}, at most {rules.epochs} epochs, patience "
         f"{rules.patience}; {times}"
     )
     return StudyResult(
@@ -131,7 +130,7 @@ def _judge(model: FreezeModel, groups: Groups, n_classes: int) -> _Judged:
         f1,
         trainings,
         [record.seconds for record in records],
-        outcomes[0]["trained_on"],
+        [outcome["trained_on"] for outcome in outcomes],
     )
 
 
@@ -153,7 +152,7 @@ def _models_table(judged: Sequence[_Judged]) -> StudyTable:
             one.micro,
             mean_of(one.macro),
             _epochs(one),
-            one.trained_on,
+            _span(one.trained_on),
         )
         for one in judged
     ]
@@ -165,8 +164,13 @@ def _epochs(one: _Judged) -> str:
     if not one.trainings:
         return ""
     made = [len(training.rows) for training in one.trainings]
-    text = str(made[0]) if min(made) == max(made) else f"{min(made)}-{max(made)}"
-    return text + "+" * any(not training.stopped for training in one.trainings)
+    return _span(made) + "+" * any(not training.stopped for training in one.trainings)
+
+
+def _span(counts: Sequence[int]) -> str:
+    """From the smallest count to the largest: repeats have splits of their own."""
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,}-{high:,}"
 
 
 def _class_tables(judged: Sequence[_Judged], class_names: Sequence[str]) -> Iterator[StudyTable]:

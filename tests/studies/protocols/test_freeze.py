@@ -118,6 +118,11 @@ def test_each_choice_of_layers_from_each_start_beside_the_baselines(
     curves, _ = result.charts
     assert [line.label for line in curves.series] == ["pre-trained weights", "random weights"]
     plot_charts(result.charts, tmp_path / "freeze.svg")
+    parts = [data.select(SETTINGS.config(repeat)) for repeat in range(2)]
+    trained = sorted(len(part.data.training) for part in parts)
+    tested = sorted(len(part.rows("test")) for part in parts)
+    spans = ["-".join(map(str, dict.fromkeys(one))) for one in (trained, tested)]
+    assert f" {spans[0]} photos train, {spans[1]} test; sgd" in result.headline
     notes = " | ".join(result.notes)
     assert "all trained, pre-trained weights: +" in notes
     assert "the best network, " in notes
