@@ -183,7 +183,7 @@ def _class_tables(judged: Sequence[_Judged], class_names: Sequence[str]) -> Iter
         ]
         rows.append(("micro avg", *(one.micro and one.micro.value for one in models)))
         rows.append(("macro avg", *(float(np.mean(one.macro)) for one in models)))
-        yield StudyTable(f"F1 of classes, {title}", columns, rows)
+        yield StudyTable(f"F1 of classes with {title}", columns, rows)
 
 
 def _by_start(judged: Sequence[_Judged]) -> dict[str, list[_Judged]]:

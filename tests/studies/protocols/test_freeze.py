@@ -110,7 +110,7 @@ def test_each_choice_of_layers_from_each_start_beside_the_baselines(
     ]
     assert {asked[2] for asked in networks.asked} == {0, 1}
     for title in ("baselines", "pre-trained weights", "random weights"):
-        rows = found[f"F1 of classes, {title}"].rows
+        rows = found[f"F1 of classes with {title}"].rows
         assert [row[0] for row in rows] == [*data.class_names, "micro avg", "macro avg"]
         for column in range(1, len(rows[0])):
             classes = [row[column] for row in rows[:-2]]
@@ -165,7 +165,7 @@ def test_a_run_is_one_more_start(conduct: Any, data: StudyData) -> None:
     study, networks = study_of(trainable=("all",), found=starts, init_from="insects")
     result = conduct(study, data, SETTINGS)
     assert ("all", "run 12ab", 1) in networks.asked
-    assert "F1 of classes, insects's weights" in tables(result)
+    assert "F1 of classes with insects's weights" in tables(result)
     assert any("pre-trained weights: " in n and "against insects's ones" in n for n in result.notes)
 
 
