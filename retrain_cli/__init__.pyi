@@ -15,6 +15,8 @@ from .studies.protocols.cost import CostStudy as CostStudy
 from .studies.protocols.difficulty import DifficultyStudy as DifficultyStudy
 from .studies.protocols.examples import ExamplesStudy as ExamplesStudy
 from .studies.protocols.few_shot import FewShotStudy as FewShotStudy
+from .studies.protocols.freeze import FreezeStudy as FreezeStudy
+from .studies.protocols.freeze import FreezeStudySettings as FreezeStudySettings
 from .studies.protocols.histogram import HistogramStudy as HistogramStudy
 from .studies.protocols.int_ext import IntExtStudy as IntExtStudy
 from .studies.protocols.layers import LayersStudy as LayersStudy

@@ -89,6 +89,22 @@ SHARED: Final[dict[str, str | Described]] = {
         parser=comma_separated,
         metavar="NAME,NAME,...",
     ),
+    "FreezeStudy.trainable": Described(
+        "What is trained, each as `finetune --trainable` takes it, such as all,last:3.",
+        parser=comma_separated,
+        metavar="WHAT,WHAT,...",
+    ),
+    "FreezeStudy.starts": Described(
+        "Weights that are started from: pretrained, random.",
+        parser=comma_separated,
+        metavar="NAME,NAME",
+    ),
+    "FreezeStudy.baselines": Described(
+        "What networks are compared with: tree and forest on pixels, which need scikit-learn, a "
+        "small cnn, majority, nearest and softmax on bottlenecks, or none.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
     "SimilarRequest.k": Described("Photos an image.", "-k"),
     "batch_size": "Images a forward pass, at most.",
     "workers": "Readers, who read and decode (default: one a processor).",

@@ -29,6 +29,7 @@ _EXTRAS = (
     ("pyarrow", "parquet", "`retrain cache export` to Parquet"),
     ("tf2onnx", "export", "`retrain export` to ONNX and LiteRT"),
     ("imblearn", "balance", "`train --balance smote`"),
+    ("sklearn", "map", "`report --map tsne`, trees of `study freeze`"),
 )
 
 
