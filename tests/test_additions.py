@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import KERAS_BACKBONES
 from retrain_cli.cli import console, main
+from retrain_cli.cli.command_list import COMMANDS, CommandEntry
 from retrain_cli.errors import ConfigError
 from retrain_cli.exporting import vectors
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks, formats_in_words
@@ -35,8 +36,8 @@ def test_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = ModuleType("retrain_cli.cli.commands.toy")
     module.toy = toy
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    entry = main.CommandEntry("The main job", "toy:toy", "Do what toys do.")
-    monkeypatch.setattr(main, "COMMANDS", {"toy": entry, **main.COMMANDS})
+    entry = CommandEntry("The main job", "toy:toy", "Do what toys do.")
+    monkeypatch.setattr(main, "COMMANDS", {"toy": entry, **COMMANDS})
     assert "Do what toys do." in runner.invoke(main.app, ["--help"]).output
     assert runner.invoke(main.app, ["toy"]).output == "played\n"
 
@@ -47,7 +48,7 @@ def test_every_command_is_in_the_list() -> None:
         ".".join(path.relative_to(folder).with_suffix("").parts)
         for path in folder.rglob("[a-z]*.py")
     }
-    assert {entry.place.partition(":")[0] for entry in main.COMMANDS.values()} == files
+    assert {entry.place.partition(":")[0] for entry in COMMANDS.values()} == files
 
 
 def test_an_export_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

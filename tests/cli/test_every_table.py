@@ -23,22 +23,21 @@ from retrain_cli.cli.commands.photos.dataset_split import show_split
 from retrain_cli.cli.commands.similar import _print_rows
 from retrain_cli.cli.commands.train import folds_table
 from retrain_cli.cli.tables import Table
-from retrain_cli.cli.views import advise as advice_view
 from retrain_cli.cli.views import (
     bottlenecks,
     check,
     compare,
     eval_lists,
     eval_scores,
-    finetune,
     runs,
-    search,
     signals,
     study,
 )
 from retrain_cli.cli.views import eval as eval_view
 from retrain_cli.cli.views.label import LabelView
 from retrain_cli.cli.views.portable.parity_table import show_export
+from retrain_cli.cli.views.tuning import advise as advice_view
+from retrain_cli.cli.views.tuning import finetune, search
 from retrain_cli.datasets.moves import MoveScript
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.exporting.description import ExportDescription

@@ -10,8 +10,9 @@ import typer.main
 from typer.testing import CliRunner
 
 from retrain_cli.cli import console
+from retrain_cli.cli.command_list import COMMANDS
 from retrain_cli.cli.grammar import HINTS, SUB_HINTS
-from retrain_cli.cli.main import COMMANDS, app
+from retrain_cli.cli.main import app
 from retrain_cli.errors import ConfigError, WorkspaceError
 
 ROOT: Any = typer.main.get_command(app)
@@ -99,7 +100,7 @@ EVERY = list(every_parameter(ROOT))
 
 def test_a_k_is_k_or_top_k_everywhere() -> None:
     with_k = {path: set(one.opts) for path, one in EVERY if {"-k", "--top-k"} & set(one.opts)}
-    assert set(with_k) == {"retrain eval", "retrain label", "retrain similar"}
+    assert set(with_k) == {f"retrain {name}" for name in ("eval", "explain", "label", "similar")}
     assert all(opts == {"--top-k", "-k"} for opts in with_k.values())
 
 

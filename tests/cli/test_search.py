@@ -16,7 +16,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.axis_options import METAVAR
 from retrain_cli.cli.main import exit_codes
 from retrain_cli.cli.tables import lay_out
-from retrain_cli.cli.views.search import _table
+from retrain_cli.cli.views.tuning.search import _table
 from retrain_cli.errors import ConfigError
 from retrain_cli.flags import flag_of
 from retrain_cli.runs.run import RunStore

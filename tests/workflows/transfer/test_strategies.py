@@ -18,7 +18,7 @@ from small_networks import small_network
 
 from retrain_cli.backbones.runtimes import blocks
 from retrain_cli.cli.main import app, exit_codes
-from retrain_cli.cli.views.advise import show_advice
+from retrain_cli.cli.views.tuning.advise import show_advice
 from retrain_cli.finetuning import parts
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.shared.all_layers import fill_layers

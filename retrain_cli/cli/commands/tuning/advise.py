@@ -20,7 +20,7 @@ def advise(ctx: typer.Context, request: Annotated[AdviceRequest, Fields()], form
     and how much they are like those that the backbone was made for. It may be wrong, and says how
     often it was; `retrain study strategies` measures it on your photos.
     """
-    from retrain_cli.cli.views.advise import show_advice
+    from retrain_cli.cli.views.tuning.advise import show_advice
     from retrain_cli.workflows.transfer.advise import advise
 
     show_advice(advise(request, workspace_of(ctx)), form)

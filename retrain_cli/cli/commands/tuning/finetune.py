@@ -86,7 +86,7 @@ def finetune(
     photo once, and its activations are cached, so that an epoch costs what is trained alone. The
     head alone stays where fine-tuning is not better on validation.
     """
-    from retrain_cli.cli.views import finetune as view
+    from retrain_cli.cli.views.tuning import finetune as view
     from retrain_cli.workflows.tuning.finetune import finetune
     from retrain_cli.workflows.tuning.tuning_plan import plan_finetune
 

@@ -69,7 +69,7 @@ def _search(
     plot: Plot,
     form: TableForm,
 ) -> None:
-    from retrain_cli.cli.views import search as view
+    from retrain_cli.cli.views.tuning import search as view
     from retrain_cli.workflows.tuning.search import search
     from retrain_cli.workflows.tuning.search_plan import plan_search
 
