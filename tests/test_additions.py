@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import KERAS_BACKBONES
 from retrain_cli.cli import console, main
-from retrain_cli.cli.command_list import COMMANDS, CommandEntry
+from retrain_cli.cli.commands import COMMANDS, CommandEntry
 from retrain_cli.errors import ConfigError
 from retrain_cli.exporting import vectors
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks, formats_in_words

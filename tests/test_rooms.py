@@ -160,6 +160,7 @@ def test_a_file_name_says_which_file() -> None:
         "cli/commands",
         "cli/commands/tuning",
         "cli/views",
+        "cli/views/tuning",
         "workflows",
         "workflows/tuning",
     }

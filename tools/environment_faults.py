@@ -275,7 +275,7 @@ def _last(text: str) -> str:
 
 def _warm() -> None:
     """Import what commands import, once for all of them."""
-    from retrain_cli.cli.command_list import COMMANDS as ALL
+    from retrain_cli.cli.commands import COMMANDS as ALL
 
     for entry in ALL.values():
         import_module(f"retrain_cli.cli.commands.{entry.place.partition(':')[0]}")

@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 
 from retrain_cli import __version__, interrupts, notices
 from retrain_cli.cli import console, environment, log_file
-from retrain_cli.cli.command_list import COMMANDS
+from retrain_cli.cli.commands import COMMANDS
 from retrain_cli.cli.grammar import (
     Group,
     RetrainCommand,

@@ -10,7 +10,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from retrain_cli.cli import console
-from retrain_cli.cli.command_list import COMMANDS
+from retrain_cli.cli.commands import COMMANDS
 from retrain_cli.cli.grammar import HINTS, SUB_HINTS
 from retrain_cli.cli.main import app
 from retrain_cli.errors import ConfigError, WorkspaceError

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import retrain_cli as rt
 from retrain_cli.checks import choices_of
 from retrain_cli.cli import console
-from retrain_cli.cli.command_list import COMMANDS
+from retrain_cli.cli.commands import COMMANDS
 from retrain_cli.cli.main import app, exit_codes
 from retrain_cli.cli.options import FORM_HELP, SHARED
 from retrain_cli.cli.signatures import Fields, default_of, option_name
