@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,17 @@ from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.balancing.class_prior import Prior
 from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.augmentation.averaged import distortion_of
-from retrain_cli.workflows.shared.embedding import Embedder, Source
+from retrain_cli.workflows.shared.embedding import Embedder, Photos
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 USUAL_TOP_K = 5
 
@@ -109,6 +114,55 @@ class LabelledImage:
     best: Label | None = None
     novelty: float | None = None
 
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [[one.label, one.score] for one in self.labels]
+        return sheet(self.path, self.reason, Grid(("label", "score"), rows, bars=True))
+
+    @property
+    def reason(self) -> str:
+        """Why it has no label, in words; empty where it has one."""
+        if self.error is not None:
+            return self.error
+        likely = f", most like {self.best.label} ({self.best.score:.1%})" if self.best else ""
+        return f"{self.rejected}{likely}" if self.rejected else "" if self.labels else "no label"
+
+
+class LabelledImages(tuple[LabelledImage, ...]):
+    """The answers for some images, in order."""
+
+    __slots__ = ()
+
+    def to_frame(self) -> DataFrame:
+        """A row for each image: its path, its best label and score, and why it has none.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        rows = [
+            [
+                one.path,
+                *((best.label, best.score) if (best := _best(one)) else (None, None)),
+                one.reason or None,
+                one.novelty,
+            ]
+            for one in self
+        ]
+        return frame(("path", "label", "score", "reason", "novelty"), rows)
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [
+            [one.path, one.labels[0].label, one.labels[0].score]
+            if one.labels
+            else [one.path, one.reason, None]
+            for one in self
+        ]
+        named = f"{len(self):,} photo{'s' * (len(self) != 1)}"
+        return sheet(named, Grid(("photo", "label", "score"), rows, bars=True))
+
+
+def _best(image: LabelledImage) -> Label | None:
+    return image.labels[0] if image.labels else None
+
 
 class Labeller:
     """A run that is ready to label: head, cache and, once needed, the backbone.
@@ -161,13 +215,16 @@ class Labeller:
         """The run that labels."""
         return self._run
 
-    def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
-        """Label images as they come, in order; memory does not grow with their number.
+    def label(self, photos: Photos) -> Iterator[LabelledImage]:
+        """Label photos as they come, in order; memory does not grow with their number.
+
+        A photo is a path, the bytes of a file, a picture of Pillow, or an array (height, width,
+        channels) from 0 to 255 or of fractions from 0 to 1; one alone is as good as a list.
 
         Those of a list, or of `Ready`, are read as if all were there; any other source may be slow,
         and each image is answered as soon as there is no other one to wait for.
         """
-        for batch in self._embedder.embed(sources):
+        for batch in self._embedder.embed(photos):
             answers = iter(self._answers(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
                 if problem:
@@ -200,6 +257,27 @@ class Labeller:
 
     def _high_enough(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
         return tuple(label for label in labels if label.score >= self._request.threshold)
+
+
+def label_photos(
+    photos: Photos,
+    workspace: Workspace,
+    request: LabelRequest | None = None,
+    load: BackboneLoader | None = None,
+) -> LabelledImages:
+    """Label some photos, or a single one, and have all answers at once; see `Labeller.label`.
+
+    Args:
+        photos: paths, folders, bytes of files, pictures of Pillow or arrays.
+        workspace: where the run is.
+        request: which run, and how; None for the latest.
+        load: how to load the backbone; None for the usual way.
+
+    Raises:
+        RetrainError: no such run, or its backbone is gone; something is no photo.
+    """
+    with Labeller(request or LabelRequest(), workspace, load) as labeller:
+        return LabelledImages(labeller.label(photos))
 
 
 def head_for(run: Run, prior: Prior | None) -> Head:
