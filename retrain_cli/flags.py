@@ -11,6 +11,7 @@ _NAMES: dict[str, str] = {
     "BackboneSpec.name": "--backbone",
     "Drawing.picture": "--as",
     "EvalRequest.ks": "--top-k",
+    "ExplainRequest.of_class": "--class",
     "FewShotStudy.left_out": "--classes",
     "FinetuneRequest.from_run": "--from",
     "ReportRequest.html": "--output",

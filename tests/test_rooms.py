@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     {"similarity"},
     {"evaluation"},
     {"heads"},
-    {"finetuning"},
+    {"finetuning", "explaining"},
     {"runs", "reports", "exporting"},
     {"studies"},
     {"workflows"},

@@ -87,6 +87,21 @@ COMMANDS: dict[str, CommandEntry] = {
     "label": CommandEntry(
         _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
     ),
+    "explain": CommandEntry(
+        _JUDGE,
+        "photos.explain:explain",
+        "Show which places of a photo speak for a class: heatmaps, in input order, as they come.",
+    ),
+    "export": CommandEntry(
+        _MAIN,
+        "portable.export:export",
+        "Write a run as a file for other programs, and prove on test photos that it answers alike.",
+    ),
+    "bundle": CommandEntry(
+        _MAIN,
+        "portable.bundle:bundle",
+        "Write a run as one file that labels on another machine.",
+    ),
     "report": CommandEntry(
         _JUDGE,
         "report:report",
@@ -99,6 +114,11 @@ COMMANDS: dict[str, CommandEntry] = {
         _JUDGE,
         "study:app",
         "Run the paper's experiments on your own photos: how effective is transfer learning here?",
+    ),
+    "advise": CommandEntry(
+        _JUDGE,
+        "tuning.advise:advise",
+        "Say which strategy fits your photos: a head on the top or lower, or fine-tuning.",
     ),
     "check": CommandEntry(
         _PHOTOS, "check:check", "Look for bad photos, duplicates, label errors and small classes."

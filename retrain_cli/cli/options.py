@@ -73,9 +73,35 @@ SHARED: Final[dict[str, str | Described]] = {
         parser=comma_separated,
         metavar="NAME,NAME,...",
     ),
+    "StrategiesStudy.classes": Described(
+        "Photos of these classes only, such as ant,bee.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
+    "StrategiesStudy.strategies": Described(
+        "Which are run: top, earlier, part, all. The last takes by far the longest.",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
     "BackbonesStudy.backbones": Described(
         "Compare these alone, such as efficientnet_lite0,mobilenet_v2 (default: all whose weights "
         "are at hand).",
+        parser=comma_separated,
+        metavar="NAME,NAME,...",
+    ),
+    "FreezeStudy.trainable": Described(
+        "What is trained, each as `finetune --trainable` takes it, such as all,last:3.",
+        parser=comma_separated,
+        metavar="WHAT,WHAT,...",
+    ),
+    "FreezeStudy.starts": Described(
+        "Weights that are started from: pretrained, random.",
+        parser=comma_separated,
+        metavar="NAME,NAME",
+    ),
+    "FreezeStudy.baselines": Described(
+        "What networks are compared with: tree and forest on pixels, which need scikit-learn, a "
+        "small cnn, majority, nearest and softmax on bottlenecks, or none.",
         parser=comma_separated,
         metavar="NAME,NAME,...",
     ),

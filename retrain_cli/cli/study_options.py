@@ -15,6 +15,7 @@ from retrain_cli.cli.context import check_plot, workspace_of
 from retrain_cli.cli.options import Plot, TableForm
 from retrain_cli.cli.signatures import Fields
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.studies.protocols.freeze import FreezeStudySettings
 from retrain_cli.studies.study import NetworkStudySettings, Study, StudySettings
 
 if TYPE_CHECKING:
@@ -39,6 +40,28 @@ _NOT_ASKED = (
 
 _OF_HEADS = tuple(one.name for one in dataclasses.fields(TrainingConfig) if one.name != "seed")
 """What has no meaning for a study that trains no heads."""
+
+
+def conduct_freezing(
+    study: Study,
+    ctx: typer.Context,
+    settings: Annotated[
+        FreezeStudySettings,
+        Fields(
+            without=tuple(name for name in _OF_HEADS if not name.endswith("_percentage")),
+            repeats="How often each model is trained.",
+            testing_percentage="Share of the photos for test.",
+            validation_percentage="Share of the photos for validation, which tells when to stop.",
+            seed="Seed of the first repeat; the others count on from it.",
+            same_split="Keep the same test photos in all repeats; the intervals do not tell then "
+            "what other photos would do.",
+        ),
+    ],
+    plot: Plot,
+    form: TableForm,
+) -> None:
+    """As `conduct_networks`, with shares of photos to choose."""
+    conduct(study, ctx, settings, None, plot, form)
 
 
 def conduct_networks(

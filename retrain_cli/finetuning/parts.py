@@ -74,18 +74,7 @@ class Parts:
                 inside a branch.
             RetrainError: the network cannot be built, or the layers do not exist.
         """
-        if spec.kind != "table":
-            raise BackboneError(
-                f"fine-tuning needs a network whose layers are known, and {spec.label()} "
-                f"{_UNKNOWN[spec.kind]}: run `retrain bottlenecks` with a backbone of "
-                "`retrain doctor --backbones`"
-            )
-        if len(spec.layers) > 1:
-            raise BackboneError(
-                f"fine-tuning trains a network that ends at one layer, and {spec.label()} takes "
-                f"{len(spec.layers)} side by side: run `retrain bottlenecks` with one of them, or "
-                f"without {setting('layer')}"
-            )
+        check_layers_known(spec)
         check_learns(load_keras().backend.backend())
         plain = replace(spec, precision="float32", runtime="keras", model=None)
         with on_device(choose_device(device)), quiet_engine():
@@ -125,6 +114,26 @@ class Parts:
                 return spec.settled_on_own()  # slower, and the same numbers
             found = replace(spec, model=digest)
         return found
+
+
+def check_layers_known(spec: BackboneSpec) -> None:
+    """Refuse a backbone that cannot be cut in two and trained.
+
+    Raises:
+        BackboneError: a network of the user's own, or several layers side by side.
+    """
+    if spec.kind != "table":
+        raise BackboneError(
+            f"fine-tuning needs a network whose layers are known, and {spec.label()} "
+            f"{_UNKNOWN[spec.kind]}: run `retrain bottlenecks` with a backbone of "
+            "`retrain doctor --backbones`"
+        )
+    if len(spec.layers) > 1:
+        raise BackboneError(
+            f"fine-tuning trains a network that ends at one layer, and {spec.label()} takes "
+            f"{len(spec.layers)} side by side: run `retrain bottlenecks` with one of them, or "
+            f"without {setting('layer')}"
+        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from retrain_cli.heads.history import HistoryRow, StoppedBy
 from retrain_cli.heads.temperature import FEWEST, fit_temperature, platt_doubt
 from retrain_cli.heads.validation import MOST_IMAGES, Score, ValidationSet
 
-_ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 64
 """Photos of a forward pass without training."""
 
 
@@ -260,7 +260,7 @@ def vectors_of(
         on_photo: is told how many are done, and how many there are.
     """
     matrix = np.empty((len(rows), network.width), np.float32) if out is None else out
-    size = min(_ROWS_AT_ONCE, len(rows))
+    size = min(ROWS_AT_ONCE, len(rows))
     starts = range(0, len(rows), size or 1)
     # All batches are of one shape; what is too many of the last one is dropped.
     batches = [rows[np.minimum(np.arange(at, at + size), len(rows) - 1)] for at in starts]

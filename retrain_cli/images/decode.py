@@ -176,6 +176,16 @@ def image_size(data: bytes) -> tuple[int, int]:
         return image.size
 
 
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels of what `load_rgb` gives, by the header; raises as `check_image`.
+
+    Only a TIFF is turned while it is loaded: of that the header tells the size upright already.
+    """
+    with _opened(data) as (image, _):
+        turned = image.format != "TIFF" and orientation_of(image) >= 5
+        return image.size[::-1] if turned else image.size
+
+
 def _format_of(data: bytes) -> ImageFormat:
     """Format of the bytes, or an ImageError that says what they are instead."""
     if not data:

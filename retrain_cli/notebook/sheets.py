@@ -7,9 +7,15 @@ colours.
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 NOT_DEFINED = "n/a"
 
@@ -19,7 +25,8 @@ Cell = str | int | float | None
 MOST_ROWS = 20
 """Rows of a table that are shown; `to_frame` has them all."""
 
-_LONGEST = 80
+_LONGEST = 400
+_SHORT = 16
 _STYLE = (
     "<style>"
     ".retrain{font:13px/1.45 system-ui,sans-serif;color:inherit;max-width:100%;margin:4px 0}"
@@ -34,6 +41,7 @@ _STYLE = (
     ".retrain th{font-weight:600;border-bottom:1px solid rgba(127,127,127,.6)}"
     ".retrain td{border-bottom:1px solid rgba(127,127,127,.25)}"
     ".retrain .r-n{text-align:right;white-space:nowrap}"
+    ".retrain .r-s{white-space:nowrap}"
     ".retrain .r-bar{display:inline-block;height:.6em;border-radius:2px;background:#4a8fd6;"
     "margin-left:8px;vertical-align:middle}"
     ".retrain p{margin:4px 0}"
@@ -76,6 +84,23 @@ def sheet(title: str, *parts: str | Grid) -> str:
     return f'<div class="retrain">{_STYLE}{"".join(inside)}</div>'
 
 
+def image_sheet(title: str, image: Image) -> str:
+    """A picture under its title, as part of the HTML.
+
+    Args:
+        title: what it shows, in bold.
+        image: of Pillow.
+    """
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "JPEG", quality=88)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    style = "max-width:100%;height:auto"
+    return (
+        f'<div class="retrain">{_STYLE}<p><b>{_text(title)}</b></p>'
+        f'<img alt="{_text(title)}" style="{style}" src="data:image/jpeg;base64,{data}"></div>'
+    )
+
+
 def cell_text(cell: Cell) -> str:
     """A cell as it is read: `1,234`, `56.7%`, `n/a`."""
     match cell:
@@ -103,7 +128,7 @@ def _table(grid: Grid) -> str:
     body = "".join(f"<tr>{_cells(row, numeric, grid.bars)}</tr>" for row in rows)
     caption = f"<caption>{_text(grid.title)}</caption>" if grid.title else ""
     left_out = total - len(rows)
-    more = f"<p>and {left_out:,} more: to_frame()</p>" if left_out > 0 else ""
+    more = f"<p>and {left_out:,} more</p>" if left_out > 0 else ""
     return (
         f'<div class="r-scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{more}"
@@ -112,7 +137,7 @@ def _table(grid: Grid) -> str:
 
 def _cells(row: Sequence[Cell], numeric: Sequence[bool], bars: bool) -> str:
     shown = [
-        f"<td{_of_number(number)}>{_text(cell_text(cell))}</td>"
+        f"<td{_of_cell(cell, number)}>{_text(cell_text(cell))}</td>"
         for cell, number in zip(row, numeric, strict=True)
     ]
     last = row[-1]
@@ -126,7 +151,14 @@ def _of_number(is_number: bool) -> str:
     return ' class="r-n"' if is_number else ""
 
 
+def _of_cell(cell: Cell, is_number: bool) -> str:
+    """Numbers at the right; what is short stays in one line on a narrow page."""
+    if is_number:
+        return ' class="r-n"'
+    return ' class="r-s"' if len(cell_text(cell)) <= _SHORT else ""
+
+
 def _text(text: str) -> str:
     """For HTML; the end of a very long one is left out."""
-    short = text if len(text) <= 5 * _LONGEST else f"{text[: 5 * _LONGEST]}…"
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     return escape("".join(one if one.isprintable() else "�" for one in short))

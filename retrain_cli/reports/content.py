@@ -34,6 +34,21 @@ class ReportPhoto:
 
 
 @dataclass(frozen=True)
+class HeatImage:
+    """A photo under a heatmap.
+
+    Attributes:
+        label: the class that it is of.
+        score: probability of that class.
+        source: the picture as a `data:` address.
+    """
+
+    label: str
+    score: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Mistake:
     """A misclassified photo.
 
@@ -42,12 +57,71 @@ class Mistake:
         predicted: the class it was taken for.
         score: probability of that class.
         nearest: the training photos with the nearest bottlenecks, the nearest first.
+        heats: where the predicted and the true class are seen; empty where that is not shown.
     """
 
     photo: ReportPhoto
     predicted: str
     score: float
     nearest: tuple[ReportPhoto, ...]
+    heats: tuple[HeatImage, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairPhoto:
+    """A photo that was answered rightly, and where both classes of a pair are seen on it."""
+
+    photo: ReportPhoto
+    heats: tuple[HeatImage, ...]
+
+
+@dataclass(frozen=True)
+class ExplainedPair:
+    """Two classes that are confused.
+
+    Attributes:
+        true: the class.
+        predicted: what it is taken for.
+        photos: of the class, answered rightly.
+    """
+
+    true: str
+    predicted: str
+    photos: tuple[PairPhoto, ...]
+
+
+@dataclass(frozen=True)
+class MeanHeat:
+    """The mean heatmap of a class.
+
+    Attributes:
+        name: the class.
+        n_photos: photos that it is the mean of.
+        source: the picture as a `data:` address.
+        at_the_border: share of what speaks for the class in the outermost fields, 0 to 1.
+        lies_at_the_border: whether that is far more than elsewhere.
+    """
+
+    name: str
+    n_photos: int
+    source: str
+    at_the_border: float
+    lies_at_the_border: bool
+
+
+@dataclass(frozen=True)
+class HeatSection:
+    """Where the run looks.
+
+    Attributes:
+        pairs: the pairs of classes that are confused most.
+        classes: the mean of each class, those first that lie at the border most.
+        n_classes: how many classes there are in all.
+    """
+
+    pairs: tuple[ExplainedPair, ...]
+    classes: tuple[MeanHeat, ...]
+    n_classes: int
 
 
 @dataclass(frozen=True)
@@ -162,6 +236,7 @@ class Report:
         mistakes: the worst mistakes.
         n_mistakes: how many mistakes there are in all.
         photo_map: the bottlenecks in two dimensions.
+        heatmaps: where the run looks; None where that is not shown.
         problems: what is wrong with the data; None where that cannot be told.
         settings: configuration and versions.
         commands: how to make all this again.
@@ -185,6 +260,7 @@ class Report:
     settings: tuple[Settings, ...]
     commands: tuple[Command, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
+    heatmaps: HeatSection | None = None
 
     def data(self) -> dict[str, Any]:
         """What the page's charts are drawn from, as JSON values."""

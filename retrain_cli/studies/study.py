@@ -198,6 +198,9 @@ class Study(ABC):
     trains_heads: ClassVar[bool] = True
     """Whether the settings of heads are its protocol; False for one that trains networks."""
 
+    settings_kind: ClassVar[type[StudySettings] | None] = None
+    """Its settings, where they have defaults of their own; None for the usual ones."""
+
     @property
     def vectors_of(self) -> BackboneSpec | None:
         """The backbone whose vectors it looks at; None for the one last used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,6 +88,18 @@ class StudyData:
         return replace(
             self,
             data=replace(self.data, bottlenecks=vectors, layer_widths=other.data.layer_widths),
+        )
+
+    def of_layers(self, places: Sequence[int]) -> StudyData:
+        """The same photos with some of the layers of `layer_widths` side by side; a copy."""
+        whole = self.data
+        starts = np.cumsum([0, *whole.layer_widths])
+        parts = [whole.bottlenecks[:, starts[one] : starts[one + 1]] for one in places]
+        widths = tuple(whole.layer_widths[one] for one in places)
+        chosen = np.ascontiguousarray(np.concatenate(parts, axis=1))
+        return replace(
+            self,
+            data=replace(whole, bottlenecks=chosen, layer_widths=widths if len(widths) > 1 else ()),
         )
 
     def select(self, config: TrainingConfig) -> StudyData:

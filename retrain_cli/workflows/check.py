@@ -29,10 +29,12 @@ from retrain_cli.notebook.frames import frame
 from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.parallel import usable_processors
 from retrain_cli.reports.few_photos import IMBALANCE
-from retrain_cli.runs.run import RunStore
+from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.similarity.survey import survey
 from retrain_cli.workflows.cross_validate import out_of_fold
+from retrain_cli.workflows.explaining.class_heat import ClassHeat
+from retrain_cli.workflows.explaining.kept_heats import heats_at_the_border
 from retrain_cli.workflows.shared.duplicates import DuplicateGroup, find_duplicates
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.leaks import remember_duplicates
@@ -66,6 +68,8 @@ class CheckRequest:
         run: run whose training settings the cross-validation takes; None for 1,000 default steps.
         folds: of the cross-validation that finds label errors.
         labels: whether to look for label errors, which takes training.
+        borders: whether to look for classes that the run, or the newest one on these bottlenecks,
+            knows by the border of their photos; only where OpenVINO runs its backbone.
         photo_timeout: seconds of processor time for a photo that may take very long by its header;
             0 for no limit.
     """
@@ -73,6 +77,7 @@ class CheckRequest:
     run: str | None = None
     folds: int = 5
     labels: bool = True
+    borders: bool = True
     photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
@@ -131,6 +136,8 @@ class CheckReport:
         unseen: photos that are gone or changed since `retrain bottlenecks`.
         not_looked_at: photos that are as they were and cannot be decoded now, or not in the time
             that was given, as (path, reason).
+        borders: classes whose mean heatmap lies at the border; None where there was no run that
+            could tell.
     """
 
     dataset: Dataset
@@ -143,6 +150,7 @@ class CheckReport:
     classes: list[ClassProblem]
     unseen: int
     not_looked_at: list[tuple[str, str]] = field(default_factory=list)
+    borders: list[ClassHeat] | None = None
 
     def class_of(self, row: int) -> str:
         """Name of the class of a photo."""
@@ -226,7 +234,34 @@ def check_dataset(
         classes=_class_problems(dataset),
         unseen=max(len(set(dataset.digests)) - len(looks) - len(unreadable), changed),
         not_looked_at=_named(dataset, unreadable),
+        borders=_borders(request, dataset, data.used, workspace, on_stage),
     )
+
+
+def _borders(
+    request: CheckRequest, dataset: Dataset, used: LastUsed, workspace: Workspace, on_stage: Stage
+) -> list[ClassHeat] | None:
+    """Classes that are known by their border; None where no run tells cheaply."""
+    if not request.borders:
+        return None
+    store = RunStore(workspace.runs_dir)
+    if request.run is None:
+        runs = (run for run in store.readable() if run.info.cache == used.fingerprint)
+        run = next(runs, None)
+    else:
+        run = store.get(request.run)
+    if run is None or not _tells_cheaply(run):
+        return None
+    on_stage("looking where the run looks", 0, 0)
+    try:
+        return heats_at_the_border(run, dataset.root, workspace, request.photo_timeout)
+    except RetrainError:  # its network has no places, or is gone: the rest of the check stands
+        return None
+
+
+def _tells_cheaply(run: Run) -> bool:
+    """Whether its network answers in milliseconds, and loads without TensorFlow."""
+    return run.info.backbone.runtime == "openvino"
 
 
 def _named(dataset: Dataset, unreadable: Mapping[bytes, str]) -> list[tuple[str, str]]:

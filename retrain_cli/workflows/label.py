@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_choices, check_least, check_share, check_views
-from retrain_cli.errors import RunError, setting
+from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.averaging import AveragingHead
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
 from retrain_cli.extraction.pipeline import ExtractionSettings
@@ -20,17 +20,14 @@ from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.balancing.class_prior import Prior
 from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
-from retrain_cli.notebook.frames import frame
 from retrain_cli.notebook.sheets import Cell, Grid, sheet
+from retrain_cli.paths import StrPath
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.augmentation.averaged import distortion_of
 from retrain_cli.workflows.shared.embedding import Embedder, Photos
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 USUAL_TOP_K = 5
 
@@ -41,6 +38,9 @@ class LabelRequest:
 
     Attributes:
         run: name of the run; None for the latest.
+        model: a file that `retrain export` wrote, in place of a run.
+        bundle: a file that `retrain bundle` wrote, in place of a run.
+        trust_model: whether a SavedModel may run: it can read and write files as any program.
         top_k: labels an image; None for `USUAL_TOP_K`.
         threshold: labels with a lower score are left out.
         batch_size: images a forward pass at most.
@@ -70,9 +70,13 @@ class LabelRequest:
     photo_timeout: float = PHOTO_TIMEOUT
     views: int = 0
     prior: Prior | None = None
+    model: StrPath | None = None
+    bundle: StrPath | None = None
+    trust_model: bool = False
 
     def __post_init__(self) -> None:
         check_choices(self)
+        _check_one_source(self)
         check_least(self, 1, "top_k")
         check_views(self)
         check_share(self, "max_error")
@@ -83,6 +87,26 @@ class LabelRequest:
     def settings(self) -> ExtractionSettings:
         """How to extract."""
         return ExtractionSettings.of(self)
+
+
+def _check_one_source(request: LabelRequest) -> None:
+    """Refuse two that label at once, and options that an exported file or a bundle cannot follow.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    named = [name for name in ("run", "model", "bundle") if getattr(request, name) is not None]
+    if len(named) > 1:
+        raise ConfigError(
+            f"one of {setting('run')}, {setting('model')} and {setting('bundle')} labels, not "
+            f"{' and '.join(setting(name) for name in named)}: leave the others out"
+        )
+    fixed = [name for name in ("prior", "views") if getattr(request, name)]
+    if request.model is not None and fixed:
+        raise ConfigError(
+            f"an exported file answers as it was exported, without {setting(fixed[0])}: leave it "
+            "out, or label with the run"
+        )
 
 
 @dataclass(frozen=True)
@@ -127,43 +151,6 @@ class LabelledImage:
         return f"{self.rejected}{likely}" if self.rejected else "" if self.labels else "no label"
 
 
-class LabelledImages(tuple[LabelledImage, ...]):
-    """The answers for some images, in order."""
-
-    __slots__ = ()
-
-    def to_frame(self) -> DataFrame:
-        """A row for each image: its path, its best label and score, and why it has none.
-
-        Raises:
-            MissingExtraError: pandas is not installed.
-        """
-        rows = [
-            [
-                one.path,
-                *((best.label, best.score) if (best := _best(one)) else (None, None)),
-                one.reason or None,
-                one.novelty,
-            ]
-            for one in self
-        ]
-        return frame(("path", "label", "score", "reason", "novelty"), rows)
-
-    def _repr_html_(self) -> str:
-        rows: list[list[Cell]] = [
-            [one.path, one.labels[0].label, one.labels[0].score]
-            if one.labels
-            else [one.path, one.reason, None]
-            for one in self
-        ]
-        named = f"{len(self):,} photo{'s' * (len(self) != 1)}"
-        return sheet(named, Grid(("photo", "label", "score"), rows, bars=True))
-
-
-def _best(image: LabelledImage) -> Label | None:
-    return image.labels[0] if image.labels else None
-
-
 class Labeller:
     """A run that is ready to label: head, cache and, once needed, the backbone.
 
@@ -171,21 +158,33 @@ class Labeller:
     """
 
     def __init__(
-        self, request: LabelRequest, workspace: Workspace, load: BackboneLoader | None = None
+        self,
+        request: LabelRequest,
+        workspace: Workspace,
+        load: BackboneLoader | None = None,
+        run: Run | None = None,
+        threshold: ScoreThreshold | None = None,
     ) -> None:
         """Open the run.
+
+        Args:
+            request: how to label.
+            workspace: where the run and its cache are.
+            load: how to load the backbone; None for the usual way.
+            run: a run from elsewhere; None for the one that the request names.
+            threshold: what leaves its photos unnamed, with `reject`; None to learn it here.
 
         Raises:
             RetrainError: no such run, or its backbone is gone.
         """
         self._request = request
-        self._run = RunStore(workspace.runs_dir).get(request.run)
+        self._run = run or RunStore(workspace.runs_dir).get(request.run)
         self._head = head_for(self._run, request.prior)
-        self._rejector = (
-            Rejector.of(self._run, workspace, request.max_error, self._head)
-            if request.reject
-            else None
-        )
+        self._rejector: Rejector | ScoreThreshold | None = None
+        if request.reject:
+            self._rejector = threshold or Rejector.of(
+                self._run, workspace, request.max_error, self._head
+            )
         views = (distortion_of(self._run, workspace), request.views) if request.views else None
         self._asked = AveragingHead(self._head, request.views) if views else self._head
         self._embedder = Embedder(backbone_of(self._run), workspace, request.settings, load, views)
@@ -203,17 +202,24 @@ class Labeller:
     @property
     def rule(self) -> RejectionRule | None:
         """When a photo is left unnamed; None without `reject`."""
-        return self._rejector.rule if self._rejector else None
+        found = self._rejector
+        return found.rule if isinstance(found, Rejector) else None
 
     @property
     def unknown_rejected(self) -> float | None:
         """The share of photos of an unknown class that is expected to be left unnamed, 0 to 1."""
-        return self._rejector.unknown_rejected if self._rejector else None
+        found = self._rejector
+        return found.unknown_rejected if isinstance(found, Rejector) else None
 
     @property
     def run(self) -> Run:
         """The run that labels."""
         return self._run
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that a photo can get."""
+        return self._run.labels
 
     def label(self, photos: Photos) -> Iterator[LabelledImage]:
         """Label photos as they come, in order; memory does not grow with their number.
@@ -237,47 +243,42 @@ class Labeller:
         if not len(vectors):
             return []
         indices, scores = self._asked.top_k(vectors, self._request.top_k or USUAL_TOP_K)
-        labels = [
-            tuple(
-                Label(self._head.labels[index], score)
-                for index, score in zip(classes, probabilities, strict=True)
-            )
-            for classes, probabilities in zip(indices.tolist(), scores.tolist(), strict=True)
-        ]
-        if self._rejector is None:
-            return [LabelledImage("", self._high_enough(some)) for some in labels]
-        plain = vectors[:, : self._head.width]
-        judged = self._rejector.judge(plain, scores[:, 0])
-        return [
-            LabelledImage(
-                "", () if reason else self._high_enough(some), None, reason, some[0], novelty
-            )
-            for some, (novelty, reason) in zip(labels, judged, strict=True)
-        ]
-
-    def _high_enough(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
-        return tuple(label for label in labels if label.score >= self._request.threshold)
+        judged = None
+        if self._rejector is not None:
+            judged = self._rejector.judge(vectors[:, : self._head.width], scores[:, 0])
+        return answers_of(self._head.labels, indices, scores, self._request.threshold, judged)
 
 
-def label_photos(
-    photos: Photos,
-    workspace: Workspace,
-    request: LabelRequest | None = None,
-    load: BackboneLoader | None = None,
-) -> LabelledImages:
-    """Label some photos, or a single one, and have all answers at once; see `Labeller.label`.
+def answers_of(
+    names: tuple[str, ...],
+    indices: NDArray[np.integer],
+    scores: NDArray[np.float32],
+    threshold: float,
+    judged: list[tuple[float | None, Rejected | None]] | None,
+) -> list[LabelledImage]:
+    """An answer for each image, without its name.
 
     Args:
-        photos: paths, folders, bytes of files, pictures of Pillow or arrays.
-        workspace: where the run is.
-        request: which run, and how; None for the latest.
-        load: how to load the backbone; None for the usual way.
-
-    Raises:
-        RetrainError: no such run, or its backbone is gone; something is no photo.
+        names: of the classes.
+        indices: `(n_images, k)` classes, best first.
+        scores: `(n_images, k)` their probabilities.
+        threshold: labels with a lower score are left out.
+        judged: novelty of each image, and why it should not be named; None where nobody asked.
     """
-    with Labeller(request or LabelRequest(), workspace, load) as labeller:
-        return LabelledImages(labeller.label(photos))
+    labels = [
+        tuple(Label(names[index], score) for index, score in zip(classes, some, strict=True))
+        for classes, some in zip(indices.tolist(), scores.tolist(), strict=True)
+    ]
+
+    def high_enough(some: tuple[Label, ...]) -> tuple[Label, ...]:
+        return tuple(label for label in some if label.score >= threshold)
+
+    if judged is None:
+        return [LabelledImage("", high_enough(some)) for some in labels]
+    return [
+        LabelledImage("", () if reason else high_enough(some), None, reason, some[0], novelty)
+        for some, (novelty, reason) in zip(labels, judged, strict=True)
+    ]
 
 
 def head_for(run: Run, prior: Prior | None) -> Head:
@@ -314,6 +315,23 @@ def backbone_of(run: Run) -> BackboneSpec:
 
 Rejected = Literal["novel", "unsure"]
 """Why a photo is not named: unlike the training photos, or like several classes of them."""
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """Leaves photos unnamed by their score alone: of runs that travelled without their photos.
+
+    Attributes:
+        least_score: probability of the best class.
+    """
+
+    least_score: float
+
+    def judge(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
+    ) -> list[tuple[float | None, Rejected | None]]:
+        """As `Rejector.judge`; how novel a photo is nobody knows."""
+        return [(None, "unsure" if one < self.least_score else None) for one in scores.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,7 +378,7 @@ class Rejector:
 
     def judge(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
-    ) -> list[tuple[float, Rejected | None]]:
+    ) -> list[tuple[float | None, Rejected | None]]:
         """Novelty of each image, and why it should not be named, or None.
 
         Args:

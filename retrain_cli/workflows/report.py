@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from retrain_cli.cache.cache_files import cache_file
 from retrain_cli.cache.store import BottleneckStore, open_to_read
@@ -16,7 +17,7 @@ from retrain_cli.errors import CacheError, ConfigError, RetrainError, setting
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.paths import StrPath, as_path
-from retrain_cli.reports.content import Command, Mistake, PhotoMap, Report
+from retrain_cli.reports.content import Command, HeatSection, Mistake, PhotoMap, Report
 from retrain_cli.reports.curve_lines import curve_section
 from retrain_cli.reports.data_problems import find_problems
 from retrain_cli.reports.html import write_html
@@ -27,6 +28,7 @@ from retrain_cli.runs.command_lines import options_of
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.cross_validate import saved_figures
 from retrain_cli.workflows.evaluate import EvalRequest, Evaluated, Evaluation, evaluate
+from retrain_cli.workflows.reporting.report_heatmaps import add_heatmaps
 from retrain_cli.workflows.reporting.report_photos import Album, Tick, map_photos, worst_mistakes
 from retrain_cli.workflows.reporting.report_setup import commands_of_run, settings_of_run
 from retrain_cli.workflows.shared.leaks import count_unchecked, known_alike
@@ -47,6 +49,8 @@ class ReportRequest:
         pdf: where the PDF is written; None for none.
         map_method: how the map is made: pca, tsne or none.
         mistakes: how many mistakes are shown, at most.
+        heatmaps: whether to show where the run looks: auto does where OpenVINO runs its backbone,
+            which takes some seconds, all does with any backbone.
         photo_timeout: seconds of processor time for a photo that may take very long by its header;
             0 for no limit.
     """
@@ -58,6 +62,7 @@ class ReportRequest:
     pdf: StrPath | None = None
     map_method: MapMethod = "pca"
     mistakes: int = 24
+    heatmaps: Literal["auto", "all", "none"] = "auto"
     photo_timeout: float = PHOTO_TIMEOUT
 
     def __post_init__(self) -> None:
@@ -164,7 +169,7 @@ class _Gathering:
         timeout = self._request.photo_timeout
         album = Album(self._root, self._predictions, run.labels, self._known, timeout)
         folds = saved_figures(run)
-        mistakes = self._mistakes(album)
+        mistakes, heatmaps = self._explained(album, self._mistakes(album))
         photo_map = self._map(album, method)
         alike = known_alike(self._workspace)
         if unchecked := count_unchecked(run.predictions.images, alike):
@@ -199,6 +204,7 @@ class _Gathering:
             settings=settings_of_run(run),
             commands=self._commands(),
             missing=self._missing,
+            heatmaps=heatmaps,
         )
 
     def _commands(self) -> tuple[Command, ...]:
@@ -238,6 +244,24 @@ class _Gathering:
         except CacheError as error:
             self._missing["nearest"] = str(error)
             return worst_mistakes(album, split, most, None, self._tick)
+
+    def _explained(
+        self, album: Album, mistakes: tuple[Mistake, ...]
+    ) -> tuple[tuple[Mistake, ...], HeatSection | None]:
+        """The mistakes with heatmaps, and the other ones; None where none are wanted or possible.
+
+        Photos that are not where they were have none.
+        """
+        wanted, run = self._request.heatmaps, self._run
+        if wanted == "none" or (wanted == "auto" and run.info.backbone.runtime != "openvino"):
+            return mistakes, None
+        pairs = self._evaluation.to_dict()["confused_pairs"]
+        split = self._evaluation.request.chosen
+        try:
+            return add_heatmaps(run, album, split, mistakes, pairs, self._workspace, self._tick)
+        except RetrainError as error:
+            self._missing["heatmaps"] = str(error)
+            return mistakes, None
 
     def _map(self, album: Album, method: MapMethod) -> PhotoMap | None:
         if method == "none":

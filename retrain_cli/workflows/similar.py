@@ -147,8 +147,8 @@ class SimilarSearch:
         for batch in self._embedder.embed(photos):
             found = iter(self._nearest(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
-                photos = () if problem else self._named(source, *next(found))
-                yield SimilarImages(source.name, photos, problem)
+                named = () if problem else self._named(source, *next(found))
+                yield SimilarImages(source.name, named, problem)
 
     def _nearest(
         self, vectors: NDArray[np.float32]

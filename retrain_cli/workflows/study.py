@@ -16,9 +16,11 @@ from retrain_cli.notebook.bars import Done, NotebookBar
 from retrain_cli.studies.journal import TrialJournal
 from retrain_cli.studies.protocols.backbones import BackbonesStudy
 from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
+from retrain_cli.studies.protocols.freeze import FreezeStudy
 from retrain_cli.studies.protocols.layers import LayersStudy
 from retrain_cli.studies.protocols.source_target import SourceTargetStudy
 from retrain_cli.studies.protocols.stock import StockStudy
+from retrain_cli.studies.protocols.strategies import StrategiesStudy
 from retrain_cli.studies.runner import StudyListener, StudyProgress, run_trials
 from retrain_cli.studies.split_draws import SplitDraws
 from retrain_cli.studies.study import Groups, Study, StudyResult, StudySettings
@@ -33,7 +35,9 @@ from retrain_cli.workflows.shared.all_layers import (
 from retrain_cli.workflows.shared.kept_sources import load_source_head
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import load_training_set
+from retrain_cli.workflows.transfer.benches import make_strategies
 from retrain_cli.workflows.transfer.contestants import contest_vectors, make_backbones
+from retrain_cli.workflows.transfer.freeze_starts import make_freeze
 from retrain_cli.workflows.transfer.schools import make_source_target
 from retrain_cli.workspace import Workspace
 
@@ -75,7 +79,7 @@ def run_study(
     Args:
         study: what to vary, such as `IntExtStudy()`.
         workspace: where bottlenecks are, and where trials are kept.
-        settings: repeats and training protocol; None for those of the paper.
+        settings: repeats and training protocol; None for the study's own.
         workers: trials at a time; None for as many as there are cores.
         on_progress: is told of each trial that was finished.
         on_extraction: is told of each photo, where the study looks at vectors of its own.
@@ -84,7 +88,7 @@ def run_study(
         RetrainError: no bottlenecks, or a dataset or setting that does not allow the study.
         KeyboardInterrupt: Ctrl-C; the next call goes on with what is missing.
     """
-    settings = (settings or StudySettings()).validate()
+    settings = (settings or (study.settings_kind or StudySettings)()).validate()
     used = None
     if study.vectors_of is not None:
         used = fill_layers(study.vectors_of, LastUsed.load(workspace), workspace, on_extraction)
@@ -228,9 +232,11 @@ def _layers(kind: Any, workspace: Workspace, options: dict[str, Any]) -> Any:
 _MAKERS: dict[type[Study], Callable[[Any, Workspace, dict[str, Any]], Any]] = {
     BackbonesStudy: make_backbones,
     CostStudy: _cost,
+    FreezeStudy: make_freeze,
     LayersStudy: _layers,
     SourceTargetStudy: make_source_target,
     StockStudy: _stock,
+    StrategiesStudy: make_strategies,
 }
 """The studies that need more of a workspace than its bottlenecks."""
 

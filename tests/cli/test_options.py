@@ -41,6 +41,9 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "search": (rt.SearchRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
+    "explain": (rt.ExplainRequest,),
+    "export": (rt.ExportRequest,),
+    "bundle": (rt.BundleRequest,),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),
@@ -48,9 +51,13 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "add-class": (rt.AddClassRequest,),
     "signals": (rt.SignalRequest,),
     "demo": (DemoRequest,),
+    "advise": (rt.AdviceRequest,),
     "dataset split": (rt.SimilaritySplitRequest,),
     **{
-        f"study {name}": (study, StudySettings if study.trains_heads else NetworkStudySettings)
+        f"study {name}": (
+            study,
+            study.settings_kind or (StudySettings if study.trains_heads else NetworkStudySettings),
+        )
         for name, study in find_studies().items()
     },
 }
@@ -86,10 +93,12 @@ def is_searched(path: str, owner: type, field: str) -> bool:
 def study_leaves_out(path: str, owner: type, field: str) -> bool:
     from retrain_cli.cli.study_options import _NOT_ASKED, _OF_HEADS
 
-    if not path.startswith("study ") or owner is not TrainingConfig:
+    if not path.startswith("study ") or not issubclass(owner, TrainingConfig):
         return False
-    trains_heads = find_studies()[path.removeprefix("study ")].trains_heads
-    return field in (_NOT_ASKED if trains_heads else _OF_HEADS)
+    study = find_studies()[path.removeprefix("study ")]
+    if study.settings_kind is not None and field.endswith("_percentage"):
+        return False
+    return field in (_NOT_ASKED if study.trains_heads else _OF_HEADS)
 
 
 CASES = [

@@ -16,7 +16,7 @@ from retrain_cli.workflows.report import ReportRequest
 
 def kinds(owner: type, *names: str) -> list[object]:
     """The types of the options that fields become."""
-    texts = {name: "text" for name in names}
+    texts = dict.fromkeys(names, "text")
     others = tuple(name for name in get_type_hints(owner) if name not in names)
     options = Fields(without=others, **texts).options(owner)
     found: list[inspect.Parameter] = [one for option in options for one in option.parameters()]

@@ -12,16 +12,28 @@ from typing import Any
 import pytest
 from commands import ROOT, forget_standard_error
 from filelock import FileLock
+from forked_command import ForkingProcess
 from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
 
 from retrain_cli.cli import console
 from retrain_cli.cli.main import exit_codes, hoist_global_options
 
 
-@pytest.fixture
-def environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     unwanted = ("RETRAIN_WORKSPACE", "PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR")
     return {name: value for name, value in os.environ.items() if name not in unwanted}
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return own_environment()
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[ForkingProcess]:
+    process = ForkingProcess()
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +58,11 @@ def warm(converted: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def make_template(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def make_template(
+    converted: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    forking: ForkingProcess,
+) -> Callable[..., Path]:
     """Make a folder with a workspace that many tests copy, by commands that must succeed."""
 
     def make(photos: Callable[[Path], object], *commands: Sequence[str]) -> Path:
@@ -54,15 +70,16 @@ def make_template(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         shutil.copytree(converted, root / ".retrain" / "cache" / "models")
         photos(root / "photos")
         for command in commands:
-            subprocess.run([RETRAIN, *command], cwd=root, check=True, capture_output=True)
+            done = forking.run([*map(str, command)], root, own_environment())
+            assert done.code == 0, done.err
         return root
 
     return make
 
 
 @pytest.fixture
-def retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcome]:
-    """Run `retrain` with some arguments in the test's own folder."""
+def installed_retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcome]:
+    """Run the installed `retrain` with some arguments in the test's own folder."""
 
     def run(*arguments: object, stdin: bytes = b"", **options: Any) -> Outcome:
         done = subprocess.run(
@@ -76,6 +93,23 @@ def retrain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Outcom
             **options,
         )
         return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def retrain(
+    tmp_path: Path,
+    environment: dict[str, str],
+    installed_retrain: Callable[..., Outcome],
+    forking: ForkingProcess,
+) -> Callable[..., Outcome]:
+    """The same by a fork of a process that has loaded it, unless more than arguments is given."""
+
+    def run(*arguments: object, stdin: bytes = b"", **options: Any) -> Outcome:
+        if options:
+            return installed_retrain(*arguments, stdin=stdin, **options)
+        return forking.run([*map(str, arguments)], tmp_path, environment, stdin)
 
     return run
 

@@ -13,6 +13,12 @@ import pytest
 from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, TINY_IN_KERAS, Outcome, make_photos
 
 
+@pytest.fixture
+def retrain(installed_retrain: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Nothing in place of the installed command here."""
+    return installed_retrain
+
+
 @pytest.fixture(scope="module")
 def template(make_template: Callable[..., Path]) -> Path:
     """Photos, and a workspace with their bottlenecks and a run, made once."""

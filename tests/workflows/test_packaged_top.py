@@ -110,3 +110,15 @@ def test_study_stock_needs_no_top(run: Callable[[str], Any]) -> None:
     quick = "--optimizer lbfgs --steps 20 --testing-percentage 30 --repeats 1"
     told = json.dumps(run(f"study stock {quick} --json"))
     assert "1,000" in told or "1000" in told
+
+
+def test_advice_by_its_own_classifier(run: Callable[[str], Any]) -> None:
+    told = run("advise --json")
+    assert told["int_share"] == len(KNOWN) / len((*KNOWN, *NEW))
+    assert told["similarity"]["similar"]
+    assert told["similarity"]["within"] > 0.9
+    (scenario,) = told["scenarios"]
+    assert (scenario["number"], scenario["strategy"]) == (1, "top")
+    assert scenario["commands"] == ["retrain train"]
+    record = told["record"]
+    assert record["won"] + record["level"] + record["lost"] == record["cases"]

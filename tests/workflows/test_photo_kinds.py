@@ -16,7 +16,8 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import ConfigError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.in_memory import encode_picture
-from retrain_cli.workflows.label import Labeller, LabelRequest, label_photos
+from retrain_cli.workflows.label import Labeller, LabelRequest
+from retrain_cli.workflows.portable.label_photos import label_photos
 from retrain_cli.workflows.shared.embedding import Source, sources_of
 from retrain_cli.workflows.similar import SimilarRequest, SimilarSearch
 from retrain_cli.workflows.train import TrainRequest, train_run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -49,10 +50,16 @@ class OpenvinoBackbone:
     any_batch_size = True
     batches_at_once = 2
 
-    def __init__(self, kept: KeptModel, precision: Precision) -> None:
+    def __init__(
+        self,
+        kept: KeptModel,
+        precision: Precision,
+        change: Callable[[Any], Any] = lambda model: model,
+    ) -> None:
+        """Read and compile; `change` makes the graph that is compiled of the one that is kept."""
         openvino = load_openvino()
         with quiet_engine():
-            model = openvino.Core().read_model(kept.xml)
+            model = change(openvino.Core().read_model(kept.xml))
             hints = {
                 "PERFORMANCE_HINT": "THROUGHPUT",
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -94,8 +101,17 @@ class OpenvinoBackbone:
             self._idle.put(request)
 
 
-def build_openvino_backbone(spec: BackboneSpec, models: Path | None) -> OpenvinoBackbone:
+def build_openvino_backbone(
+    spec: BackboneSpec,
+    models: Path | None,
+    change: Callable[[Any], Any] = lambda model: model,
+) -> OpenvinoBackbone:
     """Load the kept model of a settled spec; one that is gone is converted again.
+
+    Args:
+        spec: the backbone.
+        models: the folder of the kept models.
+        change: makes the graph that is compiled of the one that is kept.
 
     Raises:
         WeightsError: it is gone and cannot be made again, or it is damaged.
@@ -107,7 +123,7 @@ def build_openvino_backbone(spec: BackboneSpec, models: Path | None) -> Openvino
         kept = _convert_again(spec, models)
     kept.check()
     try:
-        return OpenvinoBackbone(kept, spec.precision)
+        return OpenvinoBackbone(kept, spec.precision, change)
     except RuntimeError as error:  # OpenVINO's own, such as of a network from another machine
         raise BackboneError(
             f"OpenVINO cannot compute {spec.label()} on this processor "

@@ -5,7 +5,7 @@ Images go in as RGB in [0, 1], TensorFlow Hub's convention for image models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,19 @@ class SavedModelBackbone:
     any_batch_size = False
     batches_at_once = 1
 
-    def __init__(self, loaded: Any, spec: BackboneSpec, device: str) -> None:
+    def __init__(
+        self,
+        loaded: Any,
+        spec: BackboneSpec,
+        device: str,
+        pooled: Callable[[Any, Pooling], Any] | None = None,
+    ) -> None:
+        """Get ready; `pooled` makes a vector of a feature map in place of the usual pooling."""
         function, tensor = _entry_point(loaded, spec)
         self._loaded = loaded  # its variables live only as long as it does
         self.device = device
         self.input_size = _input_size(tensor, spec)
-        self._run = _compile(function, tensor, self.input_size, spec.pooling)
+        self._run = _compile(function, tensor, self.input_size, spec.pooling, pooled or pool_map)
         self.width = _probe_width(self, spec)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -52,8 +59,15 @@ class SavedModelBackbone:
             return np.asarray(self._run(images).numpy(), dtype=np.float32)
 
 
-def build_saved_model_backbone(spec: BackboneSpec, device: str) -> SavedModelBackbone:
+def build_saved_model_backbone(
+    spec: BackboneSpec, device: str, pooled: Callable[[Any, Pooling], Any] | None = None
+) -> SavedModelBackbone:
     """Load the SavedModel of a resolved hub spec.
+
+    Args:
+        spec: the spec.
+        device: a device of Keras.
+        pooled: makes a vector of a feature map `(n, h, w, channels)`; None for the usual pooling.
 
     Raises:
         WeightsError: it cannot be found or read.
@@ -62,7 +76,7 @@ def build_saved_model_backbone(spec: BackboneSpec, device: str) -> SavedModelBac
     folder = find_saved_model(spec.hub_source)
     tensorflow = load_tensorflow()
     with tensorflow.device(device), quiet_engine():
-        return SavedModelBackbone(_load(tensorflow, folder), spec, device)
+        return SavedModelBackbone(_load(tensorflow, folder), spec, device, pooled)
 
 
 def _load(tensorflow: Any, folder: Path) -> Any:
@@ -118,17 +132,27 @@ def _input_size(tensor: Any, spec: BackboneSpec) -> tuple[int, int]:
     return size
 
 
-def _compile(function: Any, tensor: Any, size: tuple[int, int], pooling: Pooling) -> Any:
+def pool_map(features: Any, pooling: Pooling) -> Any:
+    """A feature map (n, h, w, channels) of TensorFlow as vectors (n, channels)."""
+    tensorflow = load_tensorflow()
+    reduce = tensorflow.reduce_max if pooling == "max" else tensorflow.reduce_mean
+    return reduce(features, axis=(1, 2))
+
+
+def _compile(
+    function: Any,
+    tensor: Any,
+    size: tuple[int, int],
+    pooling: Pooling,
+    pooled: Callable[[Any, Pooling], Any],
+) -> Any:
     tensorflow = load_tensorflow()
 
     def run(images: Any) -> Any:
         if tensor.dtype != tensorflow.uint8:  # a model for 8-bit pixels scales them by itself
             images = tensorflow.cast(images, tensor.dtype) / 255
         vectors = tensorflow.cast(_choose_output(function(images)), tensorflow.float32)
-        if vectors.shape.rank == 4:
-            reduce = tensorflow.reduce_max if pooling == "max" else tensorflow.reduce_mean
-            vectors = reduce(vectors, axis=(1, 2))
-        return vectors
+        return pooled(vectors, pooling) if vectors.shape.rank == 4 else vectors
 
     signature = [tensorflow.TensorSpec((None, *size, 3), tensorflow.uint8)]
     return tensorflow.function(run, input_signature=signature, autograph=False)

@@ -33,6 +33,8 @@ def check(
                 and_option=True,
             ),
             labels="Whether to look for label errors, which trains a head for each fold.",
+            borders="Whether to look for classes that the latest run knows by the border of their "
+            "photos; only where OpenVINO runs its backbone.",
             folds="Folds of the cross-validation behind that.",
         ),
     ],

@@ -34,6 +34,8 @@ def report(
             pdf="Print the page to a PDF, by an installed Chromium or Chrome.",
             map_method="Map of the photos; tsne needs the extra `map`.",
             mistakes="How many mistakes to show.",
+            heatmaps="Whether to show where the run looks; auto: where OpenVINO runs its backbone, "
+            "which takes some seconds.",
         ),
     ],
     form: JsonForm,

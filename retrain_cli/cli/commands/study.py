@@ -14,7 +14,7 @@ import typer
 from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.grammar import Group, RetrainCommand
 from retrain_cli.cli.signatures import SomeFields, chained
-from retrain_cli.cli.study_options import conduct, conduct_networks
+from retrain_cli.cli.study_options import conduct, conduct_freezing, conduct_networks
 
 if TYPE_CHECKING:
     from retrain_cli.studies.study import Study
@@ -57,12 +57,14 @@ def _only_a_group() -> None:
 def study_commands() -> dict[str, Any]:
     """A command for each study of the catalogue, by its name."""
     from retrain_cli.studies.catalogue import find_studies
+    from retrain_cli.studies.protocols.freeze import FreezeStudySettings
 
     made = typer.Typer()
     made.callback()(_only_a_group)
     studies = find_studies()
     for name, study in studies.items():
-        use = conduct if study.trains_heads else conduct_networks
+        use: Callable[..., None] = conduct if study.trains_heads else conduct_networks
+        use = conduct_freezing if study.settings_kind is FreezeStudySettings else use
         made.command(name, cls=RetrainCommand)(chained(_maker(study), use))
     commands = typer.main.get_command(made).commands  # type: ignore[attr-defined]
     return {name: commands[name] for name in studies}

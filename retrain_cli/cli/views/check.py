@@ -58,6 +58,18 @@ def show_report(report: CheckReport, script: MoveScript, form: console.Form) -> 
         right=(1,),
         prose=(2,),
     )
+    _table(
+        "classes known by the border of their photos",
+        ("class", "photos", "of the evidence"),
+        [[one.name, str(one.n_photos), f"{one.at_the_border:.0%}"] for one in report.borders or ()],
+        right=(1, 2),
+    )
+    if report.borders:
+        console.warn(
+            f"{len(report.borders)} class(es) are known by the border of their photos, where "
+            "backgrounds, frames and stamps are: look at them with `retrain explain PHOTO --class "
+            f"{report.borders[0].name}`"
+        )
     if report.labels is None:
         console.warn(f"label errors: {report.labels_missing}")
     if report.unseen:
@@ -131,6 +143,8 @@ def _summary(report: CheckReport) -> list[list[str]]:
     labels = "n/a" if report.labels is None else str(len(report.labels))
     rows.append(["likely label errors", labels, f"of {len(report.dataset):,} photos"])
     rows.append(["small classes", str(len(report.classes)), ""])
+    if report.borders is not None:
+        rows.append(["classes known by their border", str(len(report.borders)), ""])
     return rows
 
 
@@ -202,6 +216,11 @@ def _report_dict(report: CheckReport, script: MoveScript) -> dict[str, Any]:
         ],
         "label_errors_missing": report.labels_missing or None,
         "classes": [vars(entry) for entry in report.classes],
+        "borders": report.borders
+        and [
+            {"class": one.name, "photos": one.n_photos, "at_the_border": one.at_the_border}
+            for one in report.borders
+        ],
         "unseen": report.unseen,
         "not_looked_at": [
             {"path": path, "reason": reason} for path, reason in report.not_looked_at

@@ -362,6 +362,10 @@
   // -- when to draw ----------------------------------------------------------------------------------
 
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  document.querySelectorAll(".heat-switch").forEach((box) => box.addEventListener("change", () => {
+    document.body.classList.toggle("no-heat", !box.checked);
+    document.querySelectorAll(".heat-switch").forEach((other) => { other.checked = box.checked; });
+  }));
   window.addEventListener("beforeprint", () => {
     document.querySelectorAll("details.problem").forEach((one) => { one.open = true; });
     redraw();

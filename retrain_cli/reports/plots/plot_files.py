@@ -34,7 +34,7 @@ GREY = "#767676"
 GRID = "#dddddd"
 
 
-_OTHER_SCRIPTS = (
+OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
     "Source Han Sans SC",
@@ -93,7 +93,7 @@ def _fonts() -> list[str]:
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
+    return ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
-
-import numpy as np
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import ConfigError, DatasetError, setting
@@ -95,7 +93,7 @@ class LayersStudy(Study):
         """Train on one layer; or choose, and train on the sets that were found."""
         if trial.condition != _CHOICE:
             place = self.backbone.layers.index(trial.condition)
-            return train_and_count(_columns(data, (place,)), trial, context)
+            return train_and_count(data.of_layers((place,)), trial, context)
         part = data.select(trial.config)
 
         def heed() -> None:
@@ -113,7 +111,7 @@ class LayersStudy(Study):
             "gain": list(choice.taken.gain_over(choice.last)),
             "judged": choice.n_judged,
             "heads": [
-                [list(layers), train_and_count(_columns(data, layers), trial, context)]
+                [list(layers), train_and_count(data.of_layers(layers), trial, context)]
                 for layers in sorted(sets)
             ],
         }
@@ -207,19 +205,6 @@ class LayersStudy(Study):
         is_last = first["taken"] == [len(self.backbone.layers) - 1]
         layer = [] if is_last else ["--layer", comma_list(taken)]
         return [*self.command, *layer]
-
-
-def _columns(data: StudyData, layers: Sequence[int]) -> StudyData:
-    """The same photos with some of the layers side by side."""
-    whole = data.data
-    starts = np.cumsum([0, *whole.layer_widths])
-    parts = [whole.bottlenecks[:, starts[one] : starts[one + 1]] for one in layers]
-    widths = tuple(whole.layer_widths[one] for one in layers)
-    chosen = np.ascontiguousarray(np.concatenate(parts, axis=1))
-    return replace(
-        data,
-        data=replace(whole, bottlenecks=chosen, layer_widths=widths if len(widths) > 1 else ()),
-    )
 
 
 def _head_of(choice: Mapping[str, Any], layers: Sequence[int]) -> Mapping[str, Any]:

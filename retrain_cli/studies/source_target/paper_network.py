@@ -91,10 +91,12 @@ class PixelShelf:
 
     Args:
         paths: of each row of the dataset.
+        remedy: what to do where memory does not hold them; None for fewer classes.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], remedy: str | None = None) -> None:
         self._paths = paths
+        self._remedy = remedy or f"choose fewer classes with {setting('classes')}"
         self._lock = threading.Lock()
         self._place: NDArray[np.int64] | None = None
         self._pixels = np.empty((0, SIDE, SIDE, 3), np.uint8)
@@ -119,8 +121,7 @@ class PixelShelf:
         if wanted > room:
             raise DatasetError(
                 f"photos of {SIDE} x {SIDE} pixels are held in memory, and {len(rows):,} need "
-                f"{wanted >> 20:,} MiB of the {room >> 20:,} that are free: choose fewer classes "
-                f"with {setting('classes')}"
+                f"{wanted >> 20:,} MiB of the {room >> 20:,} that are free: {self._remedy}"
             )
         source = DecodedPhotos(self._paths, SIDE, "squash", Distortion())
         pixels = np.empty((len(rows), SIDE, SIDE, 3), np.uint8)

@@ -20,7 +20,7 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.datasets.folders import images_below
 from retrain_cli.errors import ConfigError
 from retrain_cli.extraction.batcher import Batch
-from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
+from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
 from retrain_cli.extraction.readers import Location
 from retrain_cli.extraction.reading import Ready
 from retrain_cli.extraction.views import view_extractor
@@ -62,15 +62,16 @@ def sources_of(photos: Photos) -> Iterable[Source]:
     Raises:
         ConfigError: something is no photo; at once for one alone, else when its turn comes.
     """
-    if isinstance(photos, Ready):
-        return photos
-    if _is_one(photos):
-        return list(_sources_of_one(photos, 1))
-    if not isinstance(photos, Iterable):
-        raise _no_photo(photos)
-    found = _sources(photos)
-    there = isinstance(photos, Sequence) or is_picture(photos)
-    return Ready(found, len(photos)) if there else found
+    given: Any = photos
+    if isinstance(given, Ready):
+        return given
+    if _is_one(given):
+        return list(_sources_of_one(given, 1))
+    if not isinstance(given, Iterable):
+        raise _no_photo(given)
+    found = _sources(given)
+    there = isinstance(given, Sequence) or is_picture(given)
+    return Ready(found, len(given)) if there else found  # type: ignore[arg-type]
 
 
 def _is_one(photos: Photos) -> bool:
@@ -159,6 +160,13 @@ class Embedder:
         path = cache_path(workspace, spec)
         self._store = open_to_read(path) if path.is_file() else None
         self._extractor = extractor_for(spec, backbone, self._store, settings)
+
+    @classmethod
+    def over(cls, extractor: Extractor) -> Embedder:
+        """One without a cache, whose vectors are what the extractor gives."""
+        embedder = cls.__new__(cls)
+        embedder._store, embedder._extractor = None, extractor
+        return embedder
 
     def close(self) -> None:
         """Close the cache; further calls fail."""

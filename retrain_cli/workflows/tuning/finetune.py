@@ -17,6 +17,7 @@ from retrain_cli import interrupts, waiting
 from retrain_cli.backbones.loader import BackboneLoader, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.mapped import aligned_matrix, mapped_matrix
+from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import quiet_engine
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.predictions import predict
@@ -48,7 +49,7 @@ from retrain_cli.workflows.shared.training_set import TrainingSet, load_training
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
 from retrain_cli.workflows.tuning.finetune_summary import JUDGED, FinetuneSummary
 from retrain_cli.workflows.tuning.own_backbone import KeptBackbone, keep_backbone
-from retrain_cli.workflows.tuning.starting_weights import fill_from
+from retrain_cli.workflows.tuning.starting_weights import StartingWeights, digests_seen, fill_from
 from retrain_cli.workspace import Workspace
 
 PhotoListener = Callable[[str, int, int], None]
@@ -97,13 +98,12 @@ def finetune(
         KeyboardInterrupt: Ctrl-C came before the first epoch was done; activations are kept.
     """
     clock = _Clock()
-    if request.weights is not None:
+    if request.start != StartingWeights():
         on_bottleneck = partial(on_photo, "bottlenecks")
-        fill_from(request.weights, workspace, request.settings, on_bottleneck, load)
+        fill_from(request.start, workspace, request.settings, on_bottleneck, load)
         clock.lap("bottlenecks")
     session = FinetuneSession.open(request, workspace)
-    if not len(session.data.validation):
-        on_warning(NO_GUARD)
+    session.tell_what_flatters(on_warning)
     store = RunStore(workspace.runs_dir)
     with ExitStack() as stack:
         draft = stack.enter_context(store.create(request.name))
@@ -214,6 +214,21 @@ class FinetuneSession:
             "photos": rows.hexdigest(),
         }
         return StateFile(self.workspace.tunings_dir, facts)
+
+    def tell_what_flatters(self, on_warning: Callable[[str], None]) -> None:
+        """Warn without a guard, and where `init_from` has learned photos that are asked about."""
+        if not len(self.data.validation):
+            on_warning(NO_GUARD)
+        if self.request.init_from is None:
+            return
+        run = RunStore(self.workspace.runs_dir).get(self.request.init_from)
+        seen, images = digests_seen(run), self.training_set.images
+        asked = images.digest[images.split != SPLITS.index("training")]
+        if count := sum(one.tobytes() in seen for one in asked):
+            on_warning(
+                f"the weights of {run.name} were trained on, or chosen by, {count:,} of the "
+                f"{len(asked):,} photos of validation and test, whose figures flatter the new run"
+            )
 
     def source(
         self, load: BackboneLoader, on_photo: PhotoListener

@@ -10,6 +10,7 @@ from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.making import HEAD_SETTINGS
 from retrain_cli.runs.run import Run
+from retrain_cli.workflows.tuning.starting_weights import StartingWeights
 
 _HEAD_STEPS = 1_000
 """Of the head alone, which every epoch has to beat: as many as make no difference to 10,000."""
@@ -25,6 +26,8 @@ class FinetuneRequest:
             None for a new head.
         weights: which weights the backbone starts from: imagenet, random, a weights file, or the
             run whose backbone it is; None for the backbone last used.
+        init_from: the run whose tuned weights the backbone last used starts from; one that was
+            trained on another folder, say. None for none.
         name: name of the new run; None for one made of the time.
         note: what to remember about it, in one line.
         resume: go on with a fine-tuning of the same settings that was cut short.
@@ -39,6 +42,7 @@ class FinetuneRequest:
     tuning: TuningConfig = field(default_factory=TuningConfig)
     from_run: str | None = None
     weights: str | None = None
+    init_from: str | None = None
     name: str | None = None
     note: str = ""
     resume: bool = False
@@ -57,8 +61,19 @@ class FinetuneRequest:
                         f"with {setting('FinetuneRequest.from_run')} the photos are split as that "
                         f"run split them, so {setting(name)} cannot be given, too: leave one out"
                     )
+        if self.weights is not None and self.init_from is not None:
+            raise ConfigError(
+                f"the backbone starts from one set of weights, and both "
+                f"{setting('FinetuneRequest.weights')} and {setting('init_from')} were given: "
+                "leave one out"
+            )
         self.head_config(None)
         _ = self.settings  # it checks the rest
+
+    @property
+    def start(self) -> StartingWeights:
+        """Which weights the backbone starts from."""
+        return StartingWeights(self.weights, self.init_from)
 
     @property
     def settings(self) -> ExtractionSettings:

@@ -1,21 +1,49 @@
-"""Which weights a backbone starts from: published, random, a file's, or those of a tuned run."""
+"""Which weights a backbone starts from: published, random, a file's, or those of a tuned run.
+
+`weights` takes the backbone of a run as it is, whichever that is; `init_from` the tuned weights of
+a run, which have to be there and to fit the backbone last used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import IMAGENET, RANDOM, BackboneSpec
-from retrain_cli.errors import RunError
+from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.errors import RunError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.progress import ExtractionCounts
-from retrain_cli.runs.run import RunStore
+from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """What was asked for; at most one of the two.
+
+    Attributes:
+        weights: imagenet, random, a weights file, or a run.
+        init_from: a run whose tuned weights fit the backbone.
+    """
+
+    weights: str | None = None
+    init_from: str | None = None
+
+    def of(self, backbone: BackboneSpec, workspace: Workspace) -> BackboneSpec:
+        """The backbone with these weights; itself where nothing was asked for.
+
+        Raises:
+            RunError: there is no such file or run, or one that does not fit.
+        """
+        if self.init_from is not None:
+            return tuned_run(self.init_from, backbone, workspace).info.backbone
+        return started_from(backbone, self.weights, workspace)
 
 
 def started_from(backbone: BackboneSpec, weights: str | None, workspace: Workspace) -> BackboneSpec:
@@ -36,8 +64,55 @@ def started_from(backbone: BackboneSpec, weights: str | None, workspace: Workspa
     return RunStore(workspace.runs_dir).get(weights).info.backbone
 
 
+def tuned_run(name: str, network: BackboneSpec, workspace: Workspace) -> Run:
+    """The run of a fine-tuning whose weights another network of the same make can go on from.
+
+    Args:
+        name: the run.
+        network: what is to start from its weights, whichever it has now.
+        workspace: with the run.
+
+    Raises:
+        RunError: there is no such run, or one that keeps no tuned backbone, or that of another
+            network.
+    """
+    run = RunStore(workspace.runs_dir).get(name)
+    own = run.info.backbone
+    if not run.info.has_own_backbone:
+        raise RunError(
+            f"{setting('init_from')} takes a run that keeps a fine-tuned backbone, and {run.name} "
+            f"keeps a head alone, on {own.label()}: name a run of `retrain finetune` that was "
+            "better than its head alone"
+        )
+    if _make_of(own) != _make_of(network):
+        raise RunError(
+            f"{setting('init_from')} takes weights of the network that they are for; {run.name} "
+            f"has those of {_plain_label(own)}, and the backbone last used is "
+            f"{_plain_label(network)}: name another run, or run `retrain bottlenecks` with that "
+            "backbone first"
+        )
+    return run
+
+
+def _make_of(spec: BackboneSpec) -> tuple[object, ...]:
+    """What two backbones have in common whose weights can stand for each other."""
+    return (spec.name, spec.alpha, spec.layer, spec.input_size, spec.pooling, spec.resize_rule)
+
+
+def _plain_label(spec: BackboneSpec) -> str:
+    """The network for people, whatever its weights and what runs it."""
+    return replace(spec, weights=IMAGENET, model=None, precision="float32", runtime="keras").label()
+
+
+def digests_seen(run: Run) -> set[bytes]:
+    """Digests of the photos that a run was trained on, or its best epoch was chosen by."""
+    images = run.predictions.images
+    seen = images.split != SPLITS.index("test")
+    return {one.tobytes() for one in images.digest[seen]}
+
+
 def fill_from(
-    weights: str,
+    start: StartingWeights,
     workspace: Workspace,
     settings: ExtractionSettings,
     on_photo: Callable[[int, int], None],
@@ -49,7 +124,7 @@ def fill_from(
         RetrainError: nothing was used yet, or whatever is wrong with photos or weights.
     """
     used = LastUsed.load(workspace)
-    spec = started_from(used.backbone, weights, workspace)
+    spec = start.of(used.backbone, workspace)
     request = BottleneckRequest(
         used.image_dir,
         spec,

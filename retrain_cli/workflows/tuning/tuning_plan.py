@@ -22,7 +22,6 @@ from retrain_cli.images.distortions import decode_views
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.tuning.finetune import FinetuneSession
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
-from retrain_cli.workflows.tuning.starting_weights import started_from
 from retrain_cli.workspace import Workspace
 
 _STEPS, _PHOTOS = 3, 8
@@ -81,7 +80,7 @@ def plan_finetune(request: FinetuneRequest, workspace: Workspace) -> FinetunePla
         RetrainError: as `finetune`.
     """
     last = LastUsed.load(workspace).backbone
-    spec = started_from(last, request.weights, workspace)
+    spec = request.start.of(last, workspace)
     session = FinetuneSession.open(request, workspace, spec)
     parts, data, tuning = session.parts, session.data, request.tuning
     missing, missing_views = missing_arrays(session)

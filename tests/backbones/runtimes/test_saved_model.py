@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from retrain_cli.backbones import loader
+from retrain_cli.backbones.maps import mapped_backbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.engine import load_tensorflow
 from retrain_cli.errors import BackboneError, WeightsError
+from retrain_cli.workspace import Workspace
 
 load_backbone = partial(loader.load_backbone, trust_model=True)  # what these tests save themselves
 
@@ -116,3 +118,20 @@ def test_a_handle_is_found_in_the_hub_cache_or_refused(
     ):
         assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_at_the_end_has_places_and_a_vector_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapped_backbone, "is_trusted", lambda spec, workspace: True)
+    workspace = Workspace(tmp_path)
+    spec = BackboneSpec(f"hub:{save(tmp_path / 'map', 'map')}")
+    mapped = mapped_backbone.load_mapped(spec, "cpu", workspace)
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    vectors, (maps,) = mapped.layout.split(mapped(images))
+    wanted = (images / 255).sum(axis=3, keepdims=True) * np.arange(1, 6)
+    np.testing.assert_allclose(maps, wanted, rtol=1e-5)
+    np.testing.assert_allclose(vectors, wanted.mean(axis=(1, 2)), rtol=1e-5)
+    vector = BackboneSpec(f"hub:{save(tmp_path / 'vector', 'vector')}")
+    with pytest.raises(BackboneError, match=r"it gives a vector.*method='occlusion'"):
+        mapped_backbone.load_mapped(vector, "cpu", workspace)

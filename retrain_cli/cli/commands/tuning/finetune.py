@@ -31,6 +31,9 @@ def finetune(
             weights="Weights that the backbone starts from: imagenet, random, a FILE, or the RUN "
             "whose backbone it is (default: the backbone last used). Missing bottlenecks are "
             "computed.",
+            init_from="Start from the tuned backbone of this run, of the same network, that was "
+            "fine-tuned on another folder; its classes may be others. Missing bottlenecks are "
+            "computed.",
             epochs="How often each training photo is seen.",
             learning_rate="Peak of the learning rate (default: 0.0005; 0.0001 below some 20 photos "
             "a class; 0.005 for sgd).",

@@ -1,0 +1,1 @@
+"""Backbones that give the feature maps behind a bottleneck beside it."""

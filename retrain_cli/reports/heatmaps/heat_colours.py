@@ -1,0 +1,121 @@
+"""A heatmap's numbers as pixels: alone, and over the photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retrain_cli.errors import ImageError
+from retrain_cli.explaining.colours import diverging, sequential
+from retrain_cli.explaining.heatmap import Heatmap
+from retrain_cli.files import read_file
+from retrain_cli.images.decode import decode_image, upright_size
+from retrain_cli.images.placement import Placement
+
+Pixels = NDArray[np.uint8]
+
+MOST_PHOTO_BYTES = 2 << 30
+_UNSEEN = (118, 118, 118)
+_LEAST, _MOST = 0.3, 0.8
+"""How much of the colour lies over the photo, where nothing speaks for the class and most does."""
+_DIMMED = 0.75
+_COLOURS = 255
+"""Of a scale; the last one of a palette stands for what the network does not see."""
+
+
+@dataclass(frozen=True, eq=False)
+class SmallPhoto:
+    """A photo as it is drawn.
+
+    Attributes:
+        size: (width, height) of the photo in pixels, upright.
+        pixels: `(height, width, 3) uint8` of the drawing.
+    """
+
+    size: tuple[int, int]
+    pixels: Pixels
+
+    @classmethod
+    def read(cls, place: str | bytes, side: int, timeout: float) -> SmallPhoto:
+        """Read a photo for a drawing whose longer side has so many pixels.
+
+        Args:
+            place: its path, or its bytes.
+            side: pixels.
+            timeout: as of `decode_image`.
+
+        Raises:
+            ImageError: it cannot be read, or is no image any more.
+        """
+        try:
+            data = place if isinstance(place, bytes) else read_file(Path(place), MOST_PHOTO_BYTES)
+        except OSError as error:
+            raise ImageError(f"cannot be read ({error.strerror or error})") from error
+        size = upright_size(data)
+        scale = side / max(size)
+        width, height = (max(1, round(extent * scale)) for extent in size)
+        return cls(size, decode_image(data, (height, width), "squash", timeout))
+
+    @property
+    def drawn(self) -> tuple[int, int]:
+        """(width, height) of the drawing."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+def levels(heatmap: Heatmap, placement: Placement, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The heat of each pixel, `(height, width)`: 1 is the most, below 0 speaks against the class.
+
+    What the network does not see is not a number.
+    """
+    most = heatmap.largest or 1.0
+    least = -1.0 if heatmap.is_signed else 0.0
+    return np.clip(placement.drawn(heatmap.shares / most, size), least, 1.0)
+
+
+def indexed(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
+    """The colours of the heat, of mode P; grey where the network sees nothing."""
+    share = (heat + 1) / 2 if signed else heat
+    unseen = np.isnan(share)
+    known = np.nan_to_num(share).astype(np.float32)
+    at = (known * np.float32(_COLOURS - 1) + np.float32(0.5)).astype(np.uint8)
+    at[unseen] = _COLOURS
+    image = Image.fromarray(at, "L")
+    image.putpalette(_palette(signed=signed))
+    return image
+
+
+def map_alone(heat: NDArray[np.float32], *, signed: bool) -> Pixels:
+    """The same as `(height, width, 3) uint8`."""
+    return np.asarray(indexed(heat, signed=signed).convert("RGB"))
+
+
+def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pixels:
+    """The colours of the heat over the photo in grey, the stronger the more heat there is."""
+    unseen = np.isnan(heat)
+    dimmed = np.asarray(Image.fromarray(pixels).convert("L")) * np.float32(_DIMMED)
+    strength = _LEAST + (_MOST - _LEAST) * np.abs(np.nan_to_num(heat))
+    if unseen.any():
+        dimmed[unseen] *= 0.5
+        strength[unseen] = 0
+    grey = Image.fromarray(dimmed.astype(np.uint8)).convert("RGB")
+    mask = Image.fromarray((255 * strength).astype(np.uint8))
+    colours = indexed(heat, signed=signed).convert("RGB")
+    return np.asarray(Image.composite(colours, grey, mask))
+
+
+@cache
+def _palette(*, signed: bool) -> bytes:
+    table = diverging() if signed else sequential()
+    return table.tobytes() + bytes(_UNSEEN)
+
+
+def colour_bar(width: int, height: int, *, signed: bool) -> Image.Image:
+    """The colours from the least to the most, from left to right."""
+    table = diverging() if signed else sequential()
+    row = table[np.linspace(0, len(table) - 1, width).astype(int)]
+    return Image.fromarray(np.repeat(row[np.newaxis], height, axis=0))

@@ -1,0 +1,180 @@
+"""A photo and its heatmaps side by side, with what the colours mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from retrain_cli.explaining.heatmap import Heatmap
+from retrain_cli.reports.heatmaps.heat_colours import (
+    SmallPhoto,
+    colour_bar,
+    over_photo,
+)
+from retrain_cli.reports.text import printable
+
+SIDE = 240
+"""Longer side of a drawn photo in pixels."""
+
+_GAP, _TEXT, _LINE, _BAR = 14, 24, 32, 14
+"""Pixels between panels; of letters, which are read where a picture of three panels is shown 390
+wide; of a line of them; of a bar of colours."""
+_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 24), (90, 90, 96)
+
+
+def draw_panels(
+    photo: SmallPhoto,
+    heatmaps: Sequence[Heatmap],
+    heats: Sequence[NDArray[np.float32]],
+    name: str,
+) -> Image.Image:
+    """The photo, then it under each heatmap, with class, score and the meaning of the colours.
+
+    Args:
+        photo: the photo.
+        heatmaps: what is shown beside it.
+        heats: the heat of each pixel of each of them, see `levels`.
+        name: of the photo.
+    """
+    width, height = SIDE, photo.drawn[1]
+    columns = 1 + len(heatmaps)
+    size = (columns * width + (columns + 1) * _GAP, height + 4 * _LINE + 3 * _GAP)
+    sheet = Image.new("RGB", size, _PAPER)
+    _panel(sheet, 0, Image.fromarray(photo.pixels), [fitted(name, width), ""])
+    top = 2 * _LINE + 2 * _GAP + height
+    for line, text in enumerate(_meaning(heatmaps)):
+        write(sheet, (_GAP, top + line * _LINE), text, _TEXT - 4)
+    for column, (heatmap, heat) in enumerate(zip(heatmaps, heats, strict=True), start=1):
+        pixels = over_photo(photo.pixels, heat, signed=heatmap.is_signed)
+        _panel(sheet, column, Image.fromarray(pixels), _captions(heatmap, width))
+        _legend(sheet, _left(column), top, heatmap)
+    return sheet
+
+
+def captions(heatmap: Heatmap) -> tuple[str, str]:
+    """What stands over a heatmap: its class, and its score or what it is against."""
+    name = printable(heatmap.label)
+    second = f"not {printable(heatmap.against)}" if heatmap.against else f"{heatmap.score:.1%}"
+    return name, f"{second} at {heatmap.layer}" if heatmap.layer else second
+
+
+def ends(heatmap: Heatmap) -> tuple[str, str]:
+    """What stands at both ends of the colours."""
+    most = share_text(heatmap.largest)
+    return (f"−{most}" if heatmap.is_signed else "0%"), most
+
+
+def share_text(share: float) -> str:
+    """A share with as many digits as it needs."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _meaning(heatmaps: Sequence[Heatmap]) -> tuple[str, str]:
+    if not heatmaps:
+        return "", ""
+    shapes = {heatmap.grid.shape for heatmap in heatmaps}
+    if heatmaps[0].is_signed:
+        return "share of evidence:", "blue is against"
+    if len(shapes) > 1:  # several layers
+        return "share of evidence", "in one of the fields"
+    rows, columns = shapes.pop()
+    return "share of evidence", f"in 1 of {rows} × {columns} fields"
+
+
+def _captions(heatmap: Heatmap, width: int) -> list[str]:
+    return [fitted(text, width) for text in captions(heatmap)]
+
+
+def _panel(sheet: Image.Image, column: int, picture: Image.Image, texts: list[str]) -> None:
+    for line, text in enumerate(texts):
+        place = (_left(column), _GAP // 2 + line * _LINE)
+        write(sheet, place, text, _TEXT, faint=line > 0)
+    middle = (SIDE - picture.width) // 2
+    sheet.paste(picture, (_left(column) + middle, 2 * _LINE + _GAP))
+
+
+def _legend(sheet: Image.Image, left: int, top: int, heatmap: Heatmap) -> None:
+    sheet.paste(colour_bar(SIDE, _BAR, signed=heatmap.is_signed), (left, top + 4))
+    least, most = ends(heatmap)
+    line = top + _BAR + 8
+    write(sheet, (left, line), least, _TEXT - 4)
+    write(sheet, (left + SIDE, line), most, _TEXT - 4, to_the_left=True)
+
+
+def _left(column: int) -> int:
+    return _GAP + column * (SIDE + _GAP)
+
+
+def write(
+    sheet: Image.Image,
+    place: tuple[int, int],
+    text: str,
+    size: int,
+    *,
+    faint: bool = True,
+    to_the_left: bool = False,
+) -> None:
+    """Put a line of text on a sheet, from its upper left corner on, or up to its upper right one.
+
+    Most lines are on every picture, and drawing letters takes longer than all the rest.
+    """
+    if not text:
+        return
+    letters = _letters(text, size)
+    left = place[0] - letters.width if to_the_left else place[0]
+    sheet.paste(_FAINT if faint else _INK, (left, place[1]), letters)
+
+
+@lru_cache(maxsize=1024)
+def _letters(text: str, size: int) -> Image.Image:
+    """The letters of a line, as how much of each pixel they cover."""
+    font = font_of(text, size)
+    letters = Image.new("L", (max(1, round(font.getlength(text))), round(1.4 * size)))
+    ImageDraw.Draw(letters).text((0, 0), text, 255, font)
+    return letters
+
+
+def fitted(text: str, width: int, size: int = _TEXT) -> str:
+    """The text, or its ends where the whole is wider than so many pixels."""
+    font = font_of(text, size)
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        start = (kept + 1) // 2
+        shown = f"{text[:start]}…{text[len(text) - kept // 2 :]}"
+        if font.getlength(shown) <= width:
+            return shown
+    return "…"
+
+
+def font_of(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font that has these letters, where this machine has one."""
+    plain = all(ord(letter) < 0x2E80 for letter in text)
+    return _font(size) if plain else _other_font(size)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    found = find_spec("matplotlib")
+    assert found is not None
+    assert found.origin is not None
+    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
+    return ImageFont.truetype(folder / "DejaVuSans.ttf", size)
+
+
+@cache
+def _other_font(size: int) -> ImageFont.FreeTypeFont:
+    """One with Chinese, Japanese or Korean letters; the usual one where there is none."""
+    from matplotlib.font_manager import fontManager
+
+    from retrain_cli.reports.plots.plot_files import OTHER_SCRIPTS
+
+    files = {font.name: font.fname for font in fontManager.ttflist}
+    found = next((files[name] for name in OTHER_SCRIPTS if name in files), None)
+    return ImageFont.truetype(found, size) if found else _font(size)

@@ -1,0 +1,1 @@
+"""What is trained of a network and what it starts from: trainings, baselines and tables."""

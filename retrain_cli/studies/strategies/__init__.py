@@ -1,0 +1,1 @@
+"""The four strategies of transfer: how a trial fine-tunes, and what is made of the trials."""
