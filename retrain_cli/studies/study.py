@@ -99,7 +99,7 @@ class StudyResult:
             ConfigError: the study has no table of that name.
             MissingExtraError: pandas is not installed.
         """
-        chosen = {one.name: one for one in reversed(self.tables)}
+        chosen = {one.name: one for one in self.tables}
         name = self.tables[0].name if table is None else table
         if name not in chosen:
             raise ConfigError(f"study {self.study} has the tables {', '.join(chosen)}, not {name}")

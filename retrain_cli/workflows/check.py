@@ -177,6 +177,8 @@ class CheckReport:
 
     def _found(self) -> Iterator[tuple[str, str, str, str]]:
         paths = self.dataset.paths
+        for path, reason in [*self.bad, *self.not_looked_at]:
+            yield "unusable", path, "", reason
         for issue in self.labels or ():
             detail = f"looks like {issue.suggested} ({issue.suggested_probability:.0%})"
             yield "label", paths[issue.row], self.class_of(issue.row), detail
@@ -187,8 +189,6 @@ class CheckReport:
                 yield f"{group.kind} duplicate", paths[row], self.class_of(row), detail
         for odd in self.odd:
             yield odd.problem.kind, paths[odd.row], self.class_of(odd.row), odd.problem.detail
-        for path, reason in [*self.bad, *self.not_looked_at]:
-            yield "unusable", path, "", reason
         for one in self.classes:
             yield "class", one.class_name, one.class_name, f"{one.images:,} photos: {one.problem}"
 
