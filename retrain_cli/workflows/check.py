@@ -189,6 +189,9 @@ class CheckReport:
                 yield f"{group.kind} duplicate", paths[row], self.class_of(row), detail
         for odd in self.odd:
             yield odd.problem.kind, paths[odd.row], self.class_of(odd.row), odd.problem.detail
+        for heat in self.borders or ():
+            detail = f"{heat.at_the_border:.0%} of what speaks for it lies at the border"
+            yield "known by its border", heat.name, heat.name, detail
         for one in self.classes:
             yield "class", one.class_name, one.class_name, f"{one.images:,} photos: {one.problem}"
 
