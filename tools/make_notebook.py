@@ -9,22 +9,25 @@ the same and throws away what it shows.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 NOTEBOOK = PROJECT / "docs" / "notebooks" / "from_folder_to_export.ipynb"
+_SECONDS = 600
+"""For one cell, at most."""
+
 _SHOWN_FOLDER = "/home/ada"
 """In place of the folder that it ran in, which is another one each time."""
 
 
-def run_notebook(path: Path, folder: Path, seconds: int = 600, **instead: str) -> Any:
+def run_notebook(path: Path, folder: Path, instead: Mapping[str, str] | None = None) -> Any:
     """Run a notebook in a folder.
 
     Args:
         path: the notebook.
         folder: where it runs; `sample_images` is put there.
-        seconds: for one cell, at most.
         instead: of some texts of its code, what stands there in place of them.
 
     Returns:
@@ -39,10 +42,10 @@ def run_notebook(path: Path, folder: Path, seconds: int = 600, **instead: str) -
     (folder / "sample_images").symlink_to(PROJECT / "sample_images")
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
-        for text, other in instead.items():
+        for text, other in (instead or {}).items():
             cell.source = cell.source.replace(text, other)
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=seconds, resources=resources).execute()
+    NotebookClient(notebook, timeout=_SECONDS, resources=resources).execute()
     return notebook
 
 

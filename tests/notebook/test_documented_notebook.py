@@ -16,7 +16,7 @@ def html_of(cell: Any) -> str:
 def test_the_notebook_runs(tmp_path: Path) -> None:
     """On small pictures, without a conversion of the network, so that it takes little time."""
     cheaper = {'"efficientnet_lite0"': '"efficientnet_lite0", input_size=64, runtime="keras"'}
-    notebook = run_notebook(NOTEBOOK, tmp_path, **cheaper)
+    notebook = run_notebook(NOTEBOOK, tmp_path, cheaper)
     assert all(one in str(notebook) for one in cheaper.values())
     shown = "".join(map(html_of, notebook.cells))
     assert "<progress" in shown
