@@ -10,11 +10,11 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.paths import StrPath, as_path
 
 MOST_VIEWS = 1_000
 
@@ -230,7 +230,8 @@ def check_suffix(request: Any, field: str, *suffixes: str) -> None:
     Raises:
         ConfigError: it ends otherwise.
     """
-    path: Path | None = getattr(request, field)
+    given: StrPath | None = getattr(request, field)
+    path = None if given is None else as_path(given)
     if path is not None and path.suffix.lower() not in suffixes:
         name = setting(field, owner=type(request))
         raise ConfigError(f"{name} takes a file ending in {suffixes[0]}, not {path.name!r}")

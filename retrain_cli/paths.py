@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+StrPath = str | os.PathLike[str]
+"""A path as the caller has it: text, or anything that stands for a path."""
 
-def absolute(path: str | Path) -> Path:
+Paths = StrPath | Iterable[StrPath]
+"""Some paths, or a single one."""
+
+
+def absolute(path: StrPath) -> Path:
     """The path with `~` expanded, as the shell does: where that means no folder, it is a name.
 
     `Path.expanduser` raises for a user that does not exist, and for a process without $HOME and
     without an entry in the list of users, as containers run them.
     """
-    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - see above
+    return as_path(path).absolute()
+
+
+def as_path(path: StrPath) -> Path:
+    """The same as a `Path`, with `~` expanded as in `absolute`; a relative one stays relative."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - see above
+
+
+def as_paths(paths: Paths) -> tuple[Path, ...]:
+    """Each of them by `as_path`; a text alone is one path, not one for each of its letters."""
+    if isinstance(paths, str | os.PathLike):
+        return (as_path(paths),)
+    return tuple(map(as_path, paths))
 
 
 def home() -> Path | None:

@@ -29,7 +29,7 @@ from retrain_cli.durable import draft_folder, sweep_drafts, sync
 from retrain_cli.errors import WorkspaceError, setting
 from retrain_cli.files import read_file
 from retrain_cli.locking import cannot_lock, says_no_locks, translated_lock_errors
-from retrain_cli.paths import absolute
+from retrain_cli.paths import StrPath, absolute, as_path
 
 DEFAULT_FOLDER = ".retrain"
 ENVIRONMENT_VARIABLE = "RETRAIN_WORKSPACE"
@@ -41,8 +41,11 @@ class Workspace:
 
     root: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", as_path(self.root))  # a text is a path, too
+
     @classmethod
-    def locate(cls, explicit: Path | None = None) -> Workspace:
+    def locate(cls, explicit: StrPath | None = None) -> Workspace:
         """`explicit` (`--workspace`), else $RETRAIN_WORKSPACE, else `.retrain` in this folder."""
         chosen = explicit or Path(os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_FOLDER)
         return cls(absolute(chosen))

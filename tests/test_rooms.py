@@ -25,7 +25,7 @@ FLOORS: list[set[str]] = [
         "notices",
         "cells",
     },
-    {"checks", "locking"},
+    {"checks", "locking", "notebook"},
     {"engine", "workspace", "database"},
     {"images", "samples"},
     {"backbones"},

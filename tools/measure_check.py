@@ -74,7 +74,8 @@ def main() -> None:
 def measure_versions(workspace: Workspace, folder: Path) -> None:
     """Plant 20 versions of each kind beside their photos, and count the pairs that are told."""
     request, copy = copied(workspace, folder)
-    files = sorted(request.image_dir.rglob("*.jpg"))
+    photos = Path(request.image_dir)
+    files = sorted(photos.rglob("*.jpg"))
     drawn = iter(np.random.default_rng(1).permutation(len(files)).tolist())
     source_of: dict[Path, Path] = {}
     kind_of: dict[Path, str] = {}
@@ -85,7 +86,7 @@ def measure_versions(workspace: Workspace, folder: Path) -> None:
             target.write_bytes(version(Image.open(source).convert("RGB"), kind))
             source_of[target], kind_of[target] = source, kind
     fill_cache(request, copy)
-    pairs = near_pairs_of(copy, request.image_dir)
+    pairs = near_pairs_of(copy, photos)
     found = [kind_of[v] for v, s in source_of.items() if frozenset((v, s)) in pairs]
     for kind in KINDS:
         print(f"{kind}: {found.count(kind)} of {OF_EACH_KIND}")
@@ -142,7 +143,7 @@ def plant_and_check(
     request: BottleneckRequest, workspace: Workspace, n_duplicates: int
 ) -> tuple[Found, float, Found]:
     """Plant faults in the photos of a request, fill its cache, check: labels, share, duplicates."""
-    photos = request.image_dir
+    photos = Path(request.image_dir)
     for place in (photos, *photos.iterdir()):
         place.chmod(0o755)
     generator = np.random.default_rng(0)

@@ -14,9 +14,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import keyword
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -28,6 +30,7 @@ from retrain_cli.cli.context import at_most_one, numbers
 from retrain_cli.cli.options import FORM_HELP, SHARED, Described, Forms, OneRun
 from retrain_cli.errors import ConfigError
 from retrain_cli.flags import flag_of
+from retrain_cli.paths import Paths
 
 
 class Fields:
@@ -73,7 +76,7 @@ class Fields:
         hints = get_type_hints(owner)
         for field in dataclasses.fields(owner):
             if not self._without & {field.name, f"{owner.__name__}.{field.name}"}:
-                hint = hints[field.name]
+                hint = _typed(hints[field.name])
                 yield field, hint, dataclasses.is_dataclass(hint) and isinstance(hint, type)
 
     def _described(self, owner: type, field: dataclasses.Field[Any], hint: Any) -> Described:
@@ -158,6 +161,16 @@ class _Option:
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
         names = [flag, self.text.short] if self.text.short else [flag]
         return typer.Option(*names, **extra, show_default=self.text.show_default)
+
+
+def _typed(hint: Any) -> Any:
+    """The type of what is typed: a notebook may give a path as a text, or one in place of some."""
+    if hint == Paths:
+        return tuple[Path, ...]
+    parts = get_args(hint)
+    if str in parts and os.PathLike[str] in parts:
+        return Path | None if type(None) in parts else Path
+    return hint
 
 
 def one_of(choices: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,14 @@ from retrain_cli.evaluation.counts import EvalCounts
 from retrain_cli.evaluation.intervals import Estimate, macro_estimate, share_estimate
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.two_classes import TwoClassTable, two_class_table
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import NOT_DEFINED, Grid, sheet
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_WORST = 8
+"""Classes that a notebook shows."""
 
 HISTOGRAM_BINS: tuple[str, ...] = ("0%", *(f"{low}-{low + 10}%" for low in range(0, 100, 10)))
 
@@ -167,6 +175,57 @@ class EvalResult:
         """The 2x2 table; see `retrain_cli.evaluation.two_classes`."""
         return two_class_table(self.counts, self.class_names, positive)
 
+    def to_frame(self) -> DataFrame:
+        """A row for each class, the worst first, as a data frame of pandas.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        tops = [f"top{k}" for k in self.ks]
+        rows = [
+            [
+                one.class_name,
+                one.origin,
+                one.n_images,
+                *one.top,
+                one.precision,
+                one.f1,
+                one.confused_with,
+                one.confused_count,
+            ]
+            for one in self.classes
+        ]
+        columns = ["class", "origin", "images", *tops, "precision", "f1", "confused_with", "times"]
+        return frame(columns, rows)
+
+    def _repr_html_(self) -> str:
+        return sheet(f"evaluation on {self.split}", *self.sheet_parts())
+
+    def sheet_parts(self) -> tuple[str | Grid, ...]:
+        """What a notebook shows: the accuracies with their intervals, and the worst classes."""
+        columns = ["", *(name for top in self.top for name in (f"top-{top.k}", "95% CI"))]
+        means = {
+            "of all photos": "overall",
+            "mean of the classes": "macro",
+            "mean of the INT classes": "int_macro",
+            "mean of the EXT classes": "ext_macro",
+        }
+        accuracies = [
+            [title, *(part for top in self.top for part in _with_interval(getattr(top, name)))]
+            for title, name in means.items()
+            if any(getattr(top, name) is not None for top in self.top)
+        ]
+        worst = [
+            [one.class_name, one.confused_with or NOT_DEFINED, one.n_images, one.top1]
+            for one in self.classes[:_WORST]
+        ]
+        headings = ("class", "most often taken for", "photos", "top-1")
+        return (
+            f"{self.n_images:,} photos of {self.n_classes:,} classes",
+            Grid(columns, accuracies),
+            Grid(headings, worst, "The worst classes", len(self.classes), bars=True),
+        )
+
     @classmethod
     def from_counts(
         cls,
@@ -199,6 +258,12 @@ class EvalResult:
             class_names=tuple(origin.class_name for origin in origins),
             reliability=reliability,
         )
+
+
+def _with_interval(estimate: Estimate | None) -> tuple[float | None, str]:
+    if estimate is None:
+        return None, ""
+    return estimate.value, f"{100 * estimate.low:.1f}-{estimate.high:.1%}"
 
 
 def _of_origin(origins: Sequence[ClassOrigin], origin: str) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from retrain_cli.checks import is_finite
 from retrain_cli.datasets.origins import ClassOrigin
@@ -23,6 +23,7 @@ from retrain_cli.files import read_file
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, read_history, write_history
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.runs.calibration import Calibration
 from retrain_cli.runs.folder import (
     LATEST,
@@ -39,7 +40,11 @@ from retrain_cli.runs.naming import find_run
 from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_calibrated
 from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run_digests import RunDigests, write_digests
+from retrain_cli.runs.run_sheets import run_sheet, runs_frame, runs_sheet
 from retrain_cli.workspace import replacing, to_json, writing_to
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 CALIBRATION_FILE = "calibration.npz"
 
@@ -223,6 +228,9 @@ class Run:
         with writing_to(self.folder):
             write_note(self.folder, text)
 
+    def _repr_html_(self) -> str:
+        return run_sheet(self)
+
     def _parsed(self, file_name: str, parse: Callable[[Any], _T]) -> _T:
         path = self.file(file_name)
         try:
@@ -290,8 +298,8 @@ class RunStore:
         root: the folder that holds them; need not exist yet.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: StrPath) -> None:
+        self.root = as_path(root)
 
     def list(self) -> list[Run]:
         """All finished runs, newest first."""
@@ -299,6 +307,13 @@ class RunStore:
             return []
         runs = [Run(path) for path in self.root.iterdir() if is_run(path)]
         return sorted(runs, key=lambda run: (finished(run.folder), run.name), reverse=True)
+
+    def to_frame(self) -> DataFrame:
+        """A row for each run, the newest first; MissingExtraError without pandas."""
+        return runs_frame(self.list())
+
+    def _repr_html_(self) -> str:
+        return runs_sheet(self.list())
 
     def readable(self) -> Iterator[Run]:
         """Those of them whose settings can be read, newest first."""

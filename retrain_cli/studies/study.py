@@ -5,18 +5,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_least
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.notebook import sheets
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.reports.charts import Chart, TreeChart
 from retrain_cli.studies.head_trial import HeadOutcome, train_and_count
 from retrain_cli.studies.means import Mean, interval_name
 from retrain_cli.studies.study_data import StudyData
 from retrain_cli.studies.trial import Trial, TrialContext, TrialRecord
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Cell = str | int | float | Mean | None
 """A float or mean is a share (see `StudyTable.percent`), an int a count; None is not defined."""
@@ -82,6 +88,66 @@ class StudyResult:
             **{table.name.replace(" ", "_"): _rows(table) for table in self.tables},
             **(self.figures or {}),
         }
+
+    def to_frame(self, table: str | None = None) -> DataFrame:
+        """A table as a data frame of pandas; a mean has two more columns for its interval.
+
+        Args:
+            table: its name; None for the main one.
+
+        Raises:
+            ConfigError: the study has no table of that name.
+            MissingExtraError: pandas is not installed.
+        """
+        chosen = {one.name: one for one in self.tables}
+        name = self.tables[0].name if table is None else table
+        if name not in chosen:
+            raise ConfigError(f"study {self.study} has the tables {', '.join(chosen)}, not {name}")
+        columns: list[str] = []
+        values: list[list[Any]] = []
+        for column, cells in zip(
+            chosen[name].columns, zip(*chosen[name].rows, strict=True), strict=False
+        ):
+            if not any(isinstance(cell, Mean) for cell in cells):
+                columns.append(column)
+                values.append(list(cells))
+                continue
+            columns += [column, f"{column} low", f"{column} high"]
+            values += [[_end(cell, end) for cell in cells] for end in ("value", "low", "high")]
+        return frame(columns or chosen[name].columns, list(zip(*values, strict=True)))
+
+    def _repr_html_(self) -> str:
+        return sheet(
+            f"study {self.study}",
+            self.headline,
+            *(
+                Grid(
+                    table.columns,
+                    [[_shown(cell, table.percent) for cell in row] for row in table.rows],
+                    table.name,
+                )
+                for table in self.tables
+            ),
+            *self.notes,
+            f"± is the {interval_name(self.varies_test)}" if self.has_intervals else "",
+        )
+
+
+def _end(cell: Cell, end: str) -> Any:
+    """A mean, or an end of its interval; a plain cell is its own value, without an interval."""
+    if isinstance(cell, Mean):
+        return getattr(cell, end)
+    return cell if end == "value" else None
+
+
+def _shown(cell: Cell, percent: bool) -> sheets.Cell:
+    """A cell of a notebook's table."""
+    if isinstance(cell, Mean):
+        half = cell.half_width
+        scale, sign = (100, "%") if percent else (1, "")
+        spread = "" if half is None else f" ± {scale * half:.1f}"
+        return f"{scale * cell.value:.1f}{sign}{spread}"
+    return f"{cell:.1f}" if isinstance(cell, float) and not percent else cell
 
 
 def _rows(table: StudyTable) -> list[dict[str, Any]]:

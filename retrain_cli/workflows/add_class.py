@@ -24,7 +24,8 @@ from retrain_cli.heads.surgery.imprinting import imprint
 from retrain_cli.heads.training import ignore_progress
 from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
-from retrain_cli.paths import absolute
+from retrain_cli.notebook.bars import counted
+from retrain_cli.paths import Paths, absolute, as_paths
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Grown
 from retrain_cli.runs.provenance import ImageCounts, Parent, Provenance
@@ -34,6 +35,8 @@ from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_ph
 from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split
 from retrain_cli.workspace import Workspace
+
+_PHOTOS = counted("photos")
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class AddClassRequest:
     """
 
     class_name: str
-    photos: tuple[Path, ...]
-    test: tuple[Path, ...] = ()
+    photos: Paths
+    test: Paths = ()
     run: str | None = None
     name: str | None = None
     note: str = ""
@@ -121,7 +124,7 @@ def add_class(
     request: AddClassRequest,
     workspace: Workspace,
     *,
-    on_photo: PhotoListener = lambda done, total: None,
+    on_photo: PhotoListener = _PHOTOS,
     on_progress: ProgressListener = ignore_progress,
     load: BackboneLoader | None = None,
 ) -> AddClassSummary:
@@ -142,7 +145,7 @@ def add_class(
     _check_name(run, request)
     spec, settings = backbone_of(run), request.settings
     with open_reader("add-class", spec, workspace, settings, load, on_photo) as reader:
-        photos = read_class_photos(run, request.photos, request.test, reader)
+        photos = read_class_photos(run, as_paths(request.photos), as_paths(request.test), reader)
     with runs.create(request.name) as draft, interrupts.held():
         trained = _grow(request, photos, on_progress)
         contents = _contents(request, photos, trained)
@@ -237,8 +240,8 @@ def _parents(run: Run, request: AddClassRequest) -> tuple[Parent, ...]:
     return run.provenance.line(run.name, calibrated=run.calibration is not None)
 
 
-def _absolute(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    return tuple(absolute(path) for path in paths)
+def _absolute(paths: Paths) -> tuple[Path, ...]:
+    return tuple(absolute(path) for path in as_paths(paths))
 
 
 def _figures(

@@ -27,7 +27,8 @@ from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
 from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.distortions import USUAL, Distortion
-from retrain_cli.paths import absolute
+from retrain_cli.notebook.bars import Done, NotebookBar, counted
+from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
@@ -38,6 +39,11 @@ from retrain_cli.workflows.summaries.bottleneck_summary import BottleneckSummary
 from retrain_cli.workspace import Workspace
 
 _NAMED = 4
+
+_BAR: NotebookBar[ExtractionCounts] = NotebookBar(
+    "bottlenecks", lambda counts: Done(counts.done, counts.total, counts.stage)
+)
+_LOOKING = counted("looking for near duplicates")
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,10 @@ class BottleneckRequest:
         distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
     """
 
-    image_dir: Path
+    image_dir: StrPath
     backbone: BackboneSpec = field(default_factory=BackboneSpec)
     source_classes: str | None = None
-    int_ext: Path | None = None
+    int_ext: StrPath | None = None
     settings: ExtractionSettings = field(default_factory=ExtractionSettings)
     validation_percentage: float = 10.0
     testing_percentage: float = 10.0
@@ -234,9 +240,9 @@ def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore
 def fill_cache(
     request: BottleneckRequest,
     workspace: Workspace,
-    on_progress: Progress = lambda counts: None,
+    on_progress: Progress = _BAR,
     load: BackboneLoader | None = None,
-    on_look: Told = lambda done, total: None,
+    on_look: Told = _LOOKING,
     on_warning: Callable[[str], None] = lambda warning: None,
 ) -> BottleneckSummary:
     """Compute every bottleneck that is not cached.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ from retrain_cli.heads.cross_validation import FoldProgress
 from retrain_cli.images.image_problems import ImageProblem, image_problems
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.looks import PhotoLook
+from retrain_cli.notebook.bars import Done, NotebookBar
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.parallel import usable_processors
 from retrain_cli.reports.few_photos import IMBALANCE
 from retrain_cli.runs.run import Run, RunStore
@@ -36,6 +41,9 @@ from retrain_cli.workflows.shared.leaks import remember_duplicates
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workspace import Workspace
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 FEW_IMAGES = 10
 """Distinct photos of a class: with fewer, one each is left to validate and to test."""
 
@@ -44,6 +52,12 @@ _LABEL_STEPS = 1000
 
 Stage = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, of how much."""
+
+_BAR: NotebookBar[Done] = NotebookBar("check", lambda step: step)
+
+
+def _show_stage(stage: str, done: int, total: int) -> None:
+    _BAR(Done(done, total, stage))
 
 
 @dataclass(frozen=True)
@@ -142,11 +156,50 @@ class CheckReport:
         """Name of the class of a photo."""
         return self.dataset.class_names[int(self.dataset.labels[row])]
 
+    def to_frame(self) -> DataFrame:
+        """A row for each thing that was found: its kind, the photo or class, and what it is.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return frame(("problem", "where", "class", "detail"), list(self._found()))
+
+    def _repr_html_(self) -> str:
+        found = list(self._found())
+        kinds = Counter(kind for kind, *_ in found)
+        return sheet(
+            f"check of {len(self.dataset):,} photos of {len(self.dataset.class_names):,} classes",
+            Grid(("problem", "found"), list(kinds.items())),
+            Grid(("problem", "where", "class", "detail"), found) if found else "nothing was found",
+            f"label errors: {self.labels_missing}" if self.labels is None else "",
+            f"{self.unseen:,} photos are gone or changed" if self.unseen else "",
+        )
+
+    def _found(self) -> Iterator[tuple[str, str, str, str]]:
+        paths = self.dataset.paths
+        for path, reason in [*self.bad, *self.not_looked_at]:
+            yield "unusable", path, "", reason
+        for issue in self.labels or ():
+            detail = f"looks like {issue.suggested} ({issue.suggested_probability:.0%})"
+            yield "label", paths[issue.row], self.class_of(issue.row), detail
+        for group in self.duplicates:
+            kept, *others = group.rows
+            for row in others:
+                detail = f"the same as {paths[kept]}"
+                yield f"{group.kind} duplicate", paths[row], self.class_of(row), detail
+        for odd in self.odd:
+            yield odd.problem.kind, paths[odd.row], self.class_of(odd.row), odd.problem.detail
+        for heat in self.borders or ():
+            detail = f"{heat.at_the_border:.0%} of what speaks for it lies at the border"
+            yield "known by its border", heat.name, heat.name, detail
+        for one in self.classes:
+            yield "class", one.class_name, one.class_name, f"{one.images:,} photos: {one.problem}"
+
 
 def check_dataset(
     request: CheckRequest,
     workspace: Workspace,
-    on_stage: Stage = lambda stage, done, total: None,
+    on_stage: Stage = _show_stage,
 ) -> CheckReport:
     """Look at the photos, compare them with each other, and cross-validate their labels.
 

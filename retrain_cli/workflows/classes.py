@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import PROPOSED_SHARE, ClassOrigin, ruled_classes
 from retrain_cli.datasets.source_classes import SourceClasses, load_source_classes
 from retrain_cli.heads.surgery.source_head import read_source_head
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace, replacing
 
@@ -40,7 +40,7 @@ class SuggestRequest:
         least_share: a source class is proposed where it is seen in at least this share of photos.
     """
 
-    top: Path | None = None
+    top: StrPath | None = None
     least_share: float = PROPOSED_SHARE
 
     def __post_init__(self) -> None:
@@ -130,10 +130,10 @@ def _votes(
     used: LastUsed,
     source: SourceClasses | None,
     dataset: Dataset,
-    top: Path | None,
+    top: StrPath | None,
 ) -> NDArray[np.float64]:
     """Share of each class's photos that go to each source class, `(n_classes, n_source)`."""
-    head = read_source_head(used.backbone, source, top)
+    head = read_source_head(used.backbone, source, None if top is None else as_path(top))
     with open_to_read(used_cache(workspace, used)) as store:
         bottlenecks = store.read(dataset.digests)
     best = head.top_k(bottlenecks, 1)[0][:, 0]
@@ -187,7 +187,7 @@ def _proposal(info: ClassInfo, least_share: float) -> SeenClass | None:
     return info.seen[0]
 
 
-def write_override(infos: Sequence[ClassInfo], path: Path) -> int:
+def write_override(infos: Sequence[ClassInfo], path: StrPath) -> int:
     """Write the proposals as a file for `--int-ext`, with a column of remarks for its reader.
 
     A class whose name is doubted is proposed to be EXT.
@@ -199,7 +199,7 @@ def write_override(infos: Sequence[ClassInfo], path: Path) -> int:
         WorkspaceError: the file cannot be written.
     """
     rows = [row for info in infos if (row := _ruling(info)) is not None]
-    with replacing(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+    with replacing(as_path(path)) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("class", "wnid", "remark"))
         writer.writerows(rows)

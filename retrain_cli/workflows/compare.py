@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,15 @@ from retrain_cli.evaluation.comparing.comparison import (
     flips,
     paired_figures,
 )
+from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.predictions import ImageTable
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _TEST = "test"
 
@@ -75,6 +81,57 @@ class RunComparison:
             "settings": [vars(change) for change in self.settings],
             "data": self.data.to_dict(),
         }
+
+    def to_frame(self) -> DataFrame:
+        """A row for each figure of both, with the difference and its 95% interval.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        columns = ("figure", "images", "first", "second", "difference", "low", "high", "p_value")
+        rows = [
+            [
+                one.name,
+                one.n_images,
+                one.first,
+                one.second,
+                one.difference.value,
+                one.difference.low,
+                one.difference.high,
+                one.p_value,
+            ]
+            for one in self.figures
+        ]
+        return frame(columns, rows)
+
+    def _repr_html_(self) -> str:
+        figures: list[list[Cell]] = [
+            [one.name, one.first, one.second, _points(one.difference), _p_value(one.p_value)]
+            for one in self.figures
+        ]
+        classes: list[list[Cell]] = [
+            [one.class_name, one.n_images, one.first, one.second, one.verdict]
+            for one in self.classes
+        ]
+        settings = [[one.name, str(one.first), str(one.second)] for one in self.settings]
+        names = (self.first.name, self.second.name)
+        return sheet(
+            f"run {names[1]} against {names[0]}",
+            f"{self.n_images:,} common test photos of {self.n_classes:,} classes, "
+            f"{len(self.flips):,} of them right in one run alone",
+            Grid(("", *names, "difference (95% CI)", "p"), figures),
+            Grid(("class", "photos", *names, ""), classes, "Classes that differ"),
+            Grid(("setting", *names), settings, "Settings that differ"),
+        )
+
+
+def _points(difference: Estimate) -> str:
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{100 * difference.value:+.1f} points ({low:+.1f} to {high:+.1f})"
+
+
+def _p_value(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"
 
 
 def compare_runs(names: Sequence[str], workspace: Workspace) -> list[RunComparison]:

@@ -19,6 +19,7 @@ from retrain_cli.evaluation.predictions import Predictions
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldPlan, FoldProgress, OutOfFold, cross_validate
+from retrain_cli.notebook.bars import Done, NotebookBar
 from retrain_cli.runs.older_runs import FOLDS_KEY
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.shared.training_set import TrainingSet
@@ -27,6 +28,15 @@ FILE_NAME: Final = "cross_validation.npz"
 METRICS_KEY: Final = FOLDS_KEY
 
 FoldListener = Callable[[FoldProgress], None]
+
+FOLD_BAR: NotebookBar[FoldProgress] = NotebookBar(
+    "cross-validation",
+    lambda made: Done(
+        made.fold * made.training.steps + made.training.row.step,
+        made.n_folds * made.training.steps,
+        f"fold {made.fold + 1} of {made.n_folds}",
+    ),
+)
 
 
 def plan_folds(training_set: TrainingSet, n_folds: int) -> FoldPlan:
@@ -43,7 +53,7 @@ def out_of_fold(
     training_set: TrainingSet,
     config: TrainingConfig,
     n_folds: int = 5,
-    on_progress: FoldListener = lambda progress: None,
+    on_progress: FoldListener = FOLD_BAR,
     *,
     memory_limit: int | None = None,
     fitted: bool = False,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from retrain_cli.checks import check_choices, check_views, not_one_of
@@ -21,6 +20,9 @@ from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.evaluation.scores import AllScores, saved_scores
 from retrain_cli.evaluation.two_classes import TwoClassTable
+from retrain_cli.notebook.bars import counted
+from retrain_cli.notebook.sheets import sheet
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.reports.plots.confusion_plot import draw_confusion
 from retrain_cli.reports.plots.curve_plots import draw_precision_recall, draw_roc
 from retrain_cli.reports.plots.histogram_plot import draw_histogram
@@ -37,6 +39,8 @@ Evaluated = Literal["training", "validation", "test", "all", "cv"]
 """The images that are evaluated: a split, all, or those of a cross-validation."""
 
 Chart = Literal["histogram", "roc", "pr", "reliability", "confusion"]
+_COUNTING = counted("scores for the curves")
+
 CHARTS: tuple[Chart, ...] = get_args(Chart)
 
 
@@ -82,7 +86,7 @@ class ChartRequest:
         chart: what is shown.
     """
 
-    plot: Path | None = None
+    plot: StrPath | None = None
     chart: Chart = "histogram"
 
 
@@ -176,6 +180,13 @@ class Evaluation:
         document["two_classes"] = self.two_classes and self.two_classes.to_dict()
         return document if is_known else document | {"curves_missing": str(curves)}
 
+    def to_frame(self) -> DataFrame:
+        """A row for each class, the worst first: see `EvalResult.to_frame`."""
+        return self.result.to_frame()
+
+    def _repr_html_(self) -> str:
+        return sheet(f"run {self.run.name} on {self.result.split}", *self.result.sheet_parts())
+
     def coverage(self) -> CoverageCurve:
         """The accuracy of the surest answers, by how many are given."""
         return coverage_curve(self.predictions, self.request.chosen)
@@ -211,7 +222,7 @@ def predictions_of(run: Run, request: EvalRequest, workspace: Workspace) -> Pred
 def evaluate(
     request: EvalRequest,
     workspace: Workspace,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = _COUNTING,
 ) -> Evaluation:
     """Compute the figures of a run; its curves are computed when they are first asked for.
 
@@ -242,6 +253,7 @@ def evaluate(
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 _CHARTS: dict[Chart, Callable[[Evaluation], Figure]] = {
     "histogram": lambda evaluation: draw_histogram(evaluation.result),
@@ -252,7 +264,7 @@ _CHARTS: dict[Chart, Callable[[Evaluation], Figure]] = {
 }
 
 
-def plot_chart(evaluation: Evaluation, chart: Chart, path: Path) -> None:
+def plot_chart(evaluation: Evaluation, chart: Chart, path: StrPath) -> None:
     """Write a picture of an evaluation.
 
     Args:
@@ -266,7 +278,7 @@ def plot_chart(evaluation: Evaluation, chart: Chart, path: Path) -> None:
     """
     if chart not in _CHARTS:
         raise ConfigError(not_one_of(setting("chart"), CHARTS, chart))
-    save_figure(lambda: _CHARTS[chart](evaluation), path)
+    save_figure(lambda: _CHARTS[chart](evaluation), as_path(path))
 
 
 def _reliability(evaluation: Evaluation) -> Reliability:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -21,10 +20,12 @@ from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.balancing.class_prior import Prior
 from retrain_cli.heads.head import Head
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
+from retrain_cli.paths import StrPath
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.augmentation.averaged import distortion_of
-from retrain_cli.workflows.shared.embedding import Embedder, Source
+from retrain_cli.workflows.shared.embedding import Embedder, Photos
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
 
@@ -69,8 +70,8 @@ class LabelRequest:
     photo_timeout: float = PHOTO_TIMEOUT
     views: int = 0
     prior: Prior | None = None
-    model: Path | None = None
-    bundle: Path | None = None
+    model: StrPath | None = None
+    bundle: StrPath | None = None
     trust_model: bool = False
 
     def __post_init__(self) -> None:
@@ -136,6 +137,18 @@ class LabelledImage:
     rejected: Rejected | None = None
     best: Label | None = None
     novelty: float | None = None
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [[one.label, one.score] for one in self.labels]
+        return sheet(self.path, self.reason, Grid(("label", "score"), rows, bars=True))
+
+    @property
+    def reason(self) -> str:
+        """Why it has no label, in words; empty where it has one."""
+        if self.error is not None:
+            return self.error
+        likely = f", most like {self.best.label} ({self.best.score:.1%})" if self.best else ""
+        return f"{self.rejected}{likely}" if self.rejected else "" if self.labels else "no label"
 
 
 class Labeller:
@@ -208,13 +221,16 @@ class Labeller:
         """Every label that a photo can get."""
         return self._run.labels
 
-    def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
-        """Label images as they come, in order; memory does not grow with their number.
+    def label(self, photos: Photos) -> Iterator[LabelledImage]:
+        """Label photos as they come, in order; memory does not grow with their number.
+
+        A photo is a path, the bytes of a file, a picture of Pillow, or an array (height, width,
+        channels) from 0 to 255 or of fractions from 0 to 1; one alone is as good as a list.
 
         Those of a list, or of `Ready`, are read as if all were there; any other source may be slow,
         and each image is answered as soon as there is no other one to wait for.
         """
-        for batch in self._embedder.embed(sources):
+        for batch in self._embedder.embed(photos):
             answers = iter(self._answers(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
                 if problem:

@@ -16,6 +16,7 @@ from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.errors import CacheError, ConfigError, RetrainError, setting
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.reports.content import Command, HeatSection, Mistake, PhotoMap, Report
 from retrain_cli.reports.curve_lines import curve_section
 from retrain_cli.reports.data_problems import find_problems
@@ -56,9 +57,9 @@ class ReportRequest:
 
     run: str | None = None
     split: Evaluated = "test"
-    html: Path | None = None
-    markdown: Path | None = None
-    pdf: Path | None = None
+    html: StrPath | None = None
+    markdown: StrPath | None = None
+    pdf: StrPath | None = None
     map_method: MapMethod = "pca"
     mistakes: int = 24
     heatmaps: Literal["auto", "all", "none"] = "auto"
@@ -106,16 +107,17 @@ def write_report(
         find_browser()  # what cannot work is said before the work
     report = make_report(request, workspace, tick)
     written: list[Path] = []
-    writers: list[tuple[Path | None, Callable[[Report, Path], None]]] = [
+    writers: list[tuple[StrPath | None, Callable[[Report, Path], None]]] = [
         (request.html, write_html),
         (request.markdown, write_markdown),
         (request.pdf, write_pdf),
     ]
     for path, write in writers:
         if path is not None:
-            tick(f"writing {path.name}")
-            write(report, path)
-            written.append(path)
+            file = as_path(path)
+            tick(f"writing {file.name}")
+            write(report, file)
+            written.append(file)
     return ReportFiles(report, tuple(written))
 
 

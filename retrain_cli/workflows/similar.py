@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,18 @@ from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.runs.run import RunStore
 from retrain_cli.similarity.neighbours import nearest_of_blocks
 from retrain_cli.similarity.vector_index import VectorIndex
-from retrain_cli.workflows.shared.embedding import Embedder, Source
+from retrain_cli.workflows.shared.embedding import Embedder, Photos, Source
 from retrain_cli.workflows.shared.grouping import with_groups
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
 from retrain_cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Search = Literal["auto", "exact", "index"]
 Among = Literal["training", "validation", "test", "all"]
@@ -95,6 +100,16 @@ class SimilarImages:
     photos: tuple[SimilarPhoto, ...]
     error: str | None = None
 
+    def to_frame(self) -> DataFrame:
+        """A row for each photo, the nearest first; MissingExtraError without pandas."""
+        rows = [[one.path, one.class_name, one.similarity] for one in self.photos]
+        return frame(("path", "class", "similarity"), rows)
+
+    def _repr_html_(self) -> str:
+        rows = [[one.path, one.class_name, f"{one.similarity:.3f}"] for one in self.photos]
+        grid = Grid(("photo", "class", "similarity"), rows)
+        return sheet(f"photos like {self.path}", self.error or "", grid)
+
 
 class SimilarSearch:
     """The photos of the dataset last used, ready to be searched; use it in a `with` block."""
@@ -127,13 +142,13 @@ class SimilarSearch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def search(self, sources: Iterable[Source]) -> Iterator[SimilarImages]:
-        """Nearest photos of images as they come, in order; an image is no answer to itself."""
-        for batch in self._embedder.embed(sources):
+    def search(self, photos: Photos) -> Iterator[SimilarImages]:
+        """Nearest photos of photos as they come, in order; none is an answer to itself."""
+        for batch in self._embedder.embed(photos):
             found = iter(self._nearest(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
-                photos = () if problem else self._named(source, *next(found))
-                yield SimilarImages(source.name, photos, problem)
+                named = () if problem else self._named(source, *next(found))
+                yield SimilarImages(source.name, named, problem)
 
     def _nearest(
         self, vectors: NDArray[np.float32]

@@ -22,6 +22,7 @@ from typing import Final, Literal
 from retrain_cli.checks import check_choices
 from retrain_cli.durable import draft_folder, make_folder, name_draft, rename_alone, sync
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.workspace import writing_to
 
 UNNAMED: Final = "none-of-these"
@@ -46,7 +47,7 @@ class SortRequest:
         move: move the photos themselves.
     """
 
-    sort_into: Path | None = None
+    sort_into: StrPath | None = None
     link: Link | None = None
     move: bool = False
 
@@ -74,7 +75,7 @@ class PhotoSorter:
 
     def __init__(self, request: SortRequest, labels: Iterable[str]) -> None:
         assert request.sort_into is not None
-        self._root = request.sort_into
+        self._root = as_path(request.sort_into)
         self._request = request
         self._folders = folder_names(labels)
         self._drafts: dict[Path, Path] = {}
@@ -87,7 +88,7 @@ class PhotoSorter:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def place(self, photo: Path, label: str | None) -> Path:
+    def place(self, photo: StrPath, label: str | None) -> Path:
         """Put a photo where it belongs; returns where it is.
 
         Args:
@@ -98,6 +99,7 @@ class PhotoSorter:
             ConfigError: a hard link cannot lead to another file system.
             WorkspaceError: the folder, or for `move` that of the photo, cannot be written.
         """
+        photo = as_path(photo)
         if (known := self._moved.get(photo.absolute())) is not None and not photo.exists():
             return known  # it was named twice
         folder = self._root / (UNNAMED if label is None else self._folders[label])

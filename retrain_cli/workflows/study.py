@@ -11,7 +11,8 @@ from typing import Any
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.weight_files import open_weights
 from retrain_cli.errors import CacheError
-from retrain_cli.extraction.progress import Progress
+from retrain_cli.extraction.progress import ExtractionCounts, Progress
+from retrain_cli.notebook.bars import Done, NotebookBar
 from retrain_cli.studies.journal import TrialJournal
 from retrain_cli.studies.protocols.backbones import BackbonesStudy
 from retrain_cli.studies.protocols.cost import CostFacts, CostStudy
@@ -56,8 +57,12 @@ def make_study(kind: type[Study], workspace: Workspace, **options: Any) -> Study
     return made
 
 
-def ignore_study(progress: StudyProgress) -> None:
-    """The listener of those who do not care."""
+_BAR: NotebookBar[StudyProgress] = NotebookBar(
+    "study", lambda trials: Done(trials.done, trials.total, trials.condition)
+)
+_EXTRACTION_BAR: NotebookBar[ExtractionCounts] = NotebookBar(
+    "bottlenecks", lambda counts: Done(counts.done, counts.total, counts.stage)
+)
 
 
 def run_study(
@@ -66,8 +71,8 @@ def run_study(
     settings: StudySettings | None = None,
     *,
     workers: int | None = None,
-    on_progress: StudyListener = ignore_study,
-    on_extraction: Progress = lambda counts: None,
+    on_progress: StudyListener = _BAR,
+    on_extraction: Progress = _EXTRACTION_BAR,
 ) -> StudyResult:
     """Run a study on the dataset last used; trials that were finished before are not repeated.
 

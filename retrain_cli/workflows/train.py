@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -23,13 +22,15 @@ from retrain_cli.heads.history import ProgressListener, TrainedHead, TrainingPro
 from retrain_cli.heads.tensorboard import tensorboard_listener
 from retrain_cli.heads.training import train_head
 from retrain_cli.heads.validation import with_fitted_scores
-from retrain_cli.paths import absolute
+from retrain_cli.notebook.bars import Done, NotebookBar
+from retrain_cli.paths import StrPath, absolute
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Searched, Trained
 from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, RunWriter, write_note
 from retrain_cli.workflows.cross_validate import (
+    FOLD_BAR,
     METRICS_KEY,
     FoldListener,
     fold_figures,
@@ -50,6 +51,10 @@ from retrain_cli.workflows.summaries.training_summary import TrainingSummary
 from retrain_cli.workspace import Workspace
 
 FEW_SHOT_FOLDS = 5
+
+_BAR: NotebookBar[TrainingProgress] = NotebookBar(
+    "training", lambda made: Done(made.row.step, made.steps)
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class TrainRequest:
     memory_limit: int | None = None
     cv: int | None = None
     keep_source_classes: bool = False
-    top: Path | None = None
+    top: StrPath | None = None
     calibrate: bool = True
     few_shot: bool = False
 
@@ -129,8 +134,8 @@ class TrainRequest:
 def train_run(
     request: TrainRequest,
     workspace: Workspace,
-    on_progress: ProgressListener = lambda progress: None,
-    on_fold: FoldListener = lambda progress: None,
+    on_progress: ProgressListener = _BAR,
+    on_fold: FoldListener = FOLD_BAR,
     on_warning: Callable[[str], None] = lambda warning: None,
     *,
     used: LastUsed | None = None,
@@ -372,7 +377,7 @@ def _made(
         None if parent is None else parent.name,
         None if folds is None else request.cv,
         request.keep_source_classes,
-        request.top and absolute(request.top),
+        None if request.top is None else absolute(request.top),
         trained.history[-1].step if interrupted else None,
         request.calibrate,
     )

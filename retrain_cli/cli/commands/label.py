@@ -19,6 +19,7 @@ from retrain_cli.cli.options import Described, ImagePaths, NullSeparated, TableF
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.cli.sources import images_of_stdin, named_sources
 from retrain_cli.errors import ConfigError, DatasetError
+from retrain_cli.paths import as_paths
 from retrain_cli.workflows.label import LabelRequest
 from retrain_cli.workflows.sort_photos import UNNAMED, PhotoSorter, SortRequest
 
@@ -78,7 +79,7 @@ def label(
     check_goes_with(ctx, {"null": "--null"}, "- for a list of paths", given="-" in (paths or ()))
     if stdin_image and sorting.sort_into is not None:
         raise ConfigError("--sort-into takes photos that are files, and --stdin-image gives none")
-    ignored = [workspace_of(ctx).root, *([sorting.sort_into] if sorting.sort_into else [])]
+    ignored = [workspace_of(ctx).root, *as_paths(sorting.sort_into or ())]
     sources = _sources(paths or [], null, stdin_image, ignored)
     if form == "text" and not sys.stdout.isatty():
         form = "json"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +21,7 @@ from retrain_cli.evaluation.ranking import rank_of
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.source_head import source_columns
+from retrain_cli.paths import StrPath
 from retrain_cli.reports.charts import Chart, Series
 from retrain_cli.studies.means import mean_of_estimates
 from retrain_cli.studies.study import (
@@ -57,7 +57,7 @@ class StockStudy(Study):
 
     head: Head
     source: SourceClasses
-    top: Path | None = option(  # noqa: RUF009 - as every option of a study
+    top: StrPath | None = option(  # noqa: RUF009 - as every option of a study
         None,
         "Weights file of the backbone with its own classifier (default: the backbone's weights "
         "file; for imagenet weights the one that Keras publishes).",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,16 @@ from retrain_cli.files import read_file
 from retrain_cli.images.decode import upright_size
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.images.placement import Placement
-from retrain_cli.reports.heatmaps.heat_colours import MOST_PHOTO_BYTES
+from retrain_cli.notebook.sheets import image_sheet, sheet
+from retrain_cli.reports.heatmaps.heat_colours import MOST_PHOTO_BYTES, SmallPhoto, levels
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.workflows.explaining.heatmap_makers import Asked, HeatmapMaker, maker_of
 from retrain_cli.workflows.label import backbone_of
-from retrain_cli.workflows.shared.embedding import EmbeddedBatch, Embedder, Source
+from retrain_cli.workflows.shared.embedding import EmbeddedBatch, Embedder, Photos, Source
 from retrain_cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PREDICTED, TRUE = "predicted", "true"
 USUAL_TOP_K = 2
@@ -141,6 +145,26 @@ class ExplainedPhoto:
     placement: Placement | None = None
     error: str | None = None
 
+    def picture(self) -> Image:
+        """The photo with its heatmaps beside it, as a picture of Pillow.
+
+        Raises:
+            ImageError: the photo cannot be read any more, or there is no heatmap of it.
+        """
+        from retrain_cli.reports.heatmaps.heat_panels import SIDE, draw_panels
+
+        if self.placement is None or not self.heatmaps:
+            raise ImageError(self.error or "there is no heatmap of it")
+        small = SmallPhoto.read(self.source.locate(), SIDE, PHOTO_TIMEOUT)
+        heats = [levels(heatmap, self.placement, small.drawn) for heatmap in self.heatmaps]
+        return draw_panels(small, self.heatmaps, heats, Path(self.source.name).name)
+
+    def _repr_html_(self) -> str:
+        try:
+            return image_sheet(self.source.name, self.picture())
+        except ImageError as error:
+            return sheet(self.source.name, str(error))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         if self.placement is None:
@@ -201,18 +225,18 @@ class Explainer:
         return self._run
 
     def explain(
-        self, sources: Iterable[Source], classes: Mapping[str, tuple[int, ...]] | None = None
+        self, photos: Photos, classes: Mapping[str, tuple[int, ...]] | None = None
     ) -> Iterator[ExplainedPhoto]:
         """Explain photos as they come, in order; memory does not grow with their number.
 
         Args:
-            sources: the photos.
+            photos: paths, bytes of files, pictures of Pillow or arrays; one or several.
             classes: by the name of each photo the indices of the classes that it is explained for,
                 as many for each; None for those of the request.
         """
         self._classes = classes
         self._backbone.load()  # what cannot be explained at all is said before any photo
-        for batch in self._embedder.embed(sources):
+        for batch in self._embedder.embed(photos):
             answers = iter(self._answers(batch))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
                 yield ExplainedPhoto(source, error=problem) if problem else next(answers)

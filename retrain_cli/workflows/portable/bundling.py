@@ -23,6 +23,7 @@ from retrain_cli.exporting.bundle_file import (
     write_bundle,
 )
 from retrain_cli.files import hex_digest, parse_json
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.runs.info import OWN_BACKBONE
 from retrain_cli.runs.lent_backbones import with_string
 from retrain_cli.runs.run import Run, RunStore
@@ -49,7 +50,7 @@ class BundleRequest:
     """
 
     run: str | None = None
-    output: Path | None = None
+    output: StrPath | None = None
     with_backbone: bool = False
     max_error: float = 0.05
 
@@ -90,7 +91,7 @@ def bundle_run(request: BundleRequest, workspace: Workspace) -> BundleSummary:
         RetrainError: no such run, or its backbone is gone.
     """
     run = RunStore(workspace.runs_dir).get(request.run)
-    target = request.output or Path(f"{run.name}{SUFFIX}")
+    target = as_path(request.output or f"{run.name}{SUFFIX}")
     if target.exists():
         raise ExportError(
             f"a bundle is a new file, and {target} is there already: remove it, or choose another "

@@ -12,6 +12,8 @@ from retrain_cli.errors import AssertionNotMetError, ConfigError
 from retrain_cli.exporting.description import ExportDescription, ExportInput, ExportPrecision
 from retrain_cli.exporting.export_formats import FORMATS, FormatRow
 from retrain_cli.exporting.parity import Answers, Parity, tolerance_for
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
+from retrain_cli.paths import StrPath, as_path
 
 ExportTarget = Literal["savedmodel", "litert", "onnx", "openvino", "keras", "all"]
 Quantisation = Literal["float16", "int8"]
@@ -42,10 +44,10 @@ class ExportRequest:
 
     run: str | None = None
     format: ExportTarget = "savedmodel"
-    output: Path | None = None
+    output: StrPath | None = None
     quantise: Quantisation | None = None
     input: ExportInput | None = None
-    photos: Path | None = None
+    photos: StrPath | None = None
     check_photos: int = 200
     tolerance: float | None = None
     max_error: float = 0.05
@@ -83,10 +85,15 @@ class ExportRequest:
         except ConfigError:
             return row.inputs[0]
 
+    @property
+    def photo_folder(self) -> Path | None:
+        """The image folder, where it is not any more where the run was trained."""
+        return None if self.photos is None else as_path(self.photos)
+
     def folder_for(self, run: str) -> Path:
         """Where the files go."""
         ending = f"-{self.quantise}" if self.quantise else ""
-        return self.output or Path(f"{run}-{self.format}{ending}")
+        return as_path(self.output or f"{run}-{self.format}{ending}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +165,23 @@ class ExportSummary:
             "run_itself": self.own_figures(),
             "files": [one.to_dict() for one in self.files],
         }
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [
+            [
+                one.path.name,
+                one.described.format,
+                one.described.precision,
+                f"{one.bytes / 1e6:.1f} MB",
+                one.parity.fault or "answers as the run",
+            ]
+            for one in self.files
+        ]
+        return sheet(
+            f"run {self.run}, exported",
+            f"{self.folder}; checked on {len(self.own.seconds):,} photos",
+            Grid(("file", "format", "numbers", "size", ""), rows),
+        )
 
     def own_figures(self) -> dict[str, Any]:
         """Of the run itself."""

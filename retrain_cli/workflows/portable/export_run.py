@@ -80,7 +80,7 @@ def export_run(
     rows = _installed(request, _able(request, run))
     folder = request.folder_for(run.name)
     _check_free(folder)
-    photos = read_export_photos(run, request.photos, "test", request.check_photos)
+    photos = read_export_photos(run, request.photo_folder, "test", request.check_photos)
     job = _Job(request, run, photos, workspace, on_progress, load or loader_of(workspace))
     with writing_to(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -227,7 +227,9 @@ class _Job:
     def calibration(self) -> Photos:
         """Training photos for int8."""
         size, rule = self.backbone.input_size, self.spec.resize_rule
-        return calibration_pixels(self.run, self.request.photos, size, rule, CALIBRATION_PHOTOS)
+        return calibration_pixels(
+            self.run, self.request.photo_folder, size, rule, CALIBRATION_PHOTOS
+        )
 
     def export(self, row: FormatRow, draft: Path) -> ExportedFile:
         """Write one format into the draft folder, and check it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +23,7 @@ from retrain_cli.exporting.runners.exported_model import (
     saved_model_folder,
 )
 from retrain_cli.extraction.pipeline import extractor_at
+from retrain_cli.paths import as_path
 from retrain_cli.workflows.label import (
     USUAL_TOP_K,
     LabelledImage,
@@ -32,7 +33,7 @@ from retrain_cli.workflows.label import (
     answers_of,
 )
 from retrain_cli.workflows.portable.bundling import open_bundle
-from retrain_cli.workflows.shared.embedding import Embedder, Source
+from retrain_cli.workflows.shared.embedding import Embedder, Photos
 from retrain_cli.workspace import Workspace
 
 
@@ -51,8 +52,8 @@ class AnyLabeller(Protocol):
     def unknown_rejected(self) -> float | None:
         """The share of photos of an unknown class that is expected to be left unnamed."""
 
-    def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
-        """Label images as they come, in order."""
+    def label(self, photos: Photos) -> Iterator[LabelledImage]:
+        """Label photos as they come, in order."""
 
     def __enter__(self) -> AnyLabeller: ...
 
@@ -68,13 +69,14 @@ def open_labeller(
         RetrainError: it is not there, is damaged, or cannot be used here.
     """
     if request.model is not None:
-        return FileLabeller(request, request.model, workspace)
+        return FileLabeller(request, as_path(request.model), workspace)
     if request.bundle is None:
         return Labeller(request, workspace, load)
-    opened = open_bundle(request.bundle, workspace)
+    bundle = as_path(request.bundle)
+    opened = open_bundle(bundle, workspace)
     threshold = None
     if request.reject:
-        threshold = _threshold(request.bundle, opened.least_score)
+        threshold = _threshold(bundle, opened.least_score)
     return Labeller(request, workspace, load, opened.run, threshold)
 
 
@@ -148,9 +150,9 @@ class FileLabeller:
         """Nobody measured it."""
         return None
 
-    def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
-        """Label images as they come, in order; as `Labeller.label`."""
-        for batch in self._embedder.embed(sources):
+    def label(self, photos: Photos) -> Iterator[LabelledImage]:
+        """Label photos as they come, in order; as `Labeller.label`."""
+        for batch in self._embedder.embed(photos):
             answers = iter(self._answers(batch.vectors))
             for source, problem in zip(batch.sources, batch.problems, strict=True):
                 if problem:

@@ -8,14 +8,15 @@ from retrain_cli.datasets.move_journal import Journal, Told, latest_journal, pla
 from retrain_cli.datasets.moves import MoveScript, read_script
 from retrain_cli.datasets.moving import perform, undo, way_back
 from retrain_cli.errors import DatasetError, setting
+from retrain_cli.notebook.bars import counted
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.workspace import Workspace
 
 _FOLDER = "moves"
+_MOVING = counted("moves")
 
 
-def apply_script(
-    path: Path, workspace: Workspace, on_progress: Told = lambda done, total: None
-) -> Journal:
+def apply_script(path: StrPath, workspace: Workspace, on_progress: Told = _MOVING) -> Journal:
     """Do the moves of a script, all of them or none.
 
     What was cut short before is finished first: a script (where it was this one, that is all), or
@@ -25,6 +26,7 @@ def apply_script(
         DatasetError: the script is wrong, empty, or a photo is not as it was.
         WorkspaceError: the disk refuses; `--apply` again goes on, `--undo` takes back.
     """
+    path = as_path(path)
     script = read_script(path)
     folder = workspace.root / _FOLDER
     workspace.prepare()
@@ -40,12 +42,13 @@ def apply_script(
         return perform(_planned(script, path, folder), on_progress)
 
 
-def plan_script(path: Path, workspace: Workspace) -> Journal:
+def plan_script(path: StrPath, workspace: Workspace) -> Journal:
     """What `apply_script` would move; checked against the disk, and nothing is moved.
 
     Raises:
         DatasetError: as there; or moves that were cut short have to be finished first.
     """
+    path = as_path(path)
     script = read_script(path)
     folder = workspace.root / _FOLDER
     before = latest_journal(folder)
@@ -83,7 +86,7 @@ def _last(workspace: Workspace) -> Journal:
     return journal
 
 
-def undo_last(workspace: Workspace, on_progress: Told = lambda done, total: None) -> Journal:
+def undo_last(workspace: Workspace, on_progress: Told = _MOVING) -> Journal:
     """Take back the moves of the last script that was applied here.
 
     Raises:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +17,22 @@ from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import open_to_read
+from retrain_cli.datasets.folders import images_below
+from retrain_cli.errors import ConfigError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
 from retrain_cli.extraction.readers import Location
+from retrain_cli.extraction.reading import Ready
 from retrain_cli.extraction.views import view_extractor
 from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import Examined
+from retrain_cli.images.in_memory import dimensions, encode_picture, is_picture
 from retrain_cli.images.unread import why_unread
+from retrain_cli.paths import as_path
 from retrain_cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,72 @@ class Source:
     def locate(self) -> Location:
         """Where the image is."""
         return self.name if self.data is None else self.data
+
+
+Photo: TypeAlias = "Source | str | os.PathLike[str] | bytes | bytearray | Image | NDArray[Any]"
+"""Whatever is taken for a photo: a path, the bytes of a file, a picture of Pillow, an array."""
+
+Photos: TypeAlias = "Photo | Iterable[Photo]"
+"""Some of them, or a single one; a folder stands for the images below it."""
+
+
+def sources_of(photos: Photos) -> Iterable[Source]:
+    """Photos of every kind as sources, those of a list all at once, others as they come.
+
+    A photo that has no path is called `image 1` and so on, by its place among all.
+
+    Raises:
+        ConfigError: something is no photo; at once for one alone, else when its turn comes.
+    """
+    given: Any = photos
+    if isinstance(given, Ready):
+        return given
+    if _is_one(given):
+        return list(_sources_of_one(given, 1))
+    if not isinstance(given, Iterable):
+        raise _no_photo(given)
+    found = _sources(given)
+    there = isinstance(given, Sequence) or is_picture(given)
+    return Ready(found, len(given)) if there else found  # type: ignore[arg-type]
+
+
+def _is_one(photos: Photos) -> bool:
+    """Whether this is one photo; four dimensions of an array are several."""
+    if isinstance(photos, Source | str | os.PathLike | bytes | bytearray):
+        return True
+    return is_picture(photos) and dimensions(photos) != 4
+
+
+def _sources(photos: Iterable[Photo]) -> Iterator[Source]:
+    for photo, number in zip(photos, count(1), strict=False):
+        yield from _sources_of_one(photo, number)
+
+
+def _sources_of_one(photo: Photo, number: int) -> Iterator[Source]:
+    if isinstance(photo, Source):
+        yield photo
+    elif isinstance(photo, str | os.PathLike):
+        yield from _of_path(as_path(photo))
+    elif isinstance(photo, bytes | bytearray):
+        yield Source(f"image {number}", bytes(photo))
+    elif is_picture(photo):
+        yield Source(f"image {number}", encode_picture(photo))
+    else:
+        raise _no_photo(photo)
+
+
+def _of_path(path: Path) -> Iterator[Source]:
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
+        yield from (Source(str(image)) for image in images_below(path))
+    else:
+        yield Source(str(path))
+
+
+def _no_photo(thing: object) -> ConfigError:
+    return ConfigError(
+        "a photo is a path, the bytes of a file, a picture of Pillow or an array, not "
+        f"{type(thing).__name__}: give one of these, or a list of them"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +173,9 @@ class Embedder:
         if self._store is not None:
             self._store.close()
 
-    def embed(self, sources: Iterable[Source]) -> Iterator[EmbeddedBatch]:
-        """Bottlenecks of images as they come; memory does not grow with their number."""
-        with closing(self._extractor.answer(sources, Source.locate)) as batches:
+    def embed(self, photos: Photos) -> Iterator[EmbeddedBatch]:
+        """Bottlenecks of photos as they come; memory does not grow with their number."""
+        with closing(self._extractor.answer(sources_of(photos), Source.locate)) as batches:
             for batch in batches:
                 yield EmbeddedBatch(
                     tuple(source for source, _ in batch.photos),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.joining import JoinedHeads, join_with_source_head
 from retrain_cli.heads.surgery.source_head import read_source_head, source_columns
 from retrain_cli.heads.training import train_head
+from retrain_cli.paths import StrPath, as_path
 from retrain_cli.runs.joined_sources import JoinedSources
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.training_set import TrainingSet
@@ -49,14 +49,14 @@ class KeptSources:
     report: JoinedSources
 
 
-def load_source_head(used: LastUsed, top: Path | None) -> SourceHead:
+def load_source_head(used: LastUsed, top: StrPath | None) -> SourceHead:
     """The own classifier of the backbone last used, before any work is done.
 
     Raises:
         RetrainError: there is none, or its classes are not known.
     """
     source = load_source_classes(used.source_classes)
-    head = read_source_head(used.backbone, source, top)
+    head = read_source_head(used.backbone, source, None if top is None else as_path(top))
     assert source is not None  # else there is no classifier
     return SourceHead(head, source)
 

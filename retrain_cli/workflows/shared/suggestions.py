@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from retrain_cli.datasets.moves import Move, MoveScript
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.images.examine import content_digest
-from retrain_cli.paths import absolute
+from retrain_cli.paths import StrPath, absolute
 from retrain_cli.workflows.check import CheckReport
 
 
@@ -83,7 +82,7 @@ def _digest(report: CheckReport, row: int) -> str:
     return report.dataset.digests[row].hex()
 
 
-def make_script(report: CheckReport, quarantine: Path) -> MoveScript:
+def make_script(report: CheckReport, quarantine: StrPath) -> MoveScript:
     """The suggestions as a script, with a quarantine folder outside of the class folders.
 
     Raises:

@@ -16,7 +16,9 @@ import numpy as np
 from retrain_cli import interrupts
 from retrain_cli.durable import draft_folder, make_folder
 from retrain_cli.errors import DatasetError, setting
+from retrain_cli.notebook.bars import counted
 from retrain_cli.parallel import bounded_map, usable_processors
+from retrain_cli.paths import as_path, as_paths
 from retrain_cli.signals.events import (
     Event,
     ListedEvent,
@@ -47,6 +49,7 @@ from retrain_cli.workflows.sort_photos import folder_names
 from retrain_cli.workspace import writing_to
 
 NORMAL = "normal"
+_DRAWING = counted("images")
 LEAST_GROUPS = 3
 """One for each of training, validation and test."""
 _HELD_BYTES = 1 << 30
@@ -84,7 +87,7 @@ class SignalSummary:
 
 
 def draw_signals(
-    request: SignalRequest, on_progress: Callable[[int, int], None] = lambda done, total: None
+    request: SignalRequest, on_progress: Callable[[int, int], None] = _DRAWING
 ) -> SignalSummary:
     """Draw the windows of recordings as PNG images, and list them in `windows.csv`.
 
@@ -99,28 +102,29 @@ def draw_signals(
         DatasetError: a recording cannot be drawn, or the folder holds something else.
         WorkspaceError: the folder cannot be written.
     """
-    kept = same_as_before(request.output, drawing_like(request))
+    output = as_path(request.output)
+    kept = same_as_before(output, drawing_like(request))
     drawing = kept.drawing
-    ignore = [request.output, *([request.events] if request.events else [])]
-    named = named_recordings(request.recordings, ignore)
+    ignore = [output, *([as_path(request.events)] if request.events else [])]
+    named = named_recordings(as_paths(request.recordings), ignore)
     shelf = _Shelf(replace(request, rate=request.rate or kept.rate), drawing)
     for one in named:
         kept = kept.with_recording(shelf.get(one))
     cuts = _cut_all(named, request, drawing, shelf)
     folders = _folders(cuts)
-    painters = [_Painter(cut.named.stem, drawing, request.output, folders) for cut in cuts]
+    painters = [_Painter(cut.named.stem, drawing, output, folders) for cut in cuts]
     rows = [
         painter.row(window, cut)
         for cut, painter in zip(cuts, painters, strict=True)
         for window in cut.windows.kept
     ]
-    listing = request.output / LISTING
+    listing = output / LISTING
     check_owners(listing, rows)
-    keep_drawing(request.output, kept)
+    keep_drawing(output, kept)
     replace_rows(listing, rows)
     done = 0
     workers = usable_processors()
-    with draft_folder(request.output) as drafts, ThreadPoolExecutor(workers) as pool:
+    with draft_folder(output) as drafts, ThreadPoolExecutor(workers) as pool:
         for cut, painter in zip(cuts, painters, strict=True):
             paint = painter.painting(shelf.get(cut.named), drafts)
             for _ in bounded_map(pool, paint, cut.windows.kept, 4 * workers):
@@ -189,7 +193,7 @@ def _cut_all(
     Raises:
         DatasetError: some recordings have a label and others none, or no window is left.
     """
-    listed = read_events(request.events) if request.events else None
+    listed = read_events(as_path(request.events)) if request.events else None
     check_files(listed or [], [one.path for one in named])
     by_folder = listed is None and request.label_column is None
     if by_folder and len({one.label is None for one in named}) > 1:
@@ -299,5 +303,11 @@ def _summary(
         groups.update(label for label, _ in pairs)
         left_out.update(cut.windows.left_out)
     return SignalSummary(
-        request.output, drawing, len(cuts), channels, dict(images), dict(groups), dict(left_out)
+        as_path(request.output),
+        drawing,
+        len(cuts),
+        channels,
+        dict(images),
+        dict(groups),
+        dict(left_out),
     )

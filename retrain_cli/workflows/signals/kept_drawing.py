@@ -10,6 +10,7 @@ from typing import Any
 from retrain_cli.durable import make_folder
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.files import parse_json, read_file
+from retrain_cli.paths import as_path
 from retrain_cli.signals.recordings import Recording
 from retrain_cli.workflows.signals.named_recordings import NOTE
 from retrain_cli.workflows.signals.request import Drawing, SignalRequest
@@ -77,7 +78,7 @@ def drawing_like(request: SignalRequest) -> KeptDrawing:
     """
     if request.like is None:
         return KeptDrawing(request.drawing)
-    other = _read(request.like / NOTE)
+    other = _read(as_path(request.like) / NOTE)
     if other is None:
         raise DatasetError(
             f"{setting('like')} takes a folder that `retrain signals` made; {str(request.like)!r} "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal
 
 from retrain_cli.checks import check_choices, check_least, check_positive, check_types
 from retrain_cli.errors import ConfigError, setting
+from retrain_cli.paths import Paths, StrPath
 from retrain_cli.signals.pictures import Kind
 from retrain_cli.signals.windows import Cutting
 
@@ -93,17 +93,17 @@ class SignalRequest:
         like: folder of an earlier time whose images these are to be like.
     """
 
-    recordings: tuple[Path, ...]
-    output: Path
+    recordings: Paths
+    output: StrPath
     drawing: Drawing = field(default_factory=Drawing)
     step: int | None = None
     label_column: str | None = None
-    events: Path | None = None
+    events: StrPath | None = None
     background: str | None = None
     overlap: float = 50.0
     block: int = 8
     rate: float | None = None
-    like: Path | None = None
+    like: StrPath | None = None
 
     def __post_init__(self) -> None:
         check_least(self, 1, "step", "block")

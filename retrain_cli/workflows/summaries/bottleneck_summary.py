@@ -6,17 +6,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
 from retrain_cli.workflows.shared.grouping import GroupCounts
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_COLUMNS = ("class", "origin", "photos", "training", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,38 @@ class BottleneckSummary:
             [row.images for row in rows],
             [row.test for row in rows],
         )
+
+    def to_frame(self) -> DataFrame:
+        """The class table as a data frame of pandas.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return frame(_COLUMNS, self._rows())
+
+    def _repr_html_(self) -> str:
+        skipped = f", {len(self.bad):,} files were skipped" if self.bad else ""
+        return sheet(
+            f"bottlenecks of {self.found:,} photos",
+            f"{self.used.backbone.label()}: {self.computed:,} computed, {self.cached:,} were "
+            f"there already{skipped}",
+            *self.warnings,
+            *self.few_photos,
+            Grid(_COLUMNS, self._rows()),
+        )
+
+    def _rows(self) -> list[list[str | int | None]]:
+        return [
+            [
+                row.origin.class_name,
+                row.origin.origin,
+                row.images,
+                row.training,
+                row.validation,
+                row.test,
+            ]
+            for row in self.classes
+        ]
 
 
 SLOW_SECONDS = 120.0

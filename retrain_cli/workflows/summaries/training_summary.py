@@ -9,6 +9,7 @@ from retrain_cli.evaluation.comparing.fold_figures import FoldFigures
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.heads.history import StoppedBy
 from retrain_cli.heads.temperature import ScoreFit
+from retrain_cli.notebook.sheets import sheet
 from retrain_cli.runs.run import Run
 
 
@@ -54,6 +55,11 @@ class TrainingSummary:
         """Whether the head was made in one go, without steps to choose among."""
         picked = self.fit and self.fit.picked
         return (picked or self.run.config.optimizer) == "ridge"
+
+    def _repr_html_(self) -> str:
+        parts = self.test.sheet_parts() if self.test else ("no test photos",)
+        told = f"best of {self.last_step:,} steps at {self.best_step:,}, {self.seconds:.1f} s"
+        return sheet(f"run {self.run.name}, on test", told, *parts)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

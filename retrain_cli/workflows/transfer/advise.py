@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from retrain_cli import waiting
 from retrain_cli.errors import BackboneError, DatasetError, RetrainError, WeightsError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.paths import StrPath
 from retrain_cli.runs.shell import shell_line
 from retrain_cli.similarity.familiarity import Familiarity
 from retrain_cli.workflows.shared.all_layers import bottlenecks_command
@@ -37,7 +37,7 @@ class AdviceRequest:
         top: weights file of the backbone with its own classifier; None for the usual one.
     """
 
-    top: Path | None = None
+    top: StrPath | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from retrain_cli.durable import draft_folder, make_folder, sync_tree
 from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.memory import available_memory
-from retrain_cli.paths import absolute
+from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.class_trees import Clustering, Linkage, Metric
 from retrain_cli.studies.source_target.sides import PhotoPool, SourceTarget, first_level
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
@@ -37,7 +37,7 @@ class SimilaritySplitRequest:
         metric: how far apart two photos are.
     """
 
-    by_similarity: Path
+    by_similarity: StrPath
     links: bool = False
     classes: tuple[str, ...] = ()
     linkage: Linkage = "ward"

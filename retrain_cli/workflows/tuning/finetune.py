@@ -27,12 +27,19 @@ from retrain_cli.finetuning.epoch_state import EpochState, StateFile
 from retrain_cli.finetuning.parts import Parts, TunedPhotos, open_source
 from retrain_cli.finetuning.phase_heads import first_head, last_head
 from retrain_cli.finetuning.tuned_network import TunedNetwork
-from retrain_cli.finetuning.tuning import Tuning, TuningListener, TuningResult, vectors_of
+from retrain_cli.finetuning.tuning import (
+    Tuning,
+    TuningListener,
+    TuningProgress,
+    TuningResult,
+    vectors_of,
+)
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.history import TrainedHead
 from retrain_cli.heads.memory import fits
 from retrain_cli.heads.training import train_head
 from retrain_cli.heads.validation import with_fitted_scores
+from retrain_cli.notebook.bars import Done, NotebookBar
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Tuned
 from retrain_cli.runs.provenance import ImageCounts, Provenance
@@ -46,18 +53,30 @@ from retrain_cli.workflows.tuning.starting_weights import StartingWeights, diges
 from retrain_cli.workspace import Workspace
 
 PhotoListener = Callable[[str, int, int], None]
+
+_BAR: NotebookBar[TuningProgress] = NotebookBar(
+    "fine-tuning",
+    lambda made: Done(
+        (made.epoch - 1) * made.steps + made.step,
+        made.epochs * made.steps,
+        f"epoch {made.epoch} of {made.epochs}",
+    ),
+)
 """Is told of a stage, how many photos of it are done, and how many there are."""
 
 
-def _no_photo(stage: str, done: int, total: int) -> None:
-    """The listener of those who do not care."""
+_PHOTO_BAR: NotebookBar[Done] = NotebookBar("fine-tuning", lambda step: step)
+
+
+def _show_photo(stage: str, done: int, total: int) -> None:
+    _PHOTO_BAR(Done(done, total, stage))
 
 
 def finetune(
     request: FinetuneRequest,
     workspace: Workspace,
-    on_photo: PhotoListener = _no_photo,
-    on_progress: TuningListener = lambda progress: None,
+    on_photo: PhotoListener = _show_photo,
+    on_progress: TuningListener = _BAR,
     on_warning: Callable[[str], None] = lambda warning: None,
     load: BackboneLoader | None = None,
 ) -> FinetuneSummary:

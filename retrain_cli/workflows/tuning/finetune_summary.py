@@ -10,6 +10,7 @@ from retrain_cli.evaluation.figures import HEADLINES
 from retrain_cli.evaluation.result import EvalResult
 from retrain_cli.finetuning.freeze_points import FreezePoint
 from retrain_cli.finetuning.tuning import TuningResult
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.runs.run import Run
 
 JUDGED: tuple[Split, ...] = ("validation", "test")
@@ -46,6 +47,16 @@ class FinetuneSummary:
     def won(self) -> bool:
         """Whether the fine-tuned backbone was kept."""
         return self.result.best_epoch > 0
+
+    def _repr_html_(self) -> str:
+        kept = "the fine-tuned backbone" if self.won else "the head alone, which was as good"
+        rows = [[one, _top1(self.before[one]), _top1(self.kept[one])] for one in JUDGED]
+        return sheet(
+            f"run {self.run.name}",
+            f"kept is {kept}; epoch {self.result.best_epoch} of {self.result.epochs}, "
+            f"{self.trained_numbers:,} numbers trained, {sum(self.seconds.values()):.0f} s",
+            Grid(("top-1 of all", "head alone", "kept"), rows),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

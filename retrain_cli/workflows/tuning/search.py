@@ -13,6 +13,7 @@ from typing import Any
 
 from retrain_cli.errors import RunError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.notebook.bars import Done, NotebookBar
 from retrain_cli.runs.making import Searched, Trained
 from retrain_cli.runs.run import RunStore
 from retrain_cli.studies.journal import TrialJournal
@@ -55,6 +56,11 @@ class SearchProgress:
 
 
 SearchListener = Callable[[SearchProgress], None]
+
+_BAR: NotebookBar[SearchProgress] = NotebookBar(
+    "search",
+    lambda made: Done(made.trials.done, made.trials.total, f"round {made.rung} of {made.n_rungs}"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +172,7 @@ def _load(request: SearchRequest, used: LastUsed, workspace: Workspace) -> Searc
 def search(
     request: SearchRequest,
     workspace: Workspace,
-    on_progress: SearchListener = lambda progress: None,
+    on_progress: SearchListener = _BAR,
     on_best: Callable[[], None] = lambda: None,
 ) -> SearchResult:
     """Try the settings, and keep the best as a run; what was tried before is not tried again.

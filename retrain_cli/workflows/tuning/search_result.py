@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.studies.search.judging import RankedBy, rank_key
 from retrain_cli.studies.search.spaces import SpaceName
 from retrain_cli.workflows.summaries.training_summary import TrainingSummary
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,46 @@ class SearchResult:
         """How many did not come to the end of their training."""
         return sum(one.diverged is not None for one in self.tried)
 
+    def to_frame(self) -> DataFrame:
+        """A row for each of the settings, the best first, as a data frame of pandas.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        columns = ("trial", "backbone", *self.axes, "round", "steps", "log_loss", "top1", "seconds")
+        rows = [
+            [
+                one.number,
+                one.backbone,
+                *(one.values.get(axis) for axis in self.axes),
+                one.rung,
+                one.steps,
+                one.outcome.get("log_loss"),
+                one.outcome.get("top1"),
+                one.seconds,
+            ]
+            for one in self.tried
+        ]
+        return frame(columns, rows)
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [
+            [
+                one.number,
+                one.backbone,
+                *(str(one.values.get(axis, "")) for axis in self.axes),
+                _log_loss(one),
+                one.outcome.get("top1"),
+            ]
+            for one in self.tried
+        ]
+        columns = ("trial", "backbone", *self.axes, "log loss", "top-1")
+        return sheet(
+            f"search: run {self.run} is the best of {len(self.tried):,}",
+            f"judged by {self.judged_by:,} photos, by {self.by}",
+            Grid(columns, rows),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
@@ -129,6 +174,11 @@ class SearchResult:
             "best": self.best.to_dict(),
             "trials": [one.to_dict() for one in self.tried],
         }
+
+
+def _log_loss(tried: TriedSettings) -> str:
+    value = tried.outcome.get("log_loss")
+    return str(tried.diverged) if value is None else f"{value:.3f}"
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What a notebook shows: results as small pages, tables as frames, work as bars."""
