@@ -39,6 +39,11 @@ from .workflows.evaluate import EvalRequest as EvalRequest
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.label import Labeller as Labeller
 from .workflows.label import LabelRequest as LabelRequest
+from .workflows.portable.bundling import BundleRequest as BundleRequest
+from .workflows.portable.bundling import bundle_run as bundle_run
+from .workflows.portable.export_request import ExportRequest as ExportRequest
+from .workflows.portable.export_run import export_run as export_run
+from .workflows.portable.file_labeller import open_labeller as open_labeller
 from .workflows.report import ReportRequest as ReportRequest
 from .workflows.report import make_report as make_report
 from .workflows.report import write_report as write_report

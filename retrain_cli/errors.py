@@ -117,6 +117,10 @@ class ReportError(RetrainError):
     """A report cannot be made in the form that was asked for."""
 
 
+class ExportError(RetrainError):
+    """A run cannot be written as a file for other programs, or such a file cannot be used."""
+
+
 class MissingExtraError(RetrainError):
     """An optional dependency is not installed.
 

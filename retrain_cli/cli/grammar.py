@@ -32,6 +32,8 @@ _SAME_AS = {
     "train --init-from RUN": "continue resume",
     "eval": "val valid validate validation evaluate evaluation test score metrics accuracy",
     "label": "predict prediction predictions classify classification infer inference tag detect",
+    "export": "convert deploy freeze quantise quantize tflite onnx",
+    "bundle": "pack package archive",
     "report": "html page summary",
     "compare": "diff comparison versus vs",
     "search": "tune tuning sweep hpo optimize optimise hyperparameters grid gridsearch optuna",
@@ -57,9 +59,6 @@ _SAME_AS = {
     "--install-completion": "completion completions",
 }
 HINTS = by_peer(_SAME_AS)
-HINTS["export"] = (
-    "`retrain cache export FILE` writes vectors, `retrain runs path` says where a head is"
-)
 SUB_HINTS = {
     "runs": {
         **dict.fromkeys(("list", "ls", "all"), "runs"),

@@ -87,6 +87,16 @@ COMMANDS: dict[str, CommandEntry] = {
     "label": CommandEntry(
         _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
     ),
+    "export": CommandEntry(
+        _MAIN,
+        "portable.export:export",
+        "Write a run as a file for other programs, and prove on test photos that it answers alike.",
+    ),
+    "bundle": CommandEntry(
+        _MAIN,
+        "portable.bundle:bundle",
+        "Write a run as one file that labels on another machine.",
+    ),
     "report": CommandEntry(
         _JUDGE,
         "report:report",

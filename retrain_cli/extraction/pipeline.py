@@ -194,8 +194,26 @@ def extractor_for(
         store: the cache whose images are not decoded; None for none.
         settings: how to extract.
     """
-    size = backbone.input_size
-    decode = partial(decode_image, size=size, rule=spec.resize_rule, timeout=settings.photo_timeout)
+    return extractor_at(backbone, backbone.input_size, spec.resize_rule, store, settings)
+
+
+def extractor_at(
+    forward: Forward,
+    size: tuple[int, int],
+    rule: str,
+    store: BottleneckStore | None,
+    settings: ExtractionSettings,
+) -> Extractor:
+    """The extractor of anything that turns pixels into vectors.
+
+    Args:
+        forward: what computes.
+        size: (height, width) of the pixels that it takes.
+        rule: how a photo becomes that; see `images.resizing.ResizeRule`.
+        store: the cache whose images are not decoded; None for none.
+        settings: how to extract.
+    """
+    decode = partial(decode_image, size=size, rule=rule, timeout=settings.photo_timeout)
     count = settings.reader_count
 
     def hire(photos: int) -> Readers:
@@ -203,4 +221,4 @@ def extractor_for(
             return ProcessReaders(decode, store, 3 * size[0] * size[1], count)
         return ThreadReaders(decode, store, count)
 
-    return Extractor(backbone, hire, settings.batch_size)
+    return Extractor(forward, hire, settings.batch_size)

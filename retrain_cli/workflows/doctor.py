@@ -27,6 +27,7 @@ _EXTRAS = (
     ("pillow_heif", "heic", "HEIC photos"),
     ("nncf", "fast-cpu", "--precision int8, the fastest on a processor"),
     ("pyarrow", "parquet", "`retrain cache export` to Parquet"),
+    ("tf2onnx", "export", "`retrain export` to ONNX and LiteRT"),
     ("imblearn", "balance", "`train --balance smote`"),
 )
 

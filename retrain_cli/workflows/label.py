@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_choices, check_least, check_share, check_views
-from retrain_cli.errors import RunError, setting
+from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.averaging import AveragingHead
 from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
 from retrain_cli.extraction.pipeline import ExtractionSettings
@@ -36,6 +37,9 @@ class LabelRequest:
 
     Attributes:
         run: name of the run; None for the latest.
+        model: a file that `retrain export` wrote, in place of a run.
+        bundle: a file that `retrain bundle` wrote, in place of a run.
+        trust_model: whether a SavedModel may run: it can read and write files as any program.
         top_k: labels an image; None for `USUAL_TOP_K`.
         threshold: labels with a lower score are left out.
         batch_size: images a forward pass at most.
@@ -65,9 +69,13 @@ class LabelRequest:
     photo_timeout: float = PHOTO_TIMEOUT
     views: int = 0
     prior: Prior | None = None
+    model: Path | None = None
+    bundle: Path | None = None
+    trust_model: bool = False
 
     def __post_init__(self) -> None:
         check_choices(self)
+        _check_one_source(self)
         check_least(self, 1, "top_k")
         check_views(self)
         check_share(self, "max_error")
@@ -78,6 +86,26 @@ class LabelRequest:
     def settings(self) -> ExtractionSettings:
         """How to extract."""
         return ExtractionSettings.of(self)
+
+
+def _check_one_source(request: LabelRequest) -> None:
+    """Refuse two that label at once, and options that an exported file or a bundle cannot follow.
+
+    Raises:
+        ConfigError: there are such.
+    """
+    named = [name for name in ("run", "model", "bundle") if getattr(request, name) is not None]
+    if len(named) > 1:
+        raise ConfigError(
+            f"one of {setting('run')}, {setting('model')} and {setting('bundle')} labels, not "
+            f"{' and '.join(setting(name) for name in named)}: leave the others out"
+        )
+    fixed = [name for name in ("prior", "views") if getattr(request, name)]
+    if request.model is not None and fixed:
+        raise ConfigError(
+            f"an exported file answers as it was exported, without {setting(fixed[0])}: leave it "
+            "out, or label with the run"
+        )
 
 
 @dataclass(frozen=True)
@@ -117,21 +145,33 @@ class Labeller:
     """
 
     def __init__(
-        self, request: LabelRequest, workspace: Workspace, load: BackboneLoader | None = None
+        self,
+        request: LabelRequest,
+        workspace: Workspace,
+        load: BackboneLoader | None = None,
+        run: Run | None = None,
+        threshold: ScoreThreshold | None = None,
     ) -> None:
         """Open the run.
+
+        Args:
+            request: how to label.
+            workspace: where the run and its cache are.
+            load: how to load the backbone; None for the usual way.
+            run: a run from elsewhere; None for the one that the request names.
+            threshold: what leaves its photos unnamed, with `reject`; None to learn it here.
 
         Raises:
             RetrainError: no such run, or its backbone is gone.
         """
         self._request = request
-        self._run = RunStore(workspace.runs_dir).get(request.run)
+        self._run = run or RunStore(workspace.runs_dir).get(request.run)
         self._head = head_for(self._run, request.prior)
-        self._rejector = (
-            Rejector.of(self._run, workspace, request.max_error, self._head)
-            if request.reject
-            else None
-        )
+        self._rejector: Rejector | ScoreThreshold | None = None
+        if request.reject:
+            self._rejector = threshold or Rejector.of(
+                self._run, workspace, request.max_error, self._head
+            )
         views = (distortion_of(self._run, workspace), request.views) if request.views else None
         self._asked = AveragingHead(self._head, request.views) if views else self._head
         self._embedder = Embedder(backbone_of(self._run), workspace, request.settings, load, views)
@@ -149,17 +189,24 @@ class Labeller:
     @property
     def rule(self) -> RejectionRule | None:
         """When a photo is left unnamed; None without `reject`."""
-        return self._rejector.rule if self._rejector else None
+        found = self._rejector
+        return found.rule if isinstance(found, Rejector) else None
 
     @property
     def unknown_rejected(self) -> float | None:
         """The share of photos of an unknown class that is expected to be left unnamed, 0 to 1."""
-        return self._rejector.unknown_rejected if self._rejector else None
+        found = self._rejector
+        return found.unknown_rejected if isinstance(found, Rejector) else None
 
     @property
     def run(self) -> Run:
         """The run that labels."""
         return self._run
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that a photo can get."""
+        return self._run.labels
 
     def label(self, sources: Iterable[Source]) -> Iterator[LabelledImage]:
         """Label images as they come, in order; memory does not grow with their number.
@@ -180,26 +227,42 @@ class Labeller:
         if not len(vectors):
             return []
         indices, scores = self._asked.top_k(vectors, self._request.top_k or USUAL_TOP_K)
-        labels = [
-            tuple(
-                Label(self._head.labels[index], score)
-                for index, score in zip(classes, probabilities, strict=True)
-            )
-            for classes, probabilities in zip(indices.tolist(), scores.tolist(), strict=True)
-        ]
-        if self._rejector is None:
-            return [LabelledImage("", self._high_enough(some)) for some in labels]
-        plain = vectors[:, : self._head.width]
-        judged = self._rejector.judge(plain, scores[:, 0])
-        return [
-            LabelledImage(
-                "", () if reason else self._high_enough(some), None, reason, some[0], novelty
-            )
-            for some, (novelty, reason) in zip(labels, judged, strict=True)
-        ]
+        judged = None
+        if self._rejector is not None:
+            judged = self._rejector.judge(vectors[:, : self._head.width], scores[:, 0])
+        return answers_of(self._head.labels, indices, scores, self._request.threshold, judged)
 
-    def _high_enough(self, labels: tuple[Label, ...]) -> tuple[Label, ...]:
-        return tuple(label for label in labels if label.score >= self._request.threshold)
+
+def answers_of(
+    names: tuple[str, ...],
+    indices: NDArray[np.integer],
+    scores: NDArray[np.float32],
+    threshold: float,
+    judged: list[tuple[float | None, Rejected | None]] | None,
+) -> list[LabelledImage]:
+    """An answer for each image, without its name.
+
+    Args:
+        names: of the classes.
+        indices: `(n_images, k)` classes, best first.
+        scores: `(n_images, k)` their probabilities.
+        threshold: labels with a lower score are left out.
+        judged: novelty of each image, and why it should not be named; None where nobody asked.
+    """
+    labels = [
+        tuple(Label(names[index], score) for index, score in zip(classes, some, strict=True))
+        for classes, some in zip(indices.tolist(), scores.tolist(), strict=True)
+    ]
+
+    def high_enough(some: tuple[Label, ...]) -> tuple[Label, ...]:
+        return tuple(label for label in some if label.score >= threshold)
+
+    if judged is None:
+        return [LabelledImage("", high_enough(some)) for some in labels]
+    return [
+        LabelledImage("", () if reason else high_enough(some), None, reason, some[0], novelty)
+        for some, (novelty, reason) in zip(labels, judged, strict=True)
+    ]
 
 
 def head_for(run: Run, prior: Prior | None) -> Head:
@@ -236,6 +299,23 @@ def backbone_of(run: Run) -> BackboneSpec:
 
 Rejected = Literal["novel", "unsure"]
 """Why a photo is not named: unlike the training photos, or like several classes of them."""
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """Leaves photos unnamed by their score alone: of runs that travelled without their photos.
+
+    Attributes:
+        least_score: probability of the best class.
+    """
+
+    least_score: float
+
+    def judge(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
+    ) -> list[tuple[float | None, Rejected | None]]:
+        """As `Rejector.judge`; how novel a photo is nobody knows."""
+        return [(None, "unsure" if one < self.least_score else None) for one in scores.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +362,7 @@ class Rejector:
 
     def judge(
         self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
-    ) -> list[tuple[float, Rejected | None]]:
+    ) -> list[tuple[float | None, Rejected | None]]:
         """Novelty of each image, and why it should not be named, or None.
 
         Args:

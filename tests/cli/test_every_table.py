@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from commands import ROOT
 from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
@@ -36,8 +37,11 @@ from retrain_cli.cli.views import (
 )
 from retrain_cli.cli.views import eval as eval_view
 from retrain_cli.cli.views.label import LabelView
+from retrain_cli.cli.views.portable.parity_table import show_export
 from retrain_cli.datasets.moves import MoveScript
 from retrain_cli.datasets.origins import ClassOrigin
+from retrain_cli.exporting.description import ExportDescription
+from retrain_cli.exporting.parity import Answers, Parity
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
@@ -51,6 +55,7 @@ from retrain_cli.workflows.classes import ClassInfo, SeenClass
 from retrain_cli.workflows.compare import compare_runs
 from retrain_cli.workflows.evaluate import EvalRequest, evaluate
 from retrain_cli.workflows.label import Label, LabelledImage
+from retrain_cli.workflows.portable.export_request import ExportedFile, ExportSummary
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workflows.signals.imaging import SignalSummary
@@ -123,6 +128,18 @@ def fill_it(photos: Path, workspace: Workspace) -> Any:
     return fill_cache(request, workspace, load=lambda spec, device: FakeBackbone())
 
 
+def an_export(place: Path) -> ExportSummary:
+    """One with long figures."""
+    some = Answers(np.array([[0.0, 1.0]], np.float32), np.array([1234.5]))
+    other = Answers(np.array([[1.0, 1e-9]], np.float32), np.array([98765.4]))
+    parity = Parity(some, other, np.array([0]), 0.001, by_accuracy=False)
+    described = ExportDescription(
+        LONG, "2026-01-01", "1", tuple(NAMES), "savedmodel", "any-size", 224, 224, "squash", LONG
+    )
+    file = ExportedFile(place / LONG, described, parity, 12_345_678_901, "0" * 32)
+    return ExportSummary(LONG, "bfloat16", place, some, (file, file), 1.0, 1_234)
+
+
 def show_all(workspace: Workspace) -> None:
     """Print every table."""
     photos = LastUsed.load(workspace).image_dir
@@ -130,6 +147,7 @@ def show_all(workspace: Workspace) -> None:
     plan = plan_bottlenecks(BottleneckRequest(photos, SMALL_SPEC), workspace)
     bottlenecks.show_plan(plan, "text")
     problems = check_dataset(CheckRequest(), workspace)
+    show_export(an_export(photos), "text")
     tuning = FinetunePlan(
         SMALL_SPEC.label(), 1_234, 56, 7_890, NAMES[0], (7, 7, 320), 9, 1_234_567, 10, 0.0005, 8,
         9_876, 123_456_789, 12, 345.6, 7_890.1,

@@ -43,7 +43,7 @@ def refused(said: list[str], *words: str) -> str:
         ("predict", "`retrain label`"),
         ("val", "`retrain eval`"),
         ("fit", "`retrain train`"),
-        ("export", "`retrain cache export FILE`"),
+        ("convert", "`retrain export`"),
         ("test", "`retrain eval`"),
         ("ls", "`retrain runs`"),
         ("delete", "`retrain runs rm`"),

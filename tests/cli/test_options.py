@@ -41,6 +41,8 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "search": (rt.SearchRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
+    "export": (rt.ExportRequest,),
+    "bundle": (rt.BundleRequest,),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),

@@ -118,16 +118,26 @@ def _message(spec: BackboneSpec, reason: str) -> str:
 
 def _write_model(backbone: KerasModelBackbone, xml: Path) -> None:
     on_tensorflow = load_keras().backend.backend() == "tensorflow"
-    model = _trace(backbone) if on_tensorflow else _export(backbone, xml.with_name("raw.xml"))
+    if on_tensorflow:
+        model = traced_model(backbone.model, backbone.input_size)
+    else:
+        model = _export(backbone, xml.with_name("raw.xml"))
     neutral_names(model)
     load_openvino().serialize(model, xml)
 
 
-def _trace(backbone: KerasModelBackbone) -> Any:
-    """The same as Keras's own export, which needs one version of OpenVINO or another."""
+def traced_model(model: Any, size: tuple[int, int]) -> Any:
+    """A Keras model on TensorFlow as an OpenVINO model, for any number of 8-bit RGB images.
+
+    The same as Keras's own export, which needs one version of OpenVINO or another.
+
+    Args:
+        model: takes `(n, height, width, 3) uint8`.
+        size: (height, width) in pixels.
+    """
     tensorflow = load_tensorflow()
-    images = tensorflow.TensorSpec((None, *backbone.input_size, 3), "uint8")
-    function = tensorflow.function(lambda batch: backbone.model(batch, training=False))
+    images = tensorflow.TensorSpec((None, *size, 3), "uint8")
+    function = tensorflow.function(lambda batch: model(batch, training=False))
     openvino = load_openvino()
     _mend_converter(tensorflow.__version__)
     return openvino.convert_model(function.get_concrete_function(images))

@@ -66,12 +66,12 @@ def quantise(
         openvino = load_openvino()
         with quiet_engine(), redirect_stdout(io.StringIO()):  # NNCF draws bars on stdout
             model = openvino.Core().read_model(base.xml)
-            openvino.serialize(_quantise(model, shown, spec.name), folder / XML)
+            openvino.serialize(quantised_model(model, shown, spec.name), folder / XML)
 
     return keep_model(models, spec, write)
 
 
-def _quantise(model: Any, images: Images, name: str) -> Any:
+def quantised_model(model: Any, images: Images, name: str) -> Any:
     """The model in 8 bits, in a form that this processor computes.
 
     NNCF gives the inputs of depthwise convolutions a scale a channel. Where an axis of theirs was

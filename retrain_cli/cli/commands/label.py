@@ -24,7 +24,8 @@ from retrain_cli.workflows.sort_photos import UNNAMED, PhotoSorter, SortRequest
 
 if TYPE_CHECKING:
     from retrain_cli.evaluation.curves.rejection import RejectionRule
-    from retrain_cli.workflows.label import LabelledImage, Labeller
+    from retrain_cli.workflows.label import LabelledImage
+    from retrain_cli.workflows.portable.file_labeller import AnyLabeller
     from retrain_cli.workflows.shared.embedding import Source
 
 
@@ -40,6 +41,10 @@ def label(
             "many unknown ones to expect.",
             max_error="With --reject: the share of the named that may be wrong.",
             top_k=Described("Labels an image (default: 1; in JSON 5).", "-k"),
+            model="Label with this file of `export` in place of a run; for ONNX, LiteRT and "
+            "OpenVINO without TensorFlow.",
+            bundle="Label with this file of `bundle` in place of a run.",
+            trust_model="Let a SavedModel that was exported elsewhere run: it is a program.",
         ),
     ],
     sorting: Annotated[
@@ -66,7 +71,8 @@ def label(
     """
     from retrain_cli.cli.views.label import LabelView
     from retrain_cli.engine import quiet_engine
-    from retrain_cli.workflows.label import USUAL_TOP_K, Labeller
+    from retrain_cli.workflows.label import USUAL_TOP_K
+    from retrain_cli.workflows.portable.file_labeller import open_labeller
 
     check_goes_with(ctx, {"max_error": "--max-error"}, "--reject", given=request.reject)
     check_goes_with(ctx, {"null": "--null"}, "- for a list of paths", given="-" in (paths or ()))
@@ -81,13 +87,13 @@ def label(
     with (
         interrupts.keeping(lambda: f"{good + bad} file(s) were answered, all of them in full"),
         console.progress("labelling") as update,
-        Labeller(request, workspace_of(ctx)) as labeller,
+        open_labeller(request, workspace_of(ctx)) as labeller,
         _sorter(sorting, labeller) as sort,
         quiet_engine(),
     ):
         _tell_rule(labeller.rule, labeller.unknown_rejected)
         view = LabelView(
-            form, labeller.run.labels, request.top_k or 1, sorts=sorting.sort_into is not None
+            form, labeller.labels, request.top_k or 1, sorts=sorting.sort_into is not None
         )
         for image in labeller.label(sources):
             view.show(image, sort(image))
@@ -105,13 +111,13 @@ def label(
 
 @contextmanager
 def _sorter(
-    sorting: SortRequest, labeller: Labeller
+    sorting: SortRequest, labeller: AnyLabeller
 ) -> Iterator[Callable[[LabelledImage], Path | None]]:
     """What puts an image where it belongs, and says where that is."""
     if sorting.sort_into is None:
         yield lambda image: None
         return
-    with PhotoSorter(sorting, labeller.run.labels) as sorter:
+    with PhotoSorter(sorting, labeller.labels) as sorter:
 
         def sort(image: LabelledImage) -> Path | None:
             if image.error:

@@ -155,7 +155,8 @@ def _why(image: LabelledImage) -> str:
         return image.error
     if image.rejected and image.best:
         best = image.best
-        return f"{image.rejected}: novelty {image.novelty:.2f}, {best.label} {best.score:.1%}"
+        novelty = "" if image.novelty is None else f"novelty {image.novelty:.2f}, "
+        return f"{image.rejected}: {novelty}{best.label} {best.score:.1%}"
     return "" if image.labels else "no score reaches --threshold"
 
 

@@ -14,7 +14,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import open_to_read
 from retrain_cli.extraction.batcher import Batch
-from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
+from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
 from retrain_cli.extraction.readers import Location
 from retrain_cli.extraction.views import view_extractor
 from retrain_cli.images.distortions import Distortion
@@ -82,6 +82,13 @@ class Embedder:
         path = cache_path(workspace, spec)
         self._store = open_to_read(path) if path.is_file() else None
         self._extractor = extractor_for(spec, backbone, self._store, settings)
+
+    @classmethod
+    def over(cls, extractor: Extractor) -> Embedder:
+        """One without a cache, of an extractor that is there already."""
+        made = cls.__new__(cls)
+        made._store, made._extractor = None, extractor
+        return made
 
     def close(self) -> None:
         """Close the cache; further calls fail."""

@@ -1,0 +1,1 @@
+"""What runs an exported file, each by its format's own runtime."""

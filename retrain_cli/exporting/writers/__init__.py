@@ -1,0 +1,1 @@
+"""What writes a run as a file of another program's format."""

@@ -1,0 +1,1 @@
+"""Runs that leave the workspace: exported files and bundles."""
