@@ -8,6 +8,7 @@ from .finetuning.tuning_config import TuningConfig as TuningConfig
 from .heads.config import TrainingConfig as TrainingConfig
 from .images.distortions import Distortion as Distortion
 from .runs.run import RunStore as RunStore
+from .serving.serve_request import ServeRequest as ServeRequest
 from .similarity.neighbours import nearest as nearest
 from .studies.protocols.backbones import BackbonesStudy as BackbonesStudy
 from .studies.protocols.balance import BalanceStudy as BalanceStudy

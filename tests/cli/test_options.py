@@ -43,6 +43,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "label": (rt.LabelRequest, rt.SortRequest),
     "export": (rt.ExportRequest,),
     "bundle": (rt.BundleRequest,),
+    "serve": (rt.ServeRequest,),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),

@@ -53,7 +53,13 @@ class EmbeddedBatch:
 
 
 class Embedder:
-    """A backbone and its cache, ready for images; the backbone is loaded by the first new one."""
+    """A backbone and its cache, ready for images; the backbone is loaded by the first new one.
+
+    Attributes:
+        backbone: what computes; None of one that was made of an extractor.
+    """
+
+    backbone: LazyBackbone | None
 
     def __init__(
         self,
@@ -74,6 +80,7 @@ class Embedder:
                 vector is then that of the photo with those of its views behind it.
         """
         backbone = LazyBackbone(spec, settings.device, load or loader_of(workspace))
+        self.backbone = backbone
         if views is not None:
             self._store = None
             numbers = tuple(range(views[1] + 1))
@@ -87,7 +94,7 @@ class Embedder:
     def over(cls, extractor: Extractor) -> Embedder:
         """One without a cache, of an extractor that is there already."""
         made = cls.__new__(cls)
-        made._store, made._extractor = None, extractor
+        made.backbone, made._store, made._extractor = None, None, extractor
         return made
 
     def close(self) -> None:
