@@ -129,15 +129,15 @@ class RequestBody:
         )
         try:
             form = await self._in_time(parser.parse())
+            files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
+            return [await self._photo(one) for one in files]
         except MultiPartException as error:
             raise bad_request(f"the form cannot be read: {error.message}") from error
         except (ValueError, LookupError) as error:
             raise bad_request("the form cannot be read: it is no multipart/form-data") from error
-        try:
-            files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
-            return [await self._photo(one) for one in files]
-        finally:
-            await form.close()
+        finally:  # also those of parts that never ended, which the form does not know
+            for file in getattr(parser, "_files_to_close_on_error", ()):
+                file.close()
 
     async def _photo(self, file: UploadFile) -> SentPhoto:
         name = file.filename or "photo"
