@@ -10,6 +10,7 @@ from .heads.config import TrainingConfig as TrainingConfig
 from .images.distortions import Distortion as Distortion
 from .runs.run import Run as Run
 from .runs.run import RunStore as RunStore
+from .serving.serve_request import ServeRequest as ServeRequest
 from .similarity.neighbours import nearest as nearest
 from .studies.protocols.backbones import BackbonesStudy as BackbonesStudy
 from .studies.protocols.balance import BalanceStudy as BalanceStudy

@@ -38,6 +38,7 @@ FLOORS: list[set[str]] = [
     {"runs", "reports", "exporting"},
     {"studies"},
     {"workflows"},
+    {"serving"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -148,6 +148,17 @@ def note(text: str) -> None:
         _tell(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
+def log_request(text: str) -> None:
+    """Say what a service was asked for, in one line; silenced by `--quiet`.
+
+    There are hundreds of these a second, so that no layout is done.
+    """
+    log_file.entry("request", text)
+    if not _settings.quiet:
+        with suppress(OSError):
+            _stderr().file.write(f"{printable(text)}\n")
+
+
 def _tell(content: Any, **how: Any) -> None:
     """Print to standard error; where that takes nothing, the work goes on in silence."""
     try:

@@ -43,9 +43,6 @@ EXIT_BROKEN_PIPE = 141
 """As the shell reports a program that ended with SIGPIPE."""
 
 
-"""By name, in the order in which people meet them; a command is imported when it is used."""
-
-
 class RetrainGroup(Group):
     """The root command; every sub-command runs inside `exit_codes`."""
 

@@ -25,6 +25,7 @@ from retrain_cli.paths import StrPath
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.augmentation.averaged import distortion_of
+from retrain_cli.workflows.portable.photo_classifier import PhotoClassifier
 from retrain_cli.workflows.shared.embedding import Embedder, Photos
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
@@ -220,6 +221,25 @@ class Labeller:
     def labels(self) -> tuple[str, ...]:
         """Every label that a photo can get."""
         return self._run.labels
+
+    def classifier(self) -> PhotoClassifier:
+        """The same for photos that come in no order, one at a time; the network is loaded here.
+
+        It needs neither the cache nor this labeller, which may be closed.
+        """
+        backbone = self._embedder.backbone
+        assert backbone is not None  # only an exported file has none
+        judge = None if self._rejector is None else self._rejector.judge
+        loaded = backbone.load()
+        return PhotoClassifier(
+            self._head.labels,
+            loaded.input_size,
+            backbone_of(self._run).resize_rule,
+            loaded,
+            self._head.probabilities,
+            judge,
+            loaded.device,
+        )
 
     def label(self, photos: Photos) -> Iterator[LabelledImage]:
         """Label photos as they come, in order; memory does not grow with their number.

@@ -45,6 +45,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "explain": (rt.ExplainRequest,),
     "export": (rt.ExportRequest,),
     "bundle": (rt.BundleRequest,),
+    "serve": (rt.ServeRequest,),
     "report": (rt.ReportRequest,),
     "check": (rt.CheckRequest,),
     "similar": (SimilarRequest,),

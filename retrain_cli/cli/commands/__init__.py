@@ -64,6 +64,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "portable.bundle:bundle",
         "Write a run as one file that labels on another machine.",
     ),
+    "serve": CommandEntry(
+        _MAIN,
+        "portable.serve:serve",
+        "Label photos over HTTP, as TensorFlow Serving does, with a page for people at /.",
+    ),
     "report": CommandEntry(
         _JUDGE,
         "report:report",

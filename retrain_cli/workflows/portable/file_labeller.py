@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,7 @@ from retrain_cli.workflows.label import (
     answers_of,
 )
 from retrain_cli.workflows.portable.bundling import open_bundle
+from retrain_cli.workflows.portable.photo_classifier import PhotoClassifier
 from retrain_cli.workflows.shared.embedding import Embedder, Photos
 from retrain_cli.workspace import Workspace
 
@@ -55,9 +56,16 @@ class AnyLabeller(Protocol):
     def label(self, photos: Photos) -> Iterator[LabelledImage]:
         """Label photos as they come, in order."""
 
+    def classifier(self) -> PhotoClassifier:
+        """The same for photos that come in no order."""
+
     def __enter__(self) -> AnyLabeller: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+ModelOpener = Callable[[LabelRequest, Workspace], AnyLabeller]
+"""Opens what a request names: `open_labeller`, or what a test has in its place."""
 
 
 def open_labeller(
@@ -120,8 +128,9 @@ class FileLabeller:
         opened = open_exported(path)
         self._request, self._described = request, opened.description
         self._threshold = _threshold(path, self._described.least_score) if request.reject else None
+        self._forward = _FileForward(opened)
         extractor = extractor_at(
-            _FileForward(opened),
+            self._forward,
             self._described.size,
             self._described.resize,
             None,
@@ -149,6 +158,18 @@ class FileLabeller:
     def unknown_rejected(self) -> float | None:
         """Nobody measured it."""
         return None
+
+    def classifier(self) -> PhotoClassifier:
+        """The same for photos that come in no order; as `Labeller.classifier`."""
+        described, rule = self._described, self._threshold
+        return PhotoClassifier(
+            described.labels,
+            described.size,
+            described.resize,
+            self._forward,
+            lambda scores: scores,  # a file gives them itself
+            None if rule is None else rule.judge,
+        )
 
     def label(self, photos: Photos) -> Iterator[LabelledImage]:
         """Label photos as they come, in order; as `Labeller.label`."""

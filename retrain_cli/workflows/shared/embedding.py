@@ -131,7 +131,13 @@ class EmbeddedBatch:
 
 
 class Embedder:
-    """A backbone and its cache, ready for images; the backbone is loaded by the first new one."""
+    """A backbone and its cache, ready for images; the backbone is loaded by the first new one.
+
+    Attributes:
+        backbone: what computes; None of one that was made of an extractor.
+    """
+
+    backbone: LazyBackbone | None
 
     def __init__(
         self,
@@ -152,6 +158,7 @@ class Embedder:
                 vector is then that of the photo with those of its views behind it.
         """
         backbone = LazyBackbone(spec, settings.device, load or loader_of(workspace))
+        self.backbone = backbone
         if views is not None:
             self._store = None
             numbers = tuple(range(views[1] + 1))
@@ -165,7 +172,7 @@ class Embedder:
     def over(cls, extractor: Extractor) -> Embedder:
         """One without a cache, whose vectors are what the extractor gives."""
         embedder = cls.__new__(cls)
-        embedder._store, embedder._extractor = None, extractor
+        embedder.backbone, embedder._store, embedder._extractor = None, None, extractor
         return embedder
 
     def close(self) -> None:

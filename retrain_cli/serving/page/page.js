@@ -1,0 +1,203 @@
+"use strict";
+
+const by = (id) => document.getElementById(id);
+const AT_ONCE = 3; // more would only wait at the service
+let about = { labels: [], none: "none-of-these", corrections: false, similar: 0, max_bytes: 0 };
+let key = sessionStorage.getItem("retrain-key") || "";
+let done = 0, asked = 0;
+const waiting = [];
+let running = 0;
+
+async function ask(path, options = {}) {
+  const headers = { ...(options.headers || {}) };
+  if (key) headers.Authorization = `Bearer ${key}`;
+  const answer = await fetch(path, { ...options, headers });
+  if (answer.status === 401) by("key-form").hidden = false;
+  return answer;
+}
+
+async function begin() {
+  const answer = await ask("/labels");
+  if (!answer.ok) {
+    by("status").textContent = answer.status === 401 ? "" : "The service does not answer.";
+    if (answer.status === 401) by("key").focus();
+    return;
+  }
+  by("key-form").hidden = true;
+  about = await answer.json();
+  by("model").textContent = `${about.model}: ${about.labels.length} classes`;
+}
+
+function take(files) {
+  const photos = [...files];
+  if (!photos.length) return;
+  asked += photos.length;
+  for (const file of photos) waiting.push({ file, place: addPlace(file) });
+  tell();
+  go();
+}
+
+function go() {
+  while (running < AT_ONCE && waiting.length) {
+    running += 1;
+    const { file, place } = waiting.shift();
+    label(file, place).catch(() => showError(place, "The service does not answer.")).finally(() => {
+      running -= 1;
+      done += 1;
+      tell();
+      go();
+    });
+  }
+}
+
+function tell() {
+  by("status").textContent = done < asked
+    ? `${done} of ${asked} photos labelled …`
+    : `${asked} ${asked === 1 ? "photo" : "photos"} labelled.`;
+}
+
+function addPlace(file) {
+  const place = by("photo").content.firstElementChild.cloneNode(true);
+  const picture = place.querySelector(".picture");
+  picture.src = URL.createObjectURL(file);
+  picture.alt = file.name;
+  picture.addEventListener("error", () => { picture.hidden = true; }); // a format of no browser's
+  place.querySelector("h2").textContent = "…";
+  place.querySelector(".name").textContent = file.name;
+  by("photos").prepend(place);
+  return place;
+}
+
+async function label(file, place) {
+  if (about.max_bytes && file.size > about.max_bytes) {
+    showError(place, `It has more than ${about.max_bytes} bytes, the limit of this service.`);
+    return;
+  }
+  let answer;
+  do { // when all places are taken, the service says when to come again
+    const query = about.similar ? `?similar=${about.similar}` : "";
+    answer = await ask(`/label${query}`, {
+      method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
+    });
+    if (answer.status === 429) {
+      const seconds = Number(answer.headers.get("Retry-After")) || 1;
+      await new Promise((go) => setTimeout(go, 1000 * seconds));
+    }
+  } while (answer.status === 429);
+  const told = await answer.json();
+  const photo = told.photos ? told.photos[0] : told;
+  if (photo.error) {
+    showError(place, photo.error);
+    return;
+  }
+  showLabels(place, photo);
+  if (about.corrections) offerCorrection(place, photo, file);
+  if (photo.similar && photo.similar.length) await showSimilar(place, photo.similar);
+}
+
+function showError(place, words) {
+  place.classList.add("bad");
+  place.querySelector("h2").textContent = words;
+}
+
+function element(name, text = "", kind = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+function showLabels(place, photo) {
+  const best = photo.labels[0];
+  const title = place.querySelector("h2");
+  if (best) title.textContent = best.label;
+  else title.textContent = "None of these";
+  const shown = best ? photo.labels : photo.best ? [photo.best] : [];
+  if (photo.rejected) {
+    const why = photo.rejected === "novel" ? "It is unlike the training photos." : "It might be several of them.";
+    place.querySelector(".name").textContent += ` · ${why}`;
+  }
+  for (const { label, score } of shown) {
+    const row = element("li");
+    const line = element("div", "", "line");
+    line.append(element("span", label), element("span", percent(score)));
+    const track = element("div", "", "track");
+    track.setAttribute("aria-hidden", "true");
+    const bar = element("i");
+    bar.style.width = `${100 * score}%`;
+    track.append(bar);
+    row.append(line, track);
+    place.querySelector(".bars").append(row);
+  }
+}
+
+function offerCorrection(place, photo, file) {
+  const part = place.querySelector(".correction");
+  const choice = part.querySelector("select"), button = part.querySelector("button");
+  const first = photo.labels[0] ? photo.labels[0].label : "";
+  const options = about.labels.map((name) => new Option(name, name, false, name === first));
+  choice.append(...options, new Option("None of these", "", false, !first));
+  part.hidden = false;
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    const kept = part.querySelector(".kept");
+    try {
+      const answer = await ask(`/correct?label=${encodeURIComponent(choice.value)}`, {
+        method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
+      });
+      const told = await answer.json();
+      kept.textContent = answer.ok ? `Kept for the next training, as ${choice.value || "none of these"}.` : told.error;
+    } catch {
+      kept.textContent = "The service does not answer.";
+    }
+    button.disabled = false;
+  });
+}
+
+async function showSimilar(place, similar) {
+  const part = place.querySelector(".similar");
+  for (const { row, label, similarity } of similar) {
+    const answer = await ask(`/training-photos/${row}`);
+    const one = element("li");
+    if (answer.ok) {
+      const picture = element("img");
+      picture.src = URL.createObjectURL(await answer.blob());
+      picture.alt = `a training photo of ${label}`;
+      one.append(picture);
+    }
+    one.append(element("span", `${label}, ${similarity.toFixed(2)}`));
+    part.querySelector("ul").append(one);
+  }
+  part.hidden = false;
+}
+
+for (const id of ["files", "camera"]) {
+  by(id).addEventListener("change", (event) => {
+    take(event.target.files);
+    event.target.value = "";
+  });
+}
+const drop = by("drop");
+for (const kind of ["dragenter", "dragover"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
+}
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) drop.classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  take(event.dataTransfer.files);
+});
+by("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = by("key").value;
+  sessionStorage.setItem("retrain-key", key);
+  begin();
+});
+begin().catch(() => { by("status").textContent = "The service does not answer."; });

@@ -1,0 +1,160 @@
+"""`retrain serve` as a process: it begins, is asked, and ends well."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
+
+
+@pytest.fixture(scope="module")
+def template(make_template: Callable[..., Path]) -> Path:
+    return make_template(
+        lambda root: make_photos(root, {"ant": 12, "bee": 12, "teapot": 12}),
+        ("bottlenecks", "photos", *TINY),
+        ("train", *QUICK_HEAD, "--name", "album"),
+    )
+
+
+@pytest.fixture
+def here(template: Path, tmp_path: Path) -> Path:
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@dataclass
+class Running:
+    """A service, and where it is."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    said: Path
+
+    def ask(self, path: str, data: bytes | None = None) -> Any:
+        with urllib.request.urlopen(self.address + path, data, timeout=LIMIT) as answer:
+            return json.load(answer)
+
+    def label(self, photo: bytes) -> Any:
+        request = urllib.request.Request(
+            f"{self.address}/label", photo, {"Content-Type": "image/png"}
+        )
+        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[Running]:
+    said, printed = folder / "said.txt", folder / "printed.txt"
+    with said.open("wb") as errors, printed.open("wb") as out:
+        process = subprocess.Popen(
+            [RETRAIN, "serve", "--port", "0", *options],
+            cwd=folder,
+            stdout=out,
+            stderr=errors,
+            preexec_fn=heed_signals,  # noqa: PLW1509
+        )
+    try:
+        wait_for(lambda: printed.read_text() or process.poll() is not None, "its address")
+        assert process.poll() is None, said.read_text()
+        yield Running(process, printed.read_text().strip(), said)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_finishes_what_it_took(here: Path, number: signal.Signals) -> None:
+    """A request that is half sent when the end is asked for is answered; the exit code is 0."""
+    photo = (here / "photos/ant/0000.png").read_bytes()
+    with serving(here) as running:
+        host, port = running.address.removeprefix("http://").split(":")
+        assert running.label(photo)["photos"][0]["labels"][0]["label"] == "ant"
+        with socket.create_connection((host, int(port)), timeout=LIMIT) as half:
+            head = f"POST /label HTTP/1.1\r\nHost: x\r\nContent-Length: {len(photo)}\r\n\r\n"
+            half.sendall(head.encode() + photo[:100])
+            running.ask("/healthz")  # so that the one before has been seen
+            running.process.send_signal(number)
+            wait_for(lambda: not listens(host, int(port)), "a closed port")
+            half.sendall(photo[100:])
+            answer = half.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b'"label":"ant"' in answer
+        assert running.process.wait(LIMIT) == 0
+        assert "what it took was answered" in running.said.read_text()
+        assert "Traceback" not in running.said.read_text()
+
+
+def listens(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def test_a_newer_run_takes_over_and_no_request_is_lost(
+    here: Path, retrain: Callable[..., Outcome]
+) -> None:
+    photo = (here / "photos/ant/0000.png").read_bytes()
+    with serving(here, "album", "--reload") as running:
+        names: list[str] = []
+        stop = threading.Event()
+
+        def ask() -> None:
+            while not stop.is_set():
+                names.append(running.label(photo)["model"]["name"])
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            assert retrain("train", *QUICK_HEAD, "--name", "album-2").code == 0
+            wait_for(lambda: "album-2" in names, "an answer by the newer run")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        log = [line for line in running.said.read_text().splitlines() if "POST /label" in line]
+        assert {line.split()[4] for line in log} == {"200"}
+        assert len(log) == len(names)
+        assert running.ask("/v1/models/album")["model_version_status"][0]["state"] == "AVAILABLE"
+
+
+def test_what_cannot_be_served_is_one_line(
+    here: Path, retrain_here: Callable[..., Outcome]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "something else listens" in retrain_here("serve", "--port", port).refused(2)
+    assert "--host" in retrain_here("serve", "--host", "203.0.113.7").refused(2)
+    assert "nosuch" in retrain_here("serve", "nosuch", "--port", 0).refused()
+    assert "must be there" in retrain_here("serve", "--model", "no.onnx", "--port", 0).refused()
+
+
+def test_a_missing_package_names_the_extra(
+    here: Path, retrain_here: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
+    assert "pip install 'retrain-cli[serve]'" in retrain_here("serve").refused()
+
+
+def test_it_warns_where_everybody_may_ask(
+    here: Path, retrain_here: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = "retrain_cli.serving.server.run_service"
+    monkeypatch.setattr(served, lambda app, service, *_: service.close())
+    open_to_all = retrain_here("serve", "--host", "0.0.0.0", "--port", 0)
+    assert "there is no key: set RETRAIN_API_KEY" in open_to_all.err
+    monkeypatch.setenv("RETRAIN_API_KEY", "secret")
+    assert "no key" not in retrain_here("serve", "--host", "0.0.0.0", "--port", 0).err
+    monkeypatch.delenv("RETRAIN_API_KEY")
+    assert "no key" not in retrain_here("serve", "--port", 0).err

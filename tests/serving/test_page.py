@@ -1,0 +1,91 @@
+"""The page at / in a real Chromium: labels, corrections, narrow screens, keyboard, names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Visit, browser_or_skip
+from served_at_port import at_a_port
+
+from retrain_cli.reports.pdf import browser_flags
+
+
+@contextmanager
+def visit(address: str, width: int = 390, scheme: Any = "light") -> Iterator[Visit]:
+    """Open the page; fails where it has an error, or wants anything from another server."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_or_skip(), args=browser_flags()
+        )
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        visited = Visit(page)
+        page.on("console", lambda message: visited.said.append(message.text))
+        page.on("pageerror", lambda error: visited.said.append(str(error)))
+        page.on("request", lambda request: visited.asked.append(request.url))
+        page.goto(address)
+        yield visited
+        browser.close()
+    # A browser notes each refusal by itself, such as of a bad photo.
+    assert [one for one in visited.said if "Failed to load resource" not in one] == []
+    foreign = [one for one in visited.asked if not one.startswith((address, "data:", "blob:"))]
+    assert foreign == []
+
+
+def keep_picture(page: Any, name: str) -> None:
+    """For whoever wants to see it: a picture of the page in the folder RETRAIN_PICTURES."""
+    if folder := os.environ.get("RETRAIN_PICTURES"):
+        page.screenshot(path=str(Path(folder) / name), full_page=True)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_photos_are_labelled_and_corrected(
+    serve: Callable[..., Any], photos: Path, tmp_path: Path, width: int, scheme: str
+) -> None:
+    served = serve(collect=tmp_path / "inbox", similar=2)
+    note = tmp_path / "note.jpg"
+    note.write_text("hello")
+    with at_a_port(served.client.app) as address, visit(address, width, scheme) as visited:
+        page = visited.page
+        page.get_by_text("first: 3 classes").wait_for()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "files"
+        some = [photos / "bee" / "0000.png", photos / "ant" / "0000.png", note]
+        page.get_by_label("Choose photos").set_input_files(some)
+        page.get_by_text("3 photos labelled.").wait_for()
+        assert page.get_by_role("heading", level=2).all_inner_texts() == [
+            "not an image (looks like text)", "ant", "bee"
+        ]  # fmt: skip
+        ant = page.get_by_role("listitem").filter(has=page.get_by_alt_text("0000.png")).first
+        assert ant.locator(".bars li").count() == 3
+        ant.locator(".similar li").nth(1).wait_for()
+        choice = ant.get_by_label("Is it something else?")
+        assert choice.input_value() == "ant"
+        choice.select_option("bee")
+        ant.get_by_role("button", name="Keep it as that").press("Enter")
+        ant.get_by_text("Kept for the next training, as bee.").wait_for()
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(wide) <= 0
+        unnamed = """[...document.querySelectorAll("#photos img")].filter((one) => !one.alt)"""
+        assert page.evaluate(f"{unnamed}.length") == 0
+        keep_picture(page, f"serve-{width}-{scheme}.png")
+    kept = [path for path in (tmp_path / "inbox").rglob("*") if path.is_file()]
+    assert [path.parent.name for path in kept] == ["bee"]
+    assert kept[0].read_bytes() == (photos / "ant" / "0000.png").read_bytes()
+
+
+def test_with_a_key_it_asks_for_that(serve: Callable[..., Any], photos: Path) -> None:
+    served = serve(api_key="secret")
+    with at_a_port(served.client.app) as address, visit(address) as visited:
+        page = visited.page
+        page.get_by_label("This service wants its key").fill("secret")
+        page.get_by_role("button", name="Use it").click()
+        page.get_by_text("first: 3 classes").wait_for()
+        page.get_by_label("Choose photos").set_input_files(photos / "bee" / "0000.png")
+        page.get_by_role("heading", name="bee").wait_for()
