@@ -46,7 +46,7 @@ signals as images:
     SignalRequest, Drawing, SignalSummary, draw_signals
 
 elsewhere:
-    ExportRequest, ExportSummary, export_run, BundleRequest, bundle_run
+    ExportRequest, ExportSummary, export_run, BundleRequest, bundle_run, ServeRequest
 
 studies:
     run_study, Study, StudyResult, StudySettings, NetworkStudySettings, FreezeStudySettings,

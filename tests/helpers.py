@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import signal
@@ -61,6 +62,14 @@ def wait_for(condition: Callable[[], T], what: str, limit: float = LIMIT) -> T:
         assert time.monotonic() < deadline, f"waited {limit:g} s in vain for {what}"
         time.sleep(0.02)
     return value
+
+
+async def wait_beside(condition: Callable[[], object], what: str, limit: float = LIMIT) -> None:
+    """As `wait_for`, beside the other tasks of an event loop."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, f"waited {limit:.0f} s for {what}"
+        await asyncio.sleep(0.01)
 
 
 def heed_signals() -> None:

@@ -42,6 +42,7 @@ from retrain_cli.images.limits.limited import Work, give_up
 _PIPE_BYTES = 1 << 20
 """What a pipe holds, and about what is asked for at a time, so that a process need not wait."""
 
+_CAN_SHARE = sys.platform == "linux"
 _SHARED_BYTES = 9 << 20
 """Most memory that is shared with a process: 32 photos of 299 x 299 pixels."""
 
@@ -79,7 +80,7 @@ class ProcessReaders:
         self, decode: Decoder, store: BottleneckStore | None, pixel_bytes: int, count: int
     ) -> None:
         self.count = count
-        can_share = hasattr(os, "memfd_create") and pixel_bytes <= _SHARED_BYTES
+        can_share = _CAN_SHARE and pixel_bytes <= _SHARED_BYTES
         at_once = (_SHARED_BYTES if can_share else _PIPE_BYTES) // pixel_bytes
         self.photos_at_once = min(_MOST_PHOTOS, max(1, at_once))
         self._decode = decode
@@ -295,7 +296,7 @@ def _shared_memory(size: int) -> Iterator[tuple[int, NDArray[np.uint8]] | None]:
     """
     descriptor = None
     try:
-        if size and hasattr(os, "memfd_create"):
+        if size:
             descriptor = os.memfd_create("pixels")
             os.posix_fallocate(descriptor, 0, size)  # a write into a mere promise would crash
             memory = np.frombuffer(mmap(descriptor, size), np.uint8)

@@ -27,7 +27,7 @@ _WORDS = {"instances": "predictions", "inputs": "outputs"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class PhotoQuery:
     """The photos of a request.
 
     Attributes:
@@ -39,7 +39,7 @@ class Asked:
     by_column: bool = False
 
 
-def asked_to_predict(body: Any, most_bytes: int, most_photos: int) -> Asked:
+def asked_to_predict(body: Any, most_bytes: int, most_photos: int) -> PhotoQuery:
     """The photos of a request to `predict`, by row (`instances`) or by column (`inputs`).
 
     Raises:
@@ -57,10 +57,12 @@ def asked_to_predict(body: Any, most_bytes: int, most_photos: int) -> Asked:
     if by_column and isinstance(values, Mapping) and set(values) != {"b64"}:
         values = _only_value(values)  # {"photos": [...]}: by the name of the input
     is_single = by_column and not isinstance(values, list)
-    return Asked(_photos([values] if is_single else values, most_bytes, most_photos), by_column)
+    return PhotoQuery(
+        _photos([values] if is_single else values, most_bytes, most_photos), by_column
+    )
 
 
-def asked_to_classify(body: Any, most_bytes: int, most_photos: int) -> Asked:
+def asked_to_classify(body: Any, most_bytes: int, most_photos: int) -> PhotoQuery:
     """The photos of a request to `classify`.
 
     Raises:
@@ -78,7 +80,7 @@ def asked_to_classify(body: Any, most_bytes: int, most_photos: int) -> Asked:
         )
     if any(not isinstance(one, Mapping) for one in examples):
         raise bad_request('an example is an object such as {"image": {"b64": ...}}, and one is not')
-    return Asked(_photos([{**context, **one} for one in examples], most_bytes, most_photos))
+    return PhotoQuery(_photos([{**context, **one} for one in examples], most_bytes, most_photos))
 
 
 def _record(body: Any) -> Mapping[str, Any]:
@@ -138,7 +140,9 @@ def _only_value(values: Mapping[str, Any]) -> Any:
     return next(iter(values.values()))
 
 
-def predictions(asked: Asked, answers: Sequence[PhotoAnswer], model: ServedModel) -> dict[str, Any]:
+def predictions(
+    asked: PhotoQuery, answers: Sequence[PhotoAnswer], model: ServedModel
+) -> dict[str, Any]:
     """The answer to `predict`: all scores of each photo, and its best label.
 
     A photo that could not be used has `error` in place of them.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import FakeBackbone, wait_for
+from helpers import FakeBackbone, wait_beside, wait_for
 from PIL import Image
 
 from retrain_cli.errors import ConfigError, RunError
@@ -264,8 +264,7 @@ def test_a_newer_run_takes_over(serve: Any, ant: bytes, train: Callable[[str], N
     def watch() -> None:
         async def both() -> None:
             task = asyncio.create_task(served.service.watch(said.append, 0.01))
-            while not stop.is_set():
-                await asyncio.sleep(0.01)
+            await wait_beside(stop.is_set, "the end of the test")
             task.cancel()
 
         asyncio.run(both())
@@ -307,8 +306,7 @@ def test_a_newer_run_that_is_damaged_does_not_take_over(
 
     async def look() -> None:
         task = asyncio.create_task(served.service.watch(said.append, 0.01))
-        while not said:
-            await asyncio.sleep(0.01)
+        await wait_beside(lambda: said, "what is said")
         task.cancel()
 
     asyncio.run(look())
