@@ -25,7 +25,7 @@ from retrain_cli.workspace import to_json
 MANIFEST = "bundle.json"
 FORMAT_VERSION = 1
 _MOST_FILES, _MOST_MANIFEST, _MOST_BYTES = 64, 64 << 20, 16 << 30
-_NAME = re.compile(r"(weights/|model/)?[\w][\w.+ -]{0,200}")
+_NAME = re.compile(r"(?!(?:weights|model)$)(weights/|model/)?[\w][\w.+ -]{0,200}")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _PIECE = 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -131,18 +132,27 @@ def write(
     sheet.paste(_FAINT if faint else _INK, (left, place[1]), letters)
 
 
+_one_at_a_time = threading.RLock()
+"""Photos are drawn in threads, and a font is not made for several."""
+
+
 @lru_cache(maxsize=1024)
 def _letters(text: str, size: int) -> Image.Image:
     """The letters of a line, as how much of each pixel they cover."""
-    font = font_of(text, size)
-    letters = Image.new("L", (max(1, round(font.getlength(text))), round(1.4 * size)))
-    ImageDraw.Draw(letters).text((0, 0), text, 255, font)
-    return letters
+    with _one_at_a_time:
+        font = font_of(text, size)
+        letters = Image.new("L", (max(1, round(font.getlength(text))), round(1.4 * size)))
+        ImageDraw.Draw(letters).text((0, 0), text, 255, font)
+        return letters
 
 
 def fitted(text: str, width: int, size: int = _TEXT) -> str:
     """The text, or its ends where the whole is wider than so many pixels."""
-    font = font_of(text, size)
+    with _one_at_a_time:
+        return _fitted(font_of(text, size), text, width)
+
+
+def _fitted(font: ImageFont.FreeTypeFont, text: str, width: int) -> str:
     if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 1, -1):

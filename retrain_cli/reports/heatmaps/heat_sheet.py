@@ -15,6 +15,7 @@ from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.heat_colours import Pixels, SmallPhoto, levels, over_photo
 from retrain_cli.reports.heatmaps.heat_panels import captions, ends
+from retrain_cli.reports.heatmaps.quick_png import MARK
 
 MOST_PHOTOS = 60
 """On a sheet: about 1.5 MB."""
@@ -72,7 +73,7 @@ class HeatSheet:
         foot = _text(_GAP, self._top + 4, meaning, "faint small")
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" '
-            f'width="{width}" height="{height:g}"><style>{_STYLE}</style><defs>'
+            f'width="{width}" height="{height:g}"><!-- {MARK} --><style>{_STYLE}</style><defs>'
             f"{_gradient('most', sequential())}{_gradient('both', diverging())}</defs>"
             f'<rect class="paper" width="100%" height="100%"/>{"".join(self._rows)}{foot}</svg>\n'
         )

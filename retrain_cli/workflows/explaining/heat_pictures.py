@@ -19,7 +19,7 @@ from retrain_cli.reports.heatmaps.channel_sheet import draw_channels
 from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, indexed, levels
 from retrain_cli.reports.heatmaps.heat_panels import SIDE, draw_panels
 from retrain_cli.reports.heatmaps.heat_sheet import HeatSheet
-from retrain_cli.reports.heatmaps.quick_png import save_quickly
+from retrain_cli.reports.heatmaps.quick_png import is_ours, save_quickly
 from retrain_cli.workflows.explaining.explainer import ExplainedPhoto
 from retrain_cli.workspace import replacing, writing_to
 
@@ -48,8 +48,12 @@ class PictureWriter:
     """Draws explained photos into a folder; use it in a `with` block.
 
     Args:
-        folder: where to; it is made, and pictures of the same names in it are replaced.
+        folder: where to; it is made, and earlier pictures of the same names are replaced. A file of
+            such a name that is none of them, such as a photo, is an error and stays.
         timeout: seconds of processor time for a photo that may take very long.
+
+    Raises:
+        DatasetError: the folder is a file, or holds another file of the sheet's name.
     """
 
     def __init__(self, folder: Path, timeout: float) -> None:
@@ -64,6 +68,7 @@ class PictureWriter:
             )
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        _check_replaceable(folder / SHEET)
         self._open = ExitStack()
 
     def __enter__(self) -> PictureWriter:
@@ -82,7 +87,11 @@ class PictureWriter:
         return self._left_out
 
     def draw(self, photos: Iterable[ExplainedPhoto]) -> Iterator[DrawnPhoto]:
-        """Draw photos in order, a few of them ahead."""
+        """Draw photos in order, a few of them ahead.
+
+        Raises:
+            DatasetError: a file of a picture's name is not one of ours.
+        """
         ahead = 2 * usable_processors()
         waiting: deque[tuple[Future[_Drawing] | None, ExplainedPhoto]] = deque()
         for photo in photos:
@@ -104,7 +113,9 @@ class PictureWriter:
     def _begin(self, photo: ExplainedPhoto) -> Future[_Drawing] | None:
         if photo.error is not None:
             return None
-        return self._threads.submit(self._drawing, photo, self._name(photo))
+        name = self._name(photo)
+        _check_replaceable(self._folder / f"{name}.png")
+        return self._threads.submit(self._drawing, photo, name)
 
     def _finish(self, drawing: Future[_Drawing] | None, photo: ExplainedPhoto) -> DrawnPhoto:
         if drawing is None:
@@ -159,6 +170,7 @@ class PictureWriter:
     def _saved(self, image: Image.Image, name: str) -> Path:
         """Write a picture, so that nobody sees half of it."""
         path = self._folder / f"{name}.png"
+        _check_replaceable(path)
         draft = self._drafts / path.name
         with writing_to(path):
             save_quickly(image, draft)
@@ -174,6 +186,16 @@ class _Drawing:
     name: str
     picture: Path
     maps: tuple[Path, ...]
+
+
+def _check_replaceable(path: Path) -> None:
+    with writing_to(path):
+        ours = is_ours(path)
+    if not ours:
+        raise DatasetError(
+            f"only pictures of `retrain explain` are replaced, and {path} is none: choose another "
+            f"folder for {setting('output')}"
+        )
 
 
 def _of(heatmap: Heatmap) -> str:

@@ -15,7 +15,7 @@ from retrain_cli.backbones.spec import IMAGENET, BackboneSpec
 from retrain_cli.backbones.table import find_backbone
 from retrain_cli.checks import check_share
 from retrain_cli.durable import draft_folder
-from retrain_cli.errors import ExportError, WeightsError, setting
+from retrain_cli.errors import ExportError, RunError, WeightsError, reason_of, setting
 from retrain_cli.exporting.bundle_file import (
     BundleManifest,
     read_manifest,
@@ -245,20 +245,37 @@ def _unpack(path: Path, target: Path, workspace: Workspace) -> None:
         draft = drafts / target.name
         draft.mkdir()
         manifest = unpack_bundle(path, draft)
+        _check_parts(path, manifest)
         draft_config = draft / _CONFIG
-        config = parse_json(draft_config.read_bytes())
         try:
+            config = parse_json(draft_config.read_bytes())
             weights = manifest.facts.get("weights")
             own = config["backbone"]["weights"] == OWN_BACKBONE
             if isinstance(weights, str) and weights in manifest.files:
                 config["backbone"]["weights"] = str(target / weights)
                 _replace_weights(config, draft / weights)
             _keep_network(config, manifest, draft, workspace, own)
-        except (KeyError, TypeError) as error:
-            raise ExportError(f"{path} holds no run ({error!r:.80}): bundle it again") from error
-        draft_config.write_text(to_json(config, indent=2), encoding="utf-8")
+            draft_config.write_text(to_json(config, indent=2), encoding="utf-8")
+            run = Run(draft)
+            _ = run.info, run.labels, run.head
+        except (KeyError, TypeError, ValueError, RecursionError, RunError) as error:
+            raise ExportError(
+                f"{path} holds no run that can be read ({reason_of(error):.80}): bundle it again"
+            ) from error
+        if _is_intact(target, manifest):
+            return  # another command was faster
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
+
+
+def _check_parts(path: Path, manifest: BundleManifest) -> None:
+    needed = [_CONFIG, *_RUN_FILES]
+    network = [f"model/{name}" for name in (XML, BIN)]
+    if any(name in manifest.files for name in network):
+        needed += network
+    lacking = next((name for name in needed if name not in manifest.files), None)
+    if lacking is not None:
+        raise ExportError(f"a bundle holds {lacking}, and {path} does not: bundle the run again")
 
 
 def _replace_weights(config: dict[str, Any], weights: Path) -> None:

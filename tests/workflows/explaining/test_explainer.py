@@ -176,6 +176,32 @@ def test_pictures_lie_in_the_folder_under_names_of_their_own(
         assert alone.width / alone.height == pytest.approx(40 / 30, abs=0.01)
 
 
+@pytest.mark.parametrize("taken", ["0000.png", "0000-map-ant.png", SHEET])
+def test_a_photo_of_a_picture_s_name_stays(
+    explainer: Any, photos: Path, tmp_path: Path, taken: str
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / taken).write_bytes((photos / "ant" / "0000.png").read_bytes())
+    source = Source(str(photos / "ant" / "0000.png"))
+    with (
+        pytest.raises(DatasetError, match=r"only pictures of `retrain explain` are replaced"),
+        PictureWriter(folder, 60) as writer,
+    ):
+        list(writer.draw(explainer(top_k=1).explain([source])))
+    assert (folder / taken).read_bytes() == (photos / "ant" / "0000.png").read_bytes()
+
+
+def test_earlier_pictures_are_replaced(explainer: Any, photos: Path, tmp_path: Path) -> None:
+    source = Source(str(photos / "ant" / "0000.png"))
+    for _ in range(2):
+        with PictureWriter(tmp_path / "out", 60) as writer:
+            (drawn,) = writer.draw(explainer(top_k=1).explain([source]))
+            writer.write_sheet()
+        assert drawn.picture is not None
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
 def test_a_file_in_the_folder_s_place_is_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(DatasetError, match="takes a folder"):

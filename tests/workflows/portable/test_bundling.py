@@ -12,6 +12,7 @@ import pytest
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.errors import ExportError, RetrainError
+from retrain_cli.exporting.bundle_file import write_bundle
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.run import RunStore
@@ -22,6 +23,8 @@ from retrain_cli.workflows.portable.file_labeller import open_labeller
 from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.train import TrainRequest, train_run
 from retrain_cli.workspace import Workspace
+
+NO_CONFIGS = (b"junk", b"\xff\xfe", b"[" * 100_000, b"NaN", b"[]", b"{}")
 
 
 @pytest.fixture
@@ -85,6 +88,47 @@ def test_a_damaged_bundle(here: Workspace, tmp_path: Path) -> None:
     done.path.write_bytes(data[:middle] + b"!!!!" + data[middle + 4 :])
     with pytest.raises(ExportError, match="should be a bundle"):
         open_bundle(done.path, Workspace(tmp_path / "there"))
+    assert not list((tmp_path / "there/cache/bundles").glob("[!.]*"))
+
+
+def made_of(bundle: Path, folder: Path, changed: dict[str, bytes | None]) -> Path:
+    """A bundle with other parts, whose list is right."""
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(folder)
+        facts = json.loads(archive.read("bundle.json"))
+        parts = {name: folder / name for name in facts.pop("files")}
+    for name, data in changed.items():
+        parts.pop(name, None)
+        if data is not None:
+            parts[name] = folder / name
+            parts[name].parent.mkdir(exist_ok=True)
+            parts[name].write_bytes(data)
+    facts.pop("format")
+    write_bundle(folder / "made.retrain", facts, parts)
+    return folder / "made.retrain"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        *(({"config.json": data}, "holds no run that can be read") for data in NO_CONFIGS),
+        ({"labels.json": b"{"}, "holds no run that can be read"),
+        ({"head.npz": b"no head"}, "holds no run that can be read"),
+        ({"config.json": None}, "holds config.json, and"),
+        ({"labels.json": None}, "holds labels.json, and"),
+        ({"head.npz": None}, "holds head.npz, and"),
+        ({"model/model.xml": b"<net/>"}, "holds model/model.bin, and"),
+        ({"model/model.bin": b"0"}, "holds model/model.xml, and"),
+        ({"model": b"0"}, "which no bundle holds"),
+    ],
+)
+def test_a_bundle_of_other_parts_is_none(
+    here: Workspace, tmp_path: Path, changed: dict[str, bytes | None], words: str
+) -> None:
+    done = bundle_run(BundleRequest(output=tmp_path / "b.retrain"), here)
+    made = made_of(done.path, tmp_path / "parts", changed)
+    with pytest.raises(ExportError, match=words):
+        open_bundle(made, Workspace(tmp_path / "there"))
     assert not list((tmp_path / "there/cache/bundles").glob("[!.]*"))
 
 
