@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -62,6 +63,17 @@ def test_an_engine_that_knows_no_gpu_raises(devices: Any) -> None:
     assert engine.choose_device("auto") == "cpu:0"
     with pytest.raises(DeviceError, match="it sees no GPU"):
         engine.choose_device("gpu")
+
+
+def test_nobody_else_names_a_device_to_keras() -> None:
+    """`on_device` knows what each engine calls it."""
+    package = Path(engine.__file__).parent
+    users = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(r"keras(\(\))?\.device\(", path.read_text(encoding="utf-8"))
+    }
+    assert users == {"engine.py"}
 
 
 def test_pytorch_is_asked_itself_for_its_gpus(monkeypatch: pytest.MonkeyPatch) -> None:

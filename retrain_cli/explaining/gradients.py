@@ -16,7 +16,7 @@ from retrain_cli.backbones.runtimes.keras_model import (
 )
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import find_backbone
-from retrain_cli.engine import load_keras, load_tensorflow, quiet_engine
+from retrain_cli.engine import load_keras, load_tensorflow, on_device, quiet_engine
 from retrain_cli.errors import BackboneError, ConfigError, setting
 
 _NO_DETAIL = ("ZeroPadding2D", "Dropout", "Cropping2D")
@@ -51,7 +51,7 @@ class GradientNetwork:
         """
         keras = _keras_for(spec)
         own = converted_from(spec)
-        with keras.device("cpu:0"), quiet_engine():
+        with on_device("cpu:0"), quiet_engine():
             network = build_network(own)
             if layer in (None, FIRST):
                 chosen = first_layer(network) if layer == FIRST else _finer_layer(network)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.engine import float32_by_default, load_keras, quiet_engine
+from retrain_cli.engine import float32_by_default, load_keras, on_device, quiet_engine
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.layered.activations import Activation
 from retrain_cli.heads.layered.body import Body
@@ -21,7 +21,7 @@ def build_classifier(backbone: Any, head: Head) -> Any:
             by layers with the same weights.
     """
     keras = load_keras()
-    with keras.device("cpu:0"), quiet_engine(), float32_by_default():
+    with on_device("cpu:0"), quiet_engine(), float32_by_default():
         features = _add_body(keras, backbone.output, head.body)
         logits = _dense(keras, features, head.weights, head.bias, "logits")
         scores = keras.layers.Softmax(dtype="float32", name="scores")(logits)

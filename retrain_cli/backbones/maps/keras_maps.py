@@ -10,12 +10,11 @@ from retrain_cli.backbones.maps.map_layout import MapShape, no_map
 from retrain_cli.backbones.runtimes.keras_model import (
     KerasModelBackbone,
     build_network,
-    pool_features,
-    scale_pixels,
+    maps_of_pixels,
+    pooled_maps,
 )
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.backbones.table import find_backbone
-from retrain_cli.engine import load_keras, quiet_engine
+from retrain_cli.engine import load_keras, on_device, quiet_engine
 
 
 def build_keras_maps(
@@ -32,20 +31,14 @@ def build_keras_maps(
         RetrainError: as `build_keras_backbone`.
     """
     keras = load_keras()
-    with keras.device(devices[0]), quiet_engine():
+    with on_device(devices[0]), quiet_engine():
         network = build_network(spec)
-        images = keras.Input((spec.input_size, spec.input_size, 3), dtype="uint8")
-        features = network(scale_pixels(keras.ops, images, find_backbone(spec.name).scaling))
-        maps = features if isinstance(features, (list, tuple)) else [features]
-        whole = [keras.ops.cast(one, "float32") for one in maps]
+        images, whole = maps_of_pixels(network, spec)
         names = spec.layers or (None,)
         for one, name in zip(whole, names, strict=True):
             if len(one.shape) != 4:
                 raise no_map(spec, f"{name or 'its last layer'} gives a vector")
-        vectors = [
-            pool_features(keras.ops, one, spec.pooling, name)
-            for one, name in zip(whole, names, strict=True)
-        ]
+        vectors = pooled_maps(whole, spec)
         flat = [
             keras.ops.reshape(one, (-1, int(np.prod(one.shape[1:]))))
             for one in whole

@@ -87,9 +87,11 @@ def build_keras_backbone(
     keras = load_keras()
     with on_device(devices[0]), quiet_engine():
         network = network or build_network(spec)
-        scaling = find_backbone(spec.name).scaling
         widths = tuple(int(output.shape[-1]) for output in network.outputs)
-        model = _add_preprocessing(keras, network, scaling, spec)
+        images, maps = maps_of_pixels(network, spec)
+        vectors = pooled_maps(maps, spec)
+        joined = keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]
+        model = keras.Model(images, joined)
         return KerasModelBackbone(model, devices, widths if len(widths) > 1 else ())
 
 
@@ -167,17 +169,31 @@ def _load_weights(spec: BackboneSpec, row: KerasBackbone, base: Any, network: An
     load_weights_file(path, models, row.name, published.digest)
 
 
-def _add_preprocessing(keras: Any, network: Any, scaling: Scaling, spec: BackboneSpec) -> Any:
+def maps_of_pixels(network: Any, spec: BackboneSpec) -> tuple[Any, list[Any]]:
+    """The input of 8-bit pixels, and what each layer of the bare network gives of them.
+
+    Args:
+        network: as `build_network` gives it.
+        spec: its spec, resolved.
+
+    Returns:
+        The Keras input, and a feature map or a vector a layer, in float32: pooling in that keeps
+        what a mean over a feature map gains in a lower precision.
+    """
+    keras = load_keras()
     images = keras.Input((spec.input_size, spec.input_size, 3), dtype="uint8", name="images")
-    features = network(scale_pixels(keras.ops, images, scaling))
+    features = network(scale_pixels(keras.ops, images, find_backbone(spec.name).scaling))
     maps = features if isinstance(features, (list, tuple)) else [features]
-    # Pooling in float32 keeps what a mean over a feature map gains in a lower precision.
-    vectors = [
-        pool_features(keras.ops, keras.ops.cast(one, "float32"), spec.pooling, name)
+    return images, [keras.ops.cast(one, "float32") for one in maps]
+
+
+def pooled_maps(maps: Sequence[Any], spec: BackboneSpec) -> list[Any]:
+    """The part of a bottleneck that each layer gives, pooled as the spec says."""
+    ops = load_keras().ops
+    return [
+        pool_features(ops, one, spec.pooling, name)
         for one, name in zip(maps, spec.layers or (None,), strict=True)
     ]
-    joined = keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0]
-    return keras.Model(images, joined)
 
 
 def scale_pixels(ops: Any, images: Any, scaling: Scaling) -> Any:

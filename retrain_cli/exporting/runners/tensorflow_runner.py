@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.engine import load_keras, load_tensorflow, quiet_engine
+from retrain_cli.engine import load_keras, load_tensorflow, on_device, quiet_engine
 from retrain_cli.errors import ExportError
 from retrain_cli.exporting.description import DESCRIPTION_FILE, ExportDescription
 from retrain_cli.exporting.runners.exported_model import (
@@ -66,7 +66,7 @@ def open_keras_file(path: Path) -> ExportedModel:
     """
     description = ExportDescription.from_json(archived_text(path, DESCRIPTION_FILE), path)
     keras = load_keras()
-    with keras.device("cpu:0"), quiet_engine():
+    with on_device("cpu:0"), quiet_engine():
         model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
     if int(model.output_shape[-1]) != len(description.labels):
         raise ExportError(f"{path} has labels for another network: export the run again")
