@@ -100,6 +100,15 @@ def read_file(path: Path) -> bytes:
         return _rest(file, MAX_FILE_BYTES)
 
 
+def read_unchanged(path: Path, digest: bytes) -> bytes | None:
+    """All bytes of a photo; None where it cannot be read, or is not what it was."""
+    try:
+        data = read_file(path)
+    except (OSError, ImageError):
+        return None
+    return data if content_digest(data) == digest else None
+
+
 def _open(path: Path) -> BinaryIO:
     """Open a file or a pipe; a pipe that nobody writes to is an empty one, and nothing hangs."""
     try:

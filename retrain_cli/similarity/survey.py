@@ -10,7 +10,7 @@ from pathlib import Path
 
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.errors import ImageError
-from retrain_cli.images.examine import content_digest, read_file
+from retrain_cli.images.examine import read_unchanged
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT, Work, give_up
 from retrain_cli.images.looks import PhotoLook, look_at
 from retrain_cli.parallel import bounded_map
@@ -82,11 +82,8 @@ def _look_at_all(
 def _look(photo_timeout: float, photo: tuple[bytes, Path]) -> PhotoLook | str | None:
     """The look of a photo, or why it cannot be decoded; None where it is not what it was."""
     digest, path = photo
-    try:
-        data = read_file(path)
-    except (OSError, ImageError):
-        return None
-    if content_digest(data) != digest:
+    data = read_unchanged(path, digest)
+    if data is None:
         return None
     try:
         return look_at(data, photo_timeout)

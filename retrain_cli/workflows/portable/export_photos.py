@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.splits import Split
-from retrain_cli.errors import DatasetError, ImageError, setting
+from retrain_cli.errors import DatasetError, setting
 from retrain_cli.images.decode import decode_image
-from retrain_cli.images.examine import content_digest, read_file
+from retrain_cli.images.examine import read_unchanged
 from retrain_cli.runs.run import Run
 
 
@@ -51,7 +51,7 @@ def read_export_photos(run: Run, folder: Path | None, split: Split, most: int) -
     for row in _by_digest(run, split):
         if len(photos) == most:
             break
-        data = _unchanged(root / images.paths[row], images.digest[row].tobytes())
+        data = read_unchanged(root / images.paths[row], images.digest[row].tobytes())
         if data is None:
             missing += 1
             continue
@@ -78,15 +78,6 @@ def _by_digest(run: Run, split: Split) -> Iterator[int]:
     rows = run.predictions.rows(split)
     digests = [row.tobytes() for row in run.predictions.images.digest[rows]]
     yield from (int(rows[place]) for place in sorted(range(len(rows)), key=digests.__getitem__))
-
-
-def _unchanged(path: Path, digest: bytes) -> bytes | None:
-    """The bytes of a photo; None where it is not what the run knew."""
-    try:
-        data = read_file(path)
-    except (OSError, ImageError):
-        return None
-    return data if content_digest(data) == digest else None
 
 
 def _none_there(run: Run, root: Path, split: Split, missing: int) -> DatasetError:
