@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import accumulate
 from mmap import mmap
@@ -294,19 +294,19 @@ def _shared_memory(size: int) -> Iterator[tuple[int, NDArray[np.uint8]] | None]:
 
     The system takes the memory back with its last user. None for 0 bytes, and where there is none.
     """
-    descriptor = None
-    try:
-        if size:
-            descriptor = os.memfd_create("pixels")
-            os.posix_fallocate(descriptor, 0, size)  # a write into a mere promise would crash
-            memory = np.frombuffer(mmap(descriptor, size), np.uint8)
-    except OSError:
-        size = 0
-    try:
-        yield (descriptor, memory) if descriptor is not None and size else None
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+    with ExitStack() as stack:
+        try:
+            shared = _share(size, stack) if size else None
+        except OSError:
+            shared = None
+        yield shared
+
+
+def _share(size: int, stack: ExitStack) -> tuple[int, NDArray[np.uint8]]:
+    descriptor = os.memfd_create("pixels")
+    stack.callback(os.close, descriptor)
+    os.posix_fallocate(descriptor, 0, size)  # a write into a mere promise would crash
+    return descriptor, np.frombuffer(mmap(descriptor, size), np.uint8)
 
 
 _NO_START = "photos are read by processes of their own, and one does not start"

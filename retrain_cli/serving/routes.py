@@ -22,6 +22,7 @@ from retrain_cli.serving.served_model import ServedModel
 from retrain_cli.serving.service import Service
 from retrain_cli.serving.service_metrics import CONTENT_TYPE
 from retrain_cli.serving.service_pool import PhotoAnswer
+from retrain_cli.serving.tensorflow_rest import PhotoQuery, QueryReader
 from retrain_cli.workflows.sort_photos import UNNAMED
 
 _PAGE_POLICY = (
@@ -81,25 +82,29 @@ class Routes:
 
     async def predict(self, request: Request) -> Response:
         """`POST /v1/models/NAME:predict`."""
-        model, limits = self._model(request), self._service.request
-        with self._service.receiver.holding() as body:
-            asked = await _in_thread(
-                tensorflow_rest.asked_to_predict,
-                await body.json(request), limits.max_bytes, limits.queue,
-            )  # fmt: skip
-            answers = await self._answers(request, asked.photos, model)
+        model = self._model(request)
+        asked, answers = await self._ask(request, model, tensorflow_rest.asked_to_predict)
         return _json(tensorflow_rest.predictions(asked, answers, model))
 
     async def classify(self, request: Request) -> Response:
         """`POST /v1/models/NAME:classify`."""
-        model, limits = self._model(request), self._service.request
-        with self._service.receiver.holding() as body:
-            asked = await _in_thread(
-                tensorflow_rest.asked_to_classify,
-                await body.json(request), limits.max_bytes, limits.queue,
-            )  # fmt: skip
-            answers = await self._answers(request, asked.photos, model)
+        model = self._model(request)
+        _, answers = await self._ask(request, model, tensorflow_rest.asked_to_classify)
         return _json(tensorflow_rest.classification(answers, model))
+
+    async def _ask(
+        self, request: Request, model: ServedModel, read: QueryReader
+    ) -> tuple[PhotoQuery, list[PhotoAnswer]]:
+        """The photos of a request in JSON, and what they come to.
+
+        Raises:
+            RefusedError: it cannot be read, there is no place, or its only photo is bad.
+        """
+        limits = self._service.request
+        with self._service.receiver.holding() as body:
+            record = await body.json(request)
+            asked: PhotoQuery = await _in_thread(read, record, limits.max_bytes, limits.queue)
+            return asked, await self._answers(request, asked.photos, model)
 
     def _model(self, request: Request) -> ServedModel:
         """The model that an address names.
@@ -158,14 +163,13 @@ class Routes:
         if answer.scores is None or answer.vector is None:
             return {**told, "error": answer.error}
         limits = self._service.request
-        best = [{"label": name, "score": score} for name, score in
-                model.best(answer.scores, limits.top_k)]  # fmt: skip
+        best = model.best(answer.scores, limits.top_k)
         if answer.novelty is not None:
             told["novelty"] = answer.novelty
         if answer.rejected:
-            told |= {"rejected": answer.rejected, "best": best[0]}
+            told |= {"rejected": answer.rejected, "best": vars(best[0])}
         else:
-            told["labels"] = [one for one in best if float(str(one["score"])) >= limits.threshold]
+            told["labels"] = [vars(one) for one in best if one.score >= limits.threshold]
         if similar and model.photos is not None:
             told["similar"] = [vars(one) for one in model.photos.nearest(answer.vector, similar)]
         return told

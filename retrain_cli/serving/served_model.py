@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.errors import RetrainError
+from retrain_cli.evaluation.ranking import top_k
 from retrain_cli.runs.folder import finished
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.serving.serve_request import ServeRequest
 from retrain_cli.serving.training_photos import TrainingPhotos
-from retrain_cli.workflows.label import Labeller
+from retrain_cli.workflows.label import Label, Labeller
 from retrain_cli.workflows.portable.file_labeller import ModelOpener, open_labeller
 from retrain_cli.workflows.portable.photo_classifier import PhotoClassifier
 from retrain_cli.workspace import Workspace
@@ -51,15 +52,15 @@ class ServedModel:
         """Every label that a photo can get."""
         return self.classifier.labels
 
-    def best(self, scores: NDArray[np.float32], most: int) -> list[tuple[str, float]]:
-        """The labels of one photo with their scores, best first.
+    def best(self, scores: NDArray[np.float32], most: int) -> list[Label]:
+        """The labels of one photo, best first.
 
         Args:
             scores: `(n_classes,)`.
             most: how many.
         """
-        order = np.argsort(-scores, kind="stable")[:most].tolist()
-        return [(self.labels[row], float(scores[row])) for row in order]
+        rows = top_k(scores[np.newaxis], min(most, len(scores)))[0].tolist()
+        return [Label(self.labels[row], float(scores[row])) for row in rows]
 
 
 def origin_of(request: ServeRequest, workspace: Workspace) -> Origin:
@@ -103,8 +104,6 @@ def open_model(
     origin = origin_of(request, workspace)
     wanted = request.labelling
     if request.model is None and request.bundle is None and request.reload:
-        from dataclasses import replace
-
         wanted = replace(wanted, run=origin[0])  # of several, the newest
     photos = None
     with opener(wanted, workspace) as labeller:

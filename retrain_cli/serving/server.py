@@ -102,7 +102,7 @@ def run_service(
     on_ready: Callable[[], None],
     tell: Tell,
 ) -> None:
-    """PhotoAnswer requests until the end is asked for; then finish those that were taken.
+    """Answer requests until the end is asked for; then finish those that were taken.
 
     Args:
         app: the application.

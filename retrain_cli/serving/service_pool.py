@@ -224,7 +224,6 @@ def _answer(jobs: list[_Job]) -> None:
     if classifier.judge is not None:
         judged = classifier.judge(vectors, scores.max(axis=1))
     for row, job in enumerate(jobs):
-        novelty, reason = judged[row] if judged else (None, None)
-        rejected = None if reason is None else str(reason)
+        novelty, rejected = judged[row] if judged else (None, None)
         job.answer = PhotoAnswer(None, scores[row], vectors[row], rejected, novelty)
         job.pixels = None

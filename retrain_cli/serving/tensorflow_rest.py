@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class PhotoQuery:
 
     photos: list[SentPhoto]
     by_column: bool = False
+
+
+QueryReader = Callable[[Any, int, int], PhotoQuery]
+"""Of a body in JSON, of most bytes a photo and of most photos: what is asked for."""
 
 
 def asked_to_predict(body: Any, most_bytes: int, most_photos: int) -> PhotoQuery:
@@ -160,7 +164,7 @@ def _prediction(answer: PhotoAnswer, model: ServedModel) -> dict[str, Any]:
     if answer.scores is None:
         return {"error": answer.error}
     found: dict[str, Any] = {
-        "scores": answer.scores.tolist(), "label": model.best(answer.scores, 1)[0][0]
+        "scores": answer.scores.tolist(), "label": model.best(answer.scores, 1)[0].label
     }  # fmt: skip
     return found if answer.rejected is None else {**found, "rejected": answer.rejected}
 
@@ -173,7 +177,7 @@ def classification(answers: Sequence[PhotoAnswer], model: ServedModel) -> dict[s
     result = [
         []
         if one.scores is None
-        else [list(pair) for pair in model.best(one.scores, len(one.scores))]
+        else [[best.label, best.score] for best in model.best(one.scores, len(one.scores))]
         for one in answers
     ]
     errors = {str(number): one.error for number, one in enumerate(answers) if one.error}

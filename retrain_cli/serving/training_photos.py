@@ -41,10 +41,15 @@ class TrainingPhotos:
         paths: where they are.
         labels: their classes.
         vectors: `(n_photos, width) float32`.
+
+    Attributes:
+        picture: a small picture of one by its number, a JPEG without any metadata; None where there
+            is none. The last ones are kept, as long as this object is.
     """
 
     def __init__(self, paths: list[Path], labels: list[str], vectors: NDArray[np.float32]) -> None:
         self._paths, self._labels, self._vectors = paths, labels, vectors
+        self.picture = lru_cache(maxsize=256)(self._picture)
 
     @classmethod
     def of(cls, run: Run, workspace: Workspace) -> TrainingPhotos | None:
@@ -74,9 +79,7 @@ class TrainingPhotos:
             for row, value in zip(found.rows[0].tolist(), found.similarity[0].tolist(), strict=True)
         ]
 
-    @lru_cache(maxsize=256)  # noqa: B019 (there is one of these in a service)
-    def picture(self, row: int) -> bytes | None:
-        """A small picture of one, a JPEG without any metadata; None where there is none."""
+    def _picture(self, row: int) -> bytes | None:
         if not 0 <= row < len(self._paths):
             return None
         try:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,13 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.checks import check_choices, check_least, check_share, check_views
 from retrain_cli.errors import ConfigError, RunError, setting
 from retrain_cli.evaluation.averaging import AveragingHead
-from retrain_cli.evaluation.curves.rejection import RejectionRule, choose_rule, no_validation_images
+from retrain_cli.evaluation.curves.rejection import (
+    Rejected,
+    RejectionRule,
+    ScoreThreshold,
+    choose_rule,
+    no_validation_images,
+)
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.balancing.class_prior import Prior
@@ -26,7 +31,7 @@ from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.augmentation.averaged import distortion_of
 from retrain_cli.workflows.portable.photo_classifier import PhotoClassifier
-from retrain_cli.workflows.shared.embedding import Embedder, Photos
+from retrain_cli.workflows.shared.embedding import EmbeddedBatch, Embedder, Photos
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
 
@@ -250,13 +255,7 @@ class Labeller:
         Those of a list, or of `Ready`, are read as if all were there; any other source may be slow,
         and each image is answered as soon as there is no other one to wait for.
         """
-        for batch in self._embedder.embed(photos):
-            answers = iter(self._answers(batch.vectors))
-            for source, problem in zip(batch.sources, batch.problems, strict=True):
-                if problem:
-                    yield LabelledImage(source.name, (), problem)
-                else:
-                    yield replace(next(answers), path=source.name)
+        return labelled(self._embedder.embed(photos), self._answers)
 
     def _answers(self, vectors: NDArray[np.float32]) -> list[LabelledImage]:
         """An answer for each image, without its name."""
@@ -267,6 +266,25 @@ class Labeller:
         if self._rejector is not None:
             judged = self._rejector.judge(vectors[:, : self._head.width], scores[:, 0])
         return answers_of(self._head.labels, indices, scores, self._request.threshold, judged)
+
+
+def labelled(
+    batches: Iterable[EmbeddedBatch],
+    answer: Callable[[NDArray[np.float32]], list[LabelledImage]],
+) -> Iterator[LabelledImage]:
+    """The answers for batches of photos, in order and under their names.
+
+    Args:
+        batches: the photos.
+        answer: of the vectors of those that can be used, an answer each without its name.
+    """
+    for batch in batches:
+        answers = iter(answer(batch.vectors))
+        for source, problem in zip(batch.sources, batch.problems, strict=True):
+            if problem:
+                yield LabelledImage(source.name, (), problem)
+            else:
+                yield replace(next(answers), path=source.name)
 
 
 def answers_of(
@@ -331,27 +349,6 @@ def backbone_of(run: Run) -> BackboneSpec:
             "old file back, or run `retrain bottlenecks` and `retrain train` again"
         )
     return spec
-
-
-Rejected = Literal["novel", "unsure"]
-"""Why a photo is not named: unlike the training photos, or like several classes of them."""
-
-
-@dataclass(frozen=True)
-class ScoreThreshold:
-    """Leaves photos unnamed by their score alone: of runs that travelled without their photos.
-
-    Attributes:
-        least_score: probability of the best class.
-    """
-
-    least_score: float
-
-    def judge(
-        self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
-    ) -> list[tuple[float | None, Rejected | None]]:
-        """As `Rejector.judge`; how novel a photo is nobody knows."""
-        return [(None, "unsure" if one < self.least_score else None) for one in scores.tolist()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.intervals import Estimate, share_estimate
+
+Rejected = Literal["novel", "unsure"]
+"""Why a photo is not named: unlike the training photos, or like several classes of them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,28 @@ class RejectionRule:
     def error(self) -> Estimate | None:
         """Share of the answers that is wrong, with its 95% interval (Wilson)."""
         return share_estimate(self.wrong, self.kept)
+
+
+@dataclass(frozen=True)
+class ScoreThreshold:
+    """Leaves photos unnamed by their score alone: of runs that travelled without their photos.
+
+    Attributes:
+        least_score: probability of the best class.
+    """
+
+    least_score: float
+
+    def judge(
+        self, vectors: NDArray[np.float32], scores: NDArray[np.float32]
+    ) -> list[tuple[float | None, Rejected | None]]:
+        """Why each photo is left unnamed, or None; how novel it is nobody knows.
+
+        Args:
+            vectors: bottlenecks, which are not looked at.
+            scores: `(n_images,)` probability of the best class.
+        """
+        return [(None, "unsure" if one < self.least_score else None) for one in scores.tolist()]
 
 
 def choose_rule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from retrain_cli.backbones.loader import BackboneLoader
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, is_trusted, trust
 from retrain_cli.errors import ExportError, setting
-from retrain_cli.evaluation.curves.rejection import RejectionRule
+from retrain_cli.evaluation.curves.rejection import RejectionRule, ScoreThreshold
 from retrain_cli.evaluation.ranking import top_k
 from retrain_cli.exporting.runners.exported_model import (
     ExportedModel,
@@ -29,8 +29,8 @@ from retrain_cli.workflows.label import (
     LabelledImage,
     Labeller,
     LabelRequest,
-    ScoreThreshold,
     answers_of,
+    labelled,
 )
 from retrain_cli.workflows.portable.bundling import open_bundle
 from retrain_cli.workflows.portable.photo_classifier import PhotoClassifier
@@ -173,13 +173,7 @@ class FileLabeller:
 
     def label(self, photos: Photos) -> Iterator[LabelledImage]:
         """Label photos as they come, in order; as `Labeller.label`."""
-        for batch in self._embedder.embed(photos):
-            answers = iter(self._answers(batch.vectors))
-            for source, problem in zip(batch.sources, batch.problems, strict=True):
-                if problem:
-                    yield LabelledImage(source.name, (), problem)
-                else:
-                    yield replace(next(answers), path=source.name)
+        return labelled(self._embedder.embed(photos), self._answers)
 
     def _answers(self, scores: NDArray[np.float32]) -> list[LabelledImage]:
         if not len(scores):

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.evaluation.curves.rejection import Rejected
 from retrain_cli.extraction.forward import Forward, padded_rows, run_padded
 from retrain_cli.images.decode import Pixels, decode_image
 
-Judge = Callable[[NDArray[np.float32], NDArray[np.float32]], Sequence[tuple[float | None, object]]]
+Judge = Callable[
+    [NDArray[np.float32], NDArray[np.float32]], Sequence[tuple[float | None, Rejected | None]]
+]
 """Vectors and best scores in; of each photo its novelty, and why it is left unnamed, or None."""
 
 
