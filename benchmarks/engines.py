@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import retrain_cli as rt
+from benchmarks.fresh import run
 from retrain_cli.errors import ImageError
 from retrain_cli.images.decode import Pixels, decode_image
 
@@ -63,9 +62,9 @@ def measure(device: str, samples: Path = SAMPLES) -> list[EngineRun]:
         if find_spec(engine) is None:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            run, vectors = _measure(engine, device, samples, Path(folder))
+            facts, vectors = _measure(engine, device, samples, Path(folder))
         first = first or vectors
-        runs.append(EngineRun(engine, difference=_differences(first, vectors), **run))
+        runs.append(EngineRun(engine, difference=_differences(first, vectors), **facts))
     return runs
 
 
@@ -83,13 +82,15 @@ def _measure(
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
     seconds: dict[str, float] = {}
 
-    def timed(step: str, *command: str) -> str:
-        started = time.perf_counter()
-        output = _run(environment, *command)
-        seconds[step] = round(time.perf_counter() - started, 1)
-        return output
-
     environment = {**os.environ, "KERAS_BACKEND": engine}
+
+    def timed(step: str, *command: str) -> str:
+        done = run([sys.executable, "-m", *command], environment=environment)
+        if done.code:
+            raise RuntimeError(f"the step {step} on {engine} failed")
+        seconds[step] = round(done.seconds, 1)
+        return done.output
+
     workspace = str(folder / "work")
 
     def retrain(*words: str) -> Any:
@@ -110,12 +111,6 @@ def _measure(
     retrain("finetune", "--trainable", "last:1", "--epochs", "3", *on)
     tuned = retrain("eval")["top"][0]["overall"]["value"]
     return {"device": used, "top1": top1, "tuned_top1": tuned, "seconds": seconds}, vectors
-
-
-def _run(environment: dict[str, str], *command: str) -> str:
-    program = [sys.executable, "-m", *command]
-    done = subprocess.run(program, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
 
 
 def write_vectors(samples: Path, target: Path, device: str) -> None:

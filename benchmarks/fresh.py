@@ -10,7 +10,7 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _LAUNCHER = """
@@ -64,15 +64,22 @@ class Point:
     peak_megabytes: float
 
 
-def run(command: Sequence[str], limits: dict[str, int] | None = None) -> Outcome:
+def run(
+    command: Sequence[str],
+    limits: dict[str, int] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
     """Run a command to its end.
 
     Args:
         command: program and arguments; standard error passes through.
         limits: bytes, by the names of `resource` such as RLIMIT_DATA.
+        environment: all of its environment variables; None for those of this process.
     """
     launcher = [sys.executable, "-c", _LAUNCHER, json.dumps(limits or {}), *command]
-    told = subprocess.run(launcher, stdout=subprocess.PIPE, text=True, check=True).stdout
+    told = subprocess.run(
+        launcher, stdout=subprocess.PIPE, text=True, check=True, env=environment
+    ).stdout
     code, seconds, peak, output = json.loads(told)
     return Outcome(code, seconds, peak / 1e6, output)
 

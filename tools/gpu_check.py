@@ -46,18 +46,18 @@ _PARTS = ("benchmarks", "retrain_cli", "sample_images")
 
 _RUN = """\
 #!/bin/sh
-# Run the GPU benchmark with the engines of this machine; figures go to {results}.
+# Run the GPU benchmark with the engines of this machine; figures go to results/.
 # PYTHON names the interpreter (python3), ENGINES those of Keras (jax torch).
 cd "$(dirname "$0")" || exit
-PYTHON=${{PYTHON:-python3}}
-export PYTHONPATH=$PWD/site${{PYTHONPATH:+:$PYTHONPATH}}
+PYTHON=${PYTHON:-python3}
+export PYTHONPATH=$PWD/site${PYTHONPATH:+:$PYTHONPATH}
 "$PYTHON" install.py || exit
-mkdir -p {results}
-for engine in ${{ENGINES:-jax torch}}; do
+mkdir -p results
+for engine in ${ENGINES:-jax torch}; do
     "$PYTHON" -c "import $engine" 2>/dev/null || continue
-    KERAS_BACKEND=$engine "$PYTHON" -m benchmarks gpu --json {results}/$engine.json "$@" || exit
+    KERAS_BACKEND=$engine "$PYTHON" -m benchmarks gpu --json results/$engine.json "$@" || exit
 done
-"$PYTHON" -m benchmarks engines --json {results}/engines.json "$@"
+"$PYTHON" -m benchmarks engines --json results/engines.json "$@"
 """
 
 _INSTALL = """\
@@ -95,7 +95,7 @@ def prepare(folder: Path) -> None:
     target = ["--dest", str(folder / "wheels")]
     subprocess.run([*command, *wanted, *target, *_PACKAGES.values()], check=True)
     (folder / "install.py").write_text(_INSTALL.format(packages=_PACKAGES), encoding="utf-8")
-    (folder / "run").write_text(_RUN.format(results="results"), encoding="utf-8")
+    (folder / "run").write_text(_RUN, encoding="utf-8")
 
 
 def main() -> None:
