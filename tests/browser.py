@@ -35,8 +35,8 @@ class Visit:
 
 
 @contextmanager
-def visit(path: Path, width: int = 1280, scheme: Any = "light") -> Iterator[Visit]:
-    """Open a page; fails at the end where it had an error or wanted anything from elsewhere."""
+def opened(address: str, width: int, scheme: Any) -> Iterator[Visit]:
+    """Open a page, and note what it says and asks for."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -48,9 +48,16 @@ def visit(path: Path, width: int = 1280, scheme: Any = "light") -> Iterator[Visi
         page.on("console", lambda message: visited.said.append(message.text))
         page.on("pageerror", lambda error: visited.said.append(str(error)))
         page.on("request", lambda request: visited.asked.append(request.url))
-        page.goto(path.absolute().as_uri())
+        page.goto(address)
         yield visited
         browser.close()
+
+
+@contextmanager
+def visit(path: Path, width: int = 1280, scheme: Any = "light") -> Iterator[Visit]:
+    """Open a page; fails at the end where it had an error or wanted anything from elsewhere."""
+    with opened(path.absolute().as_uri(), width, scheme) as visited:
+        yield visited
     assert visited.said == []
     assert [url for url in visited.asked if not url.startswith("data:")] == [
         path.absolute().as_uri()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import typer.main
+from helpers import Outcome
 
 from retrain_cli.cli import console
-from retrain_cli.cli.main import app
+from retrain_cli.cli.main import app, exit_codes, hoist_global_options
 
 ROOT: Any = typer.main.get_command(app)
 """The command itself, to be called as `app`, which builds it and all that it calls anew each time.
@@ -38,6 +41,15 @@ EVERY = every_command()
 
 def parameters(command: Any) -> dict[str, Any]:
     return {one.name: one for one in command.params if one.name not in PLUMBING}
+
+
+def run_here(arguments: Sequence[str], capfd: pytest.CaptureFixture[str]) -> Outcome:
+    """Run `retrain` in this process, as a process of its own would."""
+    forget_standard_error()
+    with pytest.raises(SystemExit) as left, exit_codes():
+        ROOT(args=hoist_global_options([*arguments]), prog_name="retrain")
+    code = left.value.code
+    return Outcome(code if isinstance(code, int) else int(bool(code)), *capfd.readouterr())
 
 
 def forget_standard_error() -> None:

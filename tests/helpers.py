@@ -50,7 +50,9 @@ LIMIT = 300.0
 
 
 def wait_for(condition: Callable[[], T], what: str, limit: float = LIMIT) -> T:
-    """What `condition` gives, as soon as that is true; the one place in the tests that sleeps.
+    """What `condition` gives, as soon as that is true.
+
+    Tests sleep here and in `wait_beside` alone.
 
     Args:
         condition: looks at something that can be seen: a line, a file, a row.
@@ -66,9 +68,9 @@ def wait_for(condition: Callable[[], T], what: str, limit: float = LIMIT) -> T:
 
 async def wait_beside(condition: Callable[[], object], what: str, limit: float = LIMIT) -> None:
     """As `wait_for`, beside the other tasks of an event loop."""
-    end = time.monotonic() + limit
+    deadline = time.monotonic() + limit
     while not condition():
-        assert time.monotonic() < end, f"waited {limit:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {limit:g} s in vain for {what}"
         await asyncio.sleep(0.01)
 
 

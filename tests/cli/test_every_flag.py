@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import EVERY, ROOT, forget_standard_error, parameters
+from commands import EVERY, forget_standard_error, parameters, run_here
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.backbones import loader
 from retrain_cli.cli import console
-from retrain_cli.cli.main import exit_codes, hoist_global_options
 from retrain_cli.errors import DatasetError, WeightsError
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.parts import Parts
@@ -120,13 +119,8 @@ def say(
     monkeypatch.setattr(sys, "stdin", None)
 
     def run(arguments: list[str], workspace: Path = filled.workspace) -> Said:
-        forget_standard_error()
-        with pytest.raises(SystemExit) as left, exit_codes():
-            all_of_them = hoist_global_options([*arguments, "--workspace", str(workspace)])
-            ROOT(args=all_of_them, prog_name="retrain")
-        code = left.value.code
-        out, err = capfd.readouterr()
-        return Said(code if isinstance(code, int) else int(bool(code)), out, err)
+        done = run_here([*arguments, "--workspace", str(workspace)], capfd)
+        return Said(done.code, done.out, done.err)
 
     yield run
     console.configure(quiet=False, verbose=False)

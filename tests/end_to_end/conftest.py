@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import ROOT, forget_standard_error
+from commands import forget_standard_error, run_here
 from filelock import FileLock
 from forked_command import ForkingProcess
 from helpers import LIMIT, RETRAIN, TINY, Outcome, make_photos
 
 from retrain_cli.cli import console
-from retrain_cli.cli.main import exit_codes, hoist_global_options
 
 
 def own_environment() -> dict[str, str]:
@@ -124,11 +123,7 @@ def retrain_here(
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: object) -> Outcome:
-        forget_standard_error()
-        with pytest.raises(SystemExit) as left, exit_codes():
-            ROOT(args=hoist_global_options([*map(str, arguments)]), prog_name="retrain")
-        code = left.value.code
-        return Outcome(code if isinstance(code, int) else int(bool(code)), *capfd.readouterr())
+        return run_here([*map(str, arguments)], capfd)
 
     yield run
     console.configure(quiet=False, verbose=False)

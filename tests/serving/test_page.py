@@ -9,29 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Visit, browser_or_skip
+from browser import Visit, opened
 from served_at_port import at_a_port
-
-from retrain_cli.reports.pdf import browser_flags
 
 
 @contextmanager
 def visit(address: str, width: int = 390, scheme: Any = "light") -> Iterator[Visit]:
     """Open the page; fails where it has an error, or wants anything from another server."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_or_skip(), args=browser_flags()
-        )
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        visited = Visit(page)
-        page.on("console", lambda message: visited.said.append(message.text))
-        page.on("pageerror", lambda error: visited.said.append(str(error)))
-        page.on("request", lambda request: visited.asked.append(request.url))
-        page.goto(address)
+    with opened(address, width, scheme) as visited:
         yield visited
-        browser.close()
     # A browser notes each refusal by itself, such as of a bad photo.
     assert [one for one in visited.said if "Failed to load resource" not in one] == []
     foreign = [one for one in visited.asked if not one.startswith((address, "data:", "blob:"))]

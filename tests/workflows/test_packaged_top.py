@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import forget_standard_error
+from commands import run_here
 from numpy.typing import NDArray
 from PIL import Image
 
 from retrain_cli.backbones.source_top import SourceTop, load_source_top
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.cli.main import app, exit_codes
 from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
@@ -83,12 +82,9 @@ def run(
     monkeypatch.setenv("KERAS_HOME", str(known_to_it / "nothing downloaded"))
 
     def in_process(line: str) -> Any:
-        forget_standard_error()
-        with pytest.raises(SystemExit) as left, exit_codes():
-            app(shlex.split(line))
-        out, err = capfd.readouterr()
-        assert left.value.code in (0, None), err
-        return json.loads(out)
+        done = run_here(shlex.split(line), capfd)
+        assert done.code == 0, done.err
+        return done.json
 
     return in_process
 

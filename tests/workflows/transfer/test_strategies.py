@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from commands import forget_standard_error
-from helpers import SMALL_SPEC, FakeBackbone, make_photos
+from commands import forget_standard_error, run_here
+from helpers import SMALL_SPEC, FakeBackbone, Outcome, make_photos
 from numpy.typing import NDArray
 from small_networks import small_network
 
 from retrain_cli.backbones.runtimes import blocks
-from retrain_cli.cli.main import app, exit_codes
 from retrain_cli.cli.views.tuning.advise import show_advice
 from retrain_cli.finetuning import parts
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
@@ -43,18 +40,6 @@ class Layered(FakeBackbone):
         return super().__call__(images)[:, : self.width]
 
 
-class Said:
-    """What a command left."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("strategies")
@@ -69,22 +54,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(
     place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[[str], Said]:
+) -> Callable[[str], Outcome]:
     monkeypatch.chdir(place)
     monkeypatch.setattr(blocks, "block_layers", lambda spec: LAYERS)
     monkeypatch.setattr(parts, "build_network", lambda spec: small_network(32))
 
-    def in_process(line: str) -> Said:
-        forget_standard_error()
-        with pytest.raises(SystemExit) as left, exit_codes():
-            app(shlex.split(line))
-        out, err = capfd.readouterr()
-        return Said(int(left.value.code or 0), out, err)
-
-    return in_process
+    return lambda line: run_here(shlex.split(line), capfd)
 
 
-def test_the_study_from_photos_to_winners(run: Callable[[str], Said], place: Path) -> None:
+def test_the_study_from_photos_to_winners(run: Callable[[str], Outcome], place: Path) -> None:
     first = run(f"study strategies {QUICK} --json --plot figure.svg")
     found = first.json
     assert [row["photos"] for row in found["winners"]] == [6]
@@ -124,7 +102,7 @@ def test_the_study_from_photos_to_winners(run: Callable[[str], Said], place: Pat
     ],
 )
 def test_what_cannot_work_is_told_in_a_line(
-    run: Callable[[str], Said], options: str, code: int, says: str
+    run: Callable[[str], Outcome], options: str, code: int, says: str
 ) -> None:
     done = run(f"study strategies --optimizer lbfgs --repeats 1 {options}")
     assert (done.code, done.out) == (code, "")
@@ -132,13 +110,13 @@ def test_what_cannot_work_is_told_in_a_line(
     assert says in line
 
 
-def test_a_part_that_does_not_exist(run: Callable[[str], Said]) -> None:
+def test_a_part_that_does_not_exist(run: Callable[[str], Outcome]) -> None:
     done = run(f"study strategies {QUICK} --strategies part --part from:magic")
     assert done.code in (2, 3)
     assert "magic" in done.err
 
 
-def test_advice_without_a_classifier_tells_both_scenarios(run: Callable[[str], Said]) -> None:
+def test_advice_without_a_classifier_tells_both_scenarios(run: Callable[[str], Outcome]) -> None:
     done = run("advise --json")
     found = done.json
     assert (found["photos"], found["classes"], found["similarity"]) == (36, 3, None)
@@ -152,7 +130,7 @@ def test_advice_without_a_classifier_tells_both_scenarios(run: Callable[[str], S
     assert "this may be wrong" in text.err
 
 
-def test_a_file_without_a_classifier_is_refused(run: Callable[[str], Said], place: Path) -> None:
+def test_a_file_without_a_classifier_is_refused(run: Callable[[str], Outcome], place: Path) -> None:
     done = run("advise --top nowhere.h5")
     assert (done.code, done.out) == (3, "")
     assert len(done.err.splitlines()) == 1
