@@ -25,6 +25,7 @@ from retrain_cli.heads.training import ignore_progress
 from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.notebook.bars import counted
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.paths import Paths, absolute, as_paths
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Grown
@@ -105,6 +106,21 @@ class AddClassSummary:
     figures: NewClassFigures | None
     cost: KnownCost | None
     interrupted_by: int | None = None
+
+    def _repr_html_(self) -> str:
+        figures, cost = self.figures, self.cost
+        shares = {k: figures and figures.top(k) for k in (1, 5)}
+        rows: list[list[Cell]] = [
+            [f"top-{k} of {self.class_name}", share.value] for k, share in shares.items() if share
+        ]
+        if cost is not None:
+            rows.append(["top-1 of the other classes before", cost.top1_before])
+            rows.append(["top-1 of the other classes now", cost.top1_after])
+        return sheet(
+            f"run {self.run.name}: {self.class_name}, added to {self.added_to}",
+            f"photos: {self.photos:,}; skipped: {len(self.bad):,}",
+            Grid(("figure", "share"), rows),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

@@ -14,6 +14,7 @@ from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.heads.temperature import fit_temperature
 from retrain_cli.heads.validation import MOST_IMAGES
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.runs.calibration import Calibration, all_normalisers
 from retrain_cli.runs.run import CALIBRATION_FILE, Run, RunStore
 from retrain_cli.runs.run_digests import remove_from_run, replacing_in_run
@@ -52,6 +53,20 @@ class CalibrationSummary:
     run: Run
     calibration: Calibration
     effects: tuple[CalibrationEffect, ...]
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [
+            [
+                one.split,
+                one.before.total,
+                one.before.expected_calibration_error,
+                one.after.expected_calibration_error,
+            ]
+            for one in self.effects
+        ]
+        columns = ("split", "photos", "calibration error before", "now")
+        title = f"run {self.run.name}, calibrated"
+        return sheet(title, f"temperature {self.calibration.temperature:.3f}", Grid(columns, rows))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

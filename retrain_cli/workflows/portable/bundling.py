@@ -23,6 +23,7 @@ from retrain_cli.exporting.bundle_file import (
     write_bundle,
 )
 from retrain_cli.files import hex_digest, parse_json
+from retrain_cli.notebook.sheets import sheet
 from retrain_cli.paths import StrPath, as_path
 from retrain_cli.runs.info import OWN_BACKBONE
 from retrain_cli.runs.lent_backbones import with_string
@@ -77,6 +78,11 @@ class BundleSummary:
     digest: str
     with_backbone: bool
     needs: str | None
+
+    def _repr_html_(self) -> str:
+        needs = f"it needs {self.needs}" if self.needs else "it needs nothing else"
+        size = f"{self.bytes / 1e6:.1f} MB"
+        return sheet(f"run {self.run} as one file", f"{self.path}, {size}; {needs}", self.digest)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

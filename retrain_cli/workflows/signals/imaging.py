@@ -17,6 +17,7 @@ from retrain_cli import interrupts
 from retrain_cli.durable import draft_folder, make_folder
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.notebook.bars import counted
+from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.parallel import bounded_map, usable_processors
 from retrain_cli.paths import as_path, as_paths
 from retrain_cli.signals.events import (
@@ -84,6 +85,19 @@ class SignalSummary:
     images: Mapping[str | None, int]
     groups: Mapping[str | None, int]
     left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Cell]] = [
+            [label or "not said", count, self.groups[label]]
+            for label, count in sorted(self.images.items(), key=lambda pair: pair[0] or "")
+        ]
+        left_out = [f"{reason}: {count:,}" for reason, count in self.left_out.items()]
+        return sheet(
+            f"{sum(self.images.values()):,} images in {self.output}",
+            f"recordings: {self.recordings:,}; channels: {', '.join(self.channels)}",
+            Grid(("label", "images", "groups"), rows),
+            f"windows left out, {', '.join(left_out)}" if left_out else "",
+        )
 
 
 def draw_signals(

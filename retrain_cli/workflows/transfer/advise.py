@@ -10,6 +10,7 @@ import numpy as np
 from retrain_cli import waiting
 from retrain_cli.errors import BackboneError, DatasetError, RetrainError, WeightsError
 from retrain_cli.heads.config import TrainingConfig
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.paths import StrPath
 from retrain_cli.runs.shell import shell_line
 from retrain_cli.similarity.familiarity import Familiarity
@@ -100,6 +101,31 @@ class Advice:
     def int_share(self) -> float:
         """Share of the classes that the backbone knows by their names."""
         return self.int_classes / self.classes
+
+    def _repr_html_(self) -> str:
+        size = f"{self.training_a_class:g} training photos a class, {self.fewest:,} of the smallest"
+        known = [["INT classes", f"{self.int_share:.0%}"]]
+        seen = self.familiarity and [
+            ["nearest prototype", f"{self.familiarity.prominence:.1f} SD"],
+            ["same answer in a class", f"{self.familiarity.within:.0%}"],
+            ["same answer between classes", f"{self.familiarity.between:.0%}"],
+        ]
+        scenarios = [
+            Grid(
+                (f"scenario {one.scenario.number}: {one.scenario.title}; {one.scenario.advice}",),
+                [[command] for command in one.commands],
+            )
+            for one in self.advised
+        ]
+        return sheet(
+            f"{self.photos:,} photos of {self.classes:,} classes, seen by {self.backbone}",
+            size,
+            Grid(("how well they are known", ""), known + (seen or [])),
+            "" if self.why_not is None else f"how similar they are is not known: {self.why_not}",
+            *scenarios,
+            "this may be wrong; to measure it on these photos:",
+            self.check,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

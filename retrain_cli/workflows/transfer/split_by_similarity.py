@@ -9,18 +9,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrain_cli.durable import draft_folder, make_folder, sync_tree
 from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.memory import available_memory
+from retrain_cli.notebook.frames import frame
+from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.class_trees import Clustering, Linkage, Metric
 from retrain_cli.studies.source_target.sides import PhotoPool, SourceTarget, first_level
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workflows.sort_photos import PhotoSorter, SortRequest
 from retrain_cli.workspace import Workspace, writing_to
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SIDES = ("source", "target")
 
@@ -81,6 +86,22 @@ class SimilaritySplit:
     classes: tuple[SplitClass, ...]
     distance: float
     distance_of_means: float
+
+    def _repr_html_(self) -> str:
+        return sheet(
+            "source and target",
+            f"in {self.folder}; cosine distance of their photos {self.distance:.3f}, of their "
+            f"means {self.distance_of_means:.3f}",
+            Grid(("class", "source", "target"), [[*vars(one).values()] for one in self.classes]),
+        )
+
+    def to_frame(self) -> DataFrame:
+        """Counts of each class as a data frame of pandas.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        return frame(("class", "source", "target"), [[*vars(one).values()] for one in self.classes])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
