@@ -12,7 +12,8 @@ from typing import Any
 
 import typer.main
 from helpers import PROJECT
-from make_study_docs import with_stock_mark
+from make_study_docs import BLOCK, quick_options, titles
+from make_study_workspaces import WORKSPACES
 
 from retrain_cli.cli.main import app
 from retrain_cli.cli.settings import OuterSettings
@@ -51,12 +52,15 @@ def test_cli_md_is_not_stale() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_stock_study_gets_a_block_for_another_backbone_once() -> None:
-    mark = "stock --repeats 2 | EfficientNet-Lite 0"
+def test_every_study_of_the_page_has_its_workspaces_and_a_short_form() -> None:
     page = (PROJECT / "docs" / "study.md").read_text(encoding="utf-8")
-    longer = with_stock_mark(page, mark)
-    assert longer.count("<!-- study stock ") == page.count("<!-- study stock ") + 1
-    assert with_stock_mark(longer, mark) == longer
+    made = {one.title for one in WORKSPACES}
+    study = typer.main.get_command(app).get_command(None, "study")  # type: ignore[attr-defined]
+    marks = [block["mark"] for block in BLOCK.finditer(page)]
+    assert {title for mark in marks for title in titles(mark)} == made
+    for mark in marks:
+        name, *words = shlex.split(quick_options(mark.partition("|")[0]))
+        study.get_command(None, name).make_context(name, words)
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

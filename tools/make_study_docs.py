@@ -1,16 +1,14 @@
 """Run the studies of docs/study.md again and put their figures and tables into it.
 
-python tools/make_study_docs.py --workspace 'Inception v3, mixed8=FOLDER' --workspace 'NAME=FOLDER'
+    python tools/make_study_docs.py --folder WORK [--only STUDY] [--quick]
 
-Each experiment stands in the page between `<!-- study NAME OPTIONS -->` and `<!-- end study -->`.
-The tool runs `retrain study NAME OPTIONS` in every workspace, whose bottlenecks must be cached, and
-writes the command, the figures and the tables between the two marks. All other text is left alone.
-`<!-- study NAME OPTIONS | TITLE -->` runs in the workspaces alone whose title begins so, and
-$VARIABLES in the options are taken from the environment. Long tables are cut after `--lines`.
-Trials that a workspace has finished are not trained again.
-
---stock 'EfficientNet-Lite 0=FOLDER' runs `study stock` alone in that workspace, by the classifier
-that comes with its backbone's weights; its block stands after the last one of `study stock`.
+Each experiment stands in the page between `<!-- study NAME OPTIONS | TITLE; TITLE -->` and
+`<!-- end study -->`. The tool runs `retrain study NAME OPTIONS` in the workspaces of these titles,
+folders of WORK that `tools/make_study_workspaces.py` makes, and writes the command, the figures and
+the tables between the two marks. All other text is left alone; $VARIABLES in the options are taken
+from the environment. Long tables are cut after `--lines`. Trials that a workspace has finished are
+not trained again. With `--quick` all studies run with few repeats and short trainings, to see that
+they work and how they look: the page and its figures go to build/study and are not for readers.
 """
 
 from __future__ import annotations
@@ -29,7 +27,16 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "docs" / "study.md"
 FIGURES = "figures"
-STOCK = "stock --repeats 2 --steps 2000 --testing-percentage 30"
+QUICK_PAGE = PROJECT / "build" / "study" / "study.md"
+QUICK = {
+    "source-target": "--quick",
+    "freeze": "--quick",
+    "strategies": "--repeats 2 --epochs 1 --steps 300",
+    "few-shot": "--repeats 1 --steps 300 --classes 3",
+    "cost": "--repeats 1 --steps 300 --epochs 1",
+}
+"""What makes a study a short one; of an option that is given twice the last one counts."""
+QUICK_OTHERS = "--repeats 2 --steps 300"
 BLOCK = re.compile(r"<!-- study (?P<mark>[^\n]*?) -->\n.*?<!-- end study -->", re.DOTALL)
 
 
@@ -62,91 +69,75 @@ def _slug(text: str) -> str:
 
 def main() -> int:
     """Write the page."""
-    arguments = _parse()
+    asked = _parse()
+    page = _quick_page() if asked.quick else PAGE
     started = time.monotonic()
-    for mark in _marks():
-        if not arguments.only or mark.split()[0] in arguments.only:
-            places = _chosen(mark, arguments.workspace)
-            if places:
-                _replace(mark, _block(mark, places, arguments.lines))
-    if arguments.stock:
-        mark = f"{STOCK} | {arguments.stock.title}"
-        PAGE.write_text(with_stock_mark(_read(), mark), encoding="utf-8")
-        _replace(mark, _block(mark, [arguments.stock], arguments.lines))
-    print(f"{PAGE.relative_to(PROJECT)} took {(time.monotonic() - started) / 60:.1f} min")
+    for mark in [block["mark"] for block in BLOCK.finditer(_read(page))]:
+        if not asked.only or mark.split()[0] in asked.only:
+            places = [Place(title, asked.folder / title) for title in titles(mark)]
+            missing = [place.title for place in places if not place.folder.is_dir()]
+            if missing:
+                print(f"left as it is for want of {'; '.join(missing)}: {mark}", file=sys.stderr)
+            else:
+                _replace(page, mark, _block(page, mark, places, asked))
+    print(f"{page.relative_to(PROJECT)} took {(time.monotonic() - started) / 60:.1f} min")
     return 0
 
 
-def _marks() -> list[str]:
-    return [block["mark"] for block in BLOCK.finditer(_read())]
+def titles(mark: str) -> list[str]:
+    """The workspaces that a block is about."""
+    return [title.strip() for title in mark.partition("|")[2].split(";")]
 
 
-def with_stock_mark(page: str, mark: str) -> str:
-    """The page with an empty block of that mark after its last block of `study stock`."""
-    blocks = list(BLOCK.finditer(page))
-    if any(block["mark"] == mark for block in blocks):
-        return page
-    end = max(block.end() for block in blocks if block["mark"].startswith("stock "))
-    return f"{page[:end]}\n\n<!-- study {mark} -->\n<!-- end study -->{page[end:]}"
+def quick_options(options: str) -> str:
+    """The options of a study, and those that make it a short one."""
+    return f"{options} {QUICK.get(options.split(maxsplit=1)[0], QUICK_OTHERS)}"
 
 
-def _chosen(mark: str, places: Sequence[Place]) -> list[Place]:
-    """The workspaces that a block is about: all, or those that it names."""
-    title = mark.partition("|")[2].strip()
-    return [place for place in places if place.title.startswith(title)]
+def _quick_page() -> Path:
+    """A copy of the page to write into."""
+    QUICK_PAGE.parent.mkdir(parents=True, exist_ok=True)
+    QUICK_PAGE.write_text(_read(PAGE), encoding="utf-8")
+    return QUICK_PAGE
 
 
-def _read() -> str:
-    return PAGE.read_text(encoding="utf-8")
+def _read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
-def _replace(mark: str, block: str) -> None:
+def _replace(page: Path, mark: str, block: str) -> None:
     """Put a block into the page as it is now: its text may have been worked on meanwhile."""
 
     def choose(found: re.Match[str]) -> str:
         return block if found["mark"] == mark else found[0]
 
-    PAGE.write_text(BLOCK.sub(choose, _read()), encoding="utf-8")
+    page.write_text(BLOCK.sub(choose, _read(page)), encoding="utf-8")
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--workspace",
-        type=_place,
-        action="append",
-        default=[],
-        help="'TITLE=FOLDER', once for each backbone",
-    )
-    parser.add_argument("--stock", type=_place, help="'TITLE=FOLDER', for `study stock` alone")
+    parser.add_argument("--folder", type=Path, required=True, help="of the workspaces")
     parser.add_argument("--only", action="append", help="this study only, such as int-ext")
-    parser.add_argument("--lines", type=int, default=24, help="lines of a table that are shown")
-    arguments = parser.parse_args()
-    if not arguments.workspace and not arguments.stock:
-        parser.error("give a --workspace, or one for --stock")
-    return arguments
+    parser.add_argument("--quick", action="store_true", help="short, into build/study")
+    parser.add_argument("--lines", type=int, default=70, help="lines of a table that are shown")
+    return parser.parse_args()
 
 
-def _place(text: str) -> Place:
-    title, mark, folder = text.partition("=")
-    if not mark or not Path(folder).is_dir():
-        raise argparse.ArgumentTypeError(f"'TITLE=FOLDER' of a workspace, not {text!r}")
-    return Place(title, Path(folder))
-
-
-def _block(mark: str, places: Sequence[Place], lines: int) -> str:
+def _block(page: Path, mark: str, places: Sequence[Place], asked: argparse.Namespace) -> str:
     options = mark.partition("|")[0].strip()
-    outcomes = [_run(options, place) for place in places]
+    if asked.quick:
+        options = quick_options(options)
+    outcomes = [_run(page, options, place) for place in places]
     parts = [f"<!-- study {mark} -->", f"    retrain study {options}", _gallery(outcomes)]
     for outcome in outcomes:
-        parts += [f"{outcome.place.title}:", _fenced(outcome, lines)]
+        parts += [f"{outcome.place.title}:", _fenced(outcome, asked.lines)]
     return "\n\n".join([*parts, "<!-- end study -->"])
 
 
-def _run(options: str, place: Place) -> Outcome:
+def _run(page: Path, options: str, place: Place) -> Outcome:
     words = [os.path.expandvars(word) for word in shlex.split(options)]
     figure = f"{FIGURES}/study-{_slug(options)}-{place.slug}.svg"
-    target = PAGE.parent / figure
+    target = page.parent / figure
     target.parent.mkdir(exist_ok=True)
     command = ["retrain", "--workspace", str(place.folder), "study", *words, "--plot", str(target)]
     print(shlex.join(command), flush=True)
