@@ -47,10 +47,12 @@ check: $(READY)  ## Lint, format, types, and that the generated docs are not sta
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python tools/make_cli_docs.py --check
+	@$(BIN)/python tools/make_man_page.py --check
 	@$(BIN)/python tools/make_backbone_docs.py --check
 
-docs: $(READY)  ## Write the generated docs: docs/cli.md, the table of docs/backbones.md
+docs: $(READY)  ## Write the generated docs: docs/cli.md, the man page, completions, the table of docs/backbones.md
 	@$(BIN)/python tools/make_cli_docs.py
+	@$(BIN)/python tools/make_man_page.py
 	@$(BIN)/python tools/make_backbone_docs.py
 
 bench: $(READY)  ## Measure speed against references (ARGS='--help' for parts and sizes)

@@ -30,19 +30,23 @@ your shell's completion.
 
 | exit code | meaning |
 |---|---|
-| 0 | done |
-| 1 | an unexpected fault of the program |
-| 2 | wrong usage |
-| 3 | something about your data or environment, said in one line |
-| 4 | an `--assert-...` that does not hold |
-| 130, 143, 129 | ended by Ctrl-C, SIGTERM, a closed terminal: it names what is kept |
 """
+
+EXIT_STATUS = {
+    "0": "done",
+    "1": "an unexpected fault of the program",
+    "2": "wrong usage",
+    "3": "something about your data or environment, said in one line",
+    "4": "an --assert-... that does not hold, or an exported file that answers otherwise",
+    "130, 143, 129": "ended by Ctrl-C, SIGTERM, a closed terminal: it names what is kept",
+}
 
 
 def make_page() -> str:
     """The whole page."""
     root = typer.main.get_command(app)
-    return INTRODUCTION + "".join(sections(root, "retrain"))
+    codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_STATUS.items())
+    return INTRODUCTION + codes + "".join(sections(root, "retrain"))
 
 
 def sections(command: Any, path: str) -> Iterator[str]:

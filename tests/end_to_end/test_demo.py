@@ -63,4 +63,11 @@ def test_the_wheel_holds_all_that_the_program_reads(tmp_path: Path) -> None:
     ]
     assert "retrain_cli/datasets/data/imagenet_classes.csv" in data
     assert set(data) <= names
+    shared = {name.partition(".data/data/share/")[2] for name in names}
+    assert {
+        "man/man1/retrain.1",
+        "bash-completion/completions/retrain",
+        "zsh/site-functions/_retrain",
+        "fish/vendor_completions.d/retrain.fish",
+    } <= shared
     assert not any(name.startswith(("tests", "sample_images")) for name in names)
