@@ -93,8 +93,8 @@ def test_every_path_that_the_house_pages_name_is_there() -> None:
     ]
     assert len(pages) > 10
     for page in pages:
-        found = re.findall(r"(?<![\w./])(?:(?:\w+/)+\w+\.pyi?\b|\w+(?:/\w+)+(?=`))", page.read_text())
-        for path in found:
+        named = r"(?<![\w./])(?:(?:\w+/)+\w+\.pyi?\b|\w+(?:/\w+)+(?=`))"
+        for path in re.findall(named, page.read_text()):
             if "NAME" not in path and path != "cache/models":
                 roots = (PROJECT, PROJECT / "retrain_cli")
                 assert any((root / path).exists() for root in roots), f"{page.name}: {path}"
