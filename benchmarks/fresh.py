@@ -26,7 +26,9 @@ output = child.stdout.read().decode()
 _, status, usage = os.wait4(child.pid, 0)
 seconds = time.perf_counter() - started
 unit = 1 if sys.platform == "darwin" else 1024
-print(json.dumps([os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss * unit, output]))
+busy = usage.ru_utime + usage.ru_stime
+peak = usage.ru_maxrss * unit
+print(json.dumps([os.waitstatus_to_exitcode(status), seconds, busy, peak, output]))
 """
 
 
@@ -37,12 +39,14 @@ class Outcome:
     Attributes:
         code: its exit status.
         seconds: from start to end, the start of Python included.
+        processor_seconds: of it and of the processes that it waited for.
         peak_megabytes: most resident memory that it had at any time, files mapped into it included.
         output: its standard output.
     """
 
     code: int
     seconds: float
+    processor_seconds: float
     peak_megabytes: float
     output: str
 
@@ -80,8 +84,8 @@ def run(
     told = subprocess.run(
         launcher, stdout=subprocess.PIPE, text=True, check=True, env=environment
     ).stdout
-    code, seconds, peak, output = json.loads(told)
-    return Outcome(code, seconds, peak / 1e6, output)
+    code, seconds, busy, peak, output = json.loads(told)
+    return Outcome(code, seconds, busy, peak / 1e6, output)
 
 
 def run_retrain(*arguments: str, limits: dict[str, int] | None = None) -> Outcome:
