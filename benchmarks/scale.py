@@ -103,6 +103,7 @@ def measure(
         few, many = (first_run(spec, source, size, Path(folder)) for size in sizes)
         known = known_seconds(spec, many.photos, Path(folder))
         photos = sorted(Path(folder, f"photos-{many.photos}").rglob("*.*"))
+        photo_bytes = float(np.mean([path.stat().st_size for path in photos]))
         decoding, forward, width = alone(spec, photos[:_ALONE])
         measured = [first_run(spec, source, size, Path(folder)) for size in points]
     photo, start = line_through(few, many, "processor_seconds")
@@ -119,7 +120,7 @@ def measure(
         decoding=decoding,
         forward=forward,
         known=known,
-        photo_bytes=float(np.mean([path.stat().st_size for path in photos])),
+        photo_bytes=photo_bytes,
         disk_bytes=disk,
         disk_start=disk_start,
         memory_bytes=max(0.0, held * 1e6),
