@@ -72,9 +72,17 @@ _WRITTEN: dict[str, list[str]] = {
 }  # fmt: skip
 
 
+def has_imagemagick() -> bool:
+    """Whether the `convert` that is here is ImageMagick's: other programs have that name, too."""
+    if shutil.which("convert") is None:
+        return False
+    done = subprocess.run(["convert", "-version"], capture_output=True, check=False)
+    return done.returncode == 0 and b"ImageMagick" in done.stdout
+
+
 def main() -> int:
     """Run the tool; returns its exit status."""
-    if shutil.which("convert") is None:
+    if not has_imagemagick():
         print("this needs ImageMagick: apt-get install imagemagick", file=sys.stderr)
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ itself is checked, too.
 
 from __future__ import annotations
 
-import shutil
 from functools import cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from make_reference_pixels import (
     FOLDER,
     UNLIKE_IMAGEMAGICK,
     by_imagemagick,
+    has_imagemagick,
     samples,
 )
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def test_what_pillow_cannot_unpack_is_refused(name: str) -> None:
         load_rgb(IMAGES[name])
 
 
-@pytest.mark.skipif(shutil.which("convert") is None, reason="needs ImageMagick")
+@pytest.mark.skipif(not has_imagemagick(), reason="needs ImageMagick")
 @pytest.mark.parametrize("kind", sorted({name.split("/")[0] for name in IMAGES}))
 def test_the_table_is_what_imagemagick_gives(kind: str) -> None:
     names = [name for name in IMAGES if name.startswith(f"{kind}/")][::7]
