@@ -74,7 +74,7 @@ class XmpTagger:
 
         Args:
             image: the answer for the photo.
-            is_as_labelled: whether a photo has not changed since; asked right before it is replaced.
+            is_as_labelled: whether a photo has not changed since; asked before it is replaced.
 
         Raises:
             PhotoChangedError: it has; nothing is written then.

@@ -18,7 +18,7 @@ from typing import Any, Final
 NAMESPACE: Final = "urn:retrain-cli:xmp:1#"
 _KEYWORDS: Final = "Xmp.dc.subject"
 _MORE_KEYWORDS: Final = ("Xmp.lr.hierarchicalSubject", "Xmp.digiKam.TagsList")
-"""Lists that Lightroom, darktable and digiKam read in place of `dc:subject`, where there are any."""
+"""Lists that Lightroom, darktable and digiKam read in place of `dc:subject` where there is one."""
 
 _OURS, _SCORES, _MODEL = (f"Xmp.retrain.{name}" for name in ("Keywords", "Scores", "Model"))
 _EMBEDS: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/tiff"})

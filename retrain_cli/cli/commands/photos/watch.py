@@ -58,7 +58,7 @@ def watch(
     """Label photos as they arrive in a folder, and move them into an album, tag them, or both.
 
     The output is that of `label`. Ctrl-C or SIGTERM ends it; no photo is ever lost, labelled into
-    two places or written over another. What is no good photo stays in the inbox.
+    two places, or written over another. What is no good photo stays in the inbox.
     """
     from retrain_cli.cli.views.label import LabelView
     from retrain_cli.engine import quiet_engine
@@ -110,8 +110,9 @@ def watch(
 
 
 def _done_by(request: WatchRequest) -> str:
-    done = [f"sorted into {request.sort_into}"] if request.sort_into is not None else []
-    return " and ".join([*done, *(["tagged"] if request.tags else [])])
+    sorts = [f"sorted into {request.sort_into}"] if request.sort_into is not None else []
+    tags = [f"listed in {request.table}" if request.table else "tagged"] if request.tags else []
+    return " and ".join([*sorts, *tags])
 
 
 def _tell(photo: WatchedPhoto) -> None:
