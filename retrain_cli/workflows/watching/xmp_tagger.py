@@ -128,7 +128,7 @@ class XmpTagger:
         if "os_error" in answer:
             raise OSError(*answer["os_error"])
         if "error" in answer:
-            raise ImageError(f"its XMP cannot be written: {answer['error']}")
+            raise ImageError(f"its XMP cannot be written: {' '.join(answer['error'].split())}")
         return answer["answer"]
 
     def _running(self) -> subprocess.Popen[str]:

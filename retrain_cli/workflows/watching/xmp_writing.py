@@ -42,8 +42,8 @@ def main() -> None:
             answer = {"error": str(error)}
         except OSError as error:
             answer = {"os_error": [error.errno, error.strerror]}
-        except Exception as error:
-            answer = {"error": str(error).splitlines()[0] if str(error) else repr(error)}
+        except Exception as error:  # whatever a damaged file makes of it
+            answer = {"error": str(getattr(error, "message", error))}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
