@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from watched_folders import files_below
 
 from retrain_cli.durable import make_folder
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError
-from retrain_cli.workflows import sort_photos
 from retrain_cli.workflows.watching import inbox_watcher
 from retrain_cli.workflows.watching.arrivals import Arrivals
 from retrain_cli.workflows.watching.inbox_watcher import InboxWatcher
@@ -95,41 +93,13 @@ def test_an_inbox_in_the_album_is_left_at_peace(
     assert sorted(files_below(album)) == ["ant/a.png", "ant/b.png", "bee/c.png", "labels.jsonl"]
 
 
-def test_to_another_disk_goes_a_copy(
-    watch: Watch, inbox: Path, album: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-
+def test_to_another_disk_goes_a_copy(watch: Watch, inbox: Path, other_disk: Path) -> None:
     before = sorted(files_below(inbox).values())
-    monkeypatch.setattr(os, "link", refuse)
-    rename_alone = sort_photos.rename_alone
-
-    def rename_within(path: Path, target: Path) -> None:
-        if path.is_relative_to(inbox):
-            refuse()
-        rename_alone(path, target)
-
-    monkeypatch.setattr(sort_photos, "rename_alone", rename_within)
-    device = album.parent / "other"
-    monkeypatch.setattr(Path, "stat", _other_device(Path.stat, device))
-    assert len(watch(device)) == 3
-    assert sorted(files_below(device).values()) == before
+    (inbox / "a.png").chmod(0o640)
+    assert len(watch(other_disk / "album")) == 3
+    assert sorted(files_below(other_disk / "album").values()) == before
+    assert (other_disk / "album" / "ant" / "a.png").stat().st_mode & 0o777 == 0o640
     assert files_below(inbox) == {}
-
-
-def _other_device(stat: Any, folder: Path) -> Any:
-    """`Path.stat` of a machine on which a folder is another disk."""
-
-    def stat_of(path: Path, **options: Any) -> Any:
-        found = stat(path, **options)
-        if not path.is_relative_to(folder):
-            return found
-        values = [*found]
-        values[2] += 1  # st_dev
-        return os.stat_result([*values])
-
-    return stat_of
 
 
 def test_a_photo_that_is_still_copied_is_waited_for(inbox: Path) -> None:
