@@ -133,9 +133,16 @@ class InboxWatcher:
     def photos(self) -> Iterator[WatchedPhoto]:
         """What becomes of each photo, as they arrive; without end, unless `once` was asked for.
 
+        A request to end the process waits until the caller has taken the answer for a photo that is
+        moved or tagged.
+
         Raises:
             DatasetError: the inbox is gone, where `once` was asked for; else it is waited for.
         """
+        with interrupts.held():
+            yield from self._photos()
+
+    def _photos(self) -> Iterator[WatchedPhoto]:
         looks = 0
         while True:
             begun = time.monotonic()
@@ -145,7 +152,8 @@ class InboxWatcher:
             looks += 1
             if self._request.once and (looks == 2 or not self.growing):
                 return
-            time.sleep(rest)
+            with interrupts.heeded():
+                time.sleep(rest)
 
     def _look(self) -> list[Path]:
         folder = self._request.folder
@@ -181,12 +189,12 @@ class InboxWatcher:
         in_a_row, left = 0, iter(photos)
         with self._sorter() as sorter:
             sources = [Source(str(path)) for path in photos]
-            answers = self._labeller.label(Ready(sources, len(sources)))
-            for image, _ in zip(answers, left, strict=False):
+            answers = iter(self._labeller.label(Ready(sources, len(sources))))
+            for _ in left:
+                with interrupts.heeded():
+                    image = next(answers)
                 faults = self.faults
-                with interrupts.held():
-                    watched = self._finish(image, sorter)
-                if watched is not None:
+                if (watched := self._finish(image, sorter)) is not None:
                     yield watched
                 in_a_row = in_a_row + 1 if self.faults > faults else 0
                 if in_a_row == _FAULTS_IN_A_ROW:
