@@ -79,7 +79,7 @@ def test_it_labels_what_arrives_until_it_is_asked_to_end(
         assert process.wait(LIMIT) == 0
     said = (tmp_path / "said").read_text().splitlines()
     assert said[0] == "watching inbox with pets; Ctrl-C ends it"
-    assert "4 photo(s) were sorted into album" in said[-2]
+    assert "4 photo(s) were sorted into album" in said
     assert "inbox/late.png: left where it is: " in " ".join(said)
     answers = [json.loads(line) for line in (tmp_path / "answers").read_text().splitlines()]
     assert [answer["path"] for answer in answers if "error" in answer] == ["inbox/late.png"]

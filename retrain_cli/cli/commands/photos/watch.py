@@ -72,11 +72,11 @@ def watch(
     workspace = workspace_of(ctx)
     good = bad = 0
 
-    def kept() -> str:
-        return f"{good:,} photo(s) were {_done_by(request)}; the others are in {request.folder}"
+    def done() -> str:
+        return f"{good:,} photo(s) were {_done_by(request)}"
 
     with (
-        interrupts.keeping(kept),
+        interrupts.keeping(lambda: f"{done()}; the others are in {request.folder} as they were"),
         console.progress("watching"),
         open_labeller(labels, workspace) as labeller,
         InboxWatcher(
@@ -98,11 +98,11 @@ def watch(
             if request.once:
                 raise
     view.summarise()
-    console.note(
-        kept() if bad or watcher.growing else f"{good:,} photo(s) were {_done_by(request)}"
-    )
+    console.note(done())
+    if watcher.growing:
+        console.note(f"{watcher.growing:,} file(s) had not arrived yet; the next watch takes them")
     if bad:
-        console.warn(f"{bad:,} file(s) could not be labelled, and stay in {request.folder}")
+        console.warn(f"{bad:,} file(s) could not be labelled; see their errors")
     if request.once and watcher.faults:
         raise WorkspaceError(
             f"{watcher.faults:,} photo(s) could not be {_done_by(request)}: see the warnings above"
