@@ -25,7 +25,7 @@ from retrain_cli.workflows.label import LabelledImage
 from retrain_cli.workflows.portable.file_labeller import AnyLabeller
 from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.sort_photos import PhotoSorter, SortRequest
-from retrain_cli.workflows.watching.arrivals import Arrivals, State, state_of
+from retrain_cli.workflows.watching.arrivals import Arrivals, state_of
 from retrain_cli.workflows.watching.label_table import LabelTable
 from retrain_cli.workflows.watching.one_watch import alone_in
 from retrain_cli.workflows.watching.watch_request import WatchRequest
@@ -86,7 +86,7 @@ class InboxWatcher:
         self._tagger: XmpTagger | None = None
         if request.tags in ("xmp", "sidecar"):
             self._tagger = XmpTagger(labeller.title, beside=request.tags == "sidecar")
-        self._done: dict[Path, State] = {}
+        self._done: dict[Path, tuple[int, int]] = {}
         self._told: dict[Path, str] = {}
         self._is_gone = False
         self._stack = ExitStack()
@@ -177,7 +177,7 @@ class InboxWatcher:
             is_done = self._tagger.knows(path)
         else:
             known, seen = self._done.pop(path, None), self._arrivals.seen(path)
-            is_done = None not in (known, seen) and known[:2] == seen[:2]  # type: ignore[index]
+            is_done = seen is not None and known == seen[:2]
         if is_done:
             self._arrivals.leave(path)
         return not is_done

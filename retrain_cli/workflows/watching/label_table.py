@@ -162,8 +162,8 @@ class LabelTable:
                 return dict(zip(self._columns, plain, strict=True))
         return {}
 
-    def states(self) -> dict[Path, State]:
-        """How the photos were that this model has labelled; their inode is 0, for it may change.
+    def states(self) -> dict[Path, tuple[int, int]]:
+        """Bytes and time of change, in nanoseconds, of the photos that this model has labelled.
 
         Raises:
             WorkspaceError: the table cannot be read.
@@ -177,13 +177,10 @@ class LabelTable:
                 f"{self.path} could not be read ({error.strerror or error}): check its permissions"
             ) from error
 
-    def _states(self) -> Iterator[tuple[Path, State]]:
+    def _states(self) -> Iterator[tuple[Path, tuple[int, int]]]:
         with self.path.open("rb") as file:
             for line in file:
                 row = self._read(line.rstrip(b"\r\n"))
                 with suppress(KeyError, ValueError, TypeError):
                     if row["model"] == self._model:
-                        yield (
-                            self._inbox / row["path"],
-                            (int(row["size"]), int(row["mtime_ns"]), 0),
-                        )
+                        yield self._inbox / row["path"], (int(row["size"]), int(row["mtime_ns"]))

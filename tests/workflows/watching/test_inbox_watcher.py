@@ -198,6 +198,22 @@ def _end_after(count: int) -> Callable[[float], None]:
     return rest
 
 
+def test_a_photo_that_could_not_be_moved_is_tried_again(
+    watcher: Watcher, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album.mkdir()
+    (album / "ant").write_text("in the way")
+    told: list[str] = []
+    acts = iter([lambda: None, lambda: None, (album / "ant").unlink])
+    monkeypatch.setattr(inbox_watcher, "RETRY_S", 0.0)
+    monkeypatch.setattr(inbox_watcher.time, "sleep", lambda seconds: next(acts, lambda: None)())
+    with watcher(album, told, once=False) as watching:
+        photos = watching.photos()
+        assert [next(photos).image.labels[0].label for _ in range(3)] == ["bee", "ant", "ant"]
+    assert watching.faults == 4
+    assert len(told) == 2  # each is told once
+
+
 def test_an_inbox_that_goes_is_waited_for(
     watcher: Watcher, inbox: Path, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
