@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +184,7 @@ def test_where_all_photos_fail_they_wait(
     (album / "bee").write_text("")
     told: list[str] = []
     with watcher(album, told, once=False) as watching:
-        monkeypatch.setattr(inbox_watcher.time, "sleep", _end_after(5))
+        monkeypatch.setattr(time, "sleep", _end_after(5))
         with pytest.raises(KeyboardInterrupt):
             next(watching.photos())
         assert len(told) == watching.faults == 3
@@ -198,15 +201,24 @@ def _end_after(count: int) -> Callable[[float], None]:
     return rest
 
 
+def _acting(*acts: Callable[[], object]) -> Callable[[float], None]:
+    """What rests by doing these, one after the other."""
+    left = iter(acts)
+    return lambda seconds: [act() for act in islice(left, 1)].clear()
+
+
+def _nothing() -> None:
+    pass
+
+
 def test_a_photo_that_could_not_be_moved_is_tried_again(
     watcher: Watcher, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     album.mkdir()
     (album / "ant").write_text("in the way")
     told: list[str] = []
-    acts = iter([lambda: None, lambda: None, (album / "ant").unlink])
     monkeypatch.setattr(inbox_watcher, "RETRY_S", 0.0)
-    monkeypatch.setattr(inbox_watcher.time, "sleep", lambda seconds: next(acts, lambda: None)())
+    monkeypatch.setattr(time, "sleep", _acting(_nothing, _nothing, (album / "ant").unlink))
     with watcher(album, told, once=False) as watching:
         photos = watching.photos()
         assert [next(photos).image.labels[0].label for _ in range(3)] == ["bee", "ant", "ant"]
@@ -219,13 +231,9 @@ def test_an_inbox_that_goes_is_waited_for(
 ) -> None:
     told: list[str] = []
     away = inbox.with_name("away")
-    acts = iter([lambda: inbox.rename(away), lambda: None, lambda: away.rename(inbox)])
-
-    def rest(seconds: float) -> None:
-        next(acts, lambda: None)()
-
     with watcher(album, told, once=False) as watching:
-        monkeypatch.setattr(inbox_watcher.time, "sleep", rest)
+        goes, comes = partial(inbox.rename, away), partial(away.rename, inbox)
+        monkeypatch.setattr(time, "sleep", _acting(goes, _nothing, comes))
         photos = watching.photos()
         assert {next(photos).place.name for _ in range(3)} == {"a.png", "b.png", "c.png"}
     (line,) = told
