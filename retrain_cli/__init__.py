@@ -32,7 +32,8 @@ figures:
 
 new photos:
     label_photos, LabelRequest, Labeller, open_labeller, Label, LabelledImage, LabelledImages,
-    Source, PhotoSorter, SortRequest, SimilarRequest, SimilarSearch, SimilarImages, nearest
+    Source, PhotoSorter, SortRequest, WatchRequest, InboxWatcher, WatchedPhoto, SimilarRequest,
+    SimilarSearch, SimilarImages, nearest
 
 why:
     ExplainRequest, Explainer, ExplainedPhoto

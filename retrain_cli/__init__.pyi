@@ -98,6 +98,9 @@ from .workflows.tuning.finetune_summary import FinetuneSummary as FinetuneSummar
 from .workflows.tuning.search import search as search
 from .workflows.tuning.search_request import SearchRequest as SearchRequest
 from .workflows.tuning.search_result import SearchResult as SearchResult
+from .workflows.watching.inbox_watcher import InboxWatcher as InboxWatcher
+from .workflows.watching.inbox_watcher import WatchedPhoto as WatchedPhoto
+from .workflows.watching.watch_request import WatchRequest as WatchRequest
 from .workspace import Workspace as Workspace
 
 __all__: list[str]

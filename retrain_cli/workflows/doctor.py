@@ -28,6 +28,7 @@ _EXTRAS = (
     ("nncf", "fast-cpu", "--precision int8, the fastest on a processor"),
     ("pyarrow", "parquet", "`retrain cache export` to Parquet"),
     ("tf2onnx", "export", "`retrain export` to ONNX and LiteRT"),
+    ("exiv2", "xmp", "keywords in photos, `watch --tags xmp`"),
     ("imblearn", "balance", "`train --balance smote`"),
     ("sklearn", "map", "`report --map tsne`, trees of `study freeze`"),
 )

@@ -223,6 +223,11 @@ class Labeller:
         return self._run
 
     @property
+    def title(self) -> str:
+        """What labels, in a word: the run's name."""
+        return self._run.name
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Every label that a photo can get."""
         return self._run.labels

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +71,13 @@ class PhotoSorter:
     Args:
         request: where and how; it names a folder.
         labels: every label there is.
+        merge: whether a photo that moves is let go where one of the same bytes has its place;
+            else both are kept.
     """
 
-    def __init__(self, request: SortRequest, labels: Iterable[str]) -> None:
+    def __init__(self, request: SortRequest, labels: Iterable[str], *, merge: bool = False) -> None:
         assert request.sort_into is not None
+        self._merge = merge
         self._root = as_path(request.sort_into)
         self._request = request
         self._folders = folder_names(labels)
@@ -88,12 +91,19 @@ class PhotoSorter:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def place(self, photo: StrPath, label: str | None) -> Path:
+    def place(
+        self,
+        photo: StrPath,
+        label: str | None,
+        claim: Callable[[Path], bool] = lambda target: True,
+    ) -> Path:
         """Put a photo where it belongs; returns where it is.
 
         Args:
             photo: the file.
             label: its label; None for none of the classes.
+            claim: is told of each place right before the photo gets it, or is found to have it
+                already, and may say that it is to have the next one.
 
         Raises:
             ConfigError: a hard link cannot lead to another file system.
@@ -107,8 +117,11 @@ class PhotoSorter:
             make_folder(folder)
             for target in _candidates(folder, photo.name):
                 if os.path.lexists(target):
-                    if self._is_there(photo, target):
+                    if self._is_there(photo, target) and claim(target):
+                        self._let_go(photo, target)
                         return target
+                    continue
+                if not claim(target):
                     continue
                 with suppress(FileExistsError):  # another process was faster: the next name
                     self._put(photo, target)
@@ -117,11 +130,24 @@ class PhotoSorter:
 
     def _is_there(self, photo: Path, target: Path) -> bool:
         """Whether a file is this photo: the same one, or one that holds the same."""
-        if self._request.move:
-            return _same_name(photo, target) or _finish_move(photo, target)
+        if self._request.move and _same_name(photo, target):
+            return True
+        links = (photo.is_symlink(), target.is_symlink())
+        if self._request.move and any(links) and not (self._merge and all(links)):
+            return False
         with suppress(OSError):
-            return photo.samefile(target) or filecmp.cmp(photo, target, shallow=False)
+            return photo.samefile(target) or (
+                (self._merge or not self._request.move)
+                and filecmp.cmp(photo, target, shallow=False)
+            )
         return False
+
+    def _let_go(self, photo: Path, target: Path) -> None:
+        """Take the old name of a photo that moves and has its new one already."""
+        if self._request.move and not _same_name(photo, target):
+            sync(target)
+            sync(target.parent)
+            photo.unlink()
 
     def _put(self, photo: Path, target: Path) -> None:
         match self._request.link:
@@ -166,14 +192,6 @@ class PhotoSorter:
 def _same_name(one: Path, other: Path) -> bool:
     """Whether two paths lead to one name."""
     return one.name == other.name and one.parent.samefile(other.parent)
-
-
-def _finish_move(photo: Path, target: Path) -> bool:
-    """Take the old name of a photo that has its new one; False where that is another file."""
-    if photo.is_symlink() or target.is_symlink() or not photo.samefile(target):
-        return False
-    photo.unlink()
-    return True
 
 
 def _link(photo: Path, target: Path) -> None:

@@ -101,7 +101,7 @@ EVERY = list(every_parameter(ROOT))
 def test_a_k_is_k_or_top_k_everywhere() -> None:
     with_k = {path: set(one.opts) for path, one in EVERY if {"-k", "--top-k"} & set(one.opts)}
     assert set(with_k) == {
-        f"retrain {name}" for name in ("eval", "explain", "label", "serve", "similar")
+        f"retrain {name}" for name in ("eval", "explain", "label", "serve", "similar", "watch")
     }
     assert all(opts == {"--top-k", "-k"} for opts in with_k.values())
 

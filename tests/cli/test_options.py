@@ -42,6 +42,7 @@ REQUESTS: dict[str, tuple[type, ...]] = {
     "search": (rt.SearchRequest,),
     "eval": (rt.EvalRequest, ChartRequest),
     "label": (rt.LabelRequest, rt.SortRequest),
+    "watch": (rt.WatchRequest, rt.LabelRequest),
     "explain": (rt.ExplainRequest,),
     "export": (rt.ExportRequest,),
     "bundle": (rt.BundleRequest,),

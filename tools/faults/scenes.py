@@ -18,6 +18,7 @@ from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.moves import Move, MoveScript, write_script
+from retrain_cli.errors import WorkspaceError
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.renaming import rename_run
@@ -44,6 +45,8 @@ from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.sort_photos import PhotoSorter, SortRequest
 from retrain_cli.workflows.study import run_study
 from retrain_cli.workflows.train import TrainRequest, train_run
+from retrain_cli.workflows.watching.inbox_watcher import InboxWatcher
+from retrain_cli.workflows.watching.watch_request import WatchRequest
 from retrain_cli.workspace import Workspace
 
 _SHORT = TrainingConfig(
@@ -154,6 +157,19 @@ def _sort(scene: Scene) -> None:
                 sorter.place(Path(image.path), image.labels[0].label)
 
 
+def _watch(scene: Scene) -> None:
+    """As `retrain watch new --sort-into sorted --tags json --once`."""
+    watching = WatchRequest(scene.root / "new", scene.root / "sorted", "json", 0.001, once=True)
+    request = LabelRequest("first", readers="threads", workers=1)
+    with (
+        Labeller(request, scene.workspace, load=_fake) as labeller,
+        InboxWatcher(watching, labeller, 1) as watcher,
+    ):
+        watched = [*watcher.photos()]
+    if watcher.faults:  # as the command ends then
+        raise WorkspaceError(f"{watcher.faults} of {len(watched)} photos could not be sorted")
+
+
 def _rename(scene: Scene) -> None:
     rename_run(RunStore(scene.workspace.runs_dir).get("second"), "other")
 
@@ -209,6 +225,7 @@ CASES = (
     Case("runs note", _annotate),
     Case("report", _report),
     Case("label --sort-into --move", _sort),
+    Case("watch", _watch),
     Case(
         "add-class",
         lambda scene: add_class(

@@ -49,6 +49,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "label": CommandEntry(
         _MAIN, "label:label", "Label new images with a trained run, in input order, as they come."
     ),
+    "watch": CommandEntry(
+        _MAIN,
+        "photos.watch:watch",
+        "Label photos as they arrive in a folder, and move them into an album, tag them, or both.",
+    ),
     "explain": CommandEntry(
         _JUDGE,
         "photos.explain:explain",

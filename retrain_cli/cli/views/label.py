@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.cells import cell_len
 
-from retrain_cli.cells import csv_cell
 from retrain_cli.cli import console
 from retrain_cli.cli.tables import padded
 from retrain_cli.reports.text import printable
 from retrain_cli.workflows.label import Label, LabelledImage
+from retrain_cli.workflows.watching.label_rows import (
+    csv_cells,
+    csv_columns,
+    csv_line,
+    json_row,
+)
 
 _UNKNOWN, _NO_LABEL, _NOT_READ = "unknown", "no label", "not read"
 _SCORE = len("100.0%")
 _WIDEST = 32
 """Cells of the column of names; where one is wider its photo goes to the next line."""
+
+
+@dataclass
+class _Seen:
+    """How many photos got a label, and the sum of their scores."""
+
+    photos: int = 0
+    scores: float = 0.0
+
+    def add(self, score: float) -> None:
+        self.photos += 1
+        self.scores += score
 
 
 class LabelView:
@@ -41,7 +56,7 @@ class LabelView:
         self._sorts = sorts
         names = [printable(label) for label in (*labels, _UNKNOWN, _NO_LABEL, _NOT_READ)]
         self._width = min(_WIDEST, max(map(cell_len, names)))
-        self._seen: dict[str, list[float]] = defaultdict(list)
+        self._seen: dict[str, _Seen] = defaultdict(_Seen)
         self._others = dict.fromkeys((_UNKNOWN, _NO_LABEL, _NOT_READ), 0)
         self._is_first = True
 
@@ -49,7 +64,7 @@ class LabelView:
         """Print the answer for one image, which was put to a place."""
         self._count(image)
         if self._form == "json":
-            console.line(console.to_json(_as_json(image, place)))
+            console.line(console.to_json(json_row(image, place)))
         elif self._form == "csv":
             self._show_csv(image, place)
         else:
@@ -61,10 +76,10 @@ class LabelView:
         """Print how many photos each class got, the most frequent first; on a terminal."""
         if self._form != "text" or self._is_first:
             return
-        counts = sorted(self._seen.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        counts = sorted(self._seen.items(), key=lambda entry: (-entry[1].photos, entry[0]))
         rows = [
-            [label, f"{len(scores):,}", f"{sum(scores) / len(scores):.1%}"]
-            for label, scores in counts
+            [label, f"{seen.photos:,}", f"{seen.scores / seen.photos:.1%}"]
+            for label, seen in counts
         ]
         rows += [[name, f"{count:,}", ""] for name, count in self._others.items() if count]
         console.line()
@@ -72,7 +87,7 @@ class LabelView:
 
     def _count(self, image: LabelledImage) -> None:
         if image.labels:
-            self._seen[image.labels[0].label].append(image.labels[0].score)
+            self._seen[image.labels[0].label].add(image.labels[0].score)
         else:
             self._others[_kind(image)] += 1
 
@@ -100,30 +115,9 @@ class LabelView:
             console.styled(f"    {_escaped(shown)}")
 
     def _show_csv(self, image: LabelledImage, place: Path | None) -> None:
-        more = [name for k in range(2, self._top_k + 1) for name in (f"label {k}", f"score {k}")]
-        columns = ["path", "label", "score", *more, "novelty", "rejected", "best", "error"]
-        cells = [part for label in image.labels for part in (label.label, f"{label.score:.6g}")]
-        cells += [""] * (2 * self._top_k - len(cells))
-        row = [
-            image.path,
-            *cells,
-            "" if image.novelty is None else f"{image.novelty:.6g}",
-            image.rejected or "",
-            image.best.label if image.rejected and image.best else "",
-            image.error or "",
-        ]
-        if self._sorts:
-            columns.append("sorted to")
-            row.append("" if place is None else str(place))
         if self._is_first:
-            console.line(_csv_line(columns))
-        console.line(_csv_line(row))
-
-
-def _csv_line(cells: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(map(csv_cell, cells))
-    return text.getvalue()
+            console.line(csv_line(csv_columns(self._top_k, sorts=self._sorts)))
+        console.line(csv_line(csv_cells(image, place, self._top_k, sorts=self._sorts)))
 
 
 def _escaped(text: str) -> str:
@@ -158,20 +152,3 @@ def _why(image: LabelledImage) -> str:
         novelty = "" if image.novelty is None else f"novelty {image.novelty:.2f}, "
         return f"{image.rejected}: {novelty}{best.label} {best.score:.1%}"
     return "" if image.labels else "no score reaches --threshold"
-
-
-def _as_json(image: LabelledImage, place: Path | None) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "path": image.path,
-        "labels": [{"label": label.label, "score": label.score} for label in image.labels],
-    }
-    if image.error:
-        answer["error"] = image.error
-    if image.novelty is not None:
-        answer["novelty"] = image.novelty
-    if image.rejected and image.best:
-        answer["rejected"] = image.rejected
-        answer["best"] = vars(image.best)
-    if place is not None:
-        answer["sorted_to"] = str(place)
-    return answer

@@ -42,6 +42,10 @@ class AnyLabeller(Protocol):
     """Whatever labels photos: see `Labeller`."""
 
     @property
+    def title(self) -> str:
+        """What labels, in a word."""
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Every label that a photo can get."""
 
@@ -127,6 +131,7 @@ class FileLabeller:
             _check_trusted(request, path, workspace)
         opened = open_exported(path)
         self._request, self._described = request, opened.description
+        self._name = path.name
         self._threshold = _threshold(path, self._described.least_score) if request.reject else None
         self._forward = _FileForward(opened)
         extractor = extractor_at(
@@ -143,6 +148,11 @@ class FileLabeller:
 
     def __exit__(self, *_: object) -> None:
         self._embedder.close()
+
+    @property
+    def title(self) -> str:
+        """What labels, in a word: the file's name."""
+        return self._name
 
     @property
     def labels(self) -> tuple[str, ...]:
