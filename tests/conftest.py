@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
 from hypothesis import HealthCheck, settings
+from object_storage import ENVIRONMENT, Storage, running_storage
 
 from retrain_cli import notices
 from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.storage import faults, objects
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
 
@@ -82,6 +84,24 @@ def fake_backbone() -> FakeBackbone:
 def photos(tmp_path: Path) -> Path:
     """Three classes of twelve small photos."""
     return make_photos(tmp_path / "photos", {"ant": 12, "bee": 12, "teapot": 12})
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Storage]:
+    with running_storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(s3_server: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """An empty S3 server that the environment names; whoever asks again waits for a moment."""
+    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": s3_server.url}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(faults, "_FIRST_WAIT", 0.001)
+    objects.open_bucket.cache_clear()
+    s3_server.forget()
+    yield s3_server
+    objects.open_bucket.cache_clear()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from retrain_cli.cli.context import at_most_one, workspace_of
 from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import Described, DryRun, JsonForm
 from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.errors import ConfigError
 from retrain_cli.workflows.check import CheckRequest
 
 _LOOKS_KEPT = (
@@ -81,6 +82,11 @@ def check(
     moves = make_script(report, folder)
     view.show_report(report, moves, form)
     if script is not None:
+        if not isinstance(report.dataset.root, Path):
+            raise ConfigError(
+                f"--script moves files of a folder, and the photos are in {report.dataset.root}: "
+                "leave it out, and do there what the report advises"
+            )
         view.save_script(moves, script)
     else:
         view.offer_script(moves)
