@@ -7,7 +7,6 @@ import one_processor  # isort: skip
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +112,11 @@ def workspace(tmp_path: Path) -> Workspace:
 def fill(workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     """Fill the cache of the workspace with the fake backbone's vectors."""
 
-    def fill(image_dir: Path, **changes: Any) -> Any:
+    def fill(image_dir: Path | None, **changes: Any) -> Any:
         chosen = ExtractionSettings(batch_size=8, workers=2)
         told = {name: changes.pop(name) for name in [*changes] if name.startswith("on_")}
-        request = replace(BottleneckRequest(image_dir, SMALL_SPEC, settings=chosen), **changes)
+        changes = {"backbone": SMALL_SPEC, "settings": chosen, **changes}
+        request = BottleneckRequest(image_dir, **changes)
         return fill_cache(request, workspace, load=lambda spec, device: fake_backbone, **told)
 
     return fill

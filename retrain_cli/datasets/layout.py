@@ -128,7 +128,9 @@ class _Reader:
         contents = self.tree.contents("")
         tops = contents.folders
         if not tops:
-            raise DatasetError(_no_classes(self.root, self.tree.count_photos("", contents)))
+            raise DatasetError(
+                _no_classes(self.root, contents, self.tree.count_photos("", contents))
+            )
         splits = split_folders(tops) if choice != "classes" else {}
         if choice == "splits":
             self._check_splits(splits)
@@ -367,8 +369,14 @@ class _Reader:
             )
 
 
-def _no_classes(root: PurePath, n_loose: int) -> str:
+def _no_classes(root: PurePath, contents: Contents, n_loose: int) -> str:
     """Message for a root without class folders, with the photos that lie in it directly, if any."""
+    if any(name.lower().endswith(".tar") for name in contents.files):
+        shards = _quoted(root / "*.tar")
+        return (
+            f"photos must be in one sub-folder per class, or in shards that are named; received "
+            f"the folder {root} of tar files: run `retrain bottlenecks {shards}`"
+        )
     received = f"{n_loose} photos directly in it" if n_loose else "no sub-folder"
     return (
         f"photos must be in one sub-folder per class; received {root} with {received}: "

@@ -1,14 +1,16 @@
-"""The bytes of a photo, wherever it is: a file or a pipe of this machine, an object of a bucket."""
+"""The bytes of a photo, wherever it is: a file, one of a shard, a pipe, an object of a bucket."""
 
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import PurePath
 from typing import BinaryIO
 
 from retrain_cli.errors import ImageError
 from retrain_cli.files import NotOrdinaryError, open_at_once
 from retrain_cli.images.formats import HEAD_BYTES, looks_like_image_name, sniff_format
+from retrain_cli.images.tar_members import open_member
 from retrain_cli.storage.urls import UrlPath, is_url
 
 MAX_FILE_BYTES = 1 << 30
@@ -73,17 +75,25 @@ def _read_object(url: UrlPath, *, every: bool) -> bytes:
 
 
 def _open(place: Place) -> BinaryIO:
-    """Open a file or a pipe; a pipe that nobody writes to is an empty one, and nothing hangs."""
+    """Open a file, a pipe or the file of a shard.
+
+    A pipe that nobody writes to is an empty one, and nothing hangs.
+    """
     try:
         return open_at_once(place)
     except NotOrdinaryError as error:
         raise ImageError("not a file") from error
+    except NotADirectoryError:
+        member = open_member(os.fspath(place))
+        if member is None:
+            raise
+        return member
 
 
 def _rest(file: BinaryIO, limit: int) -> bytes:
     """What is left of a file, in pieces: a pipe may never end, and a file may grow."""
     pieces: list[bytes] = []
-    if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+    if not isinstance(file, BytesIO) and os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
         limit = 0
     while limit > 0 and (piece := file.read(_PIECE_BYTES)):
         pieces.append(piece)

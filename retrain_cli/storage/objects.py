@@ -48,8 +48,12 @@ class ObjectStore:
     files: Any
     bucket: str
 
-    def list_below(self, url: UrlPath) -> list[FoundObject]:
+    def list_below(self, url: UrlPath, *, deep: bool = True) -> list[FoundObject]:
         """Every object below a URL, in no order.
+
+        Args:
+            url: where.
+            deep: at any depth, or directly below it only.
 
         Raises:
             StorageError: there is no such bucket, nothing below the URL, or no answer.
@@ -58,7 +62,7 @@ class ObjectStore:
 
         path = _path_in(url)
         try:
-            selector = FileSelector(path, recursive=True)
+            selector = FileSelector(path, recursive=deep)
             found = with_retries(lambda: self.files.get_file_info(selector))
         except FileNotFoundError as error:
             raise StorageError(_nothing_there(url)) from error

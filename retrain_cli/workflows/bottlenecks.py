@@ -13,12 +13,13 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.checks import check_choices, check_views
+from retrain_cli.checks import check_choices, check_suffix, check_views
 from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder, empty_classes
 from retrain_cli.datasets.layout import Layout, LayoutChoice
+from retrain_cli.datasets.sources.list_source import LIST_SUFFIXES
 from retrain_cli.datasets.sources.photo_source import PhotoSource, source_of
 from retrain_cli.errors import ConfigError, DatasetError, StorageError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
@@ -53,7 +54,8 @@ class BottleneckRequest:
     """What to compute.
 
     Attributes:
-        image_dir: a folder with one sub-folder per class, or the URL of one in a bucket.
+        image_dir: a folder with one sub-folder per class, or the URL of one in a bucket; also a
+            list, as of `from_csv`.
         backbone: which bottleneck.
         source_classes: imagenet, none or a file; None for the backbone's own.
         int_ext: CSV file that overrides INT and EXT.
@@ -67,9 +69,10 @@ class BottleneckRequest:
             as any program.
         views: how many distorted views of each photo to compute beside it.
         distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
+        from_csv: in place of `image_dir`, a list of photos with the columns path and label.
     """
 
-    image_dir: StrPath
+    image_dir: StrPath | None = None
     backbone: BackboneSpec = field(default_factory=BackboneSpec)
     source_classes: str | None = None
     int_ext: StrPath | None = None
@@ -82,8 +85,15 @@ class BottleneckRequest:
     trust_model: bool = False
     views: int = 0
     distortion: Distortion = field(default_factory=Distortion)
+    from_csv: StrPath | None = None
 
     def __post_init__(self) -> None:
+        if (self.image_dir is None) == (self.from_csv is None):
+            raise ConfigError(
+                "photos come from one place: give IMAGE_DIR, a folder or a URL, or a list with "
+                f"{setting('from_csv')}"
+            )
+        check_suffix(self, "from_csv", *LIST_SUFFIXES)
         check_views(self)
         if not self.views and not self.distortion.is_none:
             raise ConfigError(
@@ -112,7 +122,7 @@ class BottleneckRequest:
         if source not in ("imagenet", "none"):
             source = str(absolute(source))
         return LastUsed(
-            absolute_place(self.image_dir),
+            absolute_place(self.image_dir or self.from_csv or ""),
             spec,
             source,
             absolute(self.int_ext) if self.int_ext else None,

@@ -62,6 +62,7 @@ def check(
     remembered. Label errors are found by confident learning on cross-validated predictions.
     """
     from retrain_cli.cli.views import check as view
+    from retrain_cli.datasets.sources.photo_source import is_folder
     from retrain_cli.workflows.check import check_dataset, default_quarantine
     from retrain_cli.workflows.shared.suggestions import make_script
 
@@ -82,9 +83,10 @@ def check(
     moves = make_script(report, folder)
     view.show_report(report, moves, form)
     if script is not None:
-        if not isinstance(report.dataset.root, Path):
+        if not is_folder(report.dataset.root):
             raise ConfigError(
-                f"--script moves files of a folder, and the photos are in {report.dataset.root}: "
+                f"--script moves files of a folder, and the photos are those of "
+                f"{report.dataset.root}: "
                 "leave it out, and do there what the report advises"
             )
         view.save_script(moves, script)

@@ -20,6 +20,14 @@ _TICK_NS: Final = 60_000_000_000
 one that was written within the last minute may be written once more and look the same."""
 
 
+def found_object(name: str, found: FoundObject | None) -> FoundFile:
+    """An object, None for one that is gone, as a walk would tell of a file of this name."""
+    if found is None:
+        return FoundFile(name, -1, 0)
+    settled = found.mtime_ns < time.time_ns() - _TICK_NS
+    return FoundFile(name, found.size, found.mtime_ns, found.mtime_ns if settled else None)
+
+
 @dataclass(frozen=True)
 class BucketSource:
     """Keys such as `photos/daisy/1.jpg`; see `PhotoSource`.
@@ -51,11 +59,7 @@ class BucketSource:
 
     def find(self, folder: str, name: str) -> FoundFile:
         """See `PhotoSource`."""
-        found = self._objects.get(f"{folder}/{name}")
-        if found is None:
-            return FoundFile(name, -1, 0)
-        settled = found.mtime_ns < time.time_ns() - _TICK_NS
-        return FoundFile(name, found.size, found.mtime_ns, found.mtime_ns if settled else None)
+        return found_object(name, self._objects.get(f"{folder}/{name}"))
 
     def locate(self, path: str) -> UrlPath:
         """See `PhotoSource`."""

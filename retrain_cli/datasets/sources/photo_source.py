@@ -10,6 +10,9 @@ from retrain_cli.datasets.folders import FoundFile, FoundFolder
 from retrain_cli.datasets.layout import Layout, LayoutChoice
 from retrain_cli.datasets.sources.bucket_source import BucketSource
 from retrain_cli.datasets.sources.folder_source import FolderSource
+from retrain_cli.datasets.sources.list_source import LIST_SUFFIXES, ListSource
+from retrain_cli.datasets.sources.shard_source import ShardSource
+from retrain_cli.errors import DatasetError
 from retrain_cli.storage.urls import UrlPath
 
 
@@ -45,12 +48,31 @@ def source_of(root: PurePath, ignore: Collection[Path] = ()) -> PhotoSource:
     """What reads the photos at a root.
 
     Args:
-        root: as of `LastUsed.image_dir`: a folder, absolute, or a URL.
+        root: as of `LastUsed.image_dir`: a folder, absolute, or a URL; by its name a list, or the
+            pattern of shards.
         ignore: what of a folder is no part of the dataset, such as the workspace.
     """
+    if root.suffix.lower() in LIST_SUFFIXES and not _is_directory(root):
+        return ListSource(root)
+    if root.suffix.lower() == ".tar" and not _is_directory(root):
+        if isinstance(root, UrlPath):
+            raise DatasetError(
+                f"shards are read from a disk, and {root} is in a bucket: fetch them, or put the "
+                "photos there, in a folder a class"
+            )
+        return ShardSource(Path(root))
     if isinstance(root, UrlPath):
         return BucketSource(root)
     return FolderSource(Path(root), ignore)
+
+
+def _is_directory(root: PurePath) -> bool:
+    return isinstance(root, Path) and root.is_dir()
+
+
+def is_folder(root: PurePath) -> bool:
+    """Whether the photos at a root are files of its folder, which can be moved and linked to."""
+    return isinstance(source_of(root), FolderSource)
 
 
 def locate_photo(root: PurePath, path: str) -> PurePath:

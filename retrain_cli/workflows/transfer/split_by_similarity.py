@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from retrain_cli.datasets.sources.photo_source import source_of
+from retrain_cli.datasets.sources.photo_source import is_folder, source_of
 from retrain_cli.durable import draft_folder, make_folder, sync_tree
 from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.heads.config import TrainingConfig
@@ -107,10 +107,10 @@ def split_by_similarity(request: SimilaritySplitRequest, workspace: Workspace) -
     config = TrainingConfig(classes=request.classes or None)
     found = load_training_set(workspace, config)
     _check_apart(folder, found.used.image_dir)
-    if request.links and not isinstance(found.used.image_dir, Path):
+    if request.links and not is_folder(found.used.image_dir):
         raise ConfigError(
-            f"{setting('links')} makes links to files, and the photos are in "
-            f"{found.used.image_dir}: leave it out, the lists of photos name their URLs"
+            f"{setting('links')} makes links to files, and the photos are those of "
+            f"{found.used.image_dir}: leave it out, the lists name each photo"
         )
     data = found.data
     photos = PhotoPool(data.bottlenecks, data.labels, data.class_names, data.groups)
