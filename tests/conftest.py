@@ -17,7 +17,7 @@ from object_storage import ENVIRONMENT, Storage, running_storage
 
 from retrain_cli import notices
 from retrain_cli.extraction.pipeline import ExtractionSettings
-from retrain_cli.storage import faults, objects
+from retrain_cli.storage import buckets, faults
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
 
@@ -97,10 +97,10 @@ def storage(s3_server: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sto
     for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": s3_server.url}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(faults, "_FIRST_WAIT", 0.001)
-    objects.open_bucket.cache_clear()
+    buckets.open_bucket.cache_clear()
     s3_server.forget()
     yield s3_server
-    objects.open_bucket.cache_clear()
+    buckets.open_bucket.cache_clear()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import TypeVar
 from retrain_cli.extraction.readers import Location
 from retrain_cli.images.examine import load
 from retrain_cli.parallel import ahead_of_use
-from retrain_cli.storage.objects import REQUESTS
+from retrain_cli.storage.buckets import REQUESTS
 from retrain_cli.storage.urls import is_url
 
 PhotoT = TypeVar("PhotoT")

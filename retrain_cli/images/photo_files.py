@@ -63,7 +63,7 @@ def read_image_bytes(place: Place) -> bytes | None:
 
 def _read_object(url: UrlPath, *, every: bool) -> bytes:
     """An object's bytes; unless it is to be read whatever it is, its head where it is no image."""
-    from retrain_cli.storage.objects import open_store
+    from retrain_cli.storage.buckets import open_store
 
     def is_image(head: bytes) -> bool:
         return sniff_format(head[:HEAD_BYTES], url.name) is not None

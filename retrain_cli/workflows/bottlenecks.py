@@ -198,10 +198,7 @@ def open_dataset(
     """
     used = request.resolve()
     source = source_of(used.image_dir, [workspace.root])
-    with waiting.for_("looking for classes"):
-        layout = source.layout(request.layout)
-    check_class_names(layout.class_names, layout.advice)
-    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
+    layout = _read_layout(source, request.layout, used)
     workspace.prepare()
     with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
@@ -229,6 +226,15 @@ def open_dataset(
             yield OpenDataset(
                 used, source, index, store, dataset, scan, layout, choice.note, warnings
             )
+
+
+def _read_layout(source: PhotoSource, choice: LayoutChoice, used: LastUsed) -> Layout:
+    """Which classes there are; a bucket is listed for it."""
+    with waiting.for_("looking for classes"):
+        layout = source.layout(choice)
+    check_class_names(layout.class_names, layout.advice)
+    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
+    return layout
 
 
 def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from retrain_cli.datasets.sources import bucket_source
 from retrain_cli.errors import ConfigError, DatasetError, MissingExtraError, StorageError
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
-from retrain_cli.storage import objects
+from retrain_cli.storage import buckets
 from retrain_cli.workflows.bottlenecks import BottleneckRequest
 from retrain_cli.workflows.shared.plan import plan_bottlenecks
 from retrain_cli.workspace import Workspace
@@ -84,7 +84,7 @@ def test_many_requests_are_in_flight(storage: Storage, fill: Any) -> None:
 
     storage.faults = wait_for_others
     assert fill(URL).computed == 36
-    assert 16 <= storage.most_at_once <= objects.REQUESTS
+    assert 16 <= storage.most_at_once <= buckets.REQUESTS
 
 
 @pytest.mark.parametrize("readers", ["threads", "processes"])

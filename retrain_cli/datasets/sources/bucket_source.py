@@ -12,7 +12,7 @@ from retrain_cli.datasets.folders import FoundFile, FoundFolder
 from retrain_cli.datasets.layout import Layout, LayoutChoice, layout_of
 from retrain_cli.datasets.sources.trees import ListedTree
 from retrain_cli.images.formats import looks_like_image_name
-from retrain_cli.storage.objects import FoundObject, open_store
+from retrain_cli.storage.buckets import FoundObject, open_store
 from retrain_cli.storage.urls import UrlPath
 
 _TICK_NS: Final = 60_000_000_000

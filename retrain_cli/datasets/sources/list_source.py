@@ -18,7 +18,7 @@ from retrain_cli.datasets.sources.bucket_source import found_object
 from retrain_cli.datasets.text_files import decoded
 from retrain_cli.errors import ConfigError, DatasetError, StorageError, setting
 from retrain_cli.images.photo_files import read_file
-from retrain_cli.storage.objects import FoundObject, open_store
+from retrain_cli.storage.buckets import FoundObject, open_store
 from retrain_cli.storage.urls import UrlPath, as_place
 
 LIST_SUFFIXES: Final = (".csv", ".tsv")

@@ -32,7 +32,7 @@ def photos_at(place: PurePath, ignore: Collection[Path] = ()) -> Iterator[PurePa
 
 def _objects_below(url: UrlPath) -> Iterator[UrlPath]:
     """Objects with the name of an image, in order."""
-    from retrain_cli.storage.objects import open_store
+    from retrain_cli.storage.buckets import open_store
 
     found = open_store(url).list_below(url)
     tree = ListedTree.of(url, (one.path for one in found))
