@@ -211,6 +211,7 @@ def test_given_splits_and_what_is_no_photo(storage: Storage, photos: Path, fill:
     storage.put("bucket/splits/train/ant/broken.jpg", b"not a photo either")
     storage.put("bucket/splits/train/.hidden/1.png", photo)
     storage.put("bucket/splits/train/loose.png", photo)
+    storage.put("bucket/splits/train/ant//empty part.png", photo)  # pyarrow opens no such key
     summary = fill("s3://bucket/splits")
     assert [(row.images, row.test) for row in summary.classes] == [(10, 3), (9, 3)]
     assert summary.computed == 19
