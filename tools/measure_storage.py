@@ -26,10 +26,10 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
 from object_storage import ENVIRONMENT, Fault, running_storage  # noqa: E402
 
 from retrain_cli.datasets.sources.photo_source import source_of  # noqa: E402
-from retrain_cli.extraction import fetching  # noqa: E402
 from retrain_cli.extraction.readers import ThreadReaders  # noqa: E402
 from retrain_cli.extraction.reading import read_ready  # noqa: E402
 from retrain_cli.images.decode import decode_image  # noqa: E402
+from retrain_cli.storage import buckets  # noqa: E402
 from retrain_cli.storage.urls import absolute_place  # noqa: E402
 
 _SIDE = 224
@@ -53,7 +53,7 @@ def main() -> None:
         url = server.stdout.readline().decode().strip()
         os.environ.update(ENVIRONMENT | {"AWS_ENDPOINT_URL": url})
         for requests in (1, 8, 32):
-            fetching.REQUESTS = requests
+            buckets.REQUESTS = requests  # type: ignore[misc]
             _tell(f"bucket, {requests} in flight", "s3://bucket/photos")
         server.communicate()  # its input ends
 
@@ -76,17 +76,18 @@ def _tell(title: str, root: str) -> None:
     started = time.perf_counter()
     source = source_of(absolute_place(root))
     folders = list(source.folders(source.layout("classes")))
-    listed = time.perf_counter()
+    listed, used = time.perf_counter(), time.process_time()
     places = [
         str(source.locate(f"{one.path}/{file.name}")) for one in folders for file in one.files
     ]
     decode = partial(decode_image, size=(_SIDE, _SIDE))
     with ThreadReaders(decode, None, 2) as readers:
         good = sum(seen.problem is None for _, seen in read_ready(readers, places, str, 64))
-    seconds = time.perf_counter() - listed
+    seconds, used = time.perf_counter() - listed, time.process_time() - used
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(
         f"{title}: listed in {listed - started:.2f} s, {good / seconds:,.0f} photos/s, "
+        f"{1000 * used / good:.1f} ms of processor a photo, "
         f"peak {memory} MiB",
         flush=True,
     )

@@ -15,7 +15,7 @@ from typing import TypeVar
 from retrain_cli.extraction.readers import Location
 from retrain_cli.images.examine import load
 from retrain_cli.parallel import ahead_of_use
-from retrain_cli.storage.buckets import REQUESTS
+from retrain_cli.storage import buckets
 from retrain_cli.storage.urls import is_url
 
 PhotoT = TypeVar("PhotoT")
@@ -33,13 +33,15 @@ def fetched(
     def request(located: tuple[PhotoT, Location]) -> Future[Location]:
         return requests.submit(load, str(located[1]))
 
-    with ThreadPoolExecutor(REQUESTS, "request") as requests:  # it starts threads as they are used
+    with ThreadPoolExecutor(
+        buckets.REQUESTS, "request"
+    ) as requests:  # it starts threads as they are used
         located = ((photo, locate(photo)) for photo in photos)
         for is_remote, some in groupby(located, _is_remote):
             if not is_remote:
                 yield from some
                 continue
-            with closing(ahead_of_use(request, some, REQUESTS)) as found:
+            with closing(ahead_of_use(request, some, buckets.REQUESTS)) as found:
                 for (photo, _), location in found:
                     yield photo, location
 

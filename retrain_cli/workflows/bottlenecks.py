@@ -204,9 +204,7 @@ def open_dataset(
         dataset = index.dataset_id(used.image_dir)
         with waiting.for_("looking for photos"):
             folders = list(source.folders(layout))
-        warnings = _check_walk(layout, folders)
-        for warning in warnings:
-            on_warning(warning)
+        warnings = _check_walk(layout, folders, on_warning)
         photos = PhotoTree(source, folders, index, dataset)
         choice = settle_backbone(
             used.backbone,
@@ -237,8 +235,10 @@ def _read_layout(source: PhotoSource, choice: LayoutChoice, used: LastUsed) -> L
     return layout
 
 
-def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
-    """What is to be told of a walked folder before the work.
+def _check_walk(
+    layout: Layout, folders: list[FoundFolder], on_warning: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Tell, and return, what is to be told of a walked folder before the work.
 
     Raises:
         DatasetError: there are not two classes with a file that may be a photo.
@@ -251,7 +251,10 @@ def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
         f"no photo in {named}{more}: not a class until there is one" if empty else "",
         *layout.warnings,
     )
-    return tuple(warning for warning in told if warning)
+    warnings = tuple(warning for warning in told if warning)
+    for warning in warnings:
+        on_warning(warning)
+    return warnings
 
 
 def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore:

@@ -24,9 +24,7 @@ def test_a_url_stays_one_on_its_way(written: str | Path) -> None:
     assert not isinstance(url, Path)
 
 
-@pytest.mark.parametrize(
-    "written", ["s3", "s3:", "./s3://b", "/s3://b", "x://b", "as3://b", ""]
-)
+@pytest.mark.parametrize("written", ["s3", "s3:", "./s3://b", "/s3://b", "x://b", "as3://b", ""])
 def test_what_is_no_url(written: str) -> None:
     assert not is_url(written)
     assert as_place(written) == Path(written)
