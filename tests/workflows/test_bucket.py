@@ -212,11 +212,13 @@ def test_given_splits_and_what_is_no_photo(storage: Storage, photos: Path, fill:
     storage.put("bucket/splits/train/.hidden/1.png", photo)
     storage.put("bucket/splits/train/loose.png", photo)
     storage.put("bucket/splits/train/ant//empty part.png", photo)  # pyarrow opens no such key
-    summary = fill("s3://bucket/splits")
+    told: list[str] = []
+    summary = fill("s3://bucket/splits", on_warning=told.append)
     assert [(row.images, row.test) for row in summary.classes] == [(10, 3), (9, 3)]
     assert summary.computed == 19
     assert [path for path, _ in summary.bad] == ["train/ant/broken.jpg"]
     assert summary.loose_files == 1
+    assert told == ["1 key(s) with an empty part, such as a//b.jpg, left out: rename them"]
 
 
 def test_a_plan_counts_without_computing(storage: Storage, workspace: Workspace, fill: Any) -> None:

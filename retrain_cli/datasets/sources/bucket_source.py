@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -43,7 +43,10 @@ class BucketSource:
 
     def layout(self, choice: LayoutChoice) -> Layout:
         """See `PhotoSource`."""
-        return layout_of(self._tree, choice)
+        found = layout_of(self._tree, choice)
+        odd = len(self._listed) - len(self._objects)
+        told = (f"{odd} key(s) with an empty part, such as a//b.jpg, left out: rename them",)
+        return replace(found, warnings=found.warnings + told) if odd else found
 
     def folders(self, layout: Layout) -> Iterator[FoundFolder]:
         """See `PhotoSource`."""
@@ -66,8 +69,13 @@ class BucketSource:
         return self.root / path
 
     @cached_property
+    def _listed(self) -> list[FoundObject]:
+        return open_store(self.root).list_below(self.root)
+
+    @cached_property
     def _objects(self) -> dict[str, FoundObject]:
-        return {one.path: one for one in open_store(self.root).list_below(self.root)}
+        """Those that pyarrow can open, by their paths."""
+        return {one.path: one for one in self._listed if "//" not in f"/{one.path}"}
 
     @cached_property
     def _tree(self) -> ListedTree:

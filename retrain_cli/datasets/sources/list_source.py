@@ -16,7 +16,7 @@ from retrain_cli.datasets.folders import FoundFile, FoundFolder, find_file
 from retrain_cli.datasets.layout import ClassFolder, Layout, LayoutChoice
 from retrain_cli.datasets.sources.bucket_source import found_object
 from retrain_cli.datasets.text_files import decoded
-from retrain_cli.errors import ConfigError, DatasetError, StorageError, setting
+from retrain_cli.errors import ConfigError, DatasetError, ImageError, StorageError, setting
 from retrain_cli.images.photo_files import read_file
 from retrain_cli.storage.buckets import FoundObject, open_store
 from retrain_cli.storage.urls import UrlPath, as_place
@@ -160,7 +160,7 @@ def _rows_of(root: PurePath) -> Iterator[_Row]:
                 yield _row(root, reader.line_num, cells, path_at, label_at)
     except csv.Error as error:
         _refuse(root, reader.line_num, f"is no CSV ({error})", "close its quotes")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, ImageError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(
             f"{setting('from_csv')} takes a list of photos in UTF-8 with the columns path and "
