@@ -76,6 +76,10 @@ class DatasetError(RetrainError):
     """The image folder does not hold what training needs."""
 
 
+class StorageError(RetrainError):
+    """An object storage does not answer, or not as photos need it."""
+
+
 class ImageError(RetrainError):
     """One image cannot be used; the message is the short reason, without the path."""
 

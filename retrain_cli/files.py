@@ -66,7 +66,7 @@ class NotOrdinaryError(OSError):
     """A device or a folder, where a file was expected."""
 
 
-def open_at_once(path: Path) -> BinaryIO:
+def open_at_once(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file, or a pipe whose writer is there already, for reading.
 
     Raises:

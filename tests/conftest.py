@@ -7,16 +7,17 @@ import one_processor  # isort: skip
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
 from hypothesis import HealthCheck, settings
+from object_storage import ENVIRONMENT, Storage, running_storage
 
 from retrain_cli import notices
 from retrain_cli.extraction.pipeline import ExtractionSettings
+from retrain_cli.storage import buckets, faults
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workspace import Workspace
 
@@ -84,6 +85,24 @@ def photos(tmp_path: Path) -> Path:
     return make_photos(tmp_path / "photos", {"ant": 12, "bee": 12, "teapot": 12})
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Storage]:
+    with running_storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def storage(s3_server: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """An empty S3 server that the environment names; whoever asks again waits for a moment."""
+    for name, value in (ENVIRONMENT | {"AWS_ENDPOINT_URL": s3_server.url}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(faults, "_FIRST_WAIT", 0.001)
+    buckets.open_bucket.cache_clear()
+    s3_server.forget()
+    yield s3_server
+    buckets.open_bucket.cache_clear()
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")
@@ -93,10 +112,11 @@ def workspace(tmp_path: Path) -> Workspace:
 def fill(workspace: Workspace, fake_backbone: FakeBackbone) -> Any:
     """Fill the cache of the workspace with the fake backbone's vectors."""
 
-    def fill(image_dir: Path, **changes: Any) -> Any:
+    def fill(image_dir: Path | None, **changes: Any) -> Any:
         chosen = ExtractionSettings(batch_size=8, workers=2)
         told = {name: changes.pop(name) for name in [*changes] if name.startswith("on_")}
-        request = replace(BottleneckRequest(image_dir, SMALL_SPEC, settings=chosen), **changes)
+        changes = {"backbone": SMALL_SPEC, "settings": chosen, **changes}
+        request = BottleneckRequest(image_dir, **changes)
         return fill_cache(request, workspace, load=lambda spec, device: fake_backbone, **told)
 
     return fill

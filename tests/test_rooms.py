@@ -25,7 +25,7 @@ FLOORS: list[set[str]] = [
         "notices",
         "cells",
     },
-    {"checks", "locking", "notebook"},
+    {"checks", "locking", "notebook", "storage"},
     {"engine", "workspace", "database"},
     {"images", "samples"},
     {"backbones"},

@@ -74,7 +74,7 @@ def main() -> None:
 def measure_versions(workspace: Workspace, folder: Path) -> None:
     """Plant 20 versions of each kind beside their photos, and count the pairs that are told."""
     request, copy = copied(workspace, folder)
-    photos = Path(request.image_dir)
+    photos = Path(request.image_dir or "")
     files = sorted(photos.rglob("*.jpg"))
     drawn = iter(np.random.default_rng(1).permutation(len(files)).tolist())
     source_of: dict[Path, Path] = {}
@@ -143,7 +143,7 @@ def plant_and_check(
     request: BottleneckRequest, workspace: Workspace, n_duplicates: int
 ) -> tuple[Found, float, Found]:
     """Plant faults in the photos of a request, fill its cache, check: labels, share, duplicates."""
-    photos = Path(request.image_dir)
+    photos = Path(request.image_dir or "")
     for place in (photos, *photos.iterdir()):
         place.chmod(0o755)
     generator = np.random.default_rng(0)

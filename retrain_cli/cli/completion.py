@@ -126,9 +126,10 @@ def _classes_of_run(ctx: typer.Context) -> list[str]:
 
 def _classes_of_dataset(ctx: typer.Context) -> list[str]:
     from retrain_cli.datasets.file_index import known_classes
+    from retrain_cli.storage.urls import absolute_place
 
     workspace = _workspace(ctx)
     with suppress(Exception):
-        root = Path(workspace.read_state()["last_used"]["image_dir"])
+        root = absolute_place(workspace.read_state()["last_used"]["image_dir"])
         return known_classes(workspace.index_path, root)
     return []

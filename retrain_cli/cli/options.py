@@ -224,7 +224,7 @@ DryRun = Annotated[
 ]
 ImagePaths = Annotated[
     list[str] | None,
-    typer.Argument(help="Images, folders, or - for a list of paths on standard input."),
+    typer.Argument(help="Images, folders, URLs, or - for a list of such on standard input."),
 ]
 NullSeparated = Annotated[
     bool, typer.Option("-0", "--null", help="The list on standard input is NUL-separated.")

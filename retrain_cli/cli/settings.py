@@ -26,6 +26,7 @@ from typing import Any, get_args, get_origin
 from retrain_cli.errors import ConfigError
 from retrain_cli.paths import absolute
 from retrain_cli.runs.command_lines import comma_list
+from retrain_cli.storage.urls import is_url
 
 FILE_NAME = "retrain.toml"
 VARIABLE = "RETRAIN_CONFIG"
@@ -301,6 +302,8 @@ def _type_name(option: Any) -> str:
 
 def _beside(text: str, option: Any, folder: Path) -> str:
     """A path as the file means it: relative to the folder that the file is in."""
+    if is_url(text):
+        return text
     if text.startswith("hub:"):
         return "hub:" + _beside_if_there(text.removeprefix("hub:"), folder)
     if _type_name(option).lower() in ("path", "file", "directory"):

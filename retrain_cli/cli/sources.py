@@ -66,14 +66,15 @@ def named_sources(
 
 
 def _named(paths: list[str], separator: str, ignore: Collection[Path]) -> Iterator[Source]:
-    from retrain_cli.datasets.folders import images_below
+    from retrain_cli.datasets.sources.named_photos import photos_at
+    from retrain_cli.storage.urls import as_place, is_url
     from retrain_cli.workflows.shared.embedding import Source
 
     for path in paths:
         names = _listed_on_stdin(separator) if path == _STANDARD_INPUT else iter([path])
         for name in names:
-            if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
-                yield from (Source(str(image)) for image in images_below(Path(name), ignore))
+            if is_url(name) or os.path.isdir(name):  # noqa: PTH112 - as in `photos_at`
+                yield from (Source(str(photo)) for photo in photos_at(as_place(name), ignore))
             else:
                 yield Source(name)
 

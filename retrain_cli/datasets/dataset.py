@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ class Dataset:
     """The usable photos of one image folder.
 
     Attributes:
-        root: the image folder.
+        root: the image folder, or its URL.
         class_names: names of the classes, sorted.
         paths: path of each photo, relative to `root`.
         digests: content digest of each photo.
@@ -32,7 +32,7 @@ class Dataset:
             are not grouped.
     """
 
-    root: Path
+    root: PurePath
     class_names: tuple[str, ...]
     paths: list[str]
     digests: list[bytes]
@@ -99,7 +99,7 @@ class Dataset:
         ]
 
 
-def load_dataset(index: FileIndex, root: Path) -> Dataset:
+def load_dataset(index: FileIndex, root: PurePath) -> Dataset:
     """Read the dataset at `root` from the index."""
     dataset = index.dataset_id(root)
     folders = index.folders(dataset)

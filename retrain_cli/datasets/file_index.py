@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
 from retrain_cli.datasets.splits import Split
@@ -97,7 +97,7 @@ class FileIndex(DatabaseFile):
         """Open it without writing where that cannot be, as on a full or read-only disk."""
         return open_or_read(path, lambda read_only: cls(path, read_only=read_only))
 
-    def dataset_id(self, root: Path) -> int:
+    def dataset_id(self, root: PurePath) -> int:
         """The number of the dataset at `root`, made where it is new; then 0 if opened to read."""
         key = os.fsencode(root)
         with translated_errors(self.path), self._connection as connection:
@@ -189,7 +189,7 @@ class FileIndex(DatabaseFile):
             return {row[0] for row in self._connection.execute(sql)}
 
 
-def known_classes(path: Path, root: Path) -> list[str]:
+def known_classes(path: Path, root: PurePath) -> list[str]:
     """The names of the classes of a dataset, sorted; none where it is not known.
 
     Args:

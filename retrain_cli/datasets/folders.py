@@ -224,5 +224,6 @@ def empty_classes(layout: Layout, folders: Iterable[FoundFolder]) -> list[str]:
 def loose_files(layout: Layout, ignore: Collection[Path] = ()) -> int:
     """Count the files with an image's name that lie above the class folders, so belong to none."""
     ignored = ids_of(ignore)
-    entries = (entry for folder in layout.above for entry in entries_of(folder, ignored))
+    above = (Path(layout.root, path) for path in layout.above)
+    entries = (entry for folder in above for entry in entries_of(folder, ignored))
     return sum(entry.is_file and looks_like_image_name(entry.name) for entry in entries)

@@ -14,12 +14,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, Literal, get_args
 
 from retrain_cli.checks import not_one_of
 from retrain_cli.datasets.class_names import first_spellings, listed, name_key
-from retrain_cli.datasets.entries import Contents, FileId, contents_of, holds_photos, ids_of
+from retrain_cli.datasets.entries import Contents, ids_of
+from retrain_cli.datasets.sources.trees import DiskTree, Tree
 from retrain_cli.datasets.split_names import split_folders
 from retrain_cli.datasets.splits import Split
 from retrain_cli.errors import ConfigError, DatasetError, setting
@@ -56,15 +57,15 @@ class Layout:
         root: the dataset's folder.
         kind: what its first level is.
         folders: the class folders, sorted by path.
-        above: folders above them, whose own photos belong to no class.
+        above: folders above them, whose own photos belong to no class; relative to the root.
         warnings: what is left out, and why; each a sentence for people.
         advice: what to do where there are too few classes; empty where nothing is known.
     """
 
-    root: Path
+    root: PurePath
     kind: Literal["classes", "splits"]
     folders: tuple[ClassFolder, ...]
-    above: tuple[Path, ...]
+    above: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     advice: str = ""
 
@@ -87,9 +88,14 @@ def read_layout(root: Path, ignore: Collection[Path] = (), choice: LayoutChoice 
         DatasetError: the root is missing, no folder, unreadable or without class folders, or its
             first level could be both classes and splits.
     """
+    return layout_of(DiskTree(root, ids_of(ignore)), choice)
+
+
+def layout_of(tree: Tree, choice: LayoutChoice) -> Layout:
+    """The same of a tree, wherever its folders are."""
     if choice not in get_args(LayoutChoice):
         raise ConfigError(not_one_of(setting("layout"), get_args(LayoutChoice), choice))
-    return _Reader(root, ids_of(ignore)).read(choice)
+    return _Reader(tree).read(choice)
 
 
 @dataclass(frozen=True)
@@ -109,16 +115,22 @@ class _Shape:
 class _Reader:
     """Reads one layout; what was looked at is remembered."""
 
-    root: Path
-    ignored: frozenset[FileId]
+    tree: Tree
     shapes: dict[str, _Shape] = field(default_factory=dict)
+
+    @property
+    def root(self) -> PurePath:
+        """The dataset's folder."""
+        return self.tree.root
 
     def read(self, choice: LayoutChoice) -> Layout:
         """The layout, or a refusal."""
-        contents = contents_of(self.root, self.ignored)
+        contents = self.tree.contents("")
         tops = contents.folders
         if not tops:
-            raise DatasetError(_no_classes(self.root, contents.count_photos(self.root)))
+            raise DatasetError(
+                _no_classes(self.root, contents, self.tree.count_photos("", contents))
+            )
         splits = split_folders(tops) if choice != "classes" else {}
         if choice == "splits":
             self._check_splits(splits)
@@ -133,24 +145,20 @@ class _Reader:
     def shape(self, path: str) -> _Shape:
         """What a folder holds."""
         if path not in self.shapes:
-            folder = self.root / path
             try:
-                contents = contents_of(folder, self.ignored)
+                contents = self.tree.contents(path)
             except DatasetError:
                 contents = Contents((), ())  # the walk says what is wrong with it
             self.shapes[path] = _Shape(
-                contents.count_photos(folder),
-                tuple(one for one in contents.folders if self._holds_photos(f"{path}/{one}")),
+                self.tree.count_photos(path, contents),
+                tuple(one for one in contents.folders if self.tree.holds_photos(f"{path}/{one}")),
             )
         return self.shapes[path]
-
-    def _holds_photos(self, path: str) -> bool:
-        return holds_photos(self.root / path, self.ignored)
 
     def _others(self, splits: Iterable[str], tops: Sequence[str]) -> list[str]:
         """Folders of the first level that are called like no split and hold photos."""
         rest = [name for name in tops if name not in set(splits)]
-        return [name for name in rest if self._holds_photos(name)]
+        return [name for name in rest if self.tree.holds_photos(name)]
 
     # -- splits or not ---------------------------------------------------------------------------
 
@@ -230,7 +238,7 @@ class _Reader:
     def _classes(self, tops: Sequence[str], *, told: bool) -> Layout:
         folders = tuple(ClassFolder(name, name) for name in tops)
         warnings = () if told else self._split_inside(tops)
-        return Layout(self.root, "classes", folders, (self.root,), warnings, self._advice(tops))
+        return Layout(self.root, "classes", folders, ("",), warnings, self._advice(tops))
 
     def _split_inside(self, tops: Sequence[str]) -> tuple[str, ...]:
         """Look for splits below the first level: a dataset a level too high, or splits of classes.
@@ -265,7 +273,7 @@ class _Reader:
         """Where the classes lie, if the folder is one level too high, or several."""
         if len(tops) > _MOST_LOOKED_INTO:
             return ""
-        path, names = "", [name for name in tops if self._holds_photos(name)]
+        path, names = "", [name for name in tops if self.tree.holds_photos(name)]
         while len(names) == 1:
             path = f"{path}/{names[0]}".lstrip("/")
             shape = self.shape(path)
@@ -300,12 +308,12 @@ class _Reader:
             *self._warn_of_others(self._others(splits, tops)),
         ]
         advice = self._split_advice(sorted(trained), order[0])
-        above = (self.root, *(self.root / name for name in order if self.shape(name).inner))
+        above = ("", *(name for name in order if self.shape(name).inner))
         folders = tuple(sorted(kept, key=lambda folder: folder.path))
         return Layout(self.root, "splits", folders, above, tuple(warnings), advice)
 
     def _inside(self, top: str) -> tuple[str, ...]:
-        return contents_of(self.root / top, self.ignored).folders
+        return self.tree.contents(top).folders
 
     def _split_advice(self, trained: list[str], top: str) -> str:
         """What to do where training has a single folder, which may hold the classes itself."""
@@ -361,8 +369,14 @@ class _Reader:
             )
 
 
-def _no_classes(root: Path, n_loose: int) -> str:
+def _no_classes(root: PurePath, contents: Contents, n_loose: int) -> str:
     """Message for a root without class folders, with the photos that lie in it directly, if any."""
+    if any(name.lower().endswith(".tar") for name in contents.files):
+        shards = _quoted(root / "*.tar")
+        return (
+            f"photos must be in one sub-folder per class, or in shards that are named; received "
+            f"the folder {root} of tar files: run `retrain bottlenecks {shards}`"
+        )
     received = f"{n_loose} photos directly in it" if n_loose else "no sub-folder"
     return (
         f"photos must be in one sub-folder per class; received {root} with {received}: "
@@ -377,5 +391,5 @@ def _named(names: Iterable[str]) -> str:
     return listed(folders[:_NAMED]) + more
 
 
-def _quoted(path: Path) -> str:
+def _quoted(path: PurePath) -> str:
     return shlex.quote(str(path))

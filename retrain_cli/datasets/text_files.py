@@ -17,7 +17,11 @@ def read_text(path: Path) -> str:
         OSError: it cannot be read.
         UnicodeDecodeError: it is in another encoding.
     """
-    data = read_file(path)
+    return decoded(read_file(path))
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file's bytes; raises UnicodeDecodeError as `read_text`."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
     return data.decode("utf-8-sig")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder
-from retrain_cli.errors import ImageError
+from retrain_cli.datasets.sources.photo_source import PhotoSource
+from retrain_cli.extraction.fetching import fetched
 from retrain_cli.extraction.scan import unchanged_files
-from retrain_cli.images.examine import content_digest, read_file
+from retrain_cli.images.examine import content_digest, load
 from retrain_cli.images.formats import looks_like_image_name
 
 _SAMPLE = 64
@@ -26,13 +25,13 @@ class PhotoTree:
     """A walked image folder.
 
     Attributes:
-        root: the image folder.
+        source: where the photos come from.
         folders: what the walk found.
         index: the index of the workspace.
         dataset: number of the dataset in it.
     """
 
-    root: Path
+    source: PhotoSource
     folders: list[FoundFolder]
     index: FileIndex
     dataset: int
@@ -49,7 +48,7 @@ class PhotoTree:
             held += round(len(new) * _count(sample, store) / max(1, len(sample)))
         return held / total
 
-    def by_digest(self) -> Iterator[Path]:
+    def by_digest(self) -> Iterator[str]:
         """The photos, copies once, in the order of their digests: a fair draw, always the same.
 
         Files that are not known yet are read for it.
@@ -59,7 +58,7 @@ class PhotoTree:
         queue = list(places.items())
         heapq.heapify(queue)
         while queue:
-            yield self.root / heapq.heappop(queue)[1]
+            yield self._locate(heapq.heappop(queue)[1])
 
     @cached_property
     def _sample(self) -> list[bytes]:
@@ -67,9 +66,13 @@ class PhotoTree:
         return [digest for _, digest in self._digests(new[:: -(-len(new) // _SAMPLE)])]
 
     def _digests(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        for path in paths:
-            with suppress(OSError, ImageError):
-                yield path, content_digest(read_file(self.root / path))
+        for path, data in fetched(paths, self._locate):
+            loaded = load(data) if isinstance(data, str) else data
+            if isinstance(loaded, bytes):
+                yield path, content_digest(loaded)
+
+    def _locate(self, path: str) -> str:
+        return str(self.source.locate(path))
 
     @cached_property
     def _photos(self) -> _Photos:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -16,8 +15,8 @@ if TYPE_CHECKING:  # a reader process has no use for it while the cache is empty
 
 ReaderKind = Literal["auto", "threads", "processes"]
 
-Location = str | bytes
-"""Where a photo is to be had: the path of its file, or the bytes of one."""
+Location = str | bytes | Examined
+"""Where a photo is to be had: its path or URL, its bytes, or all that can be told without them."""
 
 IsCached = Callable[[bytes], bool]
 """Whether the image of a digest needs no pixels."""
@@ -96,7 +95,9 @@ def examine(location: Location, decode: Decoder, is_cached: IsCached) -> Examine
     """Look into one photo; never raises for what is wrong with it."""
     if isinstance(location, bytes):
         return examine_bytes(location, decode, is_cached)
-    return examine_file(Path(location), decode, is_cached)
+    if isinstance(location, Examined):
+        return location
+    return examine_file(location, decode, is_cached)
 
 
 def is_never_cached(digest: bytes) -> bool:

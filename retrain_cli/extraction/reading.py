@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
+from retrain_cli.extraction.fetching import fetched
 from retrain_cli.extraction.readers import Location, Readers
 from retrain_cli.images.examine import Examined
 from retrain_cli.parallel import ahead_of_use
@@ -61,17 +62,18 @@ def read_ready(
     """What each photo holds, in order; about `ahead` photos are read ahead of the caller."""
     at_once = readers.photos_at_once
     parts_ahead = max(ahead // at_once, 1) + readers.count
-    parts = _parts(photos, at_once)
-    submit = _submitter(readers, locate)
-    with closing(ahead_of_use(submit, parts, parts_ahead)) as results:
-        for part, examined in results:
-            yield from zip(part, examined, strict=True)
+    with (
+        closing(fetched(photos, locate)) as located,
+        closing(ahead_of_use(_hand_to(readers), _parts(located, at_once), parts_ahead)) as done,
+    ):
+        for part, examined in done:
+            yield from zip((photo for photo, _ in part), examined, strict=True)
 
 
-def _submitter(
-    readers: Readers, locate: Locate[PhotoT]
-) -> Callable[[Sequence[PhotoT]], Future[list[Examined]]]:
-    return lambda part: readers.submit([locate(photo) for photo in part])
+def _hand_to(
+    readers: Readers,
+) -> Callable[[Sequence[tuple[PhotoT, Location]]], Future[list[Examined]]]:
+    return lambda part: readers.submit([location for _, location in part])
 
 
 def _parts(photos: Iterable[PhotoT], size: int) -> Iterator[Sequence[PhotoT]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
-from retrain_cli.datasets.folders import FoundFile, FoundFolder, find_file
+from retrain_cli.datasets.folders import FoundFile, FoundFolder
+from retrain_cli.datasets.sources.photo_source import PhotoSource
 from retrain_cli.images.examine import Examined
 from retrain_cli.images.formats import looks_like_image_name
 
@@ -35,10 +35,6 @@ class PendingFile:
     was_bad: bool = False
     ctime_ns: int | None = None
     inode: int | None = None
-
-    def path(self, root: Path) -> Path:
-        """Where it lies."""
-        return root / self.folder / self.name
 
     @property
     def relative(self) -> str:
@@ -180,11 +176,11 @@ def unchanged_files(
     return {file.name: known[file.name] for file in alike if known[file.name].inode == file.inode}
 
 
-def count_changed(root: Path, index: FileIndex, dataset: int) -> int:
+def count_changed(source: PhotoSource, index: FileIndex, dataset: int) -> int:
     """Photos of a dataset that are gone, or changed for sure since they were read; none is opened.
 
     Args:
-        root: the dataset's folder.
+        source: where its photos come from.
         index: what is known.
         dataset: number of the dataset in it.
     """
@@ -192,7 +188,7 @@ def count_changed(root: Path, index: FileIndex, dataset: int) -> int:
     for path in index.folders(dataset):
         records = index.folder(dataset, path).items()
         known = {name: record for name, record in records if record.digest is not None}
-        files = [find_file(root / path, name) for name in known]
+        files = [source.find(path, name) for name in known]
         unchanged = unchanged_files(files, known)
         changed += sum(
             not _looks_unchanged(file, known[file.name]) or known[file.name].ctime_ns is not None

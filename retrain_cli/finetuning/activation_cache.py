@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def bytes_each(point: FreezePoint, activations: Activations) -> int:
 class PhotoFile:
     """A photo of the dataset: its path, and the digest that it had when it was last read."""
 
-    path: Path
+    path: PurePath
     digest: bytes
 
 

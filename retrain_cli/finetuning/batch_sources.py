@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from retrain_cli.errors import DatasetError, ImageError
 from retrain_cli.finetuning.activation_cache import PLAIN, ActivationCache
 from retrain_cli.finetuning.tuned_network import Arrays
 from retrain_cli.images.distortions import Distortion, decode_views
+from retrain_cli.images.photo_files import read_file
 from retrain_cli.parallel import usable_processors
 
 _AHEAD = 2
@@ -89,7 +90,7 @@ class DecodedPhotos:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[PurePath],
         side: int,
         rule: str,
         distortion: Distortion,
@@ -107,7 +108,7 @@ class DecodedPhotos:
         view, photo = divmod(row, len(self._paths))
         path = self._paths[photo]
         try:
-            pixels: NDArray[np.uint8] = self._decode(path.read_bytes(), views=(view,))[0]
+            pixels: NDArray[np.uint8] = self._decode(read_file(path), views=(view,))[0]
             return pixels
         except (OSError, ImageError) as error:
             raise DatasetError(

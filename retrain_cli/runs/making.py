@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from retrain_cli.backbones.spec import BackboneSpec
@@ -12,6 +12,7 @@ from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.flags import flag_of
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.command_lines import arguments, option, options_of
+from retrain_cli.storage.urls import as_place
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,16 @@ class Grown:
     Attributes:
         run: name of the run that it grew from, its parent.
         class_name: the class that came to it.
-        photos: what the class was made of: files or folders, absolute.
-        test: what measured it: files or folders, absolute.
+        photos: what the class was made of: files or folders, absolute, or URLs.
+        test: what measured it: files or folders, absolute, or URLs.
         retrain: whether all classes were trained again.
         before: classes that came to its parents in the same way, oldest first.
     """
 
     run: str
     class_name: str
-    photos: tuple[Path, ...] = ()
-    test: tuple[Path, ...] = ()
+    photos: tuple[PurePath, ...] = ()
+    test: tuple[PurePath, ...] = ()
     retrain: bool = False
     before: tuple[str, ...] = ()
 
@@ -256,8 +257,8 @@ def made_of(facts: Mapping[str, Any]) -> Made:
     return Grown(
         str(facts["added_to"]),
         class_name,
-        tuple(map(Path, _texts(facts.get("photos", [])))),
-        tuple(map(Path, _texts(facts.get("test_photos", [])))),
+        tuple(map(as_place, _texts(facts.get("photos", [])))),
+        tuple(map(as_place, _texts(facts.get("test_photos", [])))),
         bool(facts["retrained"]),
         tuple(before),
     )

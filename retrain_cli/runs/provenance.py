@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from retrain_cli.backbones.spec import BackboneSpec
@@ -23,6 +23,7 @@ from retrain_cli.images.distortions import Distortion
 from retrain_cli.runs.command_lines import arguments, option, options_of
 from retrain_cli.runs.joined_sources import JoinedSources
 from retrain_cli.runs.making import Grown, Made, Trained, Tuned, as_record, made_of, path_or_none
+from retrain_cli.storage.urls import as_place
 
 _LONGEST = 200
 """Bytes of a run's name that its copy keeps; a folder's name may have 255."""
@@ -71,7 +72,7 @@ class Provenance:
     """What a run was made from, and how.
 
     Attributes:
-        image_dir: the image folder, absolute.
+        image_dir: the image folder, absolute; or its URL.
         backbone: the backbone, settled.
         training: the training settings.
         source_classes: imagenet, none, or the path of a file.
@@ -88,7 +89,7 @@ class Provenance:
             says it; empty where it was trained on none.
     """
 
-    image_dir: Path
+    image_dir: PurePath
     backbone: BackboneSpec
     training: TrainingConfig
     source_classes: str = "none"
@@ -239,7 +240,7 @@ class Provenance:
         facts = as_record(facts)
         joined = facts.get("source_head")
         provenance = cls(
-            Path(facts["image_dir"]),
+            as_place(facts["image_dir"]),
             backbone,
             training,
             str(facts.get("source_classes", "none")),

@@ -8,7 +8,7 @@ from pathlib import Path
 from retrain_cli.checks import check_choices, check_least, check_positive
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.images.decode import MAX_PIXELS
-from retrain_cli.images.examine import MAX_FILE_BYTES
+from retrain_cli.images.photo_files import MAX_FILE_BYTES
 from retrain_cli.workflows.label import USUAL_TOP_K, LabelRequest
 
 DEFAULT_NAME = "default"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.errors import ImageError, RetrainError
 from retrain_cli.images.decode import load_rgb
-from retrain_cli.images.examine import read_file
+from retrain_cli.images.photo_files import read_file
 from retrain_cli.runs.run import Run
 from retrain_cli.similarity.neighbours import nearest
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
@@ -47,7 +48,9 @@ class TrainingPhotos:
             is none. The last ones are kept, as long as this object is.
     """
 
-    def __init__(self, paths: list[Path], labels: list[str], vectors: NDArray[np.float32]) -> None:
+    def __init__(
+        self, paths: list[PurePath], labels: list[str], vectors: NDArray[np.float32]
+    ) -> None:
         self._paths, self._labels, self._vectors = paths, labels, vectors
         self.picture = lru_cache(maxsize=256)(self._picture)
 
@@ -63,7 +66,8 @@ class TrainingPhotos:
         except RetrainError:
             return None
         images = run.predictions.images
-        paths = [folder / images.paths[row] for row in rows.tolist()]
+        source = source_of(folder)
+        paths = [source.locate(images.paths[row]) for row in rows.tolist()]
         return cls(paths, [run.labels[images.labels[row]] for row in rows.tolist()], vectors)
 
     def nearest(self, vector: NDArray[np.float32], count: int) -> list[SimilarRow]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 
 from retrain_cli.datasets.dataset import Dataset
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.errors import ImageError
 from retrain_cli.images.examine import read_unchanged
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT, Work, give_up
@@ -46,7 +47,8 @@ def survey(
     """
     looks = facts.looks()
     wanted = dict(zip(dataset.digests, dataset.paths, strict=True))
-    new = [(digest, dataset.root / path) for digest, path in wanted.items() if digest not in looks]
+    source = source_of(dataset.root)
+    new = [(digest, source.locate(path)) for digest, path in wanted.items() if digest not in looks]
     seen: dict[bytes, PhotoLook] = {}
     try:
         with closing(_look_at_all(new, threads, photo_timeout)) as results:
@@ -65,7 +67,7 @@ def survey(
 
 
 def _look_at_all(
-    photos: list[tuple[bytes, Path]], threads: int, photo_timeout: float
+    photos: list[tuple[bytes, PurePath]], threads: int, photo_timeout: float
 ) -> Generator[tuple[bytes, PhotoLook | str | None], None, None]:
     work, look_at_one = Work(), partial(_look, photo_timeout)
     with (
@@ -79,7 +81,7 @@ def _look_at_all(
             give_up(work)  # else whoever is at a photo that takes long would be waited for
 
 
-def _look(photo_timeout: float, photo: tuple[bytes, Path]) -> PhotoLook | str | None:
+def _look(photo_timeout: float, photo: tuple[bytes, PurePath]) -> PhotoLook | str | None:
     """The look of a photo, or why it cannot be decoded; None where it is not what it was."""
     digest, path = photo
     data = read_unchanged(path, digest)

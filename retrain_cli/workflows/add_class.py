@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,12 @@ from retrain_cli.heads.validation import with_fitted_scores
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
 from retrain_cli.notebook.bars import counted
 from retrain_cli.notebook.sheets import Cell, Grid, sheet
-from retrain_cli.paths import Paths, absolute, as_paths
+from retrain_cli.paths import Paths, as_paths
 from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Grown
 from retrain_cli.runs.provenance import ImageCounts, Parent, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
+from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.class_photos import ClassPhotos, read_class_photos
 from retrain_cli.workflows.shared.photo_vectors import PhotoListener, open_reader
@@ -256,8 +257,8 @@ def _parents(run: Run, request: AddClassRequest) -> tuple[Parent, ...]:
     return run.provenance.line(run.name, calibrated=run.calibration is not None)
 
 
-def _absolute(paths: Paths) -> tuple[Path, ...]:
-    return tuple(absolute(path) for path in as_paths(paths))
+def _absolute(paths: Paths) -> tuple[PurePath, ...]:
+    return tuple(absolute_place(path) for path in as_paths(paths))
 
 
 def _figures(

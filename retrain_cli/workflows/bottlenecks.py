@@ -13,13 +13,15 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.checks import check_choices, check_views
+from retrain_cli.checks import check_choices, check_suffix, check_views
 from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
-from retrain_cli.datasets.folders import FoundFolder, empty_classes, loose_files, walk_folders
-from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
-from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError, setting
+from retrain_cli.datasets.folders import FoundFolder, empty_classes
+from retrain_cli.datasets.layout import Layout, LayoutChoice
+from retrain_cli.datasets.sources.list_source import LIST_SUFFIXES
+from retrain_cli.datasets.sources.photo_source import PhotoSource, source_of
+from retrain_cli.errors import ConfigError, DatasetError, StorageError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
@@ -31,6 +33,7 @@ from retrain_cli.notebook.bars import Done, NotebookBar, counted
 from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
+from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -51,7 +54,8 @@ class BottleneckRequest:
     """What to compute.
 
     Attributes:
-        image_dir: one sub-folder per class.
+        image_dir: a folder with one sub-folder per class, or the URL of one in a bucket; also a
+            list, as of `from_csv`.
         backbone: which bottleneck.
         source_classes: imagenet, none or a file; None for the backbone's own.
         int_ext: CSV file that overrides INT and EXT.
@@ -65,9 +69,10 @@ class BottleneckRequest:
             as any program.
         views: how many distorted views of each photo to compute beside it.
         distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
+        from_csv: in place of `image_dir`, a list of photos with the columns path and label.
     """
 
-    image_dir: StrPath
+    image_dir: StrPath | None = None
     backbone: BackboneSpec = field(default_factory=BackboneSpec)
     source_classes: str | None = None
     int_ext: StrPath | None = None
@@ -80,8 +85,15 @@ class BottleneckRequest:
     trust_model: bool = False
     views: int = 0
     distortion: Distortion = field(default_factory=Distortion)
+    from_csv: StrPath | None = None
 
     def __post_init__(self) -> None:
+        if (self.image_dir is None) == (self.from_csv is None):
+            raise ConfigError(
+                "photos come from one place: give IMAGE_DIR, a folder or a URL, or a list with "
+                f"{setting('from_csv')}"
+            )
+        check_suffix(self, "from_csv", *LIST_SUFFIXES)
         check_views(self)
         if not self.views and not self.distortion.is_none:
             raise ConfigError(
@@ -110,7 +122,7 @@ class BottleneckRequest:
         if source not in ("imagenet", "none"):
             source = str(absolute(source))
         return LastUsed(
-            absolute(self.image_dir),
+            absolute_place(self.image_dir or self.from_csv or ""),
             spec,
             source,
             absolute(self.int_ext) if self.int_ext else None,
@@ -138,6 +150,7 @@ class OpenDataset:
     """A dataset that this process may fill: the lock is held, index and cache are open."""
 
     used: LastUsed
+    source: PhotoSource
     index: FileIndex
     store: BottleneckStore
     dataset: int
@@ -158,7 +171,7 @@ class OpenDataset:
 
     def locate(self, file: PendingFile) -> str:
         """Where a file is."""
-        return str(file.path(self.used.image_dir))
+        return str(self.source.locate(file.relative))
 
 
 @contextmanager
@@ -184,18 +197,15 @@ def open_dataset(
         RetrainError: whatever is wrong with folder, backbone or workspace.
     """
     used = request.resolve()
-    layout = read_layout(used.image_dir, [workspace.root], request.layout)
-    check_class_names(layout.class_names, layout.advice)
-    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
+    source = source_of(used.image_dir, [workspace.root])
+    layout = _read_layout(source, request.layout, used)
     workspace.prepare()
     with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
         with waiting.for_("looking for photos"):
-            folders = list(walk_folders(used.image_dir, [workspace.root], layout))
-        warnings = _check_walk(layout, folders)
-        for warning in warnings:
-            on_warning(warning)
-        photos = PhotoTree(used.image_dir, folders, index, dataset)
+            folders = list(source.folders(layout))
+        warnings = _check_walk(layout, folders, on_warning)
+        photos = PhotoTree(source, folders, index, dataset)
         choice = settle_backbone(
             used.backbone,
             request.settings.device,
@@ -211,11 +221,24 @@ def open_dataset(
                 scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
                 on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
-            yield OpenDataset(used, index, store, dataset, scan, layout, choice.note, warnings)
+            yield OpenDataset(
+                used, source, index, store, dataset, scan, layout, choice.note, warnings
+            )
 
 
-def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
-    """What is to be told of a walked folder before the work.
+def _read_layout(source: PhotoSource, choice: LayoutChoice, used: LastUsed) -> Layout:
+    """Which classes there are; a bucket is listed for it."""
+    with waiting.for_("looking for classes"):
+        layout = source.layout(choice)
+    check_class_names(layout.class_names, layout.advice)
+    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
+    return layout
+
+
+def _check_walk(
+    layout: Layout, folders: list[FoundFolder], on_warning: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Tell, and return, what is to be told of a walked folder before the work.
 
     Raises:
         DatasetError: there are not two classes with a file that may be a photo.
@@ -228,7 +251,10 @@ def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
         f"no photo in {named}{more}: not a class until there is one" if empty else "",
         *layout.warnings,
     )
-    return tuple(warning for warning in told if warning)
+    warnings = tuple(warning for warning in told if warning)
+    for warning in warnings:
+        on_warning(warning)
+    return warnings
 
 
 def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore:
@@ -290,13 +316,14 @@ def fill_cache(
 
 
 def _check(dataset: Dataset, passed_over: PassedOver) -> None:
-    """`Dataset.check`, whose message says what was passed over if that may be the reason."""
+    """`Dataset.check`, with what is wrong or passed over, which may be the reason."""
     try:
         dataset.check()
     except DatasetError as error:
-        if not passed_over.classes:
-            raise
-        raise DatasetError(f"{error} (passed over: {passed_over.in_words()})") from error
+        reasons = [": ".join(problem) for problem in dataset.problems[:1]]
+        if passed_over.classes:
+            reasons.append(f"passed over: {passed_over.in_words()}")
+        raise DatasetError(f"{error} ({'; '.join(reasons)})" if reasons else str(error)) from error
 
 
 def extract(
@@ -305,14 +332,23 @@ def extract(
     settings: ExtractionSettings,
     on_progress: Progress,
 ) -> ExtractionCounts:
-    """Compute and keep what an open dataset has not."""
+    """Compute and keep what an open dataset has not.
+
+    Raises:
+        StorageError: the server of the photos is lost; the message says how much is kept.
+    """
     counts = ExtractionCounts(total=len(opened.scan.pending))
     tally = Tally(counts, settings.strict, on_progress)
     if len(opened.used.backbone.layers) > 1 and not opened.store.layer_widths:
         opened.store.set_meta("layer_widths", ",".join(map(str, backbone.layer_widths)))
     if opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
-        extractor.fill(opened.scan.pending, opened.locate, opened, tally.on_photo, tally.on_written)
+        pending = opened.scan.pending
+        try:
+            extractor.fill(pending, opened.locate, opened, tally.on_photo, tally.on_written)
+        except StorageError as error:
+            kept = f"{counts.done:,} of {counts.total:,} photos are done and kept"
+            raise StorageError(f"{error}; {kept}") from error
         on_progress(counts)
     return counts
 
@@ -336,7 +372,7 @@ def _summarise(
         bad=counts.bad,
         images_per_second=counts.images_per_second,
         device=device,
-        loose_files=loose_files(opened.layout),
+        loose_files=opened.source.loose_files(opened.layout),
         warnings=opened.warnings,
         straddling=dataset.straddling(splits),
         classes=class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
@@ -348,14 +384,14 @@ def _summarise(
 
 
 def request_for_data(
-    image_dir: Path, workspace: Workspace, *, rescan: bool = False
+    image_dir: StrPath, workspace: Workspace, *, rescan: bool = False
 ) -> BottleneckRequest:
     """How to fill the cache for `--data`: the backbone last used here, else the default one."""
     try:
         used = LastUsed.load(workspace)
     except WorkspaceError:
         return BottleneckRequest(image_dir, rescan=rescan)
-    same_folder = used.image_dir == absolute(image_dir)
+    same_folder = used.image_dir == absolute_place(image_dir)
     return BottleneckRequest(
         image_dir,
         used.backbone,

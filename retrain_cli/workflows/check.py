@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from retrain_cli import interrupts, waiting
 from retrain_cli.checks import check_positive
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RetrainError
 from retrain_cli.evaluation.label_issues import SLIGHT_AGREEMENT, Agreement, find_label_issues
@@ -291,7 +292,8 @@ def _dataset(workspace: Workspace, used: LastUsed) -> tuple[Dataset, int]:
     """The photos as they are known, and how many of them are not so any more."""
     with FileIndex.to_read(workspace.index_path) as index:
         dataset = load_dataset(index, used.image_dir)
-        return dataset, count_changed(used.image_dir, index, index.dataset_id(used.image_dir))
+        number = index.dataset_id(used.image_dir)
+        return dataset, count_changed(source_of(used.image_dir), index, number)
 
 
 def _label_issues(
@@ -358,6 +360,6 @@ def _class_problems(dataset: Dataset) -> list[ClassProblem]:
     return sorted(problems, key=lambda problem: (problem.images, problem.class_name))
 
 
-def default_quarantine(root: Path) -> Path:
+def default_quarantine(root: PurePath) -> Path:
     """Beside the image folder, so that the photos in it belong to no class."""
-    return root.with_name(f"{root.name}-quarantine")
+    return Path(root).with_name(f"{root.name}-quarantine")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.checks import check_choices, check_least
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
+from retrain_cli.datasets.sources.photo_source import locate_photo
 from retrain_cli.errors import DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
@@ -27,6 +27,7 @@ from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.runs.run import RunStore
 from retrain_cli.similarity.neighbours import nearest_of_blocks
 from retrain_cli.similarity.vector_index import VectorIndex
+from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workflows.shared.embedding import Embedder, Photos, Source
 from retrain_cli.workflows.shared.grouping import with_groups
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
@@ -193,10 +194,10 @@ class SimilarSearch:
     def _named(
         self, source: Source, rows: NDArray[np.int64], similarity: NDArray[np.float32]
     ) -> tuple[SimilarPhoto, ...]:
-        own = str(Path(source.name).absolute()) if source.data is None else None
+        own = str(absolute_place(source.name)) if source.data is None else None
         photos = [
             SimilarPhoto(
-                str(self._photos.root / self._photos.paths[row]),
+                str(locate_photo(self._photos.root, self._photos.paths[row])),
                 self._photos.class_names[int(self._photos.labels[row])],
                 value,
             )

@@ -23,6 +23,7 @@ from retrain_cli.checks import check_choices
 from retrain_cli.durable import draft_folder, make_folder, name_draft, rename_alone, sync
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.paths import StrPath, as_path
+from retrain_cli.storage.urls import UrlPath, as_place
 from retrain_cli.workspace import writing_to
 
 UNNAMED: Final = "none-of-these"
@@ -106,9 +107,14 @@ class PhotoSorter:
                 already, and may say that it is to have the next one.
 
         Raises:
-            ConfigError: a hard link cannot lead to another file system.
+            ConfigError: a hard link cannot lead to another file system; a photo in a bucket.
             WorkspaceError: the folder, or for `move` that of the photo, cannot be written.
         """
+        if isinstance(place := as_place(photo), UrlPath):
+            raise ConfigError(
+                f"{setting('sort_into')} puts files of this machine into folders, and {place} is "
+                "none: leave it out"
+            )
         photo = as_path(photo)
         if (known := self._moved.get(photo.absolute())) is not None and not photo.exists():
             return known  # it was named twice

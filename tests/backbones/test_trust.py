@@ -58,7 +58,7 @@ def test_it_is_refused_until_it_is_trusted(
         fill_cache(request_, workspace)
     assert ran == []
     assert fill_cache(replace(request_, trust_model=True), workspace).computed == 8
-    make_photos(Path(request_.image_dir), {"cat": 4}, seed=5)
+    make_photos(Path(request_.image_dir or ""), {"cat": 4}, seed=5)
     assert fill_cache(request_, workspace).computed == 4  # once is enough
     assert len(ran) == 2
 

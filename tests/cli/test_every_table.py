@@ -144,7 +144,7 @@ def an_export(place: Path) -> ExportSummary:
 
 def show_all(workspace: Workspace) -> None:
     """Print every table."""
-    photos = LastUsed.load(workspace).image_dir
+    photos = Path(LastUsed.load(workspace).image_dir)
     bottlenecks.show_summary(fill_it(photos, workspace), "text")
     plan = plan_bottlenecks(BottleneckRequest(photos, SMALL_SPEC), workspace)
     bottlenecks.show_plan(plan, "text")

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import typer
 import typer.main
+from commands import EVERY, parameters
 from typer.testing import CliRunner
 
 from retrain_cli.cli import console
 from retrain_cli.cli.main import app
-from retrain_cli.cli.settings import OuterSettings, keys_of, options_of
+from retrain_cli.cli.settings import OuterSettings, _beside, keys_of, options_of
 from retrain_cli.errors import ConfigError
 
 ROOT: Any = typer.main.get_command(app)
@@ -262,3 +263,9 @@ def test_every_option_can_be_set_by_its_name() -> None:
             command = command.get_command(None, name)
         found = OuterSettings(None, {f"RETRAIN_{words}": value}).of(path, command)
         assert found[option.name].source == f"RETRAIN_{words}"
+
+
+def test_a_url_in_the_file_is_relative_to_nothing(tmp_path: Path) -> None:
+    option = parameters(EVERY["bottlenecks"])["from_csv"]
+    assert _beside("s3://bucket/list.csv", option, tmp_path) == "s3://bucket/list.csv"
+    assert _beside("list.csv", option, tmp_path) == str(tmp_path / "list.csv")

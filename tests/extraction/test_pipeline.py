@@ -74,7 +74,7 @@ def run(root: Path, sink: Any, backbone: Any, *, strict: bool = False, **setting
     )
     extractor.fill(
         pending_below(root),
-        lambda file: str(file.path(root)),
+        lambda file: str(root / file.relative),
         sink,
         on_photo,
         lambda batch: counts.take_written(len(batch.photos), len(batch.usable), len(batch.digests)),

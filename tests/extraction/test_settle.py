@@ -16,6 +16,7 @@ from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import KERAS_BACKBONES, find_backbone
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import walk_folders
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.errors import BackboneError
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.settle import settle_backbone
@@ -36,7 +37,8 @@ def settle(photos: Path, workspace: Any, monkeypatch: pytest.MonkeyPatch) -> Any
     def settle(spec: BackboneSpec, root: Path = photos) -> Any:
         workspace.prepare()
         with FileIndex(workspace.index_path) as index:
-            tree = PhotoTree(root, list(walk_folders(root)), index, index.dataset_id(root))
+            folders = list(walk_folders(root))
+            tree = PhotoTree(source_of(root), folders, index, index.dataset_id(root))
             return settle_backbone(spec.resolve(), "auto", workspace, tree, convert=False)
 
     return settle
@@ -128,8 +130,9 @@ def test_the_draw_for_calibration_is_by_content(photos: Path, fill: Any, workspa
 
     def draw(root: Path) -> list[bytes]:
         with FileIndex(workspace.index_path) as index:
-            tree = PhotoTree(root, list(walk_folders(root)), index, index.dataset_id(root))
-            return [content_digest(path.read_bytes()) for path in tree.by_digest()]
+            folders = list(walk_folders(root))
+            tree = PhotoTree(source_of(root), folders, index, index.dataset_id(root))
+            return [content_digest(Path(path).read_bytes()) for path in tree.by_digest()]
 
     workspace.prepare()
     unseen = draw(photos)

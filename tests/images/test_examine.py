@@ -15,9 +15,10 @@ import pytest
 from helpers import LIMIT, make_photos, wait_for
 
 from retrain_cli.errors import ImageError
-from retrain_cli.images import examine as reader
+from retrain_cli.images import photo_files as reader
 from retrain_cli.images.decode import decode_image
-from retrain_cli.images.examine import Examined, examine_file, read_file
+from retrain_cli.images.examine import Examined, examine_file
+from retrain_cli.images.photo_files import read_file
 
 
 def examine(path: Path) -> Examined:

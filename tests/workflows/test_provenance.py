@@ -380,6 +380,7 @@ def test_other_settings_are_of_every_field() -> None:
                 "validation_percentage",
                 "testing_percentage",
                 "rescan",
+                "from_csv",
                 "trust_model",
                 "views",
             },

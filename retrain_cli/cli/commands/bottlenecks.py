@@ -32,7 +32,12 @@ def bottlenecks(
                 "validation_percentage",
                 "testing_percentage",
             ),
-            image_dir=Described("Folder with a sub-folder of photos a class.", is_argument=True),
+            image_dir=Described(
+                "Folder with a sub-folder of photos a class, or the URL of one: s3://bucket/photos.",
+                is_argument=True,
+            ),
+            from_csv="In place of IMAGE_DIR: a .csv or .tsv list of photos with the columns path "
+            "and label; a path is relative to the list, absolute, or a URL.",
             source_classes="Classes that the backbone was trained on, for INT/EXT: imagenet, none "
             "or a FILE (default: the backbone's own).",
             int_ext="CSV that overrides INT/EXT: class,int|ext or class,wnid.",

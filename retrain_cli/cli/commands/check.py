@@ -13,6 +13,7 @@ from retrain_cli.cli.context import at_most_one, workspace_of
 from retrain_cli.cli.grammar import check_goes_with
 from retrain_cli.cli.options import Described, DryRun, JsonForm
 from retrain_cli.cli.signatures import Fields, command
+from retrain_cli.errors import ConfigError
 from retrain_cli.workflows.check import CheckRequest
 
 _LOOKS_KEPT = (
@@ -61,6 +62,7 @@ def check(
     remembered. Label errors are found by confident learning on cross-validated predictions.
     """
     from retrain_cli.cli.views import check as view
+    from retrain_cli.datasets.sources.photo_source import is_folder
     from retrain_cli.workflows.check import check_dataset, default_quarantine
     from retrain_cli.workflows.shared.suggestions import make_script
 
@@ -81,6 +83,12 @@ def check(
     moves = make_script(report, folder)
     view.show_report(report, moves, form)
     if script is not None:
+        if not is_folder(report.dataset.root):
+            raise ConfigError(
+                f"--script moves files of a folder, and the photos are those of "
+                f"{report.dataset.root}: "
+                "leave it out, and do there what the report advises"
+            )
         view.save_script(moves, script)
     else:
         view.offer_script(moves)

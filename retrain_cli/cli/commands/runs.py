@@ -17,7 +17,7 @@ from retrain_cli.flags import flag_of
 from retrain_cli.reports.text import percent
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import PurePath
 
     from retrain_cli.runs.run import Run, RunStore
     from retrain_cli.runs.verifying import RunCheck
@@ -212,7 +212,7 @@ def _is_readable(run: Run) -> bool:
     return True
 
 
-def _row(run: Run, datasets: dict[Path, str]) -> list[str]:
+def _row(run: Run, datasets: dict[PurePath, str]) -> list[str]:
     from retrain_cli.runs.making import Tuned
 
     config, info = run.config, run.info
@@ -231,10 +231,10 @@ def _row(run: Run, datasets: dict[Path, str]) -> list[str]:
     ]
 
 
-def _datasets(runs: list[Run]) -> dict[Path, str]:
+def _datasets(runs: list[Run]) -> dict[PurePath, str]:
     """The image folders by as much of their ends as tells them apart."""
     folders = {run.info.provenance.image_dir for run in runs}
-    shown: dict[Path, str] = {}
+    shown: dict[PurePath, str] = {}
     for folder in folders:
         ends = ["/".join(folder.parts[-count:]) for count in range(1, len(folder.parts) + 1)]
         others = [f"/{'/'.join(other.parts[1:])}" for other in folders - {folder}]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from retrain_cli.errors import ImageError
-from retrain_cli.images.examine import MAX_FILE_BYTES
 from retrain_cli.images.formats import HEAD_BYTES, ImageFormat, has_tga_header, sniff_format
+from retrain_cli.images.photo_files import MAX_FILE_BYTES
 from retrain_cli.images.streams.ends import ENDS, TO_THE_LAST, boxes_end
 from retrain_cli.images.streams.jpeg_end import BrokenError, Held, Walk, samsung_end, thumbnail_at
 

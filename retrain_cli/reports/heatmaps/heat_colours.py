@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +12,12 @@ from PIL import Image
 from retrain_cli.errors import ImageError
 from retrain_cli.explaining.colours import diverging, sequential
 from retrain_cli.explaining.heatmap import Heatmap
-from retrain_cli.files import read_file
 from retrain_cli.images.decode import decode_image, upright_size
+from retrain_cli.images.photo_files import read_file
 from retrain_cli.images.placement import Placement
 
 Pixels = NDArray[np.uint8]
 
-MOST_PHOTO_BYTES = 2 << 30
 _UNSEEN = (118, 118, 118)
 _LEAST, _MOST = 0.3, 0.8
 """How much of the colour lies over the photo, where nothing speaks for the class and most does."""
@@ -45,7 +43,7 @@ class SmallPhoto:
         """Read a photo for a drawing whose longer side has so many pixels.
 
         Args:
-            place: its path, or its bytes.
+            place: its path or URL, or its bytes.
             side: pixels.
             timeout: as of `decode_image`.
 
@@ -53,7 +51,7 @@ class SmallPhoto:
             ImageError: it cannot be read, or is no image any more.
         """
         try:
-            data = place if isinstance(place, bytes) else read_file(Path(place), MOST_PHOTO_BYTES)
+            data = place if isinstance(place, bytes) else read_file(place)
         except OSError as error:
             raise ImageError(f"cannot be read ({error.strerror or error})") from error
         size = upright_size(data)

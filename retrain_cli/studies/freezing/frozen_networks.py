@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ class FrozenNetworks:
         rules: how it is trained.
     """
 
-    def __init__(self, spec: BackboneSpec, paths: Sequence[Path], rules: FreezeRules) -> None:
+    def __init__(self, spec: BackboneSpec, paths: Sequence[PurePath], rules: FreezeRules) -> None:
         self._spec, self._paths, self._rules = spec, paths, rules
         self._parts: Parts | None = None
         self._weights: dict[str, Weights] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class PixelBaselines:
         rules: when the small network stops.
     """
 
-    def __init__(self, paths: Sequence[Path], rules: FreezeRules) -> None:
+    def __init__(self, paths: Sequence[PurePath], rules: FreezeRules) -> None:
         rest = ",".join(name for name in BASELINES if name not in _ON_PIXELS)
         remedy = f"take {setting('baselines', rest)} alone"
         self._shelf, self._rules = PixelShelf(paths, remedy), rules

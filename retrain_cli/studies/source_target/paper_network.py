@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,7 @@ class PixelShelf:
         remedy: what to do where memory does not hold them; None for fewer classes.
     """
 
-    def __init__(self, paths: Sequence[Path], remedy: str | None = None) -> None:
+    def __init__(self, paths: Sequence[PurePath], remedy: str | None = None) -> None:
         self._paths = paths
         self._remedy = remedy or f"choose fewer classes with {setting('classes')}"
         self._lock = threading.Lock()

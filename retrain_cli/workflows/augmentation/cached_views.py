@@ -17,6 +17,7 @@ from retrain_cli.cache.array_rows import ArrayRows
 from retrain_cli.cache.cache_files import cache_file, identity_of_views, views_place
 from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.datasets.dataset import Dataset
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.errors import CacheError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
@@ -82,9 +83,10 @@ def fill_views(
     with _open(spec, distortion, workspace) as store:
         photos = list(_lacking(dataset, store.arrays, used.views))
         counts = ExtractionCounts(total=len(photos))
+        source = source_of(used.image_dir)
 
         def locate(photo: _Photo) -> str:
-            return str(used.image_dir / photo.relative)
+            return str(source.locate(photo.relative))
 
         tally = Tally(counts, settings.strict, on_progress)
         computed = 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.extraction.reading import Ready
 from retrain_cli.runs.run import Run
 from retrain_cli.workflows.explaining.explainer import Explainer, ExplainRequest
@@ -79,7 +80,7 @@ def drawn_rows(labels: NDArray[np.integer], rows: NDArray[np.int64]) -> NDArray[
 
 
 def class_heats(
-    run: Run, root: Path, rows: NDArray[np.int64], explainer: Explainer
+    run: Run, root: PurePath, rows: NDArray[np.int64], explainer: Explainer
 ) -> list[ClassHeat]:
     """The mean heatmap of each class over these photos, those that can be read.
 
@@ -90,7 +91,8 @@ def class_heats(
         explainer: of the run.
     """
     images = run.predictions.images
-    sources = [Source(str(Path(root, images.paths[row]))) for row in rows.tolist()]
+    found_at = source_of(root)
+    sources = [Source(str(found_at.locate(images.paths[row]))) for row in rows.tolist()]
     labels = images.labels[rows].tolist()
     wanted = {source.name: (label,) for source, label in zip(sources, labels, strict=True)}
     found: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
@@ -108,7 +110,7 @@ def explainer_of(run: Run, workspace: Workspace, photo_timeout: float) -> Explai
 
 
 def heats_of_run(
-    run: Run, root: Path, workspace: Workspace, photo_timeout: float
+    run: Run, root: PurePath, workspace: Workspace, photo_timeout: float
 ) -> list[ClassHeat]:
     """The mean heatmap of each class over the run's test photos, or all photos where none test.
 

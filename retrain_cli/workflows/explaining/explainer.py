@@ -21,13 +21,14 @@ from retrain_cli.explaining.heatmap import Heatmap, Method
 from retrain_cli.explaining.slopes import slopes_of
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.readers import ReaderKind
-from retrain_cli.files import read_file
 from retrain_cli.images.decode import upright_size
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
+from retrain_cli.images.photo_files import read_file
 from retrain_cli.images.placement import Placement
 from retrain_cli.notebook.sheets import image_sheet, sheet
-from retrain_cli.reports.heatmaps.heat_colours import MOST_PHOTO_BYTES, SmallPhoto, levels
+from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, levels
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workflows.explaining.heatmap_makers import Asked, HeatmapMaker, maker_of
 from retrain_cli.workflows.label import backbone_of
 from retrain_cli.workflows.shared.embedding import EmbeddedBatch, Embedder, Photos, Source
@@ -307,7 +308,7 @@ class Explainer:
         self, source: Source, heatmaps: tuple[Heatmap, ...], *, known: bool
     ) -> ExplainedPhoto:
         if not known:
-            folder = Path(source.name).absolute().parent.name
+            folder = absolute_place(source.name).parent.name
             reason = f"its true class is not known: {folder!r} is no class of run {self._run.name}"
             return ExplainedPhoto(source, error=reason)
         placed = place_on_photo(source, self._spec, self._backbone.input_size)
@@ -344,7 +345,7 @@ class Explainer:
         """Of a photo of the run by what it was taken for then, of another one by its folder."""
         if digest in self._known:
             return self._known[digest]
-        found = find_name(Path(source.name).absolute().parent.name, self._head.labels)
+        found = find_name(absolute_place(source.name).parent.name, self._head.labels)
         return -1 if found is None else self._head.labels.index(found)
 
     @cached_property
@@ -362,7 +363,7 @@ def place_on_photo(
     try:
         data = source.data
         if data is None:
-            data = read_file(Path(source.name), MOST_PHOTO_BYTES)
+            data = read_file(source.name)
         size = upright_size(data)
     except (OSError, ImageError) as error:  # it was there a moment ago
         return ExplainedPhoto(source, error=str(error))

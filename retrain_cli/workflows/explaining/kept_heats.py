@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -18,7 +18,7 @@ FILE = "class_heats.json"
 
 
 def heats_at_the_border(
-    run: Run, root: Path, workspace: Workspace, photo_timeout: float
+    run: Run, root: PurePath, workspace: Workspace, photo_timeout: float
 ) -> list[ClassHeat]:
     """The classes whose mean heatmap lies at the border, those first that do so most.
 
@@ -41,7 +41,7 @@ def heats_at_the_border(
     return sorted(found, key=lambda heat: -heat.at_the_border)
 
 
-def _key(run: Run, root: Path) -> str:
+def _key(run: Run, root: PurePath) -> str:
     """What they were made from: photos, backbone and head."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(run.predictions.images.digest.tobytes() + run.predictions.images.split.tobytes())

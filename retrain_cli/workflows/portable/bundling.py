@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from retrain_cli import __version__
@@ -187,7 +187,7 @@ def _portable(run: Run, weights: str | None) -> dict[str, Any]:
     """The run's config.json without the places of this machine."""
     config: dict[str, Any] = parse_json(run.file(_CONFIG).read_bytes())
     folder = str(config["dataset"]["image_dir"])
-    config = with_string(config, folder, Path(folder).name or "photos")
+    config = with_string(config, folder, PurePath(folder).name or "photos")
     if weights is not None:
         config["backbone"]["weights"] = weights
     return config

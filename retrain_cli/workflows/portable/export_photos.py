@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.datasets.splits import Split
 from retrain_cli.errors import DatasetError, setting
 from retrain_cli.images.decode import decode_image
@@ -44,6 +45,7 @@ def read_export_photos(run: Run, folder: Path | None, split: Split, most: int) -
         DatasetError: none of them is there as it was.
     """
     root = folder or run.provenance.image_dir
+    source = source_of(root)
     photos: list[bytes] = []
     labels: list[int] = []
     missing = 0
@@ -51,7 +53,7 @@ def read_export_photos(run: Run, folder: Path | None, split: Split, most: int) -
     for row in _by_digest(run, split):
         if len(photos) == most:
             break
-        data = read_unchanged(root / images.paths[row], images.digest[row].tobytes())
+        data = read_unchanged(source.locate(images.paths[row]), images.digest[row].tobytes())
         if data is None:
             missing += 1
             continue
@@ -80,7 +82,7 @@ def _by_digest(run: Run, split: Split) -> Iterator[int]:
     yield from (int(rows[place]) for place in sorted(range(len(rows)), key=digests.__getitem__))
 
 
-def _none_there(run: Run, root: Path, split: Split, missing: int) -> DatasetError:
+def _none_there(run: Run, root: PurePath, split: Split, missing: int) -> DatasetError:
     if not missing:
         return DatasetError(
             f"an export is checked on {split} photos, and run {run.name} has none: train with a "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.sources.photo_source import locate_photo
 from retrain_cli.datasets.splits import Split
 from retrain_cli.errors import ImageError
 from retrain_cli.evaluation.predictions import misclassified_rows
@@ -126,7 +126,7 @@ def _heats(
     while left:
         once = {row: one for one in reversed(left) for row in one[:1]}
         left = [one for one in left if one not in once.values()]
-        named = {str(Path(album.root, album.predictions.images.paths[row])): one
+        named = {str(locate_photo(album.root, album.predictions.images.paths[row])): one
                  for row, one in once.items()}  # fmt: skip
         wanted = {name: one[1:] for name, one in named.items()}
         for photo in explainer.explain(Ready.of([Source(name) for name in named]), wanted):

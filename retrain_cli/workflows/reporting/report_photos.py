@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.datasets.sources.photo_source import locate_photo
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import ImageError
 from retrain_cli.evaluation.predictions import Predictions, misclassified_rows
-from retrain_cli.images.examine import content_digest, read_file
+from retrain_cli.images.examine import content_digest
 from retrain_cli.images.limits.limited import PHOTO_TIMEOUT
+from retrain_cli.images.photo_files import read_file
 from retrain_cli.reports.content import Mistake, PhotoMap, ReportPhoto
 from retrain_cli.reports.projection import MapMethod, project
 from retrain_cli.reports.text import printable
@@ -39,7 +41,7 @@ class Album:
         photo_timeout: as of `ReportRequest`.
     """
 
-    root: Path
+    root: PurePath
     predictions: Predictions
     class_names: tuple[str, ...]
     known: Mapping[bytes, str]
@@ -58,7 +60,7 @@ class Album:
         problem = ""
         for place in dict.fromkeys((path, self.known.get(digest, path))):
             try:
-                data = read_file(Path(self.root, place))
+                data = read_file(locate_photo(self.root, place))
                 if content_digest(data) != digest:
                     problem = problem or "changed since this run"
                     continue

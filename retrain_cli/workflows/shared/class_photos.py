@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class ClassPhotos:
 
 
 def read_class_photos(
-    run: Run, photos: Sequence[Path], test: Sequence[Path], reader: PhotoReader
+    run: Run, photos: Sequence[PurePath], test: Sequence[PurePath], reader: PhotoReader
 ) -> ClassPhotos:
     """Read the photos, computing what is not cached.
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,18 +16,17 @@ from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import open_to_read
-from retrain_cli.datasets.folders import images_below
+from retrain_cli.datasets.sources.named_photos import photos_at
 from retrain_cli.errors import ConfigError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
-from retrain_cli.extraction.readers import Location
 from retrain_cli.extraction.reading import Ready
 from retrain_cli.extraction.views import view_extractor
 from retrain_cli.images.distortions import Distortion
 from retrain_cli.images.examine import Examined
 from retrain_cli.images.in_memory import dimensions, encode_picture, is_picture
 from retrain_cli.images.unread import why_unread
-from retrain_cli.paths import as_path
+from retrain_cli.storage.urls import as_place
 from retrain_cli.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,12 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """An image to label: a path, or its bytes under a name."""
+    """An image to label: a path or URL, or its bytes under a name."""
 
     name: str
     data: bytes | None = None
 
-    def locate(self) -> Location:
+    def locate(self) -> str | bytes:
         """Where the image is."""
         return self.name if self.data is None else self.data
 
@@ -90,20 +88,13 @@ def _sources_of_one(photo: Photo, number: int) -> Iterator[Source]:
     if isinstance(photo, Source):
         yield photo
     elif isinstance(photo, str | os.PathLike):
-        yield from _of_path(as_path(photo))
+        yield from (Source(str(one)) for one in photos_at(as_place(photo)))
     elif isinstance(photo, bytes | bytearray):
         yield Source(f"image {number}", bytes(photo))
     elif is_picture(photo):
         yield Source(f"image {number}", encode_picture(photo))
     else:
         raise _no_photo(photo)
-
-
-def _of_path(path: Path) -> Iterator[Source]:
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for names that cannot be
-        yield from (Source(str(image)) for image in images_below(path))
-    else:
-        yield Source(str(path))
 
 
 def _no_photo(thing: object) -> ConfigError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import SUCCESSOR
@@ -16,6 +16,7 @@ from retrain_cli.datasets.source_classes import load_source_classes
 from retrain_cli.errors import CacheError, ConfigError, DatasetError, WorkspaceError, setting
 from retrain_cli.runs.shell import shell_line
 from retrain_cli.similarity.near_duplicates import Grouping
+from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workspace import Workspace
 
 _KEY, _BACKBONES = "last_used", "backbones"
@@ -27,7 +28,7 @@ class LastUsed:
     """The dataset and backbone of the last `retrain bottlenecks`.
 
     Attributes:
-        image_dir: the image folder, absolute.
+        image_dir: the image folder, absolute; or its URL.
         backbone: the resolved backbone.
         source_classes: imagenet, none, or the path of a file.
         int_ext: path of the override file, or None.
@@ -40,7 +41,7 @@ class LastUsed:
         distortion: how they differ from it, as `Distortion` says it; empty where there are none.
     """
 
-    image_dir: Path
+    image_dir: PurePath
     backbone: BackboneSpec
     source_classes: str
     int_ext: Path | None
@@ -116,7 +117,7 @@ class LastUsed:
             )
         try:
             used = cls(
-                Path(entry["image_dir"]),
+                absolute_place(entry["image_dir"]),
                 BackboneSpec.from_dict(entry["backbone"]),
                 entry["source_classes"],
                 Path(entry["int_ext"]) if entry["int_ext"] else None,

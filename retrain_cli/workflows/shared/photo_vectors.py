@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,13 @@ from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.datasets.folders import images_below
+from retrain_cli.datasets.sources.named_photos import photos_at
 from retrain_cli.errors import CacheError
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
 from retrain_cli.extraction.writing import CacheSink
 from retrain_cli.images.examine import Examined
-from retrain_cli.paths import absolute
+from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workflows.shared.embedding import problem_of
 from retrain_cli.workspace import Workspace
 
@@ -54,13 +54,9 @@ class PhotoSet:
         return len(self.photos)
 
 
-def expand(paths: Iterable[Path], ignore: Collection[Path] = ()) -> list[Path]:
+def expand(paths: Iterable[PurePath], ignore: Collection[Path] = ()) -> list[PurePath]:
     """Files as they are, folders as the images below them, without what is ignored; absolute."""
-    files: list[Path] = []
-    for path in paths:
-        full = absolute(path)
-        files += images_below(full, ignore) if full.is_dir() else [full]
-    return files
+    return [photo for path in paths for photo in photos_at(absolute_place(path), ignore)]
 
 
 class PhotoReader:
@@ -88,17 +84,17 @@ class PhotoReader:
         """
         return self._store.read(digests)
 
-    def read(self, files: Sequence[Path]) -> PhotoSet:
+    def read(self, files: Sequence[PurePath]) -> PhotoSet:
         """Look into the files, compute what is not cached, keep it."""
         good: dict[bytes, GoodPhoto] = {}
         bad: list[tuple[str, str]] = []
         done = 0
 
-        def on_written(batch: Batch[Path]) -> None:
+        def on_written(batch: Batch[PurePath]) -> None:
             nonlocal done
             done += len(batch.photos)
 
-        def on_photo(path: Path, seen: Examined) -> None:
+        def on_photo(path: PurePath, seen: Examined) -> None:
             problem = problem_of(seen, path.name)
             if seen.digest is None or problem is not None:
                 bad.append((str(path), str(problem)))
@@ -106,7 +102,7 @@ class PhotoReader:
                 good.setdefault(seen.digest, GoodPhoto(str(path), seen.digest))
             self._on_photo(done, len(files))
 
-        sink = CacheSink[Path](self._store)
+        sink = CacheSink[PurePath](self._store)
         self._extractor.fill(files, str, sink, on_photo, on_written)
         self._on_photo(done, len(files))
         self._store.check_in_place()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from retrain_cli.datasets.moves import Move, MoveScript
+from retrain_cli.datasets.sources.photo_source import is_folder
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.images.examine import content_digest
 from retrain_cli.paths import StrPath, absolute
@@ -29,7 +31,7 @@ def suggestions(report: CheckReport) -> Iterator[Move]:
 
 def _bad_moves(report: CheckReport) -> Iterator[Move]:
     for path, reason in report.bad:
-        file = report.dataset.root / path
+        file = Path(report.dataset.root, path)
         with suppress(OSError):  # what cannot even be read cannot be moved safely
             if file.is_file() and not file.is_symlink():
                 digest = content_digest(file.read_bytes()).hex()
@@ -85,13 +87,17 @@ def _digest(report: CheckReport, row: int) -> str:
 def make_script(report: CheckReport, quarantine: StrPath) -> MoveScript:
     """The suggestions as a script, with a quarantine folder outside of the class folders.
 
+    There are none for photos that are no files of a folder.
+
     Raises:
         ConfigError: the quarantine lies in the image folder, where it would be a class.
     """
     root, folder = report.dataset.root, absolute(quarantine)
+    if not is_folder(root):
+        return MoveScript(absolute("."), folder, ())
     if folder == root or root in folder.parents:
         raise ConfigError(
             f"{setting('quarantine')} must lie outside of the image folder, else it is a class; "
             f"{folder} is inside {root}: choose another folder"
         )
-    return MoveScript(root, folder, tuple(suggestions(report)))
+    return MoveScript(Path(root), folder, tuple(suggestions(report)))

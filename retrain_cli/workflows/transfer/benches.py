@@ -11,6 +11,7 @@ import numpy as np
 
 from retrain_cli.backbones.loader import loader_of
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile
 from retrain_cli.finetuning.freeze_points import choose_freeze_point
@@ -49,8 +50,9 @@ def _benches(spec: BackboneSpec, used: LastUsed, workspace: Workspace) -> OpenBe
         first, start = built[0]
         point = choose_freeze_point(first.network, config.trainable)
         parts = replace(first, point=point, config=config)
+        source_of_photos = source_of(used.image_dir)
         photos = [
-            PhotoFile(used.image_dir / path, digest.tobytes())
+            PhotoFile(source_of_photos.locate(path), digest.tobytes())
             for path, digest in zip(data.images.paths, data.images.digest, strict=True)
         ]
         tuned = TunedPhotos(photos, np.empty(0, np.int64))  # views of none

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from retrain_cli.backbones.spec import RANDOM, BackboneSpec
+from retrain_cli.datasets.sources.photo_source import PhotoSource, source_of
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.finetuning.parts import check_layers_known
 from retrain_cli.studies.catalogue import options_of
@@ -43,7 +43,7 @@ def make_freeze(
         run = tuned_run(name, spec, workspace)
         found[run.name] = FreezeStart(f"run {run.info.cache}", f"{run.name}'s", run.info.backbone)
         seen = digests_seen(run)
-    return kind(_benches(spec, used.image_dir), found, frozenset(seen), **options)
+    return kind(_benches(spec, source_of(used.image_dir)), found, frozenset(seen), **options)
 
 
 def _starts(names: tuple[str, ...], spec: BackboneSpec) -> dict[str, FreezeStart]:
@@ -60,13 +60,13 @@ def _starts(names: tuple[str, ...], spec: BackboneSpec) -> dict[str, FreezeStart
     return {name: known[name] for name in dict.fromkeys(names)}
 
 
-def _benches(spec: BackboneSpec, folder: Path) -> OpenBench:
+def _benches(spec: BackboneSpec, source: PhotoSource) -> OpenBench:
     """Networks and baselines are made when they are first needed, and then kept."""
     held: list[tuple[StudyData, FreezeBench]] = []
 
     def open_bench(data: StudyData, rules: FreezeRules) -> AbstractContextManager[FreezeBench]:
         if not held or held[0][0] is not data:
-            paths = [folder / path for path in data.images.paths]
+            paths = [source.locate(path) for path in data.images.paths]
             made = FreezeBench(FrozenNetworks(spec, paths, rules), PixelBaselines(paths, rules))
             held[:] = [(data, made)]
         return nullcontext(held[0][1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from retrain_cli.backbones.loader import loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import KERAS_BACKBONES
+from retrain_cli.datasets.sources.photo_source import PhotoSource, source_of
 from retrain_cli.errors import BackboneError, setting
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.finetuning.activation_cache import PhotoFile
@@ -34,12 +34,13 @@ def make_source_target(
         RetrainError: nothing was used yet, or there is no such backbone.
     """
     used = LastUsed.load(workspace)
+    source = source_of(used.image_dir)
     name = options.get("network", PAPER)
     if name == PAPER:
-        return kind(_paper_schools(used.image_dir), **options)
+        return kind(_paper_schools(source), **options)
     spec = _spec_of(name, used)
     facts = {"network": spec.settled_on_own().fingerprint(), "trained": TRAINED}
-    return kind(_backbone_schools(spec, used.image_dir, workspace), facts, **options)
+    return kind(_backbone_schools(spec, source, workspace), facts, **options)
 
 
 def _spec_of(name: str, used: LastUsed) -> BackboneSpec:
@@ -59,19 +60,19 @@ def _spec_of(name: str, used: LastUsed) -> BackboneSpec:
     return spec.resolve()
 
 
-def _paper_schools(folder: Path) -> OpenSchool:
+def _paper_schools(source: PhotoSource) -> OpenSchool:
     held: list[tuple[StudyData, School]] = []
 
     def open_school(data: StudyData, rules: LearningRules) -> AbstractContextManager[School]:
         if not held or held[0][0] is not data:
-            shelf = PixelShelf([folder / path for path in data.images.paths])
+            shelf = PixelShelf([source.locate(path) for path in data.images.paths])
             held[:] = [(data, PaperSchool(shelf, rules))]
         return nullcontext(held[0][1])
 
     return open_school
 
 
-def _backbone_schools(spec: BackboneSpec, folder: Path, workspace: Workspace) -> OpenSchool:
+def _backbone_schools(spec: BackboneSpec, source: PhotoSource, workspace: Workspace) -> OpenSchool:
     built: list[Parts] = []
 
     @contextmanager
@@ -79,12 +80,12 @@ def _backbone_schools(spec: BackboneSpec, folder: Path, workspace: Workspace) ->
         if not built:
             built.append(Parts.build(spec, tuning_of(rules)))
         photos = [
-            PhotoFile(folder / path, digest.tobytes())
+            PhotoFile(source.locate(path), digest.tobytes())
             for path, digest in zip(data.images.paths, data.images.digest, strict=True)
         ]
         settings, load = ExtractionSettings(), loader_of(workspace)
         tuned = TunedPhotos(photos, np.empty(0, np.int64))  # views of none
-        with open_source(built[0], tuned, workspace, settings, load) as source:
-            yield BackboneSchool(built[0], source, rules)
+        with open_source(built[0], tuned, workspace, settings, load) as batches:
+            yield BackboneSchool(built[0], batches, rules)
 
     return open_school

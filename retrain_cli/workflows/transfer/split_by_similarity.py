@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from retrain_cli.datasets.sources.photo_source import is_folder, source_of
 from retrain_cli.durable import draft_folder, make_folder, sync_tree
 from retrain_cli.errors import ConfigError, DatasetError, setting
 from retrain_cli.heads.config import TrainingConfig
@@ -127,6 +128,11 @@ def split_by_similarity(request: SimilaritySplitRequest, workspace: Workspace) -
     config = TrainingConfig(classes=request.classes or None)
     found = load_training_set(workspace, config)
     _check_apart(folder, found.used.image_dir)
+    if request.links and not is_folder(found.used.image_dir):
+        raise ConfigError(
+            f"{setting('links')} makes links to files, and the photos are those of "
+            f"{found.used.image_dir}: leave it out, the lists name each photo"
+        )
     data = found.data
     photos = PhotoPool(data.bottlenecks, data.labels, data.class_names, data.groups)
     trees = photos.grow_trees(request.clustering, available_memory() // 2)
@@ -152,10 +158,10 @@ def _check_empty(folder: Path) -> None:
         )
 
 
-def _check_apart(folder: Path, image_dir: Path) -> None:
+def _check_apart(folder: Path, image_dir: PurePath) -> None:
     """Links among the photos would be photos of a class themselves."""
     real = folder.parent.resolve() / folder.name
-    if real.is_relative_to(image_dir.resolve()):
+    if isinstance(image_dir, Path) and real.is_relative_to(image_dir.resolve()):
         raise ConfigError(
             f"{setting('by_similarity')} takes a folder outside of the photos, and {folder} is in "
             f"{image_dir}: name another one"
@@ -163,23 +169,24 @@ def _check_apart(folder: Path, image_dir: Path) -> None:
 
 
 def _write(folder: Path, found: TrainingSet, mix: SourceTarget, *, with_links: bool) -> None:
+    source = source_of(found.used.image_dir)
     make_folder(folder.parent)
     with draft_folder(folder.parent) as drafts:
         draft = drafts / "split"
         draft.mkdir()
         for side, rows in zip(SIDES, (mix.source, mix.target), strict=True):
-            paths = [found.used.image_dir / found.images.paths[row] for row in rows.tolist()]
+            paths = [source.locate(found.images.paths[row]) for row in rows.tolist()]
             (draft / f"{side}.txt").write_bytes(_listed(paths))
             if with_links:
                 labels = [found.data.class_names[one] for one in found.data.labels[rows].tolist()]
-                _link(draft / side, paths, labels)
+                _link(draft / side, [Path(path) for path in paths], labels)
         sync_tree(draft)
         if folder.is_dir():
             folder.rmdir()  # it is empty
         draft.rename(folder)
 
 
-def _listed(paths: Sequence[Path]) -> bytes:
+def _listed(paths: Sequence[PurePath]) -> bytes:
     """A path a line.
 
     Raises:

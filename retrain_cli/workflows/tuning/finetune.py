@@ -17,6 +17,7 @@ from retrain_cli import interrupts, waiting
 from retrain_cli.backbones.loader import BackboneLoader, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.mapped import aligned_matrix, mapped_matrix
+from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import quiet_engine
 from retrain_cli.errors import RunError, setting
@@ -192,9 +193,10 @@ class FinetuneSession:
     @property
     def photos(self) -> TunedPhotos:
         """The photos of the dataset, and which train."""
-        images, folder = self.training_set.images, self.training_set.used.image_dir
+        images = self.training_set.images
+        source = source_of(self.training_set.used.image_dir)
         files = [
-            PhotoFile(folder / path, digest.tobytes())
+            PhotoFile(source.locate(path), digest.tobytes())
             for path, digest in zip(images.paths, images.digest, strict=True)
         ]
         return TunedPhotos(files, self.data.training)

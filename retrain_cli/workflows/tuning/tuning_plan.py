@@ -19,6 +19,7 @@ from retrain_cli.finetuning.parts import Caches
 from retrain_cli.finetuning.tuned_network import Schedule, TunedNetwork
 from retrain_cli.heads.head import Head
 from retrain_cli.images.distortions import decode_views
+from retrain_cli.images.photo_files import read_file
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.tuning.finetune import FinetuneSession
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
@@ -194,7 +195,7 @@ def _decoding_of(session: FinetuneSession, views: tuple[int, ...]) -> float:
     for photo in session.photos.files[:_PHOTOS]:
         started = time.perf_counter()
         try:
-            decode_views(photo.path.read_bytes(), size, spec.resize_rule, distortion, views)
+            decode_views(read_file(photo.path), size, spec.resize_rule, distortion, views)
         except (OSError, ImageError):
             continue
         times.append(time.perf_counter() - started)

@@ -1,0 +1,1 @@
+"""Where the photos of a dataset come from: folders of a disk, a bucket, a list, shards."""
