@@ -147,10 +147,12 @@ class Routes:
             photos = await body.photos(request)
             request.scope["retrain_photos"] = len(photos)
             answers = await self._service.label(photos, model)
-        told = [
-            self._told(photo, answer, model, count)
-            for photo, answer in zip(photos, answers, strict=True)
-        ]
+            told = [
+                self._told(photo, answer, model, count)
+                for photo, answer in zip(photos, answers, strict=True)
+            ]
+            if request.query_params.get("heatmap", "") in ("1", "true"):
+                await self._add_heatmaps(told, photos, answers, model)
         bad = len(answers) == 1 and answers[0].error is not None
         head = {"name": model.title, "version": str(model.version)}
         return _json({"model": head, "photos": told}, 400 if bad else 200)
@@ -173,6 +175,19 @@ class Routes:
         if similar and model.photos is not None:
             told["similar"] = [vars(one) for one in model.photos.nearest(answer.vector, similar)]
         return told
+
+    async def _add_heatmaps(
+        self,
+        told: list[dict[str, Any]],
+        photos: list[SentPhoto],
+        answers: list[PhotoAnswer],
+        model: ServedModel,
+    ) -> None:
+        """Put to each answer what speaks for its best class."""
+        for one, photo, answer in zip(told, photos, answers, strict=True):
+            if answer.scores is not None:
+                label = model.best(answer.scores, 1)[0].label
+                one["heatmap"] = await self._service.heatmap(photo, label, model)
 
     async def correct(self, request: Request) -> Response:
         """`POST /correct?label=NAME`: a photo for the inbox; without a label, of none of them."""
@@ -203,6 +218,7 @@ class Routes:
             "none": UNNAMED,
             "corrections": self._service.inbox is not None,
             "similar": limits.similar if model.photos is not None else 0,
+            "heatmaps": model.heatmaps is not None,
             "max_bytes": limits.max_bytes,
         }
         return JSONResponse(told)

@@ -97,6 +97,20 @@ class Service:
         self.metrics.count_photos(answers)
         return answers
 
+    async def heatmap(self, photo: SentPhoto, label: str, model: ServedModel) -> dict[str, Any]:
+        """What speaks for a class on a photo, see `PhotoHeatmaps.of_photo`.
+
+        Raises:
+            RefusedError: there is no place for it.
+        """
+        if model.heatmaps is None:
+            return {"error": f"the network of {model.title} gives no heatmaps here: serve a run "
+                    "whose network OpenVINO runs"}  # fmt: skip
+        try:
+            return await self._pool.heatmap(model.heatmaps, photo.data, label)
+        except NoPlaceError as error:
+            raise too_busy() from error
+
     async def watch(self, tell: Callable[[str], None], every: float = LOOK_EVERY) -> None:
         """Look for a newer run of that name, and let it take over once it is loaded; for ever.
 

@@ -42,16 +42,13 @@ class Running:
     address: str
     said: Path
 
-    def ask(self, path: str, data: bytes | None = None) -> Any:
-        with urllib.request.urlopen(self.address + path, data, timeout=LIMIT) as answer:
+    def ask(self, path: str, data: bytes | None = None, kind: str = "application/json") -> Any:
+        request = urllib.request.Request(self.address + path, data, {"Content-Type": kind})
+        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
             return json.load(answer)
 
     def label(self, photo: bytes) -> Any:
-        request = urllib.request.Request(
-            f"{self.address}/label", photo, {"Content-Type": "image/png"}
-        )
-        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
-            return json.load(answer)
+        return self.ask("/label", photo, "image/png")
 
 
 @contextmanager
@@ -72,6 +69,19 @@ def serving(folder: Path, *options: str) -> Iterator[Running]:
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_heatmap_takes_no_tensorflow(here: Path) -> None:
+    photo = (here / "photos/ant/0000.png").read_bytes()
+    with serving(here) as running:
+        (told,) = running.ask("/label?heatmap=1", photo, "image/png")["photos"]
+        found = told["heatmap"]
+        fields = [value for row in found["grid"] for value in row]
+        mean = sum(fields) / len(fields)
+        assert mean + found["bias"] == pytest.approx(found["logit"], abs=1e-4)
+        loaded = Path(f"/proc/{running.process.pid}/maps").read_text()
+    assert "libtensorflow" not in loaded
+    assert "openvino" in loaded
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
