@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import signal
 import socket
@@ -26,6 +27,15 @@ def template(make_template: Callable[..., Path]) -> Path:
         ("bottlenecks", "photos", *TINY),
         ("train", *QUICK_HEAD, "--name", "album"),
     )
+
+
+@pytest.fixture(scope="module")
+def hasty(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that waits for nobody."""
+    here = tmp_path_factory.mktemp("hasty")
+    shutil.copytree(template, here, dirs_exist_ok=True)
+    with serving(here, "--receive-timeout", "0.3") as running:
+        yield running
 
 
 @pytest.fixture
@@ -82,6 +92,31 @@ def test_a_heatmap_takes_no_tensorflow(here: Path) -> None:
         loaded = Path(f"/proc/{running.process.pid}/maps").read_text()
     assert "libtensorflow" not in loaded
     assert "openvino" in loaded
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST /label HTT", b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: b", b"GET /healthz HTTP/1.1"
+     b"\r\nHost: x\r\nContent-Length: 9\r\n\r\nx", b"POST /label HTTP/1.1\r\nHost: x\r\n"
+     b"Content-Length: 9\r\n\r\nx"],
+    ids=["nothing", "half a line", "half a head", "a body that nobody wants", "half a photo"],
+)  # fmt: skip
+def test_slow_senders_are_left(hasty: Running, begun: bytes) -> None:
+    """Also one that sends a byte now and then; a good client beside them is answered."""
+    host, port = hasty.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=LIMIT) as slow:
+        slow.sendall(begun)
+        wait_for(lambda: is_left(slow), "the end of the connection")
+    assert hasty.ask("/healthz")["status"] == "ok"
+
+
+def is_left(slow: socket.socket) -> bool:
+    """Send another byte; whether nobody is at the other end any more."""
+    try:
+        slow.sendall(b"x")
+        return bool(select.select([slow], [], [], 0.1)[0]) and not slow.recv(1000)
+    except ConnectionError:
+        return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
