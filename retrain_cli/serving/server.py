@@ -138,10 +138,11 @@ async def _serve(
             yield
 
     _hush_uvicorn()
+    # Its other reader of HTTP, which it prefers where that is installed, takes heads of any size.
     server = Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
-            proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS, backlog=_BACKLOG,
+            app, http="h11", log_config=None, access_log=False, lifespan="off", ws="none",
+            server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS, backlog=_BACKLOG,
             timeout_graceful_shutdown=_PATIENCE, timeout_keep_alive=15,
         )
     )  # fmt: skip

@@ -25,15 +25,17 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ImageError
 from retrain_cli.extraction.batcher import MOST_AT_ONCE
-from retrain_cli.images.decode import MAX_PIXELS, Pixels, image_size
+from retrain_cli.extraction.heap import keep_freed_memory
+from retrain_cli.images.decode import Pixels
 from retrain_cli.images.limits.limited import Work, give_up
 from retrain_cli.parallel import usable_processors
 from retrain_cli.serving.photo_heatmaps import PhotoHeatmaps
 from retrain_cli.serving.serve_request import ServeRequest
 from retrain_cli.serving.served_model import ServedModel
 
-_PHOTOS_ON_A_PROCESSOR = 4
-"""Photos of one forward pass there, at most; see `openvino_model._MOST_IMAGES`."""
+_PHOTOS_A_PROCESSOR = 2
+"""Photos of one forward pass there, at most: two passes go on at a time, and each is cut into parts
+of a few photos that run side by side; see `openvino_model._MOST_IMAGES`."""
 
 
 class NoPlaceError(Exception):
@@ -93,6 +95,7 @@ class ServicePool:
     """
 
     def __init__(self, request: ServeRequest, model: ServedModel) -> None:
+        keep_freed_memory()
         self.taken = 0
         self._request = request
         self._work = Work()
@@ -161,9 +164,9 @@ class ServicePool:
         if not job.is_wanted:
             return self._deliver([job])
         try:
-            if self._request.max_pixels < MAX_PIXELS:
-                self._check_size(job.data)
-            job.pixels = job.model.classifier.decode(job.data, self._request.photo_timeout)
+            limits = self._request
+            decode = job.model.classifier.decode
+            job.pixels = decode(job.data, limits.photo_timeout, limits.max_pixels)
         except ImageError as error:
             job.answer = PhotoAnswer(str(error))
         except Exception as error:  # a fault of a decoder's must not leave a request waiting
@@ -175,14 +178,6 @@ class ServicePool:
             self._waiting.append(job)
             self._arrived.notify()
         return None
-
-    def _check_size(self, data: bytes) -> None:
-        width, height = image_size(data)
-        if width * height > self._request.max_pixels:
-            raise ImageError(
-                f"{width} x {height} px is more than the {self._request.max_pixels} px that this "
-                "service takes"
-            )
 
     def _compute(self) -> None:
         """What each of the forward threads does all day."""
@@ -204,7 +199,7 @@ class ServicePool:
             classifier = self._waiting[0].model.classifier
             most = self._request.batch_size
             if classifier.device.startswith("cpu"):
-                most = min(most, _PHOTOS_ON_A_PROCESSOR)
+                most = min(most, _PHOTOS_A_PROCESSOR * usable_processors())
             else:
                 self._wait_for(most)
             jobs: list[_Job] = []

@@ -99,7 +99,7 @@ def test_size_is_enforced_while_it_arrives(serve: Any) -> None:
 
 def test_pixels_are_limited(serve: Any, ant: bytes) -> None:
     told = serve(max_pixels=500).client.post("/label", content=ant)
-    assert "40 x 30 px is more than the 500 px" in told.json()["photos"][0]["error"]
+    assert "40 x 30 px is more than the limit of 500 px" in told.json()["photos"][0]["error"]
 
 
 @pytest.mark.parametrize(
