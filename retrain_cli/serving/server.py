@@ -142,8 +142,8 @@ async def _serve(
     server = Server(
         uvicorn.Config(
             app, http="h11", log_config=None, access_log=False, lifespan="off", ws="none",
-            server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS, backlog=_BACKLOG,
-            timeout_graceful_shutdown=_PATIENCE, timeout_keep_alive=15,
+            server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS,
+            backlog=_BACKLOG, timeout_graceful_shutdown=_PATIENCE, timeout_keep_alive=15,
         )
     )  # fmt: skip
     beside = [asyncio.create_task(_mind(server, service, on_ready))]
