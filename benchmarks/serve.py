@@ -6,17 +6,19 @@ The latest run of the workspace serves, as a process of its own; the clients are
 process, which costs some hundredths of a processor (it is told) and has a connection for each of
 them. `--by-hand` measures `benchmarks.handwritten_service` with that file in turn with both. Every
 photo is sent with a byte behind its end that no decoder sees, so that none is found in the cache.
-The 99th percentile is told for clients that ask half as often as the service can answer.
+Beside the speeds stands the processor time of a photo, which others on the machine change less. The
+99th percentile is told for clients that ask half as often as the service can answer.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +28,7 @@ import numpy as np
 import retrain_cli as rt
 from benchmarks.http_clients import ask_all, form_request, raw_request
 from benchmarks.machine import describe_machine
-from benchmarks.timing import Contestant, compare_rates
+from benchmarks.timing import REAL_CLOCK, Contestant, compare_rates
 from retrain_cli.workflows.label import Labeller
 from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workspace import Workspace
@@ -45,7 +47,7 @@ def main() -> None:
         labeller = stack.enter_context(Labeller(rt.LabelRequest(), Workspace(asked.workspace)))
         sources = [Source("photo", photos[at % len(photos)]) for at in range(count)]
         others = [Contestant("label", lambda: list(labeller.label(sources)), count)]
-        address = stack.enter_context(served(asked.workspace))
+        address, process = stack.enter_context(served(asked.workspace))
         requests = [raw_request("/label", photo) for photo in photos]
         if asked.by_hand is not None:
             by_hand = stack.enter_context(served_by_hand(asked.by_hand))
@@ -61,6 +63,8 @@ def main() -> None:
             lambda: ask_all(address, requests, count, asked.clients), count,
         )  # fmt: skip
         found = compare_rates(ours, others, "images", asked.repeats)
+        label_work = _work(others[0], REAL_CLOCK.worked)
+        serve_work = _work(ours, lambda: _processor_seconds(process))
         every = 2 * asked.clients / found[0].rate
         start = time.perf_counter()
         waits = ask_all(address, requests, count, asked.clients, every)
@@ -73,8 +77,22 @@ def main() -> None:
             f"{line.highest:.2f}) of {line.reference} ({line.reference_rate:.1f} images/s)"
         )
     print(f"the clients took {found[0].busy:.1%} of the processors")
+    print(f"processor time of a photo: label {label_work:.2f} ms, serve {serve_work:.2f} ms")
     middle, p99 = np.percentile(waits, [50, 99]) * 1000
     print(f"at {load:.0%} of that speed: median {middle:.1f} ms, p99 {p99:.1f} ms")
+
+
+def _work(one: Contestant, worked: Callable[[], float]) -> float:
+    """Milliseconds of processor time for each photo."""
+    before = worked()
+    one.run()
+    return (worked() - before) * 1000 / one.count
+
+
+def _processor_seconds(process: int) -> float:
+    """That processors have worked for another process; for Linux."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def parse() -> argparse.Namespace:
@@ -90,14 +108,14 @@ def parse() -> argparse.Namespace:
 
 
 @contextmanager
-def served(workspace: Path) -> Iterator[str]:
-    """The address of `retrain serve`, with its usual options."""
+def served(workspace: Path) -> Iterator[tuple[str, int]]:
+    """The address of `retrain serve`, with its usual options, and the number of its process."""
     command = [sys.executable, "-m", "retrain_cli", "serve", "--port", "0", "--quiet"]
     command += ["--workspace", str(workspace)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield process.stdout.readline().strip(), process.pid
         finally:
             process.terminate()
 

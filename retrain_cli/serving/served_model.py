@@ -113,7 +113,7 @@ def open_model(
         classifier = labeller.classifier()
         title, version = Path(origin[0]).stem, origin[1] // 10**9
         if isinstance(labeller, Labeller):
-            title = labeller.run.name
+            title = title if request.bundle else labeller.run.name
             version = _made(labeller.run, version)
             heatmaps = PhotoHeatmaps.of(labeller.run, workspace, request.photo_timeout)
             if request.similar and request.bundle is None:

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import select
 import shutil
 import signal
 import socket
-import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from helpers import (
-    LIMIT,
-    QUICK_HEAD,
-    RETRAIN,
-    TINY,
-    Outcome,
-    heed_signals,
-    load_tool,
-    make_photos,
-    wait_for,
-)
+from helpers import LIMIT, QUICK_HEAD, TINY, Outcome, load_tool, make_photos, wait_for
+from served_process import Running, serving
 
 
 @pytest.fixture(scope="module")
@@ -55,43 +40,6 @@ def here(template: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@dataclass
-class Running:
-    """A service, and where it is."""
-
-    process: subprocess.Popen[bytes]
-    address: str
-    said: Path
-
-    def ask(self, path: str, data: bytes | None = None, kind: str = "application/json") -> Any:
-        request = urllib.request.Request(self.address + path, data, {"Content-Type": kind})
-        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
-            return json.load(answer)
-
-    def label(self, photo: bytes) -> Any:
-        return self.ask("/label", photo, "image/png")
-
-
-@contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Running]:
-    said, printed = folder / "said.txt", folder / "printed.txt"
-    with said.open("wb") as errors, printed.open("wb") as out:
-        process = subprocess.Popen(
-            [RETRAIN, "serve", "--port", "0", *options],
-            cwd=folder,
-            stdout=out,
-            stderr=errors,
-            preexec_fn=heed_signals,  # noqa: PLW1509
-        )
-    try:
-        wait_for(lambda: printed.read_text() or process.poll() is not None, "its address")
-        assert process.poll() is None, said.read_text()
-        yield Running(process, printed.read_text().strip(), said)
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_a_heatmap_takes_no_tensorflow(here: Path) -> None:
     photo = (here / "photos/ant/0000.png").read_bytes()
     with serving(here) as running:
@@ -100,9 +48,8 @@ def test_a_heatmap_takes_no_tensorflow(here: Path) -> None:
         fields = [value for row in found["grid"] for value in row]
         mean = sum(fields) / len(fields)
         assert mean + found["bias"] == pytest.approx(found["logit"], abs=1e-4)
-        loaded = Path(f"/proc/{running.process.pid}/maps").read_text()
-    assert "libtensorflow" not in loaded
-    assert "openvino" in loaded
+        assert running.has_loaded("libopenvino")
+        assert not running.has_loaded("libtensorflow_cc")
 
 
 @pytest.mark.parametrize(
@@ -183,6 +130,22 @@ def test_a_newer_run_takes_over_and_no_request_is_lost(
         assert {line.split()[4] for line in log} == {"200"}
         assert len(log) == len(names)
         assert running.ask("/v1/models/album")["model_version_status"][0]["state"] == "AVAILABLE"
+
+
+def test_a_bundle_is_served_where_nothing_else_is(
+    here: Path, retrain_here: Callable[..., Outcome]
+) -> None:
+    photo = (here / "photos/bee/0000.png").read_bytes()
+    assert retrain_here("bundle", "album", "--with-backbone").code == 0
+    own = retrain_here("label", "photos/bee/0000.png", "--json").json
+    shutil.rmtree(here / ".retrain")
+    with serving(here, "--bundle", "album.retrain", "--name", "bees") as running:
+        told = running.label(photo)
+        assert told["model"]["name"] == "album"
+        assert running.ask("/v1/models/bees")["model_version_status"][0]["state"] == "AVAILABLE"
+        scores = [one["score"] for one in told["photos"][0]["labels"]]
+        assert scores == pytest.approx([one["score"] for one in own["labels"]], abs=1e-5)
+        assert not running.has_loaded("libtensorflow_cc")
 
 
 def test_what_cannot_be_served_is_one_line(
