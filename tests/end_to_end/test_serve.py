@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,18 +115,19 @@ def test_a_newer_run_takes_over_and_no_request_is_lost(
 
         def ask() -> None:
             while not stop.is_set():
-                names.append(running.label(photo)["model"]["name"])
+                told = running.label(photo)
+                assert told["photos"][0]["labels"][0]["label"] == "ant"
+                names.append(told["model"]["name"])
 
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
-            assert retrain("train", *QUICK_HEAD, "--name", "album-2").code == 0
-            wait_for(lambda: "album-2" in names, "an answer by the newer run")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with ThreadPoolExecutor(2) as threads:
+            asking = [threads.submit(ask) for _ in range(2)]
+            try:
+                assert retrain("train", *QUICK_HEAD, "--name", "album-2").code == 0
+                wait_for(lambda: "album-2" in names, "an answer by the newer run")
+            finally:
+                stop.set()
+            for one in asking:
+                one.result()  # a request that was lost is an error here
         log = [line for line in running.said.read_text().splitlines() if "POST /label" in line]
         assert {line.split()[4] for line in log} == {"200"}
         assert len(log) == len(names)

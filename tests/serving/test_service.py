@@ -278,18 +278,17 @@ def test_a_newer_run_takes_over(serve: Any, ant: bytes, train: Callable[[str], N
             codes.append(answer.status_code)
             names.append(answer.json()["model"]["name"])
 
-    threads = [threading.Thread(target=watch), threading.Thread(target=ask)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_for(lambda: names, "a first answer")
-        train("other")  # it is of another name
-        train("first-2")
-        wait_for(lambda: "first-2" in names, "an answer by the newer run")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(watch), threads.submit(ask)]
+        try:
+            wait_for(lambda: names, "a first answer")
+            train("other")  # it is of another name
+            train("first-2")
+            wait_for(lambda: "first-2" in names, "an answer by the newer run")
+        finally:
+            stop.set()
+        for one in both:
+            one.result()  # a request that was lost is an error here
     assert set(codes) == {200}
     assert list(dict.fromkeys(names)) == ["first", "first-2"]
     assert len(said) == 1
