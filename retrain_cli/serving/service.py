@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from retrain_cli.errors import RetrainError
+from retrain_cli.extraction.heap import keep_freed_memory, share_heaps
+from retrain_cli.parallel import usable_processors
 from retrain_cli.serving.bodies import Receiver, SentPhoto
 from retrain_cli.serving.inbox import Inbox
 from retrain_cli.serving.refusals import bad_request, too_busy
@@ -42,6 +44,8 @@ class Service:
     def __init__(
         self, request: ServeRequest, workspace: Workspace, opener: ModelOpener = open_labeller
     ) -> None:
+        keep_freed_memory()
+        share_heaps(max(2, usable_processors()))  # before the model's threads begin
         self.request = request
         self._workspace, self._opener = workspace, opener
         self.model: ServedModel = open_model(request, workspace, opener)

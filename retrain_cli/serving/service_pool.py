@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from retrain_cli.errors import ImageError
 from retrain_cli.extraction.batcher import MOST_AT_ONCE
-from retrain_cli.extraction.heap import keep_freed_memory, share_heaps
 from retrain_cli.images.decode import Pixels
 from retrain_cli.images.limits.limited import Work, give_up
 from retrain_cli.parallel import usable_processors
@@ -95,8 +94,6 @@ class ServicePool:
     """
 
     def __init__(self, request: ServeRequest, model: ServedModel) -> None:
-        keep_freed_memory()
-        share_heaps(max(2, usable_processors()))
         self.taken = 0
         self._request = request
         self._work = Work()
