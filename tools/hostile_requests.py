@@ -4,8 +4,8 @@
 
 Each is drawn by the seed: photos cut short or with bytes changed, bodies of other types, wrong
 JSON, base64 and forms, lengths that are a lie, broken HTTP, paths that lead elsewhere, senders that
-stop in the middle. It ends with 1 where there is a status of 500 or more, or where the service does
-not answer a good photo at the end as at the start.
+stop in the middle or send a little at a time, bodies and heads without an end. It ends with 1 where
+there is a status of 500 or more, or where the service does not answer a good photo at the end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import random
 import socket
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,10 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-Request = bytes
+Request = list[bytes]
+"""What is sent, with a pause between two pieces."""
+
+_PAUSE = 0.02
 _PATHS = (
     "/label", "/v1/models/default:predict", "/v1/models/default:classify", "/correct?label=ant",
     "/correct?label=../../etc", "/v1/models/..%2f..%2fetc:predict", "/static/..%2fserver.py",
@@ -54,12 +58,14 @@ class Attacks:
         self._photo, self._random = photo, random.Random(seed)
         self._kinds: tuple[Callable[[], Request], ...] = (
             self.bad_photo, self.bad_photo_in_json, self.bad_json, self.bad_form, self.lie,
-            self.broken, self.odd_path, self.half,
+            self.broken, self.odd_path, self.half, self.slow, self.long_head,
         )  # fmt: skip
 
     def draw(self) -> Request:
-        """The bytes of one request."""
-        return self._random.choice(self._kinds)()
+        """One request; of a hundred one has no end."""
+        return (
+            self.endless() if self._random.random() < 0.01 else self._random.choice(self._kinds)()
+        )
 
     def bad_photo(self) -> Request:
         """Cut short, with bytes changed, or no photo at all."""
@@ -93,9 +99,9 @@ class Attacks:
 
     def broken(self) -> Request:
         """No HTTP at all, or nearly."""
-        good = request("/label", self._photo[:500], "image/jpeg")
+        good = request("/label", self._photo[:500], "image/jpeg")[0]
         at = self._random.randrange(40)
-        return good[:at] + self._random.randbytes(3) + good[at + 3 :]
+        return [good[:at] + self._random.randbytes(3) + good[at + 3 :]]
 
     def odd_path(self) -> Request:
         """A path or method that is not there, or leads elsewhere."""
@@ -104,8 +110,25 @@ class Attacks:
 
     def half(self) -> Request:
         """A sender that stops in the middle."""
-        good = request("/label", self._photo, "image/jpeg")
-        return good[: self._random.randrange(1, len(good))]
+        good = request("/label", self._photo, "image/jpeg")[0]
+        return [good[: self._random.randrange(1, len(good))]]
+
+    def slow(self) -> Request:
+        """A sender of a good or a bad photo, a little at a time, its head, too."""
+        whole = request("/label", self._photo if self._random.random() < 0.5 else b"x", "")[0]
+        cuts = sorted(self._random.sample(range(1, min(300, len(whole))), 8))
+        return [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+
+    def long_head(self) -> Request:
+        """An address or headers of many kilobytes."""
+        many = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 50) for number in range(5000))
+        path = b"/label" if self._random.random() < 0.5 else b"/" + b"a" * 200_000
+        return [b"POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path, many)]
+
+    def endless(self) -> Request:
+        """A body in pieces, of which there are more and more."""
+        head = b"POST /label HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return [head, *[b"100000\r\n" + bytes(1 << 20) + b"\r\n"] * 30]
 
     def _bad_bytes(self) -> bytes:
         data = bytearray(self._photo)
@@ -137,17 +160,19 @@ def _huge() -> bytes:
 def request(
     path: str, body: bytes, kind: str, *, method: str = "POST", length: str | None = None
 ) -> Request:
-    """The bytes of a request."""
+    """A request in one piece."""
     said = str(len(body)) if length is None else length
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
-    return f"{head}Content-Length: {said}\r\nConnection: close\r\n\r\n".encode() + body
+    return [f"{head}Content-Length: {said}\r\nConnection: close\r\n\r\n".encode() + body]
 
 
 def send(host: str, port: int, data: Request, limit: float = 1.0) -> int:
     """Send a request; the status of its answer, 0 where none came within `limit` seconds."""
     with socket.create_connection((host, port), timeout=limit) as connection:
         try:
-            connection.sendall(data)
+            for number, piece in enumerate(data):
+                time.sleep(_PAUSE if number else 0)
+                connection.sendall(piece)
             head = connection.makefile("rb").readline(100)
         except (ConnectionError, TimeoutError):
             return 0

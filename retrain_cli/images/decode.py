@@ -74,6 +74,7 @@ def decode_image(
     size: tuple[int, int],
     rule: str = "squash",
     timeout: float = limited.PHOTO_TIMEOUT,
+    most_pixels: int = MAX_PIXELS,
 ) -> NDArray[np.uint8]:
     """Decode an image file, upright, to RGB pixels of exactly the wanted size.
 
@@ -88,6 +89,7 @@ def decode_image(
             side, `letterbox` fits inside and pads with grey; see `ResizeRule`.
         timeout: seconds of processor time for a photo that may take very long or much memory by
             its header; a process of its own decodes it. 0 for no limit.
+        most_pixels: a photo that has more of them by its header is bad; `MAX_PIXELS` at most.
 
     Returns:
         `(height, width, 3) uint8`, sRGB as stored, 0 to 255.
@@ -95,7 +97,7 @@ def decode_image(
     Raises:
         ImageError: the bytes are no image that can be used; the message is the short reason.
     """
-    cost, pixels = _decode_image(data, size, rule)
+    cost, pixels = _decode_image(data, size, rule, most_pixels)
     if pixels is None:
         with _BUDGET.take(_share(cost)):
             pixels = limited.call("decode_image", data, (size, rule), timeout)
@@ -103,11 +105,12 @@ def decode_image(
 
 
 def _decode_image(
-    data: bytes, size: tuple[int, int], rule: str
+    data: bytes, size: tuple[int, int], rule: str, most_pixels: int
 ) -> tuple[Cost, NDArray[np.uint8] | None]:
     """Decode, or leave it where that is too much for this process."""
     height, width = size
     with _opened(data) as (image, cost):
+        _check_size(*image.size, most_pixels)
         if cost.is_suspicious:
             if _BUDGET.refuses_some:
                 raise OverBudgetError
@@ -239,12 +242,12 @@ def _open_heic(data: bytes) -> Image.Image:
     return image
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, most_pixels: int = MAX_PIXELS) -> None:
     """Refuse decompression bombs and images without pixels."""
     if width < 1 or height < 1:
         raise ImageError(f"{width} x {height} px: it has no pixels")
-    if width * height > MAX_PIXELS:
-        limit = f"{MAX_PIXELS:,}".replace(",", " ")
+    if width * height > most_pixels:
+        limit = f"{most_pixels:,}".replace(",", " ")
         raise ImageError(f"{width} x {height} px is more than the limit of {limit} px")
 
 

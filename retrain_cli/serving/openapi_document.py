@@ -37,7 +37,7 @@ def openapi_document(name: str, request: ServeRequest) -> dict[str, Any]:
 def _paths(name: str, *, takes_corrections: bool) -> dict[str, Any]:
     model = f"/v1/models/{name}"
     paths = {
-        "/label": {"post": _post("One photo as body, or a form.", _photos(), "Labels")},
+        "/label": {"post": _label()},
         f"{model}:predict": {"post": _post("All scores.", _body("Predict"), "Predictions")},
         f"{model}:classify": {"post": _post("Labels, best first.", _body("Classify"), "Classes")},
         model: {"get": _get("Version and state of the model.")},
@@ -49,14 +49,23 @@ def _paths(name: str, *, takes_corrections: bool) -> dict[str, Any]:
     }  # fmt: skip
     if takes_corrections:
         correct = _post("Keep a photo for the next training.", _one_photo(), "Kept", "201")
-        correct["parameters"] = [
-            {
-                "name": "label", "in": "query", "schema": {"type": "string"},
-                "description": "its class; without one it is of none of them",
-            }
-        ]  # fmt: skip
+        words = "its class; without one it is of none of them"
+        correct["parameters"] = [_in_query("label", "string", words)]
         paths["/correct"] = {"post": correct}
     return paths
+
+
+def _label() -> dict[str, Any]:
+    found = _post("One photo as body, or a form.", _photos(), "Labels")
+    found["parameters"] = [
+        _in_query("similar", "integer", "so many of the training photos most like it"),
+        _in_query("heatmap", "boolean", "where the network looked for its best class"),
+    ]
+    return found
+
+
+def _in_query(name: str, kind: str, words: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": kind}, "description": words}
 
 
 def _get(summary: str) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def _schemas() -> dict[str, Any]:
     label = _object(["label", "score"], label=text, score=number)
     photo = _object(
         ["path", "labels"], path=text, labels=_list(label), error=text, rejected=text,
-        novelty=number, best=label,
+        novelty=number, best=label, heatmap={"type": "object"}, similar=_list({"type": "object"}),
     )  # fmt: skip
     prediction = _object([], scores=_list(number), label=text, rejected=text, error=text)
     return {

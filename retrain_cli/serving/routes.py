@@ -45,7 +45,7 @@ class Routes:
     def all(self) -> list[Route]:
         """For Starlette; the first that fits answers."""
         model = "/v1/models/{name}"
-        version = model + "/versions/{version}"
+        version, alias = model + "/versions/{version}", model + "/labels/{alias}"
         table: list[tuple[str, str, str, Endpoint]] = [
             ("POST", "/label", "label", self.label),
             ("POST", "/correct", "correct", self.correct),
@@ -58,10 +58,11 @@ class Routes:
             ("GET", "/", "page", self.page),
             ("GET", "/static/{file}", "static", self.static),
         ]
-        for start in (version, model):
+        for start in (version, alias, model):
             table += [
                 ("POST", start + ":predict", "predict", self.predict),
                 ("POST", start + ":classify", "classify", self.classify),
+                ("POST", start + ":regress", "regress", self.regress),
                 ("GET", start + "/metadata", "metadata", self.metadata),
                 ("GET", start, "status", self.status),
             ]
@@ -92,6 +93,14 @@ class Routes:
         _, answers = await self._ask(request, model, tensorflow_rest.asked_to_classify)
         return _json(tensorflow_rest.classification(answers, model))
 
+    async def regress(self, request: Request) -> Response:
+        """`POST /v1/models/NAME:regress`, which a classifier has no answer to."""
+        self._model(request)
+        raise bad_request(
+            "the model has signatures of the methods tensorflow/serving/predict and "
+            "tensorflow/serving/classify, and none of tensorflow/serving/regress: ask one of these"
+        )
+
     async def _ask(
         self, request: Request, model: ServedModel, read: QueryReader
     ) -> tuple[PhotoQuery, list[PhotoAnswer]]:
@@ -110,9 +119,15 @@ class Routes:
         """The model that an address names.
 
         Raises:
-            RefusedError: it is another one's, or of another version.
+            RefusedError: it is another one's, or of another version, or names one by a label.
         """
         name, model = request.path_params["name"], self._service.model
+        alias = request.path_params.get("alias")
+        if alias is not None:
+            raise bad_request(
+                f"Unrecognized servable version label: {alias[:100]}; here a version is a number, "
+                "and without one the newest answers"
+            )
         version = request.path_params.get("version")
         if not self._service.knows(name):
             raise RefusedError(404, f"Servable not found for request: Latest({name[:100]})")
@@ -147,10 +162,12 @@ class Routes:
             photos = await body.photos(request)
             request.scope["retrain_photos"] = len(photos)
             answers = await self._service.label(photos, model)
-        told = [
-            self._told(photo, answer, model, count)
-            for photo, answer in zip(photos, answers, strict=True)
-        ]
+            told = [
+                self._told(photo, answer, model, count)
+                for photo, answer in zip(photos, answers, strict=True)
+            ]
+            if request.query_params.get("heatmap", "") in ("1", "true"):
+                await self._add_heatmaps(told, photos, answers, model)
         bad = len(answers) == 1 and answers[0].error is not None
         head = {"name": model.title, "version": str(model.version)}
         return _json({"model": head, "photos": told}, 400 if bad else 200)
@@ -173,6 +190,19 @@ class Routes:
         if similar and model.photos is not None:
             told["similar"] = [vars(one) for one in model.photos.nearest(answer.vector, similar)]
         return told
+
+    async def _add_heatmaps(
+        self,
+        told: list[dict[str, Any]],
+        photos: list[SentPhoto],
+        answers: list[PhotoAnswer],
+        model: ServedModel,
+    ) -> None:
+        """Put to each answer what speaks for its best class."""
+        for one, photo, answer in zip(told, photos, answers, strict=True):
+            if answer.scores is not None:
+                label = model.best(answer.scores, 1)[0].label
+                one["heatmap"] = await self._service.heatmap(photo, label, model)
 
     async def correct(self, request: Request) -> Response:
         """`POST /correct?label=NAME`: a photo for the inbox; without a label, of none of them."""
@@ -203,6 +233,7 @@ class Routes:
             "none": UNNAMED,
             "corrections": self._service.inbox is not None,
             "similar": limits.similar if model.photos is not None else 0,
+            "heatmaps": model.heatmaps is not None,
             "max_bytes": limits.max_bytes,
         }
         return JSONResponse(told)

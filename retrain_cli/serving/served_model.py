@@ -14,6 +14,7 @@ from retrain_cli.errors import RetrainError
 from retrain_cli.evaluation.ranking import top_k
 from retrain_cli.runs.folder import finished
 from retrain_cli.runs.run import Run, RunStore
+from retrain_cli.serving.photo_heatmaps import PhotoHeatmaps
 from retrain_cli.serving.serve_request import ServeRequest
 from retrain_cli.serving.training_photos import TrainingPhotos
 from retrain_cli.workflows.label import Label, Labeller
@@ -36,6 +37,7 @@ class ServedModel:
         origin: where it comes from.
         classifier: what labels.
         photos: the training photos, where they are at hand.
+        heatmaps: where it looks, where its network gives that.
         seconds: that loading took.
     """
 
@@ -45,6 +47,7 @@ class ServedModel:
     origin: Origin
     classifier: PhotoClassifier
     photos: TrainingPhotos | None
+    heatmaps: PhotoHeatmaps | None
     seconds: float
 
     @property
@@ -105,19 +108,20 @@ def open_model(
     wanted = request.labelling
     if request.model is None and request.bundle is None and request.reload:
         wanted = replace(wanted, run=origin[0])  # of several, the newest
-    photos = None
+    photos = heatmaps = None
     with opener(wanted, workspace) as labeller:
         classifier = labeller.classifier()
         title, version = Path(origin[0]).stem, origin[1] // 10**9
         if isinstance(labeller, Labeller):
-            title = labeller.run.name
+            title = title if request.bundle else labeller.run.name
             version = _made(labeller.run, version)
+            heatmaps = PhotoHeatmaps.of(labeller.run, workspace, request.photo_timeout)
             if request.similar and request.bundle is None:
                 photos = TrainingPhotos.of(labeller.run, workspace)
     classifier.warm_up()
     name = request.name or title
     seconds = time.perf_counter() - start
-    return ServedModel(name, title, version, origin, classifier, photos, seconds)
+    return ServedModel(name, title, version, origin, classifier, photos, heatmaps, seconds)
 
 
 def _made(run: Run, otherwise: int) -> int:

@@ -7,9 +7,11 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from retrain_cli import interrupts
 from retrain_cli.errors import ConfigError, MissingExtraError, setting
@@ -136,11 +138,12 @@ async def _serve(
             yield
 
     _hush_uvicorn()
+    # Its other reader of HTTP, which it prefers where that is installed, takes heads of any size.
     server = Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
-            proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS, backlog=_BACKLOG,
-            timeout_graceful_shutdown=_PATIENCE, timeout_keep_alive=15,
+            app, http="h11", log_config=None, access_log=False, lifespan="off", ws="none",
+            server_header=False, proxy_headers=False, limit_concurrency=_MOST_CONNECTIONS,
+            backlog=_BACKLOG, timeout_graceful_shutdown=_PATIENCE, timeout_keep_alive=15,
         )
     )  # fmt: skip
     beside = [asyncio.create_task(_mind(server, service, on_ready))]
@@ -155,15 +158,49 @@ async def _serve(
                 await task
 
 
-async def _mind(server: object, service: Service, on_ready: Callable[[], None]) -> None:
-    """Say when it begins, and see to it that it ends."""
-    while not getattr(server, "started", False):
+async def _mind(server: Any, service: Service, on_ready: Callable[[], None]) -> None:
+    """Say when it begins, and see to it that slow senders are left, and that it ends."""
+    while not server.started:
         await asyncio.sleep(_LOOK_EVERY)
     on_ready()
+    idle = IdleConnections(service.request.receive_timeout)
     while not interrupts.is_asked():
         await asyncio.sleep(_LOOK_EVERY)
+        idle.end_old(server.server_state.connections, time.monotonic())
     service.is_ready = False
-    server.should_exit = True  # type: ignore[attr-defined]
+    server.should_exit = True
+
+
+class IdleConnections:
+    """Connections without a request that is being answered, and since when.
+
+    uvicorn waits for ever for the rest of a request's head, and so few slow senders could take all
+    connections there are. A body that is late is refused with 408, see `bodies`.
+
+    Args:
+        limit: seconds that a connection may be so; they are for the next request's whole head, for
+            what is left of a body that nobody wants, and for whoever does not read an answer.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._since: WeakKeyDictionary[Any, tuple[Any, float]] = WeakKeyDictionary()
+
+    def end_old(self, connections: Iterable[Any], now: float) -> None:
+        """End those that are idle for too long.
+
+        Args:
+            connections: uvicorn's, each with its last request as `cycle`.
+            now: seconds of a clock that goes on.
+        """
+        for one in list(connections):
+            last, since = self._since.get(one, (one, now))
+            if one.cycle is not None and not one.cycle.response_complete:
+                self._since.pop(one, None)
+            elif last is not one.cycle:
+                self._since[one] = (one.cycle, now)
+            elif now - since > self._limit:
+                one.transport.abort()
 
 
 def _hush_uvicorn() -> None:

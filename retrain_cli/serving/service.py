@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from retrain_cli.errors import RetrainError
+from retrain_cli.extraction.heap import keep_freed_memory, share_heaps
+from retrain_cli.parallel import usable_processors
 from retrain_cli.serving.bodies import Receiver, SentPhoto
 from retrain_cli.serving.inbox import Inbox
 from retrain_cli.serving.refusals import bad_request, too_busy
@@ -42,6 +44,8 @@ class Service:
     def __init__(
         self, request: ServeRequest, workspace: Workspace, opener: ModelOpener = open_labeller
     ) -> None:
+        keep_freed_memory()
+        share_heaps(max(2, usable_processors()))  # before the model's threads begin
         self.request = request
         self._workspace, self._opener = workspace, opener
         self.model: ServedModel = open_model(request, workspace, opener)
@@ -96,6 +100,20 @@ class Service:
         answers = [PhotoAnswer(one.problem) if one.problem else next(found) for one in photos]
         self.metrics.count_photos(answers)
         return answers
+
+    async def heatmap(self, photo: SentPhoto, label: str, model: ServedModel) -> dict[str, Any]:
+        """What speaks for a class on a photo, see `PhotoHeatmaps.of_photo`.
+
+        Raises:
+            RefusedError: there is no place for it.
+        """
+        if model.heatmaps is None:
+            return {"error": f"the network of {model.title} gives no heatmaps here: serve a run "
+                    "whose network OpenVINO runs"}  # fmt: skip
+        try:
+            return await self._pool.heatmap(model.heatmaps, photo.data, label)
+        except NoPlaceError as error:
+            raise too_busy() from error
 
     async def watch(self, tell: Callable[[str], None], every: float = LOOK_EVERY) -> None:
         """Look for a newer run of that name, and let it take over once it is loaded; for ever.

@@ -3,6 +3,8 @@
     request -> places -> decoders (threads) -> waiting -> forward (threads) -> answer
                (429)     one a processor       pixels     as many as pay
 
+Heatmaps are drawn by one thread beside them.
+
 A forward pass takes the photos that wait, up to its size. On a processor it never waits for more of
 them, for a larger batch gains next to nothing there; on a GPU it waits a moment.
 """
@@ -16,20 +18,23 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.errors import ImageError
 from retrain_cli.extraction.batcher import MOST_AT_ONCE
-from retrain_cli.images.decode import MAX_PIXELS, Pixels, image_size
+from retrain_cli.images.decode import Pixels
 from retrain_cli.images.limits.limited import Work, give_up
 from retrain_cli.parallel import usable_processors
+from retrain_cli.serving.photo_heatmaps import PhotoHeatmaps
 from retrain_cli.serving.serve_request import ServeRequest
 from retrain_cli.serving.served_model import ServedModel
 
-_PHOTOS_ON_A_PROCESSOR = 4
-"""Photos of one forward pass there, at most; see `openvino_model._MOST_IMAGES`."""
+_PHOTOS_A_PROCESSOR = 2
+"""Photos of one forward pass there, at most: two passes go on at a time, and each is cut into parts
+of a few photos that run side by side; see `openvino_model._MOST_IMAGES`."""
 
 
 class NoPlaceError(Exception):
@@ -94,6 +99,7 @@ class ServicePool:
         self._work = Work()
         count = request.workers or usable_processors()
         self._decoders = ThreadPoolExecutor(count, "decoder", self._work.join)
+        self._drawing = ThreadPoolExecutor(1, "heatmap")
         self._waiting: deque[_Job] = deque()
         self._arrived = threading.Condition()
         self._is_closed = False
@@ -124,13 +130,29 @@ class ServicePool:
             for job in jobs:
                 job.is_wanted = False
 
+    async def heatmap(self, heatmaps: PhotoHeatmaps, data: bytes, label: str) -> dict[str, Any]:
+        """See `PhotoHeatmaps.of_photo`; it has a place as a photo has.
+
+        Raises:
+            NoPlaceError: too many others wait.
+        """
+        if self.taken >= self._request.queue:
+            raise NoPlaceError
+        loop = asyncio.get_running_loop()
+        self.taken += 1
+        try:
+            return await loop.run_in_executor(self._drawing, heatmaps.of_photo, data, label)
+        finally:
+            self.taken -= 1
+
     def close(self) -> None:
         """End the threads; photos that are in them are finished, others are not."""
         give_up(self._work)
         with self._arrived:
             self._is_closed = True
             self._arrived.notify_all()
-        self._decoders.shutdown(cancel_futures=True)
+        for pool in (self._decoders, self._drawing):
+            pool.shutdown(cancel_futures=True)
         for thread in self._threads:
             thread.join()
 
@@ -140,9 +162,9 @@ class ServicePool:
         if not job.is_wanted:
             return self._deliver([job])
         try:
-            if self._request.max_pixels < MAX_PIXELS:
-                self._check_size(job.data)
-            job.pixels = job.model.classifier.decode(job.data, self._request.photo_timeout)
+            limits = self._request
+            decode = job.model.classifier.decode
+            job.pixels = decode(job.data, limits.photo_timeout, limits.max_pixels)
         except ImageError as error:
             job.answer = PhotoAnswer(str(error))
         except Exception as error:  # a fault of a decoder's must not leave a request waiting
@@ -154,14 +176,6 @@ class ServicePool:
             self._waiting.append(job)
             self._arrived.notify()
         return None
-
-    def _check_size(self, data: bytes) -> None:
-        width, height = image_size(data)
-        if width * height > self._request.max_pixels:
-            raise ImageError(
-                f"{width} x {height} px is more than the {self._request.max_pixels} px that this "
-                "service takes"
-            )
 
     def _compute(self) -> None:
         """What each of the forward threads does all day."""
@@ -183,7 +197,7 @@ class ServicePool:
             classifier = self._waiting[0].model.classifier
             most = self._request.batch_size
             if classifier.device.startswith("cpu"):
-                most = min(most, _PHOTOS_ON_A_PROCESSOR)
+                most = min(most, _PHOTOS_A_PROCESSOR * usable_processors())
             else:
                 self._wait_for(most)
             jobs: list[_Job] = []

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import select
 import shutil
 import signal
 import socket
-import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
-from helpers import LIMIT, QUICK_HEAD, RETRAIN, TINY, Outcome, heed_signals, make_photos, wait_for
+from helpers import LIMIT, QUICK_HEAD, TINY, Outcome, load_tool, make_photos, wait_for
+from served_process import Running, serving
 
 
 @pytest.fixture(scope="module")
@@ -28,50 +26,56 @@ def template(make_template: Callable[..., Path]) -> Path:
     )
 
 
+@pytest.fixture(scope="module")
+def hasty(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service that waits for nobody."""
+    here = tmp_path_factory.mktemp("hasty")
+    shutil.copytree(template, here, dirs_exist_ok=True)
+    with serving(here, "--receive-timeout", "0.3") as running:
+        yield running
+
+
 @pytest.fixture
 def here(template: Path, tmp_path: Path) -> Path:
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
-@dataclass
-class Running:
-    """A service, and where it is."""
-
-    process: subprocess.Popen[bytes]
-    address: str
-    said: Path
-
-    def ask(self, path: str, data: bytes | None = None) -> Any:
-        with urllib.request.urlopen(self.address + path, data, timeout=LIMIT) as answer:
-            return json.load(answer)
-
-    def label(self, photo: bytes) -> Any:
-        request = urllib.request.Request(
-            f"{self.address}/label", photo, {"Content-Type": "image/png"}
-        )
-        with urllib.request.urlopen(request, timeout=LIMIT) as answer:
-            return json.load(answer)
+def test_a_heatmap_takes_no_tensorflow(here: Path) -> None:
+    photo = (here / "photos/ant/0000.png").read_bytes()
+    with serving(here) as running:
+        (told,) = running.ask("/label?heatmap=1", photo, "image/png")["photos"]
+        found = told["heatmap"]
+        fields = [value for row in found["grid"] for value in row]
+        mean = sum(fields) / len(fields)
+        assert mean + found["bias"] == pytest.approx(found["logit"], abs=1e-4)
+        assert running.has_loaded("libopenvino")
+        assert not running.has_loaded("libtensorflow_cc")
 
 
-@contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Running]:
-    said, printed = folder / "said.txt", folder / "printed.txt"
-    with said.open("wb") as errors, printed.open("wb") as out:
-        process = subprocess.Popen(
-            [RETRAIN, "serve", "--port", "0", *options],
-            cwd=folder,
-            stdout=out,
-            stderr=errors,
-            preexec_fn=heed_signals,  # noqa: PLW1509
-        )
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST /label HTT", b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: b", b"GET /healthz HTTP/1.1"
+     b"\r\nHost: x\r\nContent-Length: 9\r\n\r\nx", b"POST /label HTTP/1.1\r\nHost: x\r\n"
+     b"Content-Length: 9\r\n\r\nx"],
+    ids=["nothing", "half a line", "half a head", "a body that nobody wants", "half a photo"],
+)  # fmt: skip
+def test_slow_senders_are_left(hasty: Running, begun: bytes) -> None:
+    """Also one that sends a byte now and then; a good client beside them is answered."""
+    host, port = hasty.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=LIMIT) as slow:
+        slow.sendall(begun)
+        wait_for(lambda: is_left(slow), "the end of the connection")
+    assert hasty.ask("/healthz")["status"] == "ok"
+
+
+def is_left(slow: socket.socket) -> bool:
+    """Send another byte; whether nobody is at the other end any more."""
     try:
-        wait_for(lambda: printed.read_text() or process.poll() is not None, "its address")
-        assert process.poll() is None, said.read_text()
-        yield Running(process, printed.read_text().strip(), said)
-    finally:
-        process.kill()
-        process.wait()
+        slow.sendall(b"x")
+        return bool(select.select([slow], [], [], 0.1)[0]) and not slow.recv(1000)
+    except ConnectionError:
+        return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -111,22 +115,39 @@ def test_a_newer_run_takes_over_and_no_request_is_lost(
 
         def ask() -> None:
             while not stop.is_set():
-                names.append(running.label(photo)["model"]["name"])
+                told = running.label(photo)
+                assert told["photos"][0]["labels"][0]["label"] == "ant"
+                names.append(told["model"]["name"])
 
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
-            assert retrain("train", *QUICK_HEAD, "--name", "album-2").code == 0
-            wait_for(lambda: "album-2" in names, "an answer by the newer run")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with ThreadPoolExecutor(2) as threads:
+            asking = [threads.submit(ask) for _ in range(2)]
+            try:
+                assert retrain("train", *QUICK_HEAD, "--name", "album-2").code == 0
+                wait_for(lambda: "album-2" in names, "an answer by the newer run")
+            finally:
+                stop.set()
+            for one in asking:
+                one.result()  # a request that was lost is an error here
         log = [line for line in running.said.read_text().splitlines() if "POST /label" in line]
         assert {line.split()[4] for line in log} == {"200"}
         assert len(log) == len(names)
         assert running.ask("/v1/models/album")["model_version_status"][0]["state"] == "AVAILABLE"
+
+
+def test_a_bundle_is_served_where_nothing_else_is(
+    here: Path, retrain_here: Callable[..., Outcome]
+) -> None:
+    photo = (here / "photos/bee/0000.png").read_bytes()
+    assert retrain_here("bundle", "album", "--with-backbone").code == 0
+    own = retrain_here("label", "photos/bee/0000.png", "--json").json
+    shutil.rmtree(here / ".retrain")
+    with serving(here, "--bundle", "album.retrain", "--name", "bees") as running:
+        told = running.label(photo)
+        assert told["model"]["name"] == "album"
+        assert running.ask("/v1/models/bees")["model_version_status"][0]["state"] == "AVAILABLE"
+        scores = [one["score"] for one in told["photos"][0]["labels"]]
+        assert scores == pytest.approx([one["score"] for one in own["labels"]], abs=1e-5)
+        assert not running.has_loaded("libtensorflow_cc")
 
 
 def test_what_cannot_be_served_is_one_line(
@@ -158,3 +179,15 @@ def test_it_warns_where_everybody_may_ask(
     assert "no key" not in retrain_here("serve", "--host", "0.0.0.0", "--port", 0).err
     monkeypatch.delenv("RETRAIN_API_KEY")
     assert "no key" not in retrain_here("serve", "--port", 0).err
+
+
+def test_a_soak(here: Path) -> None:
+    """A thousand requests, of which a quarter is bad: memory, files and threads stay."""
+    tool = load_tool("soak_service")
+    rng = np.random.default_rng(0)
+    with serving(here, "--quiet") as running:
+        photo = (here / "photos/ant/0000.png").read_bytes() + rng.bytes(200_000)
+        found = tool.soak(running.address, running.process.pid, [photo], 0.0, 1000, 0)
+        assert found.problems(most_growth=64.0) == []  # of 130 MB that were sent meanwhile
+        assert found.good.total() > 500
+        assert running.process.poll() is None

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
-from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.serving.application import make_application
 from retrain_cli.serving.serve_request import ServeRequest
@@ -39,10 +38,6 @@ class Served:
     faults: list[str] = field(default_factory=list)
 
 
-def load(spec: BackboneSpec, device: str) -> FakeBackbone:
-    return FakeBackbone()
-
-
 def train_quickly(workspace: Workspace, name: str) -> None:
     train_run(
         TrainRequest(TrainingConfig(optimizer="ridge"), name=name),
@@ -52,11 +47,15 @@ def train_quickly(workspace: Workspace, name: str) -> None:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return with_a_run(tmp_path_factory.mktemp("served"), FakeBackbone())
+
+
+def with_a_run(root: Path, network: FakeBackbone) -> Path:
     """A folder with photos and a workspace with the run `first`."""
-    root = tmp_path_factory.mktemp("served")
     photos = make_photos(root / "photos", {"ant": 12, "bee": 12, "teapot": 12})
     workspace = Workspace(root / "workspace")
-    fill_cache(BottleneckRequest(photos, SMALL_SPEC), workspace, load=load)
+    request = BottleneckRequest(photos, SMALL_SPEC)
+    fill_cache(request, workspace, load=lambda spec, device: network)
     train_quickly(workspace, "first")
     return root
 

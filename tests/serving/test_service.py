@@ -99,7 +99,7 @@ def test_size_is_enforced_while_it_arrives(serve: Any) -> None:
 
 def test_pixels_are_limited(serve: Any, ant: bytes) -> None:
     told = serve(max_pixels=500).client.post("/label", content=ant)
-    assert "40 x 30 px is more than the 500 px" in told.json()["photos"][0]["error"]
+    assert "40 x 30 px is more than the limit of 500 px" in told.json()["photos"][0]["error"]
 
 
 @pytest.mark.parametrize(
@@ -278,18 +278,17 @@ def test_a_newer_run_takes_over(serve: Any, ant: bytes, train: Callable[[str], N
             codes.append(answer.status_code)
             names.append(answer.json()["model"]["name"])
 
-    threads = [threading.Thread(target=watch), threading.Thread(target=ask)]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_for(lambda: names, "a first answer")
-        train("other")  # it is of another name
-        train("first-2")
-        wait_for(lambda: "first-2" in names, "an answer by the newer run")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(watch), threads.submit(ask)]
+        try:
+            wait_for(lambda: names, "a first answer")
+            train("other")  # it is of another name
+            train("first-2")
+            wait_for(lambda: "first-2" in names, "an answer by the newer run")
+        finally:
+            stop.set()
+        for one in both:
+            one.result()  # a request that was lost is an error here
     assert set(codes) == {200}
     assert list(dict.fromkeys(names)) == ["first", "first-2"]
     assert len(said) == 1

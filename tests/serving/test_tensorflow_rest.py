@@ -130,7 +130,9 @@ def test_status_and_metadata(serve: Any) -> None:
         ("/v1/models/first:classify", "{}", 400, "examples"),
         ("/v1/models/first:classify", '{"examples": [1]}', 400, "an example is an object"),
         ("/v1/models/first:classify", '{"context": 1, "examples": []}', 400, "context"),
-        ("/v1/models/first:regress", "{}", 405, "Method Not Allowed"),
+        ("/v1/models/first:regress", "{}", 400, "none of tensorflow/serving/regress"),
+        ("/v1/models/none:regress", "{}", 404, "Servable not found for request: Latest(none)"),
+        ("/v1/models/first/labels/stable:predict", "{}", 400, "servable version label: stable"),
     ],
 )
 def test_what_cannot_be_answered_is_told_as_it_does(

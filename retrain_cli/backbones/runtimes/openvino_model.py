@@ -83,6 +83,8 @@ class OpenvinoBackbone:
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Bottlenecks of a batch: (n, height, width, 3) uint8 RGB to (n, width) float32."""
         rows = min(self._most, -(-len(images) // self._streams)) or 1
+        if 0 < len(images) <= rows:  # no other thread has to be waited for
+            return self._infer(images)
         starts = range(0, len(images), rows)
         parts = self._threads.map(self._infer, [images[start : start + rows] for start in starts])
         return np.concatenate([np.empty((0, self.width), np.float32), *parts])

@@ -96,7 +96,7 @@ def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pi
     """The colours of the heat over the photo in grey, the stronger the more heat there is."""
     unseen = np.isnan(heat)
     dimmed = np.asarray(Image.fromarray(pixels).convert("L")) * np.float32(_DIMMED)
-    strength = _LEAST + (_MOST - _LEAST) * np.abs(np.nan_to_num(heat))
+    strength = _strength(heat)
     if unseen.any():
         dimmed[unseen] *= 0.5
         strength[unseen] = 0
@@ -104,6 +104,20 @@ def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pi
     mask = Image.fromarray((255 * strength).astype(np.uint8))
     colours = indexed(heat, signed=signed).convert("RGB")
     return np.asarray(Image.composite(colours, grey, mask))
+
+
+def overlay(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
+    """The same without the photo, of mode RGBA: to be laid over the photo in grey."""
+    strength = _strength(heat)
+    strength[np.isnan(heat)] = _MOST
+    image = indexed(heat, signed=signed).convert("RGB")
+    image.putalpha(Image.fromarray((255 * strength).astype(np.uint8)))
+    return image
+
+
+def _strength(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of the colour lies over each pixel, 0 to 1."""
+    return np.asarray(_LEAST + (_MOST - _LEAST) * np.abs(np.nan_to_num(heat)), np.float32)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 const by = (id) => document.getElementById(id);
 const AT_ONCE = 3; // more would only wait at the service
-let about = { labels: [], none: "none-of-these", corrections: false, similar: 0, max_bytes: 0 };
+let about = { labels: [], none: "none-of-these", corrections: false, similar: 0, heatmaps: false, max_bytes: 0 };
 let key = sessionStorage.getItem("retrain-key") || "";
 let done = 0, asked = 0;
 const waiting = [];
@@ -73,26 +73,29 @@ async function label(file, place) {
     showError(place, `It has more than ${about.max_bytes} bytes, the limit of this service.`);
     return;
   }
-  let answer;
-  do { // when all places are taken, the service says when to come again
-    const query = about.similar ? `?similar=${about.similar}` : "";
-    answer = await ask(`/label${query}`, {
-      method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
-    });
-    if (answer.status === 429) {
-      const seconds = Number(answer.headers.get("Retry-After")) || 1;
-      await new Promise((go) => setTimeout(go, 1000 * seconds));
-    }
-  } while (answer.status === 429);
-  const told = await answer.json();
-  const photo = told.photos ? told.photos[0] : told;
+  const photo = await labelled(file, about.similar ? `?similar=${about.similar}` : "");
   if (photo.error) {
     showError(place, photo.error);
     return;
   }
   showLabels(place, photo);
+  if (about.heatmaps) offerHeatmap(place, file);
   if (about.corrections) offerCorrection(place, photo, file);
   if (photo.similar && photo.similar.length) await showSimilar(place, photo.similar);
+}
+
+async function labelled(file, query) {
+  for (;;) { // when all places are taken, the service says when to come again
+    const answer = await ask(`/label${query}`, {
+      method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
+    });
+    if (answer.status !== 429) {
+      const told = await answer.json();
+      return told.photos ? told.photos[0] : told;
+    }
+    const seconds = Number(answer.headers.get("Retry-After")) || 1;
+    await new Promise((go) => setTimeout(go, 1000 * seconds));
+  }
 }
 
 function showError(place, words) {
@@ -131,6 +134,46 @@ function showLabels(place, photo) {
     row.append(line, track);
     place.querySelector(".bars").append(row);
   }
+}
+
+function offerHeatmap(place, file) {
+  const part = place.querySelector(".heat-part"), button = part.querySelector("button");
+  const frame = place.querySelector(".frame"), told = part.querySelector("p");
+  const heat = element("img", "", "heat");
+  part.hidden = false;
+  button.addEventListener("click", async () => {
+    if (button.hasAttribute("aria-disabled")) return;
+    const on = button.getAttribute("aria-pressed") === "false";
+    if (!heat.src) {
+      button.setAttribute("aria-disabled", "true");
+      told.textContent = "…";
+      const photo = await labelled(file, "?heatmap=1").catch(() => ({ error: "The service does not answer." }));
+      button.removeAttribute("aria-disabled");
+      const found = photo.heatmap || photo;
+      if (!found.picture) {
+        told.textContent = found.error;
+        return;
+      }
+      heat.src = found.picture;
+      heat.alt = `Heatmap: what speaks for ${found.label} is strongest ${hottest(found)}.`;
+      frame.append(heat);
+      told.dataset.words = `The brighter, the more speaks for ${found.label}.`;
+    }
+    heat.hidden = !on;
+    frame.classList.toggle("hot", on);
+    button.setAttribute("aria-pressed", String(on));
+    told.textContent = on ? told.dataset.words : "";
+  });
+}
+
+function hottest({ grid, box, size }) { // in words, for those who do not see it
+  const flat = grid.flat(), at = flat.indexOf(Math.max(...flat)), columns = grid[0].length;
+  const place = (field, fields, from, to, extent) =>
+    Math.min(2, Math.max(0, Math.floor(3 * (from + (field + 0.5) / fields * (to - from)) / extent)));
+  const across = place(at % columns, columns, box[0], box[2], size[0]);
+  const down = place(Math.floor(at / columns), grid.length, box[1], box[3], size[1]);
+  const words = [["at the top", "", "at the bottom"][down], ["on the left", "", "on the right"][across]];
+  return words.filter(Boolean).join(" ") || "in the middle";
 }
 
 function offerCorrection(place, photo, file) {

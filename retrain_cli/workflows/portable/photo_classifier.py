@@ -44,17 +44,18 @@ class PhotoClassifier:
     judge: Judge | None = None
     device: str = "cpu:0"
 
-    def decode(self, data: bytes, timeout: float) -> Pixels:
+    def decode(self, data: bytes, timeout: float, most_pixels: int) -> Pixels:
         """A photo's pixels, `(height, width, 3) uint8`; for any thread.
 
         Args:
             data: the file's bytes.
             timeout: as of `decode_image`.
+            most_pixels: the same.
 
         Raises:
             ImageError: the bytes are no image that can be used.
         """
-        return decode_image(data, self.size, self.resize, timeout)
+        return decode_image(data, self.size, self.resize, timeout, most_pixels)
 
     def vectors(self, photos: Sequence[Pixels]) -> NDArray[np.float32]:
         """What the network makes of some photos, `(n, width) float32`.

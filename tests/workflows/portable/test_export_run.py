@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import make_photos
+from served_process import serving
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.errors import (
@@ -95,6 +96,21 @@ def test_every_format_answers_as_the_run(lab: Lab, every: Any) -> None:
         assert one.path.exists()
     every.check()
     assert every.accuracy == pytest.approx(every.own.accuracy(every.files[0].parity.labels))
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx", "openvino"])
+def test_a_file_is_served_by_its_own_runtime(
+    lab: Lab, every: Any, name: str, tmp_path: Path
+) -> None:
+    file = next(one for one in every.files if one.described.format == name)
+    photo = min(lab.photos.rglob("*.png"))
+    (expected,) = labelled(lab, file.path, top_k=2)[:1]
+    with serving(tmp_path, "--model", str(file.path)) as running:
+        told = running.label(photo.read_bytes())
+        scores = {one["label"]: one["score"] for one in told["photos"][0]["labels"]}
+        assert scores == pytest.approx({one.label: one.score for one in expected.labels}, abs=1e-5)
+        assert running.ask(f"/v1/models/{file.path.stem}/metadata")["model_spec"]["version"]
+        assert not running.has_loaded("libtensorflow_cc")
 
 
 def test_what_lies_beside_the_files(lab: Lab, every: Any) -> None:
