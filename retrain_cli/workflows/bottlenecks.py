@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from retrain_cli import waiting
@@ -19,6 +20,7 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder, empty_classes, loose_files, walk_folders
 from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
+from retrain_cli.datasets.shards import Shard
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.photo_tree import PhotoTree
@@ -32,6 +34,7 @@ from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
+from retrain_cli.workflows.sharding.shard_place import ShardPlace, check_shard, settle_shard
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -65,6 +68,9 @@ class BottleneckRequest:
             as any program.
         views: how many distorted views of each photo to compute beside it.
         distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
+        shard: compute one part of the photos alone, such as 3/16, in a workspace of its own.
+        settled: folder of what the first shard settled, on a machine that does not see its
+            workspace.
     """
 
     image_dir: StrPath
@@ -80,9 +86,12 @@ class BottleneckRequest:
     trust_model: bool = False
     views: int = 0
     distortion: Distortion = field(default_factory=Distortion)
+    shard: str | None = None
+    settled: StrPath | None = None
 
     def __post_init__(self) -> None:
         check_views(self)
+        check_shard(self)
         if not self.views and not self.distortion.is_none:
             raise ConfigError(
                 f"photos are distorted in views of them, and {setting('views')} is 0: add "
@@ -95,6 +104,17 @@ class BottleneckRequest:
         if not self.views:
             return None
         return (USUAL if self.distortion.is_none else self.distortion, self.views)
+
+    def place(self, workspace: Workspace, spec: BackboneSpec) -> ShardPlace | None:
+        """Where the shard of a resolved backbone is computed; None where this is no shard.
+
+        Raises:
+            RetrainError: the folder of what is settled holds nothing, or weights cannot be read.
+        """
+        if self.shard is None:
+            return None
+        settled = None if self.settled is None else absolute(self.settled)
+        return ShardPlace.of(Shard.parse(self.shard), spec, workspace, settled)
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -135,8 +155,13 @@ def question_of_trust(request: BottleneckRequest, workspace: Workspace) -> str:
 
 @dataclass(frozen=True)
 class OpenDataset:
-    """A dataset that this process may fill: the lock is held, index and cache are open."""
+    """A dataset that this process may fill: the lock is held, index and cache are open.
 
+    Of a shard, this is a part of the dataset, in a workspace of its own.
+    """
+
+    workspace: Workspace
+    place: ShardPlace | None
     used: LastUsed
     index: FileIndex
     store: BottleneckStore
@@ -183,39 +208,50 @@ def open_dataset(
     Raises:
         RetrainError: whatever is wrong with folder, backbone or workspace.
     """
-    used = request.resolve()
-    layout = read_layout(used.image_dir, [workspace.root], request.layout)
-    check_class_names(layout.class_names, layout.advice)
-    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
-    workspace.prepare()
-    with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
+    used, layout = _resolve(request, workspace)
+    place = request.place(workspace, used.backbone)
+    own = place.workspace if place else workspace
+    own.prepare()
+    with own.lock("bottlenecks"), FileIndex(own.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
         with waiting.for_("looking for photos"):
             folders = list(walk_folders(used.image_dir, [workspace.root], layout))
-        warnings = _check_walk(layout, folders)
-        for warning in warnings:
-            on_warning(warning)
-        photos = PhotoTree(used.image_dir, folders, index, dataset)
-        choice = settle_backbone(
-            used.backbone,
-            request.settings.device,
-            workspace,
-            photos,
+        warnings = _check_walk(layout, folders, on_warning)
+        settle = partial(
+            settle_backbone,
+            device=request.settings.device,
+            photos=PhotoTree(used.image_dir, folders, index, dataset),
             convert=convert,
             on_stage=on_stage,
             photo_timeout=request.settings.photo_timeout,
         )
+        choice = settle_shard(used.backbone, workspace, place, settle, keep=convert)
+        if place:
+            folders = [place.shard.part_of(folder) for folder in folders]
         used = replace(used, backbone=choice.backbone)
-        with _open_cache(workspace, used.backbone) as store:
+        with _open_cache(own, used.backbone) as store:
             with waiting.for_("looking for new photos"):
                 scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
                 on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
-            yield OpenDataset(used, index, store, dataset, scan, layout, choice.note, warnings)
+            yield OpenDataset(
+                own, place, used, index, store, dataset, scan, layout, choice.note, warnings
+            )
 
 
-def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
-    """What is to be told of a walked folder before the work.
+def _resolve(request: BottleneckRequest, workspace: Workspace) -> tuple[LastUsed, Layout]:
+    """The request with everything checked that can be before the folder is walked."""
+    used = request.resolve()
+    layout = read_layout(used.image_dir, [workspace.root], request.layout)
+    check_class_names(layout.class_names, layout.advice)
+    used.origins(tuple(layout.class_names))  # a wrong override file is told before hours of work
+    return used, layout
+
+
+def _check_walk(
+    layout: Layout, folders: list[FoundFolder], on_warning: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Tell, and return, what is to be told of a walked folder before the work.
 
     Raises:
         DatasetError: there are not two classes with a file that may be a photo.
@@ -228,7 +264,10 @@ def _check_walk(layout: Layout, folders: list[FoundFolder]) -> tuple[str, ...]:
         f"no photo in {named}{more}: not a class until there is one" if empty else "",
         *layout.warnings,
     )
-    return tuple(warning for warning in told if warning)
+    warnings = tuple(warning for warning in told if warning)
+    for warning in warnings:
+        on_warning(warning)
+    return warnings
 
 
 def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore:
@@ -263,15 +302,16 @@ def fill_cache(
         on_progress(ExtractionCounts(total=0, stage=stage))
 
     with open_dataset(request, workspace, on_stage=on_stage, on_warning=on_warning) as opened:
-        if request.trust_model:
-            trust(opened.used.backbone, workspace)
+        own, place, spec = opened.workspace, opened.place, opened.used.backbone
+        if request.trust_model or (place and is_trusted(spec, workspace)):
+            trust(spec, own)
         if opened.scan.pending:
             if load is None:
-                check_trusted(opened.used.backbone, is_trusted(opened.used.backbone, workspace))
-            opened.used.save(workspace)  # not complete, should this be interrupted
-        backbone = LazyBackbone(
-            opened.used.backbone, request.settings.device, load or loader_of(workspace)
-        )
+                check_trusted(spec, is_trusted(spec, own))
+            opened.used.save(own)  # not complete, should this be interrupted
+        if place:
+            place.keep_record(opened.used, complete=False)
+        backbone = LazyBackbone(spec, request.settings.device, load or loader_of(own))
         counts = extract(opened, backbone, request.settings, on_progress)
         opened.store.check_in_place()
         opened.index.check_in_place()
@@ -279,14 +319,23 @@ def fill_cache(
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
-            dataset = group_photos(dataset, opened.store, workspace, request.settings, on_look)
+            dataset = group_photos(dataset, opened.store, own, request.settings, on_look)
         views = None
         if opened.used.views:
             settings = request.settings
-            views = fill_views(dataset, opened.used, backbone, workspace, settings, on_progress)
-        replace(opened.used, complete=True).save(workspace)
-        _check(dataset, PassedOver.of(opened.index, opened.dataset))
+            views = fill_views(dataset, opened.used, backbone, own, settings, on_progress)
+        _finish(opened, dataset)
         return _summarise(request, opened, dataset, counts, backbone.device, views)
+
+
+def _finish(opened: OpenDataset, dataset: Dataset) -> None:
+    """Remember that nothing is missing; a shard alone is nothing to train on."""
+    place = opened.place
+    replace(opened.used, complete=place is None).save(opened.workspace)
+    if place:
+        place.keep_record(opened.used, len(dataset), complete=True)
+    else:
+        _check(dataset, PassedOver.of(opened.index, opened.dataset))
 
 
 def _check(dataset: Dataset, passed_over: PassedOver) -> None:
@@ -326,7 +375,7 @@ def _summarise(
     views: ViewCounts | None,
 ) -> BottleneckSummary:
     splits = dataset.splits(request.validation_percentage, request.testing_percentage)
-    return BottleneckSummary(
+    summary = BottleneckSummary(
         used=opened.used,
         cache_path=opened.store.path,
         found=len(dataset),
@@ -339,12 +388,20 @@ def _summarise(
         loose_files=loose_files(opened.layout),
         warnings=opened.warnings,
         straddling=dataset.straddling(splits),
-        classes=class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
+        classes=[],
         note=opened.note,
         near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
         passed_over=PassedOver.of(opened.index, opened.dataset),
         views=views,
     )
+    if opened.place is not None:  # whose part of a class says nothing of the class
+        return replace(
+            summary,
+            shard=opened.place.progress,
+            passed_over=replace(summary.passed_over, classes=()),
+        )
+    origins = opened.used.origins(dataset.class_names)
+    return replace(summary, classes=class_rows(dataset, list(splits), origins))
 
 
 def request_for_data(

@@ -382,6 +382,8 @@ def test_other_settings_are_of_every_field() -> None:
                 "rescan",
                 "trust_model",
                 "views",
+                "shard",
+                "settled",
             },
         ),
     ],

@@ -17,6 +17,7 @@ from retrain_cli.notebook.frames import frame
 from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.sharding.shard_place import ShardProgress
 from retrain_cli.workflows.shared.grouping import GroupCounts
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
@@ -71,6 +72,8 @@ class BottleneckSummary:
         warnings: what the folder holds and the dataset leaves out; told before the work.
         views: the distorted views of each photo; None where none were asked for.
         chosen_layer: what `--layer auto` took, and why; empty where nobody asked.
+        shard: the part of the dataset that this is, and how far the others are; None of a whole
+            one. The counts are then those of the part, and there is no class table.
     """
 
     used: LastUsed
@@ -91,6 +94,7 @@ class BottleneckSummary:
     warnings: tuple[str, ...] = ()
     views: ViewCounts | None = None
     chosen_layer: str = ""
+    shard: ShardProgress | None = None
 
     @property
     def few_photos(self) -> tuple[str, ...]:
