@@ -158,8 +158,8 @@ def merge(
     sources: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Other workspaces, shards, folders of shards, or cache files (default: the shards "
-            "of this workspace)."
+            help="Other workspaces, shards, folders of shards, cache files, or Parquet parts that "
+            "workers wrote (default: the shards of this workspace)."
         ),
     ],
 ) -> None:

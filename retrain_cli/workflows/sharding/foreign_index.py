@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from retrain_cli.cache.foreign_file import FileKind, ForeignFile, open_foreign_file
+from retrain_cli.cache.vector_parts import PartRow, VectorPart
 from retrain_cli.database import plain_statement, statements_of
 from retrain_cli.datasets.file_index import (
     CREATE_INDEX_TABLES,
@@ -16,7 +17,7 @@ from retrain_cli.datasets.file_index import (
     FileRecord,
     FolderRecord,
 )
-from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.images.examine import DIGEST_BYTES
 
 _INDEX = FileKind(
@@ -58,6 +59,36 @@ def merge_index(source: Path, target: Path) -> list[Path]:
             while some := list(islice(records, _ROWS_AT_ONCE)):
                 ours.remember(dataset, some)
     return absent
+
+
+def merge_part(part: VectorPart, target: Path) -> None:
+    """As `merge_index`, of what a Parquet part says of its photos.
+
+    Raises:
+        CacheError: the part is damaged.
+    """
+    root = Path(part.image_dir)
+    if not (root.is_absolute() and root.is_dir()):
+        return
+    rows = [row for row in part.rows() if _is_row(row)]
+    folders = {row.folder: FolderRecord(row.class_name, _split(row)) for row in rows}
+    with FileIndex(target) as ours:
+        dataset = ours.dataset_id(root)
+        ours.replace_folders(dataset, {**folders, **ours.folders(dataset)})
+        ours.remember(dataset, [(row.folder, row.name, _record(row)) for row in rows])
+
+
+def _is_row(row: PartRow) -> bool:
+    folder, name = os.fsencode(row.folder), os.fsencode(row.name)
+    return _is_below(folder) and _is_below(name) and b"/" not in name
+
+
+def _split(row: PartRow) -> Split | None:
+    return next((split for split in SPLITS if split == row.given_split), None)
+
+
+def _record(row: PartRow) -> FileRecord:
+    return FileRecord(row.size, row.mtime_ns, row.digest, row.problem, row.ctime_ns, row.inode)
 
 
 def _datasets(index: ForeignFile) -> list[tuple[int, Path]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,10 +15,11 @@ from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.cache.cache_files import cache_file, cache_files
 from retrain_cli.cache.foreign import ForeignCache, open_foreign
 from retrain_cli.cache.store import BottleneckStore, Damage
+from retrain_cli.cache.vector_parts import SUFFIX, VectorPart
 from retrain_cli.errors import CacheError, ConfigError
 from retrain_cli.paths import Paths, as_paths, is_plain_name
 from retrain_cli.workflows.cache import RowListener
-from retrain_cli.workflows.sharding.foreign_index import merge_index
+from retrain_cli.workflows.sharding.foreign_index import merge_index, merge_part
 from retrain_cli.workflows.sharding.merged_shards import ShardSet, check_alike, remember_shards
 from retrain_cli.workflows.sharding.shard_place import ShardRecord, shards_in
 from retrain_cli.workspace import Workspace, writing_to
@@ -75,7 +77,8 @@ def merge_caches(
 
     Args:
         workspace: where they go.
-        sources: workspaces, their cache folders, shards, folders of shards, or cache files; none
+        sources: workspaces, their cache folders, shards, folders of shards, cache files,
+            or Parquet parts and folders of them; none
             for the shards of this workspace.
         on_row: is told of the rows that are taken over.
         on_warning: called with each thing that is left out.
@@ -101,14 +104,16 @@ def merge_caches(
 
 def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
     with (
-        open_foreign(source) as theirs,
+        _opened(source) as theirs,
         BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
     ):
         before = (len(ours), len(ours.arrays))
         _take_rows(theirs, ours, lambda done: on_row(f"{source.stem}: taking over", done, 0))
         ours.check_in_place()
+        if is_part := isinstance(theirs, VectorPart):
+            merge_part(theirs, workspace.index_path)
         return MergedCache(
-            name=source.stem,
+            name=ours.path.stem if is_part else source.stem,
             added=len(ours) - before[0],
             added_arrays=len(ours.arrays) - before[1],
             left_out=theirs.damaged,
@@ -117,7 +122,19 @@ def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> Merg
         )
 
 
-def _take_rows(theirs: ForeignCache, ours: BottleneckStore, on_done: Callable[[int], None]) -> None:
+@contextmanager
+def _opened(source: Path) -> Iterator[ForeignCache | VectorPart]:
+    if source.suffix == SUFFIX:
+        with closing(VectorPart(source)) as part:
+            yield part
+    else:
+        with open_foreign(source) as cache:
+            yield cache
+
+
+def _take_rows(
+    theirs: ForeignCache | VectorPart, ours: BottleneckStore, on_done: Callable[[int], None]
+) -> None:
     vectors, arrays = theirs.vectors(), theirs.arrays()
     if theirs.layer_widths and not ours.layer_widths:
         ours.set_meta("layer_widths", theirs.layer_widths)
@@ -190,7 +207,8 @@ def _source_files(source: Path) -> list[Path]:
         return [source.resolve() if source.is_symlink() else source]  # named by the user
     shards = [folder / "cache" for folder, _ in shards_in(source)]
     for folders in (shards, [source / "cache"], [source / ".retrain" / "cache"], [source]):
-        found = [path for folder in folders for path in cache_files(folder)]
+        kinds = ("*.sqlite", f"*{SUFFIX}")
+        found = [path for folder in folders for kind in kinds for path in cache_files(folder, kind)]
         if files := [path for path in found if path.name != "index.sqlite"]:
             return files
     raise ConfigError(
