@@ -23,6 +23,7 @@ from retrain_cli.datasets.layout import Layout, LayoutChoice, read_layout
 from retrain_cli.datasets.shards import Shard
 from retrain_cli.errors import ConfigError, DatasetError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
+from retrain_cli.extraction.distributed.cluster_settings import ClusterSettings
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
@@ -34,6 +35,11 @@ from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
+from retrain_cli.workflows.sharding.by_cluster import (
+    check_cluster,
+    fill_by_cluster,
+    take_left_parts,
+)
 from retrain_cli.workflows.sharding.shard_place import ShardPlace, check_shard, settle_shard
 from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -69,8 +75,9 @@ class BottleneckRequest:
         views: how many distorted views of each photo to compute beside it.
         distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
         shard: compute one part of the photos alone, such as 3/16, in a workspace of its own.
-        settled: folder of what the first shard settled, on a machine that does not see its
-            workspace.
+        settled: folder of what the first shard settled; None for that in the workspace.
+        cluster: who computes: this process, or workers of a cluster.
+        parts: folder that all workers see, for what they send back; None for the workspace's.
     """
 
     image_dir: StrPath
@@ -88,10 +95,13 @@ class BottleneckRequest:
     distortion: Distortion = field(default_factory=Distortion)
     shard: str | None = None
     settled: StrPath | None = None
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    parts: StrPath | None = None
 
     def __post_init__(self) -> None:
         check_views(self)
         check_shard(self)
+        check_cluster(self)
         if not self.views and not self.distortion.is_none:
             raise ConfigError(
                 f"photos are distorted in views of them, and {setting('views')} is 0: add "
@@ -301,18 +311,17 @@ def fill_cache(
     def on_stage(stage: str) -> None:
         on_progress(ExtractionCounts(total=0, stage=stage))
 
+    if not request.cluster.is_local:
+        take_left_parts(request.parts, workspace)
     with open_dataset(request, workspace, on_stage=on_stage, on_warning=on_warning) as opened:
-        own, place, spec = opened.workspace, opened.place, opened.used.backbone
-        if request.trust_model or (place and is_trusted(spec, workspace)):
+        own, spec = opened.workspace, opened.used.backbone
+        if request.trust_model or (opened.place and is_trusted(spec, workspace)):
             trust(spec, own)
-        if opened.scan.pending:
-            if load is None:
-                check_trusted(spec, is_trusted(spec, own))
-            opened.used.save(own)  # not complete, should this be interrupted
-        if place:
-            place.keep_record(opened.used, complete=False)
+        if opened.scan.pending and load is None:
+            check_trusted(spec, is_trusted(spec, own))
+        _begin(opened)
         backbone = LazyBackbone(spec, request.settings.device, load or loader_of(own))
-        counts = extract(opened, backbone, request.settings, on_progress)
+        counts = extract(opened, backbone, request.settings, on_progress, request)
         opened.store.check_in_place()
         opened.index.check_in_place()
         if counts.images_per_second:
@@ -325,7 +334,16 @@ def fill_cache(
             settings = request.settings
             views = fill_views(dataset, opened.used, backbone, own, settings, on_progress)
         _finish(opened, dataset)
-        return _summarise(request, opened, dataset, counts, backbone.device, views)
+        device = backbone.device if request.cluster.is_local else request.cluster.engine
+        return _summarise(request, opened, dataset, counts, device, views)
+
+
+def _begin(opened: OpenDataset) -> None:
+    """Remember that it is not complete, should this be interrupted."""
+    if opened.scan.pending:
+        opened.used.save(opened.workspace)
+    if opened.place:
+        opened.place.keep_record(opened.used, complete=False)
 
 
 def _finish(opened: OpenDataset, dataset: Dataset) -> None:
@@ -353,13 +371,17 @@ def extract(
     backbone: LazyBackbone,
     settings: ExtractionSettings,
     on_progress: Progress,
+    request: BottleneckRequest | None = None,
 ) -> ExtractionCounts:
-    """Compute and keep what an open dataset has not."""
+    """Compute and keep what an open dataset has not; by a cluster where the request says so."""
     counts = ExtractionCounts(total=len(opened.scan.pending))
     tally = Tally(counts, settings.strict, on_progress)
     if len(opened.used.backbone.layers) > 1 and not opened.store.layer_widths:
         opened.store.set_meta("layer_widths", ",".join(map(str, backbone.layer_widths)))
-    if opened.scan.pending:
+    if opened.scan.pending and request is not None and not request.cluster.is_local:
+        fill_by_cluster(opened, backbone, settings, request.cluster, request.parts, tally)
+        on_progress(counts)
+    elif opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
         extractor.fill(opened.scan.pending, opened.locate, opened, tally.on_photo, tally.on_written)
         on_progress(counts)
