@@ -17,7 +17,8 @@ What there is; `help(rt.NAME)` tells the rest, docs/python.md shows how it goes 
 
 a workspace and its photos:
     Workspace, BottleneckRequest, BottleneckSummary, fill_cache, plan_bottlenecks,
-    ExtractionSettings, BackboneSpec, load_backbone, Distortion, load_training_set
+    ExtractionSettings, BackboneSpec, load_backbone, Distortion, load_training_set, merge_caches,
+    ClusterSettings
 
 heads and runs:
     TrainRequest, TrainingConfig, TrainingSummary, train_run, Run, RunStore, out_of_fold,

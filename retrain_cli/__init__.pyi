@@ -4,6 +4,7 @@ from .backbones.loader import load_backbone as load_backbone
 from .backbones.spec import BackboneSpec as BackboneSpec
 from .errors import RetrainError as RetrainError
 from .evaluation.result import EvalResult as EvalResult
+from .extraction.distributed.cluster_settings import ClusterSettings as ClusterSettings
 from .extraction.pipeline import ExtractionSettings as ExtractionSettings
 from .finetuning.tuning_config import TuningConfig as TuningConfig
 from .heads.config import TrainingConfig as TrainingConfig
@@ -67,6 +68,7 @@ from .workflows.portable.label_photos import label_photos as label_photos
 from .workflows.report import ReportRequest as ReportRequest
 from .workflows.report import make_report as make_report
 from .workflows.report import write_report as write_report
+from .workflows.sharding.merging import merge_caches as merge_caches
 from .workflows.shared.apply_moves import apply_script as apply_script
 from .workflows.shared.apply_moves import undo_last as undo_last
 from .workflows.shared.embedding import Source as Source

@@ -174,7 +174,7 @@ def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
     with connection:
         # Another command may have made the tables since this one found the file empty.
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _statements(schema):
+            for statement in statements_of(schema):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version}")
 
@@ -196,8 +196,8 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             time.sleep(_ASK_AGAIN_S)
 
 
-def _statements(schema: str) -> Iterator[str]:
-    """Its statements one by one; a trigger has semicolons within."""
+def statements_of(schema: str) -> Iterator[str]:
+    """The statements of a schema one by one; comments and triggers have semicolons within."""
     statement = ""
     for part in schema.split(";"):
         statement += part + ";"
@@ -220,7 +220,7 @@ def _upgrade(connection: sqlite3.Connection, upgrades: Sequence[Upgrade]) -> Non
 def plain_statement(sql: str) -> str:
     """A statement that makes a table without its comments and spaces, to compare it with others."""
     text = re.sub(r"--[^\n]*", "", sql).replace("IF NOT EXISTS", "")
-    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(text.split()))
+    return re.sub(r"\s*([(),])\s*", r"\1", " ".join(text.split()).rstrip(" ;"))
 
 
 @contextmanager

@@ -10,6 +10,7 @@
     runs/           one folder per trained head
     finetuning/     where fine-tunings stand that are not at their end
     studies/        the finished trials of each study
+    shards/         parts of a dataset, each in a workspace of its own
     lock            held by the command that fills the cache
 """
 
@@ -74,6 +75,11 @@ class Workspace:
     def studies_dir(self) -> Path:
         """Folder of the studies' finished trials."""
         return self.root / "studies"
+
+    @property
+    def shards_dir(self) -> Path:
+        """Folder of the workspaces of shards."""
+        return self.root / "shards"
 
     @property
     def index_path(self) -> Path:

@@ -11,12 +11,14 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.errors import CacheError
 
 
-def wait_until_cached(folder: Path, process: subprocess.Popen[bytes], least: int) -> None:
-    """Wait until the cache of a workspace holds so many bottlenecks."""
+def wait_until_cached(
+    folder: Path, process: subprocess.Popen[bytes], least: int, place: str = "cache"
+) -> None:
+    """Wait until the cache of a workspace, or another one within it, holds so many bottlenecks."""
 
     def cached() -> bool:
         assert process.poll() is None, "it ended before it was to be killed"
-        logs = (folder / ".retrain" / "cache").glob("*.sqlite-wal")
+        logs = (folder / ".retrain").glob(f"{place}/*.sqlite-wal")
         # Before there is a log, a reader could get in the way of the one who makes the file.
         return any(rows_of(log.with_name(log.name[: -len("-wal")])) >= least for log in logs)
 

@@ -1,23 +1,13 @@
-"""A cache file that somebody else may have made, read with distrust.
-
-A SQLite file can hold more than tables: a view of the name of a table can be endless, and columns
-can be computed. Only a file with the very tables of a cache is read, nothing but these tables, and
-of their rows only the sound ones.
-"""
+"""A cache file that somebody else may have made: of its rows only the sound ones are given out."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from retrain_cli import interrupts
 from retrain_cli.backbones.digests import check_identity
 from retrain_cli.cache.array_rows import (
     ARRAY_COLUMNS,
@@ -26,19 +16,21 @@ from retrain_cli.cache.array_rows import (
     LAST_VIEW,
     ArrayRow,
 )
-from retrain_cli.cache.store import CREATE_TABLES, VECTOR_TYPE, Damage, row_fault
-from retrain_cli.database import connect, plain_statement, translated_errors
+from retrain_cli.cache.foreign_file import FileKind, ForeignFile, open_foreign_file
+from retrain_cli.cache.store import CREATE_TABLES, VECTOR_TYPE, Damage, VectorRow, row_fault
+from retrain_cli.database import plain_statement, statements_of
 from retrain_cli.errors import CacheError
 from retrain_cli.images.examine import DIGEST_BYTES
 
-MOST_ROW_BYTES = 256 << 20
-"""Of one value in a row; the largest array of a backbone has a quarter of it."""
-_LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python 3.10 does not know
 _MOST_WIDTH = 1_000_000
-_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 
-_OURS = {plain_statement(sql) for sql in (*CREATE_TABLES.split(";"), CREATE_ARRAYS)}
-_TABLES = ("meta", "bottlenecks", "arrays")
+_CACHE = FileKind(
+    name="a cache",
+    statements=frozenset(map(plain_statement, (*statements_of(CREATE_TABLES), CREATE_ARRAYS))),
+    tables=("meta", "bottlenecks", "arrays"),
+    needed=frozenset({"meta", "bottlenecks"}),
+    newest=ARRAYS_VERSION,
+)
 
 
 class ForeignCache:
@@ -48,40 +40,39 @@ class ForeignCache:
         path: the file.
         identity: what makes its vectors comparable.
         width: length of its vectors; None where there are none.
+        layer_widths: how much of a vector each layer gives, of several side by side; else None.
         damaged: rows that were met and not given out.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
-        self._connection = connection
-        self._tables = self._checked_tables()
-        connection.set_authorizer(_only_our_tables)
-        connection.set_progress_handler(interrupts.is_asked, _STEPS_BETWEEN_LOOKS)
+    def __init__(self, file: ForeignFile) -> None:
+        self.path = file.path
+        self._file = file
         self.identity = self._identity()
         self.width = self._width()
+        self.layer_widths = self._layer_widths()
         self.damaged: list[Damage] = []
 
-    def vectors(self) -> Iterator[tuple[bytes, NDArray[np.float32]]]:
-        """Digest and vector of each sound row, `(width,) float32`.
+    def vectors(self) -> Iterator[VectorRow]:
+        """Each sound row of the vectors, as stored.
 
         Raises:
             CacheError: the file is damaged, or claims more rows than it has room for.
         """
         expected = (self.width or 0) * VECTOR_TYPE.itemsize
         sql = "SELECT digest, vector, checksum FROM bottlenecks"
-        for row in self._rows("bottlenecks", sql, expected + DIGEST_BYTES):
+        for row in self._file.rows("bottlenecks", sql, expected + DIGEST_BYTES):
             digest, blob, checksum = row
             if reason := _kinds(row, (bytes, bytes, int)) or row_fault(
                 digest, blob, checksum, expected
             ):
                 self.damaged.append(Damage(_hex(digest), reason))
             else:
-                yield digest, np.frombuffer(blob, VECTOR_TYPE)
+                yield digest, blob, checksum
 
     def arrays(self) -> Iterator[ArrayRow]:
         """Each sound row of the arrays; raises as `vectors`."""
         sql = f"SELECT {ARRAY_COLUMNS} FROM arrays"
-        for row in self._rows("arrays", sql, DIGEST_BYTES):
+        for row in self._file.rows("arrays", sql, DIGEST_BYTES):
             reason = _kinds(row, (bytes, int, str, str, bytes, bytes, int))
             array = ArrayRow(*row)
             if reason := reason or _array_fault(array):
@@ -90,52 +81,9 @@ class ForeignCache:
             else:
                 yield array
 
-    def _rows(self, table: str, sql: str, least_bytes: int) -> Iterator[tuple[Any, ...]]:
-        """The rows of a table; pages that are used twice do not make it endless."""
-        if table not in self._tables:
-            return
-        room = sum(path.stat().st_size for path in _with_log(self.path)) // least_bytes
-        with _translated(self.path):
-            for number, row in enumerate(self._connection.execute(sql)):
-                interrupts.check()
-                if number >= room:
-                    raise CacheError(
-                        f"{self.path} is damaged: it has more rows than room for them; "
-                        "`retrain cache verify --repair` in its own workspace saves what is sound"
-                    )
-                yield row
-
-    def _checked_tables(self) -> set[str]:
-        """The names of the tables.
-
-        Raises:
-            CacheError: there is something that no cache holds, or a table is missing.
-        """
-        with _translated(self.path):
-            sql = "SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100"
-            entries = self._connection.execute(sql).fetchall()
-        tables = set()
-        for kind, name, table, statement in entries:
-            is_index = kind == "index" and statement is None and table in _TABLES
-            if kind == "table" and plain_statement(str(statement)) in _OURS:
-                tables.add(str(name))
-            elif not is_index and not str(name).startswith("sqlite_stat"):
-                raise CacheError(
-                    f"a cache of retrain holds the tables {', '.join(_TABLES)} alone, and "
-                    f"{self.path} holds the {kind} {name!r}: merge the file as retrain wrote it"
-                )
-        if missing := {"meta", "bottlenecks"} - tables:
-            raise CacheError(
-                f"a merge takes a cache file of retrain, and {self.path} is none: it has no table "
-                f"{min(missing)}"
-            )
-        return tables
-
     def _meta(self, key: str) -> object:
-        with _translated(self.path):
-            sql = "SELECT value FROM meta WHERE key = ?"
-            row = self._connection.execute(sql, (key,)).fetchone()
-        return row and row[0]
+        rows = self._file.query("SELECT value FROM meta WHERE key = ? LIMIT 1", (key,))
+        return rows[0][0] if rows else None
 
     def _identity(self) -> dict[str, Any]:
         try:
@@ -162,6 +110,15 @@ class ForeignCache:
             )
         return width
 
+    def _layer_widths(self) -> str | None:
+        text = self._meta("layer_widths")
+        if text is None or self.width is None:
+            return None
+        widths = str(text).split(",")
+        if not all(width.isascii() and width.isdecimal() and len(width) < 9 for width in widths):
+            return None
+        return str(text) if sum(map(int, widths)) == self.width else None
+
 
 @contextmanager
 def open_foreign(path: Path) -> Iterator[ForeignCache]:
@@ -170,40 +127,8 @@ def open_foreign(path: Path) -> Iterator[ForeignCache]:
     Raises:
         CacheError: no cache, damaged, made by a newer version, or with something else in it.
     """
-    if odd := [one for one in _with_log(path) if not one.is_file() or one.is_symlink()]:
-        raise CacheError(
-            f"a cache is an ordinary file, and {odd[0]} is none: merge a copy of the file itself"
-        )
-    connection = connect(path, "", read_only=True, newest=ARRAYS_VERSION)
-    try:
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA cell_size_check = ON")
-        if hasattr(connection, "setlimit"):  # Python 3.11 on
-            connection.setlimit(_LIMIT_LENGTH, MOST_ROW_BYTES)
-        with interrupts.held():
-            yield ForeignCache(path, connection)
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """As `translated_errors`; a query that Ctrl-C has ended raises what Ctrl-C does."""
-    try:
-        with translated_errors(path):
-            yield
-    except (CacheError, OverflowError):
-        interrupts.check()
-        raise
-
-
-def _only_our_tables(action: int, first: str | None, *rest: str | None) -> int:
-    """SQLite asks this of whatever a statement is about to touch."""
-    _, _, through = rest
-    if action == sqlite3.SQLITE_SELECT or through is not None:
-        return sqlite3.SQLITE_OK if through is None else sqlite3.SQLITE_DENY
-    may_read = action == sqlite3.SQLITE_READ and first in _TABLES
-    return sqlite3.SQLITE_OK if may_read else sqlite3.SQLITE_DENY
+    with open_foreign_file(path, _CACHE) as file:
+        yield ForeignCache(file)
 
 
 def _kinds(row: tuple[Any, ...], kinds: tuple[type, ...]) -> str | None:
@@ -222,9 +147,3 @@ def _array_fault(row: ArrayRow) -> str | None:
 
 def _hex(digest: object) -> str:
     return digest[:DIGEST_BYTES].hex() if isinstance(digest, bytes) else repr(digest)[:40]
-
-
-def _with_log(path: Path) -> list[Path]:
-    """The file and what stands in its log."""
-    log = path.with_name(path.name + "-wal")
-    return [path, *([log] if log.is_symlink() or log.exists() else [])]

@@ -44,6 +44,9 @@ _SCAN_SHARE = 0.5
 
 VECTOR_TYPE = np.dtype("<f4")
 
+VectorRow = tuple[bytes, bytes, int]
+"""A row as stored: digest, bytes of the vector, checksum."""
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -171,15 +174,27 @@ class BottleneckStore(DatabaseFile):
                 "bottlenecks must be finite numbers and some are not: check the weights file, or "
                 f"use {setting('precision', 'float32')}"
             )
-        if self.width is None:
-            self.set_meta("width", str(vectors.shape[1]))
-        elif self.width != vectors.shape[1]:
-            raise CacheError(
-                f"{self.path} holds vectors of width {self.width}, not {vectors.shape[1]}: move it "
-                "away and run again"
-            )
         blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, VECTOR_TYPE)]
         rows = [(d, b, zlib.crc32(b, zlib.crc32(d))) for d, b in zip(digests, blobs, strict=True)]
+        self.put_rows(rows, vectors.shape[1])
+
+    def put_rows(self, rows: Iterable[VectorRow], width: int) -> None:
+        """Take over sound rows of another file as they are, in one transaction.
+
+        Args:
+            rows: a digest that is here already is passed over.
+            width: length of their vectors.
+
+        Raises:
+            CacheError: the width differs from what is cached, or the disk is full.
+        """
+        if self.width is None:
+            self.set_meta("width", str(width))
+        elif self.width != width:
+            raise CacheError(
+                f"{self.path} holds vectors of width {self.width}, not {width}: move it away and "
+                "run again"
+            )
         with self._lock, translated_errors(self.path), self._connection as connection:
             connection.executemany("INSERT OR IGNORE INTO bottlenecks VALUES (?, ?, ?)", rows)
 

@@ -107,6 +107,14 @@ SHARED: Final[dict[str, str | Described]] = {
     ),
     "SimilarRequest.k": Described("Photos an image.", "-k"),
     "batch_size": "Images a forward pass, at most.",
+    "engine": Described(
+        "Who computes: local, this process; ray, the Ray cluster that $RAY_ADDRESS names, else "
+        "one of this machine alone; ray://HOST:PORT, the one behind that Ray Client server.",
+        metavar="ENGINE",
+    ),
+    "engine_timeout": "Minutes without one photo after which a cluster is given up; 0 for never.",
+    "parts": "With --engine ray: a folder that all workers see under this path, for what they send "
+    "back (default: in the workspace).",
     "workers": "Readers, who read and decode (default: one a processor).",
     "readers": "What they are; auto: processes where photos are many and the network's input is "
     "small, or processors are many.",

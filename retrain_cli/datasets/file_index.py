@@ -12,10 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
+from retrain_cli.database import (
+    SCHEMA_VERSION,
+    DatabaseFile,
+    connect,
+    open_or_read,
+    translated_errors,
+)
 from retrain_cli.datasets.splits import Split
 
-_SCHEMA = """
+CREATE_INDEX_TABLES = """
 CREATE TABLE datasets (id INTEGER PRIMARY KEY, root BLOB NOT NULL UNIQUE);
 CREATE TABLE folders (
     dataset INTEGER NOT NULL REFERENCES datasets (id),
@@ -43,6 +49,8 @@ _UPGRADES = (
         "ALTER TABLE files ADD COLUMN inode INTEGER",
     ),
 )
+
+INDEX_VERSION = SCHEMA_VERSION + len(_UPGRADES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,9 @@ class FileIndex(DatabaseFile):
     """Reads and writes the index of one workspace."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        super().__init__(path, connect(path, _SCHEMA, read_only=read_only, upgrades=_UPGRADES))
+        super().__init__(
+            path, connect(path, CREATE_INDEX_TABLES, read_only=read_only, upgrades=_UPGRADES)
+        )
         self._read_only = read_only
 
     @classmethod
@@ -205,7 +215,9 @@ def known_classes(path: Path, root: PurePath) -> list[str]:
     )
     with (
         translated_errors(path),
-        closing(connect(path, _SCHEMA, read_only=True, upgrades=_UPGRADES)) as connection,
+        closing(
+            connect(path, CREATE_INDEX_TABLES, read_only=True, upgrades=_UPGRADES)
+        ) as connection,
     ):
         rows = connection.execute(sql, (os.fsencode(root),)).fetchall()
     return sorted(os.fsdecode(name) for (name,) in rows)

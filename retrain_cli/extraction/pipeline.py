@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from retrain_cli.backbones.loader import LazyBackbone
 from retrain_cli.backbones.spec import BackboneSpec
@@ -95,6 +95,16 @@ class ExtractionSettings:
             contended = side <= _SMALL_SIDE or count > _FEW_THREADS
             return bool(sys.executable) and count > 1 and photos >= MANY_PHOTOS and contended
         return self.readers == "processes"
+
+
+class Answering(Protocol):
+    """What computes vectors and keeps none."""
+
+    def answer(
+        self, photos: Iterable[PhotoT], locate: Locate[PhotoT]
+    ) -> Generator[Batch[PhotoT], None, None]:
+        """As `Extractor.answer`."""
+        ...
 
 
 class Extractor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from retrain_cli import waiting
@@ -19,10 +20,12 @@ from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.folders import FoundFolder, empty_classes
 from retrain_cli.datasets.layout import Layout, LayoutChoice
+from retrain_cli.datasets.shards import Shard
 from retrain_cli.datasets.sources.list_source import LIST_SUFFIXES
 from retrain_cli.datasets.sources.photo_source import PhotoSource, source_of
 from retrain_cli.errors import ConfigError, DatasetError, StorageError, WorkspaceError, setting
 from retrain_cli.extraction.batcher import Batch
+from retrain_cli.extraction.distributed.cluster_settings import ClusterSettings
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
@@ -34,11 +37,17 @@ from retrain_cli.paths import StrPath, absolute
 from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.storage.urls import absolute_place
-from retrain_cli.workflows.augmentation.cached_views import ViewCounts, fill_views
-from retrain_cli.workflows.shared.grouping import GroupCounts, group_photos
+from retrain_cli.workflows.augmentation.cached_views import fill_views
+from retrain_cli.workflows.sharding.by_cluster import (
+    check_cluster,
+    fill_by_cluster,
+    take_left_parts,
+)
+from retrain_cli.workflows.sharding.shard_place import ShardPlace, check_shard, settle_shard
+from retrain_cli.workflows.shared.grouping import group_photos
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
-from retrain_cli.workflows.summaries.bottleneck_summary import BottleneckSummary, class_rows
+from retrain_cli.workflows.summaries.bottleneck_summary import BottleneckSummary, summarise
 from retrain_cli.workspace import Workspace
 
 _NAMED = 4
@@ -70,6 +79,10 @@ class BottleneckRequest:
         views: how many distorted views of each photo to compute beside it.
         distortion: how these differ from it; where nothing is said, as `distortions.USUAL`.
         from_csv: in place of `image_dir`, a list of photos with the columns path and label.
+        shard: compute one part of the photos alone, such as 3/16, in a workspace of its own.
+        settled: folder of what the first shard settled; None for that in the workspace.
+        cluster: who computes: this process, or workers of a cluster.
+        parts: folder that all workers see, for what they send back; None for the workspace's.
     """
 
     image_dir: StrPath | None = None
@@ -86,6 +99,10 @@ class BottleneckRequest:
     views: int = 0
     distortion: Distortion = field(default_factory=Distortion)
     from_csv: StrPath | None = None
+    shard: str | None = None
+    settled: StrPath | None = None
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    parts: StrPath | None = None
 
     def __post_init__(self) -> None:
         if (self.image_dir is None) == (self.from_csv is None):
@@ -95,6 +112,8 @@ class BottleneckRequest:
             )
         check_suffix(self, "from_csv", *LIST_SUFFIXES)
         check_views(self)
+        check_shard(self)
+        check_cluster(self)
         if not self.views and not self.distortion.is_none:
             raise ConfigError(
                 f"photos are distorted in views of them, and {setting('views')} is 0: add "
@@ -107,6 +126,17 @@ class BottleneckRequest:
         if not self.views:
             return None
         return (USUAL if self.distortion.is_none else self.distortion, self.views)
+
+    def place(self, workspace: Workspace, spec: BackboneSpec) -> ShardPlace | None:
+        """Where the shard of a resolved backbone is computed; None where this is no shard.
+
+        Raises:
+            RetrainError: the folder of what is settled holds nothing, or weights cannot be read.
+        """
+        if self.shard is None:
+            return None
+        settled = None if self.settled is None else absolute(self.settled)
+        return ShardPlace.of(Shard.parse(self.shard), spec, workspace, settled)
 
     def resolve(self) -> LastUsed:
         """The same in the form in which the workspace remembers it; everything is checked.
@@ -147,8 +177,13 @@ def question_of_trust(request: BottleneckRequest, workspace: Workspace) -> str:
 
 @dataclass(frozen=True)
 class OpenDataset:
-    """A dataset that this process may fill: the lock is held, index and cache are open."""
+    """A dataset that this process may fill: the lock is held, index and cache are open.
 
+    Of a shard, this is a part of the dataset, in a workspace of its own.
+    """
+
+    workspace: Workspace
+    place: ShardPlace | None
     used: LastUsed
     source: PhotoSource
     index: FileIndex
@@ -199,30 +234,33 @@ def open_dataset(
     used = request.resolve()
     source = source_of(used.image_dir, [workspace.root])
     layout = _read_layout(source, request.layout, used)
-    workspace.prepare()
-    with workspace.lock("bottlenecks"), FileIndex(workspace.index_path) as index:
+    place = request.place(workspace, used.backbone)
+    own = place.workspace if place else workspace
+    own.prepare()
+    with own.lock("bottlenecks"), FileIndex(own.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
         with waiting.for_("looking for photos"):
             folders = list(source.folders(layout))
         warnings = _check_walk(layout, folders, on_warning)
-        photos = PhotoTree(source, folders, index, dataset)
-        choice = settle_backbone(
-            used.backbone,
-            request.settings.device,
-            workspace,
-            photos,
+        settle = partial(
+            settle_backbone,
+            device=request.settings.device,
+            photos=PhotoTree(source, folders, index, dataset),
             convert=convert,
             on_stage=on_stage,
             photo_timeout=request.settings.photo_timeout,
         )
+        choice = settle_shard(used.backbone, workspace, place, settle, keep=convert)
+        if place:
+            folders = [place.shard.part_of(folder) for folder in folders]
         used = replace(used, backbone=choice.backbone)
-        with _open_cache(workspace, used.backbone) as store:
+        with _open_cache(own, used.backbone) as store:
             with waiting.for_("looking for new photos"):
                 scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
                 on_stage(f"reading again {scan.doubtful:,} photos that may have changed in place")
             yield OpenDataset(
-                used, source, index, store, dataset, scan, layout, choice.note, warnings
+                own, place, used, source, index, store, dataset, scan, layout, choice.note, warnings
             )
 
 
@@ -288,31 +326,49 @@ def fill_cache(
     def on_stage(stage: str) -> None:
         on_progress(ExtractionCounts(total=0, stage=stage))
 
+    if not request.cluster.is_local:
+        take_left_parts(request.parts, workspace)
     with open_dataset(request, workspace, on_stage=on_stage, on_warning=on_warning) as opened:
-        if request.trust_model:
-            trust(opened.used.backbone, workspace)
-        if opened.scan.pending:
-            if load is None:
-                check_trusted(opened.used.backbone, is_trusted(opened.used.backbone, workspace))
-            opened.used.save(workspace)  # not complete, should this be interrupted
-        backbone = LazyBackbone(
-            opened.used.backbone, request.settings.device, load or loader_of(workspace)
-        )
-        counts = extract(opened, backbone, request.settings, on_progress)
+        own, spec = opened.workspace, opened.used.backbone
+        if request.trust_model or (opened.place and is_trusted(spec, workspace)):
+            trust(spec, own)
+        if opened.scan.pending and load is None:
+            check_trusted(spec, is_trusted(spec, own))
+        _begin(opened)
+        backbone = LazyBackbone(spec, request.settings.device, load or loader_of(own))
+        counts = extract(opened, backbone, request.settings, on_progress, request)
         opened.store.check_in_place()
         opened.index.check_in_place()
         if counts.images_per_second:
             opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
-            dataset = group_photos(dataset, opened.store, workspace, request.settings, on_look)
+            dataset = group_photos(dataset, opened.store, own, request.settings, on_look)
         views = None
         if opened.used.views:
             settings = request.settings
-            views = fill_views(dataset, opened.used, backbone, workspace, settings, on_progress)
-        replace(opened.used, complete=True).save(workspace)
+            views = fill_views(dataset, opened.used, backbone, own, settings, on_progress)
+        _finish(opened, dataset)
+        device = backbone.device if request.cluster.is_local else request.cluster.engine
+        return summarise(request, opened, dataset, counts, device, views)
+
+
+def _begin(opened: OpenDataset) -> None:
+    """Remember that it is not complete, should this be interrupted."""
+    if opened.scan.pending:
+        opened.used.save(opened.workspace)
+    if opened.place:
+        opened.place.keep_record(opened.used, complete=False)
+
+
+def _finish(opened: OpenDataset, dataset: Dataset) -> None:
+    """Remember that nothing is missing; a shard alone is nothing to train on."""
+    place = opened.place
+    replace(opened.used, complete=place is None).save(opened.workspace)
+    if place:
+        place.keep_record(opened.used, len(dataset), complete=True)
+    else:
         _check(dataset, PassedOver.of(opened.index, opened.dataset))
-        return _summarise(request, opened, dataset, counts, backbone.device, views)
 
 
 def _check(dataset: Dataset, passed_over: PassedOver) -> None:
@@ -331,8 +387,9 @@ def extract(
     backbone: LazyBackbone,
     settings: ExtractionSettings,
     on_progress: Progress,
+    request: BottleneckRequest | None = None,
 ) -> ExtractionCounts:
-    """Compute and keep what an open dataset has not.
+    """Compute and keep what an open dataset has not; by a cluster where the request says so.
 
     Raises:
         StorageError: the server of the photos is lost; the message says how much is kept.
@@ -341,7 +398,10 @@ def extract(
     tally = Tally(counts, settings.strict, on_progress)
     if len(opened.used.backbone.layers) > 1 and not opened.store.layer_widths:
         opened.store.set_meta("layer_widths", ",".join(map(str, backbone.layer_widths)))
-    if opened.scan.pending:
+    if opened.scan.pending and request is not None and not request.cluster.is_local:
+        fill_by_cluster(opened, backbone, settings, request.cluster, request.parts, tally)
+        on_progress(counts)
+    elif opened.scan.pending:
         extractor = extractor_for(opened.used.backbone, backbone, opened.store, settings)
         pending = opened.scan.pending
         try:
@@ -351,36 +411,6 @@ def extract(
             raise StorageError(f"{error}; {kept}") from error
         on_progress(counts)
     return counts
-
-
-def _summarise(
-    request: BottleneckRequest,
-    opened: OpenDataset,
-    dataset: Dataset,
-    counts: ExtractionCounts,
-    device: str | None,
-    views: ViewCounts | None,
-) -> BottleneckSummary:
-    splits = dataset.splits(request.validation_percentage, request.testing_percentage)
-    return BottleneckSummary(
-        used=opened.used,
-        cache_path=opened.store.path,
-        found=len(dataset),
-        distinct=len(set(dataset.digests)),
-        cached=opened.scan.cached + counts.cached,
-        computed=counts.computed,
-        bad=counts.bad,
-        images_per_second=counts.images_per_second,
-        device=device,
-        loose_files=opened.source.loose_files(opened.layout),
-        warnings=opened.warnings,
-        straddling=dataset.straddling(splits),
-        classes=class_rows(dataset, list(splits), opened.used.origins(dataset.class_names)),
-        note=opened.note,
-        near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
-        passed_over=PassedOver.of(opened.index, opened.dataset),
-        views=views,
-    )
 
 
 def request_for_data(

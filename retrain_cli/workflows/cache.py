@@ -1,4 +1,4 @@
-"""`retrain cache`: look into, check, tidy, merge and export the bottleneck caches."""
+"""`retrain cache`: look into, check, tidy and export the bottleneck caches."""
 
 from __future__ import annotations
 
@@ -6,36 +6,26 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from retrain_cli import waiting
-from retrain_cli.backbones.digests import identity_fingerprint
-from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
-from retrain_cli.cache.cache_files import cache_file, cache_files
-from retrain_cli.cache.foreign import open_foreign
+from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
 from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.durable import sweep_drafts
-from retrain_cli.errors import CacheError, ConfigError, DamagedFileError, RetrainError
+from retrain_cli.errors import CacheError, DamagedFileError, RetrainError
 from retrain_cli.exporting.vectors import ExportRows, export_bottlenecks
 from retrain_cli.heads.config import TrainingConfig
-from retrain_cli.paths import is_plain_name
 from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.workflows.shared.last_used import LastUsed, used_cache
-from retrain_cli.workspace import Workspace, writing_to
+from retrain_cli.workspace import Workspace
 
 RowListener = Callable[[str, int, int], None]
 """Is told the name of a cache, how many of its rows are done, and how many it has."""
-
-_MERGE_ROWS = 1000
-_MERGE_ARRAYS = 64  # one may have 63 MB
 
 
 @dataclass(frozen=True)
@@ -98,27 +88,6 @@ class CacheCheck:
             "damaged": [vars(damage) for damage in self.damaged],
             "salvaged": salvaged and {**vars(salvaged), "kept_as": str(salvaged.kept_as)},
         }
-
-
-@dataclass(frozen=True)
-class MergedCache:
-    """What `merge` took over from one cache file.
-
-    Attributes:
-        name: the name of that file, without the suffix.
-        added: bottlenecks that were new here.
-        added_arrays: arrays that were new here.
-        left_out: damaged rows of that file, which were not taken.
-        bottlenecks: how many vectors there are here now.
-        arrays: how many arrays there are here now.
-    """
-
-    name: str
-    added: int
-    added_arrays: int
-    left_out: list[Damage]
-    bottlenecks: int
-    arrays: int
 
 
 def list_caches(workspace: Workspace) -> list[CacheInfo]:
@@ -282,77 +251,6 @@ def _may_be_grown(run: Run) -> bool:
         return True
 
 
-def merge_cache(
-    workspace: Workspace,
-    source: Path,
-    on_row: RowListener = lambda name, done, total: None,
-    on_warning: Callable[[str], None] = lambda warning: None,
-) -> list[MergedCache]:
-    """Take over what another workspace or cache file holds; damaged rows are left out.
-
-    The converted networks that belong to them come along. Somebody else may have made all that: it
-    is held to be what it says, and nothing else of it is taken.
-
-    Args:
-        workspace: where they go.
-        source: a workspace, its cache folder, or one cache file.
-        on_row: is told of the rows that are taken over.
-        on_warning: called with each thing that is left out.
-
-    Raises:
-        CacheError: there is no cache at `source`, or it is damaged.
-    """
-    workspace.prepare()
-    with workspace.lock("cache merge"):
-        sources = _source_files(source)
-        for folder in {path.parent / workspace.models_dir.name for path in sources}:
-            with writing_to(workspace.models_dir):
-                for name in copy_kept_models(folder, workspace.models_dir):
-                    on_warning(f"the converted network {name} is not what its name says: left out")
-        return [_merge_file(workspace, path, on_row) for path in sources]
-
-
-def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
-    with (
-        open_foreign(source) as theirs,
-        BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
-    ):
-        before = (len(ours), len(ours.arrays))
-        vectors, arrays = theirs.vectors(), theirs.arrays()
-        done = 0
-        while chunk := list(islice(vectors, _MERGE_ROWS)):
-            digests = [digest for digest, _ in chunk]
-            ours.put(digests, np.stack([vector for _, vector in chunk]))
-            done += len(chunk)
-            on_row(f"{source.stem}: taking over", done, 0)  # a stranger's count is not asked for
-        while some := list(islice(arrays, _MERGE_ARRAYS)):
-            ours.arrays.put_rows(some)
-        ours.check_in_place()
-        return MergedCache(
-            name=source.stem,
-            added=len(ours) - before[0],
-            added_arrays=len(ours.arrays) - before[1],
-            left_out=theirs.damaged,
-            bottlenecks=len(ours),
-            arrays=len(ours.arrays),
-        )
-
-
-def _merge_target(workspace: Workspace, source: Path, identity: dict[str, Any]) -> Path:
-    """The file of the same fingerprint here; else one called like `source`, unless renamed."""
-    fingerprint = identity_fingerprint(identity)
-    existing = cache_file(workspace, fingerprint)
-    if existing is not None:
-        return existing
-    is_ours = source.stem.endswith(f"-{fingerprint}")
-    stem = source.stem if is_ours else f"{identity['name']}-{fingerprint}"
-    if not is_plain_name(stem):
-        raise CacheError(
-            f"a cache file has a plain name, and {source.name!r} is none: rename it, to copy.sqlite"
-        )
-    return workspace.cache_dir / f"{stem}.sqlite"
-
-
 def export_cache(
     workspace: Workspace,
     target: Path,
@@ -420,15 +318,3 @@ def _chosen(workspace: Workspace, name: str | None) -> list[Path]:
         names = ", ".join(path.stem for path in files) or "none"
         raise CacheError(f"there is no cache called {name!r} here; there is: {names}")
     return chosen
-
-
-def _source_files(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source.resolve() if source.is_symlink() else source]  # named by the user
-    for folder in (source / "cache", source / ".retrain" / "cache", source):
-        files = [path for path in cache_files(folder) if path.name != "index.sqlite"]
-        if files:
-            return files
-    raise ConfigError(
-        f"a merge takes a workspace or a cache file of retrain, and {source} is neither"
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from retrain_cli.evaluation.curves.rejection import (
     choose_rule,
     no_validation_images,
 )
+from retrain_cli.extraction.distributed.cluster_settings import ClusterSettings
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.readers import ReaderKind
 from retrain_cli.heads.balancing.class_prior import Prior
@@ -31,6 +32,7 @@ from retrain_cli.runs.run import Run, RunStore
 from retrain_cli.similarity.novelty import NoveltyModel
 from retrain_cli.workflows.augmentation.averaged import distortion_of
 from retrain_cli.workflows.portable.photo_classifier import PhotoClassifier
+from retrain_cli.workflows.sharding.by_cluster import check_labels_by_cluster
 from retrain_cli.workflows.shared.embedding import EmbeddedBatch, Embedder, Photos
 from retrain_cli.workflows.shared.run_scores import cached_bottlenecks
 from retrain_cli.workspace import Workspace
@@ -60,6 +62,7 @@ class LabelRequest:
         photo_timeout: seconds of processor time for a photo that may take very long by its header;
             0 for no limit.
         views: average the scores over this many distorted views of each photo, too.
+        cluster: who computes: this process, or workers of a cluster.
         prior: the scores are for photos of which each class is as likely, or for photos in the
             shares of training; None for what the run was trained for.
     """
@@ -79,10 +82,12 @@ class LabelRequest:
     model: StrPath | None = None
     bundle: StrPath | None = None
     trust_model: bool = False
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
     def __post_init__(self) -> None:
         check_choices(self)
         _check_one_source(self)
+        check_labels_by_cluster(self)
         check_least(self, 1, "top_k")
         check_views(self)
         check_share(self, "max_error")
@@ -193,7 +198,9 @@ class Labeller:
             )
         views = (distortion_of(self._run, workspace), request.views) if request.views else None
         self._asked = AveragingHead(self._head, request.views) if views else self._head
-        self._embedder = Embedder(backbone_of(self._run), workspace, request.settings, load, views)
+        self._embedder = Embedder(
+            backbone_of(self._run), workspace, request.settings, load, views, request.cluster
+        )
 
     def close(self) -> None:
         """Close the cache; further calls fail."""

@@ -19,13 +19,14 @@ import pytest
 from helpers import SMALL_SPEC
 
 from retrain_cli.backbones.runtimes.kept_models import keep_model
-from retrain_cli.cache import foreign
+from retrain_cli.cache import foreign_file
 from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.array_rows import ARRAY_COLUMNS, ArrayRow
 from retrain_cli.cache.foreign import open_foreign
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.errors import CacheError
-from retrain_cli.workflows.cache import MergedCache, list_caches, merge_cache
+from retrain_cli.workflows.cache import list_caches
+from retrain_cli.workflows.sharding.merging import MergedCache, merge_caches
 from retrain_cli.workspace import Workspace
 
 IDENTITY = SMALL_SPEC.identity()
@@ -49,7 +50,7 @@ def alter(path: Path, *statements: str) -> None:
 
 
 def merge_one(workspace: Workspace, path: Path) -> MergedCache:
-    (merged,) = merge_cache(workspace, path)
+    (merged,) = merge_caches(workspace, path).caches
     return merged
 
 
@@ -236,7 +237,7 @@ def test_large_values_are_not_read(
     theirs: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert(theirs, b"x" * 16, b"x" * 200_000)
-    monkeypatch.setattr(foreign, "MOST_ROW_BYTES", 100_000)
+    monkeypatch.setattr(foreign_file, "MOST_ROW_BYTES", 100_000)
     if hasattr(sqlite3.Connection, "setlimit"):
         with pytest.raises(CacheError, match="too big"):
             merge_one(workspace, theirs)
@@ -249,7 +250,7 @@ def test_pages_that_are_used_again_and_again_come_to_an_end(
         return [Path(os.devnull)]
 
     with open_foreign(theirs) as opened:
-        monkeypatch.setattr(foreign, "_with_log", no_room)
+        monkeypatch.setattr(foreign_file, "_with_log", no_room)
         with pytest.raises(CacheError, match="more rows than room"):
             list(opened.vectors())
 
@@ -259,11 +260,11 @@ def test_what_is_no_ordinary_file_is_not_opened(theirs: Path, workspace: Workspa
     folder.mkdir()
     (folder / "linked.sqlite").symlink_to(theirs)
     with pytest.raises(CacheError, match="ordinary file"):
-        merge_cache(workspace, folder)
+        merge_caches(workspace, folder)
     (folder / "linked.sqlite").unlink()
     os.mkfifo(folder / "pipe.sqlite")
     with pytest.raises(CacheError, match="ordinary file"):
-        merge_cache(workspace, folder)
+        merge_caches(workspace, folder)
     link = theirs.with_name("link.sqlite")
     link.symlink_to(theirs)
     assert merge_one(workspace, link).added == SOUND  # named by the user
@@ -276,7 +277,7 @@ def test_ctrl_c_ends_a_query_at_once(theirs: Path) -> None:
     with open_foreign(theirs) as opened:
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            list(opened._rows("bottlenecks", sql, 1))
+            list(opened._file.rows("bottlenecks", sql, 1))
 
 
 def _outside(folder: Path) -> None:
@@ -323,6 +324,6 @@ def test_converted_networks_come_along_as_ordinary_files_alone(
     kept = keep_model(other.models_dir, SMALL_SPEC, write)
     harm(kept.folder)
     told: list[str] = []
-    merge_cache(workspace, other.root, on_warning=told.append)
+    merge_caches(workspace, other.root, on_warning=told.append)
     assert not workspace.models_dir.exists() or not any(workspace.models_dir.iterdir())
     assert len(told) == 1 and "left out" in told[0]

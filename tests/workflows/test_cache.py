@@ -22,6 +22,7 @@ from retrain_cli.durable import DRAFT_PREFIX
 from retrain_cli.errors import CacheError, ConfigError, WorkspaceError
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
+from retrain_cli.workflows.sharding.merging import merge_caches
 from retrain_cli.workspace import Workspace
 
 
@@ -68,10 +69,10 @@ def test_merge_brings_what_another_machine_computed(
     more = make_photos(tmp_path / "more", {"cat": 5, "dog": 5}, seed=3)
     fill_cache(BottleneckRequest(more, SMALL_SPEC), other, load=lambda spec, device: fake_backbone)
     fill(photos)
-    (check,) = cache.merge_cache(workspace, other.root)
+    (check,) = merge_caches(workspace, other.root).caches
     assert (check.added, check.bottlenecks) == (10, 46)
     assert fill(more).computed == 0
-    (check,) = cache.merge_cache(workspace, other.root)
+    (check,) = merge_caches(workspace, other.root).caches
     assert check.added == 0
 
 
@@ -81,7 +82,7 @@ def test_merge_of_a_renamed_file_goes_where_it_is_looked_for(
     path = fill(photos).cache_path
     copy = Path(shutil.copy(path, tmp_path / "my backup.sqlite"))
     path.unlink()
-    cache.merge_cache(workspace, copy)
+    merge_caches(workspace, copy)
     assert fill(photos).computed == 0
 
 
@@ -107,7 +108,7 @@ def test_repair_waits_for_nobody(photos: Path, fill: Any, workspace: Workspace) 
 
 def test_merge_of_something_else(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither"):
-        cache.merge_cache(workspace, tmp_path)
+        merge_caches(workspace, tmp_path)
 
 
 def test_exports_agree_with_each_other(
@@ -156,7 +157,7 @@ def test_merge_takes_converted_networks_along(workspace: Workspace, tmp_path: Pa
     (other.models_dir / ".draft-1").mkdir()
     BottleneckStore(other.cache_dir / f"{spec.slug()}.sqlite", spec.identity()).close()
     for _ in range(2):
-        cache.merge_cache(workspace, other.root)
+        merge_caches(workspace, other.root)
         assert find_kept_model(workspace.models_dir, spec) == KeptModel(
             workspace.models_dir / kept.folder.name, kept.digest
         )
@@ -176,7 +177,7 @@ def test_arrays_are_listed_merged_and_swept_up_like_vectors(
         theirs.arrays.put([(kept, 2), (kept, 3)], ArrayBatch.quantised(views.data))
     with closing(sqlite3.connect(other)) as connection, connection:
         connection.execute("UPDATE arrays SET data = zeroblob(195) WHERE view = 3")
-    (merged,) = cache.merge_cache(workspace, other)
+    (merged,) = merge_caches(workspace, other).caches
     assert (merged.added, merged.added_arrays, merged.bottlenecks, merged.arrays) == (0, 2, 36, 4)
     assert [(damage.digest, damage.view) for damage in merged.left_out] == [(kept.hex(), 3)]
     with BottleneckStore(path) as ours:

@@ -383,6 +383,7 @@ def test_other_settings_are_of_every_field() -> None:
                 "from_csv",
                 "trust_model",
                 "views",
+                *("shard", "settled", "cluster", "parts"),
             },
         ),
     ],

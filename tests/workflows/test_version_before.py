@@ -23,6 +23,7 @@ from retrain_cli.studies.study import StudySettings
 from retrain_cli.workflows import cache
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.check import CheckRequest, check_dataset
+from retrain_cli.workflows.sharding.merging import merge_caches
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.study import run_study
 from retrain_cli.workflows.summaries.bottleneck_summary import BottleneckSummary
@@ -102,9 +103,9 @@ def test_its_caches_are_listed_verified_merged_exported_and_swept(
     assert cache.export_cache(workspace, tmp_path / "out.npz") == 18
     assert np.load(tmp_path / "out.npz")["bottlenecks"].shape == (18, 256)
     other = Workspace(tmp_path / "other")
-    (merged,) = cache.merge_cache(other, workspace.root)
+    (merged,) = merge_caches(other, workspace.root).caches
     assert (merged.added, merged.bottlenecks) == (18, 18)
-    (back,) = cache.merge_cache(workspace, other.root)
+    (back,) = merge_caches(workspace, other.root).caches
     assert (back.added, back.bottlenecks) == (0, 18)
     (swept,) = cache.collect_garbage(workspace)
     assert (swept.removed, swept.bottlenecks) == (0, 18)

@@ -32,13 +32,13 @@ from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.cache import (
     collect_garbage,
     export_cache,
-    merge_cache,
     verify_caches,
 )
 from retrain_cli.workflows.calibrate import calibrate, remove_calibration
 from retrain_cli.workflows.check import CheckRequest, check_dataset
 from retrain_cli.workflows.label import Labeller, LabelRequest
 from retrain_cli.workflows.report import ReportRequest, write_report
+from retrain_cli.workflows.sharding.merging import merge_caches
 from retrain_cli.workflows.shared.apply_moves import apply_script, undo_last
 from retrain_cli.workflows.shared.embedding import Source
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -240,7 +240,9 @@ CASES = (
     Case("study examples", _study),
     Case("cache export", lambda scene: export_cache(scene.workspace, scene.root / "v.npz")),
     Case("cache gc", lambda scene: collect_garbage(scene.workspace), _fewer_photos, may_lose=9),
-    Case("cache merge", lambda scene: merge_cache(scene.workspace, scene.root / "other/workspace")),
+    Case(
+        "cache merge", lambda scene: merge_caches(scene.workspace, scene.root / "other/workspace")
+    ),
     Case(
         "cache verify --repair (a row)",
         lambda scene: verify_caches(scene.workspace, repair=True),

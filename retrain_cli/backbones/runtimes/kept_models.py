@@ -112,25 +112,31 @@ def copy_kept_models(source: Path, models: Path) -> list[str]:
     Raises:
         OSError: a copy cannot be written.
     """
-    left_out = []
-    for folder in sorted(source.glob(f"*-{'[0-9a-f]' * 2 * _DIGEST_BYTES}")):
-        target = models / folder.name
-        if target.exists():
-            continue
-        if not (is_plain_name(folder.name) and _looks_kept(folder)):
-            left_out.append(folder.name)
-            continue
-        models.mkdir(parents=True, exist_ok=True)
-        with draft_folder(models) as drafts:
-            draft = drafts / "model"
-            draft.mkdir()
-            for name in (XML, BIN):
-                shutil.copyfile(folder / name, draft / name, follow_symlinks=False)
-            if digest_model(draft) == folder.name.rpartition("-")[2]:
-                _publish(draft, target)
-            else:
-                left_out.append(folder.name)
-    return left_out
+    folders = sorted(source.glob(f"*-{'[0-9a-f]' * 2 * _DIGEST_BYTES}"))
+    return [folder.name for folder in folders if not take_over(folder, models)]
+
+
+def take_over(folder: Path, models: Path) -> bool:
+    """Copy one kept model, as `copy_kept_models` does; False where it is not what its name says.
+
+    Raises:
+        OSError: the copy cannot be written.
+    """
+    target = models / folder.name
+    if target.exists():
+        return True
+    if not (is_plain_name(folder.name) and _looks_kept(folder)):
+        return False
+    models.mkdir(parents=True, exist_ok=True)
+    with draft_folder(models) as drafts:
+        draft = drafts / "model"
+        draft.mkdir()
+        for name in (XML, BIN):
+            shutil.copyfile(folder / name, draft / name, follow_symlinks=False)
+        is_intact = digest_model(draft) == folder.name.rpartition("-")[2]
+        if is_intact:
+            _publish(draft, target)
+        return is_intact
 
 
 def _looks_kept(folder: Path) -> bool:

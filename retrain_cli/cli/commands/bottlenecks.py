@@ -47,6 +47,13 @@ def bottlenecks(
             "the classes below, or auto: by names and contents; what could be both is refused.",
             rescan="Read every photo again, also those that look unchanged; nothing is computed "
             "twice.",
+            shard=Described(
+                "Compute one part of the photos alone, such as 3 of 16, in a workspace of its own; "
+                "`cache merge` brings the parts together.",
+                metavar="PART/PARTS",
+            ),
+            settled="With --shard, on a machine that does not see the first shard's workspace: a "
+            "copy of the folder that the first shard wrote.",
             trust_model="Let a hub: model run, which can read and write files as any program; said "
             "once, it is remembered for this very model.",
         ),

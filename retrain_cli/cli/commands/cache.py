@@ -155,21 +155,24 @@ def gc(
 @command
 def merge(
     ctx: typer.Context,
-    source: Annotated[Path, typer.Argument(help="Another workspace, or one of its cache files.")],
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Other workspaces, shards, folders of shards, cache files, or Parquet parts that "
+            "workers wrote (default: the shards of this workspace)."
+        ),
+    ],
 ) -> None:
-    """Take over the bottlenecks that another machine computed."""
-    from retrain_cli.workflows.cache import merge_cache
+    """Take over the bottlenecks that other machines or shards computed.
+
+    Each is taken once. A merge that was cut short loses nothing and can be repeated.
+    """
+    from retrain_cli.cli.views.merge import show_merge
+    from retrain_cli.workflows.sharding.merging import merge_caches
 
     with console.progress("merging") as update:
-        merged = merge_cache(workspace_of(ctx), source, _each(update), console.warn)
-    for check in merged:
-        console.line(f"{check.name}: {check.added:,} new, {check.bottlenecks:,} in all")
-        if check.arrays:
-            console.line(
-                f"{check.name}: {check.added_arrays:,} arrays new, {check.arrays:,} in all"
-            )
-        if check.left_out:
-            console.warn(f"{check.name}: {len(check.left_out):,} damaged rows were left out")
+        merged = merge_caches(workspace_of(ctx), sources or (), _each(update), console.warn)
+    show_merge(merged)
 
 
 @app.command(cls=RetrainCommand)

@@ -9,6 +9,7 @@ from retrain_cli.cli.views.names import show_hints
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.sharding.shard_place import ShardProgress, in_words
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
 from retrain_cli.workflows.shared.plan import Plan
@@ -28,7 +29,8 @@ def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
     if form == "json":
         console.document(_summary_dict(summary))
     else:
-        console.table(_class_table(summary.classes))
+        if summary.shard is None:
+            console.table(_class_table(summary.classes))
         console.line(_done(summary))
         if summary.chosen_layer:
             console.line(f"layer: {summary.chosen_layer}")
@@ -37,7 +39,20 @@ def show_summary(summary: BottleneckSummary, form: console.Form) -> None:
     _warn(summary)
     show_hints(row.origin for row in summary.classes)
     if form != "json":
-        console.note("next: retrain train")
+        console.note(f"next: {_next(summary)}")
+
+
+def _next(summary: BottleneckSummary) -> str:
+    shard = summary.shard
+    if shard is None:
+        return "retrain train"
+    then = f"retrain cache merge, then retrain bottlenecks {summary.used.image_dir}"
+    if not shard.missing:
+        return f"all {shard.shard.count} shards are here: {then}"
+    return (
+        f"shard(s) {in_words(shard.missing)} of {shard.shard.count} missing here; machines that do "
+        f"not see this disk take a copy of {shard.settled} with --settled; in the end {then}"
+    )
 
 
 def show_plan(plan: Plan, form: console.Form) -> None:
@@ -99,6 +114,8 @@ def _done(summary: BottleneckSummary) -> str:
     classes = f"{len(origins)} classes"
     if any(origins):
         classes += f" ({origins.count('INT')} INT, {origins.count('EXT')} EXT)"
+    if summary.shard is not None:
+        classes = f"shard {summary.shard.shard}"
     parts = [
         f"{summary.found:,} images in {classes}",
         f"{summary.cached:,} cached",
@@ -189,6 +206,11 @@ def _warn(summary: BottleneckSummary) -> None:
         )
 
 
+def _shard_dict(progress: ShardProgress) -> dict[str, Any]:
+    shard, done, missing = progress.shard, progress.done, progress.missing
+    return {"number": shard.number, "count": shard.count, "done": [*done], "missing": [*missing]}
+
+
 def _used_dict(used: LastUsed) -> dict[str, Any]:
     return {
         "image_dir": str(used.image_dir),
@@ -233,6 +255,7 @@ def _summary_dict(summary: BottleneckSummary) -> dict[str, Any]:
         "images_per_second": summary.images_per_second,
         "device": summary.device,
         "note": summary.note,
+        **({"shard": _shard_dict(summary.shard)} if summary.shard else {}),
         **({"chosen_layer": summary.chosen_layer} if summary.chosen_layer else {}),
         "warnings": [*summary.warnings, *summary.few_photos],
         "near_duplicates": summary.near_duplicates and vars(summary.near_duplicates),

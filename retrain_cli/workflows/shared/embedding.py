@@ -19,7 +19,8 @@ from retrain_cli.cache.store import open_to_read
 from retrain_cli.datasets.sources.named_photos import photos_at
 from retrain_cli.errors import ConfigError
 from retrain_cli.extraction.batcher import Batch
-from retrain_cli.extraction.pipeline import ExtractionSettings, Extractor, extractor_for
+from retrain_cli.extraction.distributed.cluster_settings import LOCAL_CLUSTER, ClusterSettings
+from retrain_cli.extraction.pipeline import Answering, ExtractionSettings, extractor_for
 from retrain_cli.extraction.reading import Ready
 from retrain_cli.extraction.views import view_extractor
 from retrain_cli.images.distortions import Distortion
@@ -27,6 +28,7 @@ from retrain_cli.images.examine import Examined
 from retrain_cli.images.in_memory import dimensions, encode_picture, is_picture
 from retrain_cli.images.unread import why_unread
 from retrain_cli.storage.urls import as_place
+from retrain_cli.workflows.sharding.by_cluster import answering_extractor
 from retrain_cli.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ class Embedder:
         settings: ExtractionSettings,
         load: BackboneLoader | None = None,
         views: tuple[Distortion, int] | None = None,
+        cluster: ClusterSettings = LOCAL_CLUSTER,
     ) -> None:
         """Get ready.
 
@@ -147,9 +150,15 @@ class Embedder:
             load: how to load the backbone; None for the usual way.
             views: how distorted views differ from a photo, and how many of each are wanted: each
                 vector is then that of the photo with those of its views behind it.
+            cluster: who computes; the workers of one know nothing of the cache.
         """
         backbone = LazyBackbone(spec, settings.device, load or loader_of(workspace))
         self.backbone = backbone
+        self._extractor: Answering
+        if not cluster.is_local:
+            self._store = None
+            self._extractor = answering_extractor(cluster, backbone, spec, settings, workspace)
+            return
         if views is not None:
             self._store = None
             numbers = tuple(range(views[1] + 1))
@@ -160,7 +169,7 @@ class Embedder:
         self._extractor = extractor_for(spec, backbone, self._store, settings)
 
     @classmethod
-    def over(cls, extractor: Extractor) -> Embedder:
+    def over(cls, extractor: Answering) -> Embedder:
         """One without a cache, whose vectors are what the extractor gives."""
         embedder = cls.__new__(cls)
         embedder.backbone, embedder._store, embedder._extractor = None, None, extractor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,20 @@ from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.engine import has_openvino
+from retrain_cli.extraction.progress import ExtractionCounts
 from retrain_cli.notebook.frames import frame
 from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.sharding.shard_place import ShardProgress
 from retrain_cli.workflows.shared.grouping import GroupCounts
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workflows.shared.passed_over import PassedOver
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset
 
 _COLUMNS = ("class", "origin", "photos", "training", "validation", "test")
 
@@ -71,6 +75,8 @@ class BottleneckSummary:
         warnings: what the folder holds and the dataset leaves out; told before the work.
         views: the distorted views of each photo; None where none were asked for.
         chosen_layer: what `--layer auto` took, and why; empty where nobody asked.
+        shard: the part of the dataset that this is, and how far the others are; None of a whole
+            one. The counts are then those of the part, and there is no class table.
     """
 
     used: LastUsed
@@ -91,6 +97,7 @@ class BottleneckSummary:
     warnings: tuple[str, ...] = ()
     views: ViewCounts | None = None
     chosen_layer: str = ""
+    shard: ShardProgress | None = None
 
     @property
     def few_photos(self) -> tuple[str, ...]:
@@ -159,3 +166,51 @@ def faster_next_time(summary: BottleneckSummary) -> str:
 def _times(precision: str) -> str:
     """As measured with Inception v3: docs/benchmarks.md."""
     return "twice" if precision == "bfloat16" else "four times"
+
+
+def summarise(
+    request: BottleneckRequest,
+    opened: OpenDataset,
+    dataset: Dataset,
+    counts: ExtractionCounts,
+    device: str | None,
+    views: ViewCounts | None,
+) -> BottleneckSummary:
+    """What was done with a dataset that is open, `dataset` being what it now holds.
+
+    Args:
+        request: what was asked for.
+        opened: the dataset, or the shard of it, whose cache is filled.
+        dataset: its photos.
+        counts: what was computed for it.
+        device: what computed; None where nothing was.
+        views: what was done about views; None where none were asked for.
+    """
+    splits = dataset.splits(request.validation_percentage, request.testing_percentage)
+    summary = BottleneckSummary(
+        used=opened.used,
+        cache_path=opened.store.path,
+        found=len(dataset),
+        distinct=len(set(dataset.digests)),
+        cached=opened.scan.cached + counts.cached,
+        computed=counts.computed,
+        bad=counts.bad,
+        images_per_second=counts.images_per_second,
+        device=device,
+        loose_files=opened.source.loose_files(opened.layout),
+        warnings=opened.warnings,
+        straddling=dataset.straddling(splits),
+        classes=[],
+        note=opened.note,
+        near_duplicates=GroupCounts.of(dataset) if opened.used.group else None,
+        passed_over=PassedOver.of(opened.index, opened.dataset),
+        views=views,
+    )
+    if opened.place is not None:  # whose part of a class says nothing of the class
+        return replace(
+            summary,
+            shard=opened.place.progress,
+            passed_over=replace(summary.passed_over, classes=()),
+        )
+    origins = opened.used.origins(dataset.class_names)
+    return replace(summary, classes=class_rows(dataset, list(splits), origins))

@@ -1,0 +1,252 @@
+"""Parts of a cache as Parquet files: what a worker writes that shares no database with the others.
+
+One row a photo: where it lies below its image folder, what is known of the file, and its vector or
+what is wrong with it. The schema's metadata say what computed the vectors. Columns are compressed
+with zstd, which float32 vectors hardly are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain_cli.backbones.digests import check_identity
+from retrain_cli.cache.store import VECTOR_TYPE, Damage, VectorRow, row_fault
+from retrain_cli.errors import CacheError, MissingExtraError, reason_of
+from retrain_cli.files import parse_json
+from retrain_cli.images.examine import DIGEST_BYTES
+from retrain_cli.workspace import replacing
+
+SUFFIX = ".parquet"
+_KEY = b"retrain"
+_FORMAT = 1
+_MOST_WIDTH = 1_000_000
+_ROWS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One photo of a part.
+
+    Attributes:
+        folder: of the file, relative to the image folder.
+        name: its name in there.
+        class_name: its class.
+        given_split: the split that the folder tree gives it, or None.
+        size: bytes.
+        mtime_ns: time of the last change, nanoseconds.
+        ctime_ns: as of `FoundFile`.
+        inode: as of `FoundFile`.
+        digest: 16 bytes of BLAKE2b of its content; None where it holds no image.
+        problem: why it cannot be used; None where it can.
+        vector: `(width,) float32`; None where it was not computed.
+    """
+
+    folder: str
+    name: str
+    class_name: str
+    given_split: str | None
+    size: int
+    mtime_ns: int
+    ctime_ns: int | None
+    inode: int | None
+    digest: bytes | None
+    problem: str | None
+    vector: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartOrigin:
+    """What a part is of.
+
+    Attributes:
+        identity: what makes its vectors comparable.
+        image_dir: the image folder, where it was computed.
+    """
+
+    identity: dict[str, Any]
+    image_dir: str
+
+
+def write_part(path: Path, origin: PartOrigin, rows: Sequence[PartRow]) -> None:
+    """Write a part, atomically.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        WorkspaceError: the file cannot be written.
+    """
+    pa, pq = _pyarrow()
+    vectors = [row.vector for row in rows]
+    width = max((len(vector) for vector in vectors if vector is not None), default=1)
+    about = {"format": _FORMAT, "identity": origin.identity, "image_dir": origin.image_dir}
+    schema = _schema(pa, width).with_metadata({_KEY: json.dumps(about)})
+    columns = [[_as_stored(name, getattr(row, name)) for row in rows] for name in _COLUMNS]
+    table = pa.table([*columns, _as_lists(pa, vectors, width)], schema=schema)
+    with replacing(path) as draft:
+        pq.write_table(table, draft, compression="zstd")
+
+
+def _as_lists(pa: Any, vectors: Sequence[NDArray[np.float32] | None], width: int) -> Any:
+    """Vectors as a column, without a Python number for each of theirs."""
+    known = np.array([vector is not None for vector in vectors], bool)
+    flat = np.zeros((len(vectors), width), np.float32)
+    for place, vector in enumerate(vectors):
+        if vector is not None:
+            flat[place] = vector
+    mask = pa.array(~known)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), width, mask=mask)
+
+
+_NO_PART = (ValueError, TypeError, KeyError, AttributeError)
+"""What comes of looking for a part's marks in another file."""
+
+
+class VectorPart:
+    """The sound rows of a part that somebody else may have made.
+
+    Attributes:
+        path: the file.
+        identity: what makes its vectors comparable.
+        image_dir: the image folder, where it was computed.
+        width: length of its vectors.
+        layer_widths: a part does not know them.
+        damaged: rows that were met and not given out.
+    """
+
+    layer_widths = None
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            CacheError: it is no part.
+            MissingExtraError: pyarrow is not installed.
+        """
+        pa, pq = _pyarrow()
+        self.path = path
+        self.damaged: list[Damage] = []
+        try:
+            self._file = pq.ParquetFile(path)
+            schema = self._file.schema_arrow
+            about = parse_json((schema.metadata or {})[_KEY])
+            check_identity(about["identity"])
+            if about["format"] != _FORMAT:
+                raise ValueError(f"its format is {about['format']!r:.20}")
+            self.identity: dict[str, Any] = dict(about["identity"])
+            self.image_dir = str(about["image_dir"])
+            width = schema.field("vector").type.list_size
+            if not (0 < width <= _MOST_WIDTH and schema.equals(_schema(pa, width))):
+                raise ValueError("its columns are others")
+        except (
+            OSError,
+            pa.ArrowException,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+        ) as error:
+            raise CacheError(
+                f"a merge takes Parquet parts that retrain wrote, and {path} is none "
+                f"({reason_of(error)}): what `cache export` writes is for other programs"
+            ) from error
+        self.width = width
+
+    def rows(self) -> Iterator[PartRow]:
+        """Every row as it is written.
+
+        Raises:
+            CacheError: the file is damaged.
+        """
+        pa, _ = _pyarrow()
+        try:
+            for batch in self._file.iter_batches(_ROWS_AT_ONCE):
+                *columns, lists = batch.columns
+                known = np.asarray(lists.is_valid())
+                flat = np.asarray(lists.flatten(), np.float32).reshape(int(known.sum()), self.width)
+                vectors = iter(flat)
+                plain = zip(*(column.to_pylist() for column in columns), strict=True)
+                for values, has_vector in zip(plain, known.tolist(), strict=True):
+                    fields = dict(zip(_COLUMNS, map(_as_known, _COLUMNS, values), strict=True))
+                    yield PartRow(**fields, vector=next(vectors) if has_vector else None)
+        except (OSError, pa.ArrowException) as error:
+            raise CacheError(
+                f"{self.path} is damaged ({reason_of(error)}): leave it out of the merge, and run "
+                "`retrain bottlenecks`, which computes what is missing"
+            ) from error
+
+    def vectors(self) -> Iterator[VectorRow]:
+        """Each sound vector as a row of a cache; raises as `rows`."""
+        expected = self.width * VECTOR_TYPE.itemsize
+        for row in self.rows():
+            if row.vector is None or row.digest is None or row.problem is not None:
+                continue
+            blob = row.vector.astype(VECTOR_TYPE).tobytes()
+            checksum = zlib.crc32(blob, zlib.crc32(row.digest))
+            if reason := row_fault(row.digest, blob, checksum, expected):
+                self.damaged.append(Damage(row.digest.hex(), reason))
+            else:
+                yield row.digest, blob, checksum
+
+    def arrays(self) -> Iterator[Any]:
+        """A part holds none."""
+        yield from ()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+_NAMES = ("folder", "name", "class_name")
+_COLUMNS = (
+    *_NAMES, "given_split", "size", "mtime_ns", "ctime_ns", "inode", "digest", "problem"
+)  # fmt: skip
+
+
+def _schema(pa: Any, width: int) -> Any:
+    """Names are bytes, for those of files need not be Unicode."""
+    required = {
+        "folder": pa.binary(),
+        "name": pa.binary(),
+        "class_name": pa.binary(),
+        "size": pa.int64(),
+        "mtime_ns": pa.int64(),
+    }
+    optional = {
+        "given_split": pa.string(),
+        "ctime_ns": pa.int64(),
+        "inode": pa.int64(),
+        "digest": pa.binary(DIGEST_BYTES),
+        "problem": pa.string(),
+    }
+    fields = [
+        pa.field(name, required.get(name) or optional[name], name not in required)
+        for name in _COLUMNS
+    ]
+    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32(), width))])
+
+
+def _as_stored(name: str, value: Any) -> Any:
+    if name in _NAMES:
+        return os.fsencode(value)
+    return value.encode(errors="replace").decode() if name == "problem" and value else value
+
+
+def _as_known(name: str, value: Any) -> Any:
+    return os.fsdecode(value) if name in _NAMES else value
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("Parquet files", "parquet") from error
+    return pa, pq

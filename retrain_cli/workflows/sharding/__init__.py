@@ -1,0 +1,1 @@
+"""A dataset computed in parts, on machines that need not know each other."""
