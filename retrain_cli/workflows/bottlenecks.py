@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,12 +24,11 @@ from retrain_cli.datasets.shards import Shard
 from retrain_cli.datasets.sources.list_source import LIST_SUFFIXES
 from retrain_cli.datasets.sources.photo_source import PhotoSource, source_of
 from retrain_cli.errors import ConfigError, DatasetError, StorageError, WorkspaceError, setting
-from retrain_cli.extraction.batcher import Batch
 from retrain_cli.extraction.distributed.cluster_settings import ClusterSettings
 from retrain_cli.extraction.photo_tree import PhotoTree
 from retrain_cli.extraction.pipeline import ExtractionSettings, extractor_for
 from retrain_cli.extraction.progress import ExtractionCounts, Progress, Tally
-from retrain_cli.extraction.scan import PendingFile, Scan, scan_folders
+from retrain_cli.extraction.scan import scan_folders
 from retrain_cli.extraction.settle import settle_backbone
 from retrain_cli.images.distortions import USUAL, Distortion
 from retrain_cli.notebook.bars import Done, NotebookBar, counted
@@ -38,6 +37,7 @@ from retrain_cli.similarity.near_duplicates import Grouping
 from retrain_cli.similarity.survey import Told
 from retrain_cli.storage.urls import absolute_place
 from retrain_cli.workflows.augmentation.cached_views import fill_views
+from retrain_cli.workflows.filling.opened_dataset import OpenDataset
 from retrain_cli.workflows.sharding.by_cluster import (
     check_cluster,
     fill_by_cluster,
@@ -175,40 +175,6 @@ def question_of_trust(request: BottleneckRequest, workspace: Workspace) -> str:
     return "" if is_trusted(spec, workspace) else f"{WARNING}. Do you trust {spec.name}?"
 
 
-@dataclass(frozen=True)
-class OpenDataset:
-    """A dataset that this process may fill: the lock is held, index and cache are open.
-
-    Of a shard, this is a part of the dataset, in a workspace of its own.
-    """
-
-    workspace: Workspace
-    place: ShardPlace | None
-    used: LastUsed
-    source: PhotoSource
-    index: FileIndex
-    store: BottleneckStore
-    dataset: int
-    scan: Scan
-    layout: Layout
-    note: str = ""
-    warnings: tuple[str, ...] = ()
-
-    def present(self, digests: Iterable[bytes]) -> set[bytes]:
-        """Those of the images that need no forward pass."""
-        return self.store.present(digests)
-
-    def write(self, batch: Batch[PendingFile]) -> None:
-        """Keep vectors first, so that the index never promises what the cache does not hold."""
-        if batch.vectors is not None:
-            self.store.put(batch.digests, batch.vectors)
-        self.index.remember(self.dataset, [file.learnt(seen) for file, seen in batch.photos])
-
-    def locate(self, file: PendingFile) -> str:
-        """Where a file is."""
-        return str(self.source.locate(file.relative))
-
-
 @contextmanager
 def open_dataset(
     request: BottleneckRequest,
@@ -234,9 +200,7 @@ def open_dataset(
     used = request.resolve()
     source = source_of(used.image_dir, [workspace.root])
     layout = _read_layout(source, request.layout, used)
-    place = request.place(workspace, used.backbone)
-    own = place.workspace if place else workspace
-    own.prepare()
+    place, own = _own_place(request, workspace, used)
     with own.lock("bottlenecks"), FileIndex(own.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
         with waiting.for_("looking for photos"):
@@ -262,6 +226,16 @@ def open_dataset(
             yield OpenDataset(
                 own, place, used, source, index, store, dataset, scan, layout, choice.note, warnings
             )
+
+
+def _own_place(
+    request: BottleneckRequest, workspace: Workspace, used: LastUsed
+) -> tuple[ShardPlace | None, Workspace]:
+    """The place of a shard, and the workspace that is filled."""
+    place = request.place(workspace, used.backbone)
+    own = place.workspace if place else workspace
+    own.prepare()
+    return place, own
 
 
 def _read_layout(source: PhotoSource, choice: LayoutChoice, used: LastUsed) -> Layout:
@@ -339,8 +313,6 @@ def fill_cache(
         counts = extract(opened, backbone, request.settings, on_progress, request)
         opened.store.check_in_place()
         opened.index.check_in_place()
-        if counts.images_per_second:
-            opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
         dataset = load_dataset(opened.index, opened.used.image_dir)
         if opened.used.group and dataset.paths:
             dataset = group_photos(dataset, opened.store, own, request.settings, on_look)
@@ -348,9 +320,10 @@ def fill_cache(
         if opened.used.views:
             settings = request.settings
             views = fill_views(dataset, opened.used, backbone, own, settings, on_progress)
-        _finish(opened, dataset)
+        _finish(opened, dataset, counts)
         device = backbone.device if request.cluster.is_local else request.cluster.engine
-        return summarise(request, opened, dataset, counts, device, views)
+        splits = dataset.splits(request.validation_percentage, request.testing_percentage)
+        return summarise(opened, splits, dataset, counts, device, views)
 
 
 def _begin(opened: OpenDataset) -> None:
@@ -361,8 +334,10 @@ def _begin(opened: OpenDataset) -> None:
         opened.place.keep_record(opened.used, complete=False)
 
 
-def _finish(opened: OpenDataset, dataset: Dataset) -> None:
+def _finish(opened: OpenDataset, dataset: Dataset, counts: ExtractionCounts) -> None:
     """Remember that nothing is missing; a shard alone is nothing to train on."""
+    if counts.images_per_second:
+        opened.store.set_meta("images_per_second", f"{counts.images_per_second:.3f}")
     place = opened.place
     replace(opened.used, complete=place is None).save(opened.workspace)
     if place:

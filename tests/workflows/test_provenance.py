@@ -312,7 +312,7 @@ def test_the_printed_commands_make_the_same_run_again(
 
 def printed(run: Run, workspace: Workspace) -> list[list[str]]:
     """The words of each command of the report of a run."""
-    report = make_report(ReportRequest(run.name, map_method="none"), workspace)
+    report = make_report(ReportRequest("it's grown", map_method="none"), workspace)
     return [shlex.split(command.text) for command in report.commands]
 
 
@@ -439,13 +439,12 @@ def test_pasted_into_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     type_in(*root, "train", *short, "--name=-base")
     wasps = str(lab.more / "wasp")
     type_in(*root, "add-class", "--run=-base", "--name", "it's grown", "--", "-wasp", wasps)
-    run = RunStore(lab.workspace.runs_dir).get("it's grown")
-    report = make_report(ReportRequest(run.name, map_method="none"), lab.workspace)
+    report = make_report(ReportRequest("it's grown", map_method="none"), lab.workspace)
     lines = "\n".join(command.text for command in report.commands[:-2])  # figures need no shell
     shutil.move(lab.workspace.root, tmp_path / "kept")
-    environment = {**os.environ, "PATH": f"{RETRAIN.parent}:{os.environ['PATH']}"}
+    paths = {**os.environ, "PATH": f"{RETRAIN.parent}:{os.environ['PATH']}"}
     script = ["bash", "-euc", lines]
-    done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    done = subprocess.run(script, cwd=tmp_path, env=paths, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     kept = RunStore(tmp_path / "kept" / "runs").get("it's grown")
     assert_same(RunStore(lab.workspace.runs_dir).get("it's grown-again"), kept)

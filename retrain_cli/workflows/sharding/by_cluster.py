@@ -5,66 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from retrain_cli.backbones.loader import LazyBackbone
 from retrain_cli.backbones.runtimes.kept_models import find_kept_model, take_over
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import is_trusted
 from retrain_cli.cache.cache_files import cache_files
-from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.cache.vector_parts import SUFFIX, PartRow
-from retrain_cli.datasets.file_index import FileIndex, FolderRecord
+from retrain_cli.datasets.file_index import FolderRecord
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.extraction.distributed.cluster_settings import ClusterSettings
 from retrain_cli.extraction.distributed.ray_extractor import RayExtractor, ray_extractor
 from retrain_cli.extraction.distributed.ray_stages import ForwardJob
 from retrain_cli.extraction.pipeline import ExtractionSettings
 from retrain_cli.extraction.progress import Tally
-from retrain_cli.extraction.scan import PendingFile, Scan
-from retrain_cli.extraction.writing import Sink
+from retrain_cli.extraction.scan import PendingFile
 from retrain_cli.paths import StrPath, absolute
+from retrain_cli.workflows.filling.opened_dataset import OpenDataset
 from retrain_cli.workflows.sharding.merging import merge_caches
-from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace, writing_to
-
-
-class Fillable(Sink[PendingFile], Protocol):
-    """A dataset that is open to be filled; see `OpenDataset`."""
-
-    @property
-    def workspace(self) -> Workspace:
-        """Where it is kept."""
-        ...
-
-    @property
-    def used(self) -> LastUsed:
-        """Which photos, which backbone."""
-        ...
-
-    @property
-    def index(self) -> FileIndex:
-        """What is known of the files."""
-        ...
-
-    @property
-    def dataset(self) -> int:
-        """Its number in the index."""
-        ...
-
-    @property
-    def store(self) -> BottleneckStore:
-        """The cache."""
-        ...
-
-    @property
-    def scan(self) -> Scan:
-        """What is to be done."""
-        ...
-
-    def locate(self, file: PendingFile) -> str:
-        """Where a file is."""
-        ...
 
 
 def check_cluster(request: Any) -> None:
@@ -129,7 +89,7 @@ def take_left_parts(parts: StrPath | None, workspace: Workspace) -> int:
 
 
 def fill_by_cluster(
-    opened: Fillable,
+    opened: OpenDataset,
     backbone: LazyBackbone,
     settings: ExtractionSettings,
     cluster: ClusterSettings,

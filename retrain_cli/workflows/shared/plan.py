@@ -18,7 +18,8 @@ from retrain_cli.extraction.scan import PendingFile, Record
 from retrain_cli.images.decode import Pixels, check_image, load_rgb
 from retrain_cli.images.examine import Examined
 from retrain_cli.workflows.augmentation.cached_views import count_missing
-from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset, open_dataset
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, open_dataset
+from retrain_cli.workflows.filling.opened_dataset import OpenDataset
 from retrain_cli.workflows.shared.last_used import LastUsed
 from retrain_cli.workspace import Workspace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 from retrain_cli.backbones.machine import NO_OPENVINO
 from retrain_cli.datasets.dataset import Dataset
 from retrain_cli.datasets.origins import ClassOrigin
-from retrain_cli.datasets.splits import SPLITS
+from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.engine import has_openvino
 from retrain_cli.extraction.progress import ExtractionCounts
 from retrain_cli.notebook.frames import frame
 from retrain_cli.notebook.sheets import Grid, sheet
 from retrain_cli.reports.few_photos import warn_of_few
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
+from retrain_cli.workflows.filling.opened_dataset import OpenDataset
 from retrain_cli.workflows.sharding.shard_place import ShardProgress
 from retrain_cli.workflows.shared.grouping import GroupCounts
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -25,8 +27,6 @@ from retrain_cli.workflows.shared.passed_over import PassedOver
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-    from retrain_cli.workflows.bottlenecks import BottleneckRequest, OpenDataset
 
 _COLUMNS = ("class", "origin", "photos", "training", "validation", "test")
 
@@ -169,8 +169,8 @@ def _times(precision: str) -> str:
 
 
 def summarise(
-    request: BottleneckRequest,
     opened: OpenDataset,
+    splits: Sequence[Split],
     dataset: Dataset,
     counts: ExtractionCounts,
     device: str | None,
@@ -179,14 +179,13 @@ def summarise(
     """What was done with a dataset that is open, `dataset` being what it now holds.
 
     Args:
-        request: what was asked for.
         opened: the dataset, or the shard of it, whose cache is filled.
+        splits: of its photos.
         dataset: its photos.
         counts: what was computed for it.
         device: what computed; None where nothing was.
         views: what was done about views; None where none were asked for.
     """
-    splits = dataset.splits(request.validation_percentage, request.testing_percentage)
     summary = BottleneckSummary(
         used=opened.used,
         cache_path=opened.store.path,

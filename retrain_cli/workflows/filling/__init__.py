@@ -1,0 +1,1 @@
+"""A dataset while its bottlenecks are computed."""
