@@ -76,4 +76,4 @@ class AdviceRecord(NamedTuple):
         return self.cases - self.won - self.level
 
 
-ADVICE_RECORD = AdviceRecord(cases=3, won=2, level=1, most_photos=5)
+ADVICE_RECORD = AdviceRecord(cases=6, won=4, level=2, most_photos=20)
