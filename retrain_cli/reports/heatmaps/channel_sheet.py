@@ -10,7 +10,7 @@ from PIL import Image
 from retrain_cli.explaining.channels import LayerChannels
 from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, map_alone
-from retrain_cli.reports.heatmaps.heat_panels import fitted, write
+from retrain_cli.reports.heatmaps.heat_panels import lines_of, write
 
 _TILE, _COLUMNS, _GAP, _BETWEEN, _LINE = 100, 4, 4, 28, 32
 _BLOCK = _COLUMNS * _TILE + (_COLUMNS - 1) * _GAP
@@ -33,20 +33,34 @@ def draw_channels(
     """
     size = _fitting(photo.drawn)
     rows = max(-(-len(layer.numbers) // _COLUMNS) for layer in layers)
-    head = _LINE + photo.drawn[1] + 2 * _GAP
-    tiles = head + 2 * _LINE + _GAP
     width = len(layers) * _BLOCK + (len(layers) + 1) * _BETWEEN
+    names = lines_of(name, width - 2 * _BETWEEN)
+    networks = [lines_of(layer.network, _BLOCK) for layer in layers]
+    shapes = [lines_of(_shape(layer), _BLOCK, 20) for layer in layers]
+    head = len(names) * _LINE + photo.drawn[1] + 2 * _GAP
+    under = head + max(map(len, networks)) * _LINE
+    tiles = under + max(map(len, shapes)) * _LINE + _GAP
     height = tiles + rows * (size[1] + _NUMBER + 2 * _GAP) + _BETWEEN
     sheet = Image.new("RGB", (width, height), _PAPER)
-    write(sheet, (_BETWEEN, _GAP), fitted(name, width - 2 * _BETWEEN), 24, faint=False)
-    sheet.paste(Image.fromarray(photo.pixels), (_BETWEEN, _LINE + _GAP))
+    _write_lines(sheet, (_BETWEEN, _GAP), names, 24, faint=False)
+    sheet.paste(Image.fromarray(photo.pixels), (_BETWEEN, len(names) * _LINE + _GAP))
     for number, layer in enumerate(layers):
         left = _BETWEEN + number * (_BLOCK + _BETWEEN)
-        write(sheet, (left, head), fitted(layer.network, _BLOCK), 24, faint=False)
-        under = f"{layer.layer}, {layer.grids.shape[1]} × {layer.grids.shape[2]}"
-        write(sheet, (left, head + _LINE), fitted(under, _BLOCK, 20), 20)
+        _write_lines(sheet, (left, head), networks[number], 24, faint=False)
+        _write_lines(sheet, (left, under), shapes[number], 20)
         _block(sheet, layer, placement, size, (left, tiles))
     return sheet
+
+
+def _shape(layer: LayerChannels) -> str:
+    return f"{layer.layer}, {layer.grids.shape[1]} × {layer.grids.shape[2]}"
+
+
+def _write_lines(
+    sheet: Image.Image, corner: tuple[int, int], lines: Sequence[str], size: int, faint: bool = True
+) -> None:
+    for line, text in enumerate(lines):
+        write(sheet, (corner[0], corner[1] + line * _LINE), text, size, faint=faint)
 
 
 def _block(

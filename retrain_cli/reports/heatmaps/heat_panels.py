@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,15 +45,17 @@ def draw_panels(
     """
     width, height = SIDE, photo.drawn[1]
     columns = 1 + len(heatmaps)
-    size = (columns * width + (columns + 1) * _GAP, height + 4 * _LINE + 3 * _GAP)
+    heads = [_head(name), *(_head(*captions(heatmap)) for heatmap in heatmaps)]
+    under = max(2, *map(len, heads)) * _LINE
+    size = (columns * width + (columns + 1) * _GAP, under + height + 2 * _LINE + 3 * _GAP)
     sheet = Image.new("RGB", size, _PAPER)
-    _panel(sheet, 0, Image.fromarray(photo.pixels), [fitted(name, width), ""])
-    top = 2 * _LINE + 2 * _GAP + height
+    _panel(sheet, 0, Image.fromarray(photo.pixels), heads[0], under)
+    top = under + 2 * _GAP + height
     for line, text in enumerate(_meaning(heatmaps)):
         write(sheet, (_GAP, top + line * _LINE), text, _TEXT - 4)
     for column, (heatmap, heat) in enumerate(zip(heatmaps, heats, strict=True), start=1):
         pixels = over_photo(photo.pixels, heat, signed=heatmap.is_signed)
-        _panel(sheet, column, Image.fromarray(pixels), _captions(heatmap, width))
+        _panel(sheet, column, Image.fromarray(pixels), heads[column], under)
         _legend(sheet, _left(column), top, heatmap)
     return sheet
 
@@ -88,16 +90,21 @@ def _meaning(heatmaps: Sequence[Heatmap]) -> tuple[str, str]:
     return "share of evidence", f"in 1 of {rows} × {columns} fields"
 
 
-def _captions(heatmap: Heatmap, width: int) -> list[str]:
-    return [fitted(text, width) for text in captions(heatmap)]
+Head = list[tuple[str, bool]]
+"""The lines over a picture, and whether each is faint."""
 
 
-def _panel(sheet: Image.Image, column: int, picture: Image.Image, texts: list[str]) -> None:
-    for line, text in enumerate(texts):
+def _head(name: str, second: str = "") -> Head:
+    faint = [(line, True) for line in lines_of(second, SIDE)] if second else []
+    return [(line, False) for line in lines_of(name, SIDE)] + faint
+
+
+def _panel(sheet: Image.Image, column: int, picture: Image.Image, head: Head, under: int) -> None:
+    for line, (text, faint) in enumerate(head):
         place = (_left(column), _GAP // 2 + line * _LINE)
-        write(sheet, place, text, _TEXT, faint=line > 0)
+        write(sheet, place, text, _TEXT, faint=faint)
     middle = (SIDE - picture.width) // 2
-    sheet.paste(picture, (_left(column) + middle, 2 * _LINE + _GAP))
+    sheet.paste(picture, (_left(column) + middle, under + _GAP))
 
 
 def _legend(sheet: Image.Image, left: int, top: int, heatmap: Heatmap) -> None:
@@ -146,21 +153,28 @@ def _letters(text: str, size: int) -> Image.Image:
         return letters
 
 
-def fitted(text: str, width: int, size: int = _TEXT) -> str:
-    """The text, or its ends where the whole is wider than so many pixels."""
+def lines_of(text: str, width: int, size: int = _TEXT) -> list[str]:
+    """The text in as many lines as it takes, each at most so many pixels wide; nothing is cut."""
     with _one_at_a_time:
-        return _fitted(font_of(text, size), text, width)
+        font = font_of(text, size)
+        return broken(text, lambda part: font.getlength(part) <= width)
 
 
-def _fitted(font: ImageFont.FreeTypeFont, text: str, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    for kept in range(len(text) - 1, 1, -1):
-        start = (kept + 1) // 2
-        shown = f"{text[:start]}…{text[len(text) - kept // 2 :]}"
-        if font.getlength(shown) <= width:
-            return shown
-    return "…"
+def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Break a text into lines that fit, behind a space or a mark where one is in the second half.
+
+    A line has one letter at least, whether that fits or not.
+    """
+    lines = []
+    while len(text) > 1 and not fits(text):
+        most = 1
+        while most < len(text) and fits(text[: most + 1]):
+            most += 1
+        marks = [at for at in range(most, most // 2, -1) if text[at - 1] in " _-"]
+        end = marks[0] if marks else most
+        lines.append(text[:end].rstrip(" "))
+        text = text[end:]
+    return [*lines, text]
 
 
 def font_of(text: str, size: int) -> ImageFont.FreeTypeFont:

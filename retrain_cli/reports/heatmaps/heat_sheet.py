@@ -14,13 +14,14 @@ from retrain_cli.explaining.colours import diverging, sequential
 from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.heat_colours import Pixels, SmallPhoto, levels, over_photo
-from retrain_cli.reports.heatmaps.heat_panels import captions, ends
+from retrain_cli.reports.heatmaps.heat_panels import broken, captions, ends
 from retrain_cli.reports.heatmaps.quick_png import MARK
 
 MOST_PHOTOS = 60
 """On a sheet: about 1.5 MB."""
 
 _SIDE, _GAP, _LINE, _BAR = 168, 12, 19, 8
+_LETTERS = 20
 _QUALITY = 78
 _STYLE = """
 text { font: 15px system-ui, sans-serif; fill: #14141a; }
@@ -48,15 +49,17 @@ class HeatSheet:
         self, photo: SmallPhoto, heatmaps: Sequence[Heatmap], placement: Placement, name: str
     ) -> None:
         """Put a photo and its heatmaps below what is there."""
-        parts = [_text(_left(0), self._top + 14, _shortened(name))]
-        top = self._top + 2 * _LINE + 4
+        said = [_lines(name), *(_lines(*captions(heatmap)) for heatmap in heatmaps)]
+        top = self._top + max(2, *map(len, said)) * _LINE + 4
+        parts = [
+            _text(_left(column), self._top + 14 + line * _LINE, text, kind)
+            for column, lines in enumerate(said)
+            for line, (text, kind) in enumerate(lines)
+        ]
         size = _fitting(photo.drawn)
         parts.append(_image(_small(photo.pixels, size), _left(0), top))
         for column, heatmap in enumerate(heatmaps, start=1):
             left = _left(column)
-            first, second = captions(heatmap)
-            parts.append(_text(left, self._top + 14, _shortened(first)))
-            parts.append(_text(left, self._top + 14 + _LINE, _shortened(second), "faint"))
             heat = levels(heatmap, placement, size)
             small = _small(photo.pixels, size)
             parts.append(_image(over_photo(small, heat, signed=heatmap.is_signed), left, top))
@@ -99,8 +102,14 @@ def _left(column: int) -> int:
     return _GAP + column * (_SIDE + _GAP)
 
 
-def _shortened(text: str, most: int = 21) -> str:
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most // 2) :]}"
+def _lines(name: str, second: str = "") -> list[tuple[str, str]]:
+    """The lines over a picture, each with its kind; about as many letters as its width takes."""
+    faint = [(line, "faint") for line in broken(second, _fits)] if second else []
+    return [(line, "") for line in broken(name, _fits)] + faint
+
+
+def _fits(text: str) -> bool:
+    return len(text) <= _LETTERS
 
 
 def _text(left: float, base: float, text: str, kind: str = "") -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from retrain_cli.explaining.channels import LayerChannels
@@ -15,7 +18,15 @@ from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.channel_sheet import draw_channels
 from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, levels, map_alone, over_photo
-from retrain_cli.reports.heatmaps.heat_panels import SIDE, captions, draw_panels, ends, fitted
+from retrain_cli.reports.heatmaps.heat_panels import (
+    SIDE,
+    broken,
+    captions,
+    draw_panels,
+    ends,
+    font_of,
+    lines_of,
+)
 from retrain_cli.reports.heatmaps.heat_sheet import MOST_PHOTOS, HeatSheet
 from retrain_cli.reports.heatmaps.quick_png import save_quickly
 
@@ -96,10 +107,36 @@ def test_the_panels_tell_class_score_and_share() -> None:
     assert tall.height > 240
 
 
-@pytest.mark.parametrize("text", ["short", "a_name_that_is_much_longer_than_its_panel_is_wide.jpg"])
-def test_texts_fit(text: str) -> None:
-    shown = fitted(text, 200)
-    assert shown == text or ("…" in shown and shown[0] == text[0] and shown[-1] == text[-1])
+LONG = "a_name_that_is_much_longer_than_its_panel_is_wide.jpg"
+
+
+@pytest.mark.parametrize("text", ["short", LONG, "w" * 90, "two words of a class that is long"])
+def test_texts_are_broken_and_never_cut(text: str) -> None:
+    lines = lines_of(text, 200)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(font_of(text, 24).getlength(line) <= 200 for line in lines)
+    assert len(lines) == 1 or text != "short"
+
+
+@given(st.text(max_size=60), st.integers(1, 12))
+def test_lines_hold_every_letter(text: str, width: int) -> None:
+    lines = broken(text, lambda part: len(part) <= width)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(len(line) <= width for line in lines)
+
+
+def test_a_break_stands_behind_a_mark() -> None:
+    assert broken("golden retriever", lambda part: len(part) <= 10) == ["golden", "retriever"]
+    assert broken("slide233_nohash_00.jpg", lambda part: len(part) <= 20) == [
+        "slide233_nohash_", "00.jpg"
+    ]  # fmt: skip
+
+
+def test_the_sheet_has_all_of_a_long_name() -> None:
+    sheet = HeatSheet()
+    sheet.add(photo(), [hot_corner()], Placement((300, 200), (0, 0, 300, 200)), LONG)
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", sheet.svg("colours"))
+    assert LONG in "".join(texts)
 
 
 def test_a_sheet_holds_so_many_photos_and_hostile_names_are_text() -> None:
