@@ -118,9 +118,9 @@ def test_photos_that_did_not_change_are_not_opened(
     request = BottleneckRequest(bitmaps, SMALL_SPEC)
     opened: list[str] = []
 
-    def examine(path: Path, *others: Any) -> Any:
-        opened.append(path.name)
-        return examine_file(path, *others)
+    def examine(place: str, *others: Any) -> Any:
+        opened.append(Path(place).name)
+        return examine_file(place, *others)
 
     monkeypatch.setattr(readers, "examine_file", examine)
     assert plan_bottlenecks(request, workspace).cached == 24

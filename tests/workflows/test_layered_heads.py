@@ -110,7 +110,7 @@ def test_a_class_is_added(
         if not again:
             vectors = np.random.default_rng(0).random((5, base.head.width), np.float32)
             old, new = base.head.logits(vectors), grown.head.logits(vectors)
-            np.testing.assert_array_equal(new[:, :-1], old)
+            np.testing.assert_allclose(new[:, :-1], old, rtol=1e-6)  # one more column is summed otherwise
 
 
 def test_what_is_the_study_s_head_is_written_as_ever(

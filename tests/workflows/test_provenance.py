@@ -312,7 +312,7 @@ def test_the_printed_commands_make_the_same_run_again(
 
 def printed(run: Run, workspace: Workspace) -> list[list[str]]:
     """The words of each command of the report of a run."""
-    report = make_report(ReportRequest("it's grown", map_method="none"), workspace)
+    report = make_report(ReportRequest(run.name, map_method="none"), workspace)
     return [shlex.split(command.text) for command in report.commands]
 
 
