@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -364,3 +365,21 @@ def _notebook_for_chatter() -> IO[bytes]:
         return tempfile.TemporaryFile()
     except OSError:
         return open(os.devnull, "r+b")  # noqa: PTH123 - it has no path of its own
+
+
+@cache
+def openvino_core() -> Any:
+    """The one `openvino.Core` of this process, which lives as long.
+
+    On processors with AVX-512 each core gives the thread a stack for its signal handlers, and takes
+    it away when it goes. Where two go in another order than they came the thread is left with a
+    stack that is not there any more, and the next Ctrl-C ends the process by a segmentation fault
+    (seen with OpenVINO 2026.4).
+
+    Raises:
+        ConfigError: as `load_openvino`.
+        DeviceError: as `load_openvino`.
+    """
+    openvino = load_openvino()
+    with quiet_engine():
+        return openvino.Core()

@@ -27,7 +27,7 @@ from retrain_cli.backbones.runtimes.keras_model import build_keras_backbone
 from retrain_cli.backbones.runtimes.quantisation import quantise
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.table import DEFAULT_BACKBONE, KERAS_BACKBONES
-from retrain_cli.engine import load_openvino
+from retrain_cli.engine import openvino_core
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "int8")
 PHOTOS = 4
@@ -71,9 +71,9 @@ class Contender:
     def __init__(self, name: str, precision: Precision, work: Path) -> None:
         spec = BackboneSpec(name, weights="random", precision=precision, runtime="openvino")
         kept = _kept(spec.resolve(), work)
-        model = load_openvino().Core().read_model(kept.xml)
+        model = openvino_core().read_model(kept.xml)
         hints: dict[str, Any] = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-        compiled = load_openvino().Core().compile_model(model, "CPU", hints)
+        compiled = openvino_core().compile_model(model, "CPU", hints)
         self._request = compiled.create_infer_request()
         size = KERAS_BACKBONES[name].input_size
         self._photos = _noise(PHOTOS, size)

@@ -9,6 +9,7 @@ import openvino
 import pytest
 from openvino import opset13 as ops
 
+from retrain_cli.engine import openvino_core
 from retrain_cli.exporting.writers.openvino_head import with_head
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.layered.activations import ACTIVATIONS
@@ -39,7 +40,7 @@ def test_scores_are_those_of_the_head(name: str) -> None:
     network = openvino.Model([ops.subtract(flat, np.float32(100))], [images])
     head = Head(("a", "b"), normal(5 if body.hidden else 12, 2), normal(2), body)
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(with_head(network, head), "CPU", hints)
+    compiled = openvino_core().compile_model(with_head(network, head), "CPU", hints)
     pixels = RANDOM.integers(0, 256, (4, 2, 2, 3), np.uint8)
     pixels[0] = 100  # a vector of zeros
     vectors = pixels.reshape(4, 12).astype(np.float32) - 100

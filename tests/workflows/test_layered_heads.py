@@ -110,7 +110,8 @@ def test_a_class_is_added(
         if not again:
             vectors = np.random.default_rng(0).random((5, base.head.width), np.float32)
             old, new = base.head.logits(vectors), grown.head.logits(vectors)
-            np.testing.assert_allclose(new[:, :-1], old, rtol=1e-6)  # one more column is summed otherwise
+            # With one more column products are summed in another order.
+            np.testing.assert_allclose(new[:, :-1], old, rtol=1e-6)
 
 
 def test_what_is_the_study_s_head_is_written_as_ever(

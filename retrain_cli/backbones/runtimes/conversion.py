@@ -16,7 +16,13 @@ from retrain_cli import waiting
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, converted_from, keep_model
 from retrain_cli.backbones.runtimes.keras_model import KerasModelBackbone, build_keras_backbone
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import load_keras, load_openvino, load_tensorflow, quiet_engine
+from retrain_cli.engine import (
+    load_keras,
+    load_openvino,
+    load_tensorflow,
+    openvino_core,
+    quiet_engine,
+)
 from retrain_cli.errors import BackboneError, reason_of, setting
 
 LEAST_COSINE = 0.9999
@@ -98,7 +104,7 @@ def least_cosine(
     Those of several layers are compared layer by layer: the largest would hide the others.
     """
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    ours = load_openvino().Core().compile_model(xml, "CPU", hints)([images])[0]
+    ours = openvino_core().compile_model(xml, "CPU", hints)([images])[0]
     ends = np.cumsum(layer_widths)[:-1]
     pairs = zip(np.split(ours, ends, axis=1), np.split(theirs, ends, axis=1), strict=True)
     return min(_cosine(own, other) for own, other in pairs)
@@ -153,9 +159,7 @@ def _mend_converter(version: str) -> None:
 def _export(backbone: KerasModelBackbone, xml: Path) -> Any:
     """Keras's own export, for its engines other than TensorFlow."""
     backbone.model.export(str(xml), format="openvino", verbose=False)
-    model = (
-        load_openvino().Core().read_model(xml.read_bytes(), xml.with_suffix(".bin").read_bytes())
-    )
+    model = openvino_core().read_model(xml.read_bytes(), xml.with_suffix(".bin").read_bytes())
     xml.unlink()
     xml.with_suffix(".bin").unlink()
     return model

@@ -17,7 +17,7 @@ from retrain_cli.backbones.user_networks.onnx_network import OnnxNetwork, descri
 from retrain_cli.backbones.user_networks.pooling import pooled_axes
 from retrain_cli.backbones.user_networks.resolving import check_onnx_unchanged
 from retrain_cli.backbones.user_networks.scalings import parse_scaling
-from retrain_cli.engine import load_openvino, quiet_engine
+from retrain_cli.engine import load_openvino, openvino_core, quiet_engine
 from retrain_cli.errors import BackboneError, RetrainError, setting
 
 
@@ -98,7 +98,7 @@ def _try_any_number(network: OnnxNetwork, spec: BackboneSpec) -> Any:
 def _prepared(network: OnnxNetwork, spec: BackboneSpec, batch: int) -> Any:
     """OpenVINO's model: `(batch, height, width, 3) uint8` RGB in, `(batch, width) float32` out."""
     openvino = load_openvino()
-    whole = openvino.Core().read_model(network.path)
+    whole = openvino_core().read_model(network.path)
     found = {name: port for port in whole.outputs for name in port.get_names()}
     result = found[network.output].get_node().input_value(0)
     model = openvino.Model([result], whole.get_parameters())
@@ -155,7 +155,7 @@ def _vectors(model: Any, size: tuple[int, int]) -> tuple[NDArray[np.float32], ND
     """Vectors of two images of noise: computed together, and one by one."""
     images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = load_openvino().Core().compile_model(model, "CPU", hints)
+    compiled = openvino_core().compile_model(model, "CPU", hints)
     together = np.array(compiled([images])[0])
     apart = np.concatenate([np.array(compiled([images[row : row + 1]])[0]) for row in range(2)])
     return together, apart

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.precisions import Precision
 from retrain_cli.backbones.runtimes.kept_models import KeptModel, find_kept_model
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import load_openvino, quiet_engine
+from retrain_cli.engine import load_openvino, openvino_core, quiet_engine
 from retrain_cli.errors import BackboneError, WeightsError, last_reason_of, setting
 
 _MOST_IMAGES, _MOST_SMALL_IMAGES, _SMALL = 4, 16, 128
@@ -59,12 +59,12 @@ class OpenvinoBackbone:
         """Read and compile; `change` makes the graph that is compiled of the one that is kept."""
         openvino = load_openvino()
         with quiet_engine():
-            model = change(openvino.Core().read_model(kept.xml))
+            model = change(openvino_core().read_model(kept.xml))
             hints = {
                 "PERFORMANCE_HINT": "THROUGHPUT",
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
             }
-            compiled = openvino.Core().compile_model(model, "CPU", hints)
+            compiled = openvino_core().compile_model(model, "CPU", hints)
         self._streams = int(compiled.get_property("NUM_STREAMS"))
         self._threads = ThreadPoolExecutor(self._streams + 1, "openvino")
         self._tensor = openvino.Tensor
@@ -161,5 +161,5 @@ def joined_widths(model: Any) -> tuple[int, ...]:
 
 def has_bfloat16() -> bool:
     """Whether this processor computes in bfloat16."""
-    core = load_openvino().Core()
+    core = openvino_core()
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from retrain_cli.backbones.runtimes.kept_models import XML, KeptModel, keep_model
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import load_openvino, quiet_engine
+from retrain_cli.engine import load_openvino, openvino_core, quiet_engine
 from retrain_cli.errors import (
     BackboneError,
     DatasetError,
@@ -65,7 +65,7 @@ def quantise(
     def write(folder: Path) -> None:
         openvino = load_openvino()
         with quiet_engine(), redirect_stdout(io.StringIO()):  # NNCF draws bars on stdout
-            model = openvino.Core().read_model(base.xml)
+            model = openvino_core().read_model(base.xml)
             openvino.serialize(quantised_model(model, shown, spec.name), folder / XML)
 
     return keep_model(models, spec, write)
@@ -81,7 +81,7 @@ def quantised_model(model: Any, images: Images, name: str) -> Any:
     Raises:
         BackboneError: OpenVINO computes neither.
     """
-    openvino = load_openvino()  # before NNCF, which would import it with its telemetry
+    load_openvino()  # before NNCF, which would import it with its telemetry
     import nncf
     from nncf.quantization.advanced_parameters import QuantizationParameters
 
@@ -96,7 +96,7 @@ def quantised_model(model: Any, images: Images, name: str) -> Any:
             model.clone(), calibration, subset_size=len(images), advanced_parameters=how
         )
         try:
-            openvino.Core().compile_model(made, "CPU")
+            openvino_core().compile_model(made, "CPU")
         except RuntimeError as error:
             reason = last_reason_of(error)
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.engine import load_openvino, quiet_engine
+from retrain_cli.engine import openvino_core, quiet_engine
 from retrain_cli.exporting.description import KEY, ExportDescription
 from retrain_cli.exporting.runners.exported_model import ExportedModel, Scores
 
@@ -19,10 +19,9 @@ def open_openvino(path: Path) -> ExportedModel:
         ConfigError: OpenVINO does not run here.
         ExportError: the model does not say what it is.
     """
-    openvino = load_openvino()
+    core = openvino_core()
     xml = path / "model.xml" if path.is_dir() else path
     with quiet_engine():
-        core = openvino.Core()
         model = core.read_model(str(xml))
         text = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
         description = ExportDescription.from_json(text, path)

@@ -18,7 +18,7 @@ from retrain_cli.backbones.runtimes.kept_models import KeptModel, converted_from
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import trust
 from retrain_cli.durable import draft_folder, sync, sync_tree
-from retrain_cli.engine import load_keras, load_openvino
+from retrain_cli.engine import load_keras, openvino_core
 from retrain_cli.errors import ExportError, MissingExtraError, RunError, setting
 from retrain_cli.evaluation.curves.rejection import choose_rule
 from retrain_cli.exporting.classifier_model import build_classifier
@@ -197,7 +197,7 @@ class _Job:
     def model(self) -> Any:
         """Backbone and head."""
         if self.is_openvino:
-            network = load_openvino().Core().read_model(self.kept.xml)
+            network = openvino_core().read_model(self.kept.xml)
             return with_head(network, self.run.head)
         return build_classifier(self.backbone.model, self.run.head)
 

@@ -12,7 +12,7 @@ from retrain_cli.backbones.runtimes.kept_models import XML, keep_model
 from retrain_cli.backbones.runtimes.openvino_model import build_openvino_backbone
 from retrain_cli.backbones.runtimes.quantisation import quantise
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.engine import load_openvino
+from retrain_cli.engine import load_openvino, openvino_core
 from retrain_cli.errors import BackboneError
 
 pytest.importorskip("nncf")
@@ -75,9 +75,10 @@ def pictures() -> list[Any]:
 
 
 def on_a_processor(monkeypatch: pytest.MonkeyPatch, takes: Any) -> None:
-    openvino = load_openvino()
-    core = openvino.Core
-    monkeypatch.setattr(openvino, "Core", lambda: Picky(core(), takes))
+    picky = Picky(openvino_core(), takes)
+    for module in ("quantisation", "openvino_model"):
+        name = f"retrain_cli.backbones.runtimes.{module}.openvino_core"
+        monkeypatch.setattr(name, lambda: picky)
 
 
 def kept_network(folder: Path) -> Any:
@@ -101,9 +102,7 @@ def test_a_scale_for_each_input_does_where_more_are_refused(
     assert refused.count(True) == 1
     monkeypatch.undo()
     images = np.stack(pictures())
-    vectors = [
-        load_openvino().Core().compile_model(one.xml, "CPU")([images])[0] for one in (base, kept)
-    ]
+    vectors = [openvino_core().compile_model(one.xml, "CPU")([images])[0] for one in (base, kept)]
     cosines = (vectors[0] * vectors[1]).sum(1) / np.prod(np.linalg.norm(vectors, axis=2), axis=0)
     assert cosines.min() > 0.99
 

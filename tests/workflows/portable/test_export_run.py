@@ -16,6 +16,7 @@ from helpers import make_photos
 from served_process import serving
 
 from retrain_cli.backbones.spec import BackboneSpec
+from retrain_cli.engine import openvino_core
 from retrain_cli.errors import (
     AssertionNotMetError,
     ConfigError,
@@ -170,7 +171,6 @@ def test_tensorflow_serving_finds_its_signatures(every: Any, lab: Lab) -> None:
 
 def test_metadata_that_others_read(every: Any) -> None:
     import onnxruntime
-    import openvino
 
     paths = {one.described.format: one.path for one in every.files}
     session = onnxruntime.InferenceSession(str(paths["onnx"]))
@@ -180,7 +180,7 @@ def test_metadata_that_others_read(every: Any) -> None:
     assert [one.name for one in session.get_outputs()] == ["scores", "label"]
     image = np.zeros((1, 80, 60, 3), np.uint8)
     assert session.run(["label"], {"images": image})[0][0] in ("ant", "bee")
-    model = openvino.Core().read_model(str(paths["openvino"] / "model.xml"))
+    model = openvino_core().read_model(str(paths["openvino"] / "model.xml"))
     assert model.get_rt_info(["model_info", "labels"]).astype(str) == "ant bee"
     content = paths["litert"].read_bytes()
     assert b"TFLITE_METADATA" in content
