@@ -43,7 +43,10 @@ _AT_WORK = 2 * CLIENTS
 
 @dataclass(frozen=True)
 class Look:
-    """What the processes of a service have: MB of memory, open files, threads."""
+    """What a service has: MB of memory of its own process; open files and threads of all.
+
+    Processes that decode single photos come and go, and so does their memory.
+    """
 
     at: float
     megabytes: float
@@ -151,7 +154,7 @@ def look(process: int, at: float) -> Look:
     for number in [process, *children_of(process)]:
         folder = Path(f"/proc/{number}")
         try:
-            pages += int((folder / "statm").read_text().split()[1])
+            pages += int((folder / "statm").read_text().split()[1]) if number == process else 0
             files += len([*(folder / "fd").iterdir()])
             threads += len([*(folder / "task").iterdir()])
         except OSError:  # one of them has ended
