@@ -27,7 +27,7 @@ RateSchedule = Literal["cosine", "constant"]
 
 DEFAULT_TRAINABLE = "last:3"
 FEW_A_CLASS = 20
-RATE, RATE_OF_FEW, RATE_OF_SGD = 5e-4, 1e-4, 5e-3
+RATE, RATE_OF_FEW, RATE_OF_SGD = 1e-3, 1e-4, 5e-3
 """Peaks of the learning rate: usual, with fewer photos a class than that, and of plain SGD with
 momentum, whose steps are not scaled by the gradient's size."""
 

@@ -35,7 +35,7 @@ def finetune(
             "fine-tuned on another folder; its classes may be others. Missing bottlenecks are "
             "computed.",
             epochs="How often each training photo is seen.",
-            learning_rate="Peak of the learning rate (default: 0.0005; 0.0001 below some 20 photos "
+            learning_rate="Peak of the learning rate (default: 0.001; 0.0001 below some 20 photos "
             "a class; 0.005 for sgd).",
             optimizer="How the network learns.",
             batch_size="Photos a step, and a forward pass.",
