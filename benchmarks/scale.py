@@ -30,6 +30,8 @@ from retrain_cli.backbones.loader import load_backbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.images.decode import decode_image
 from retrain_cli.parallel import usable_processors
+from retrain_cli.workflows.shared.last_used import LastUsed
+from retrain_cli.workspace import Workspace
 
 _BATCH = 32
 _ALONE = 256
@@ -104,7 +106,8 @@ def measure(
         known = known_seconds(spec, many.photos, Path(folder))
         photos = sorted(Path(folder, f"photos-{many.photos}").rglob("*.*"))
         photo_bytes = float(np.mean([path.stat().st_size for path in photos]))
-        decoding, forward, width = alone(spec, photos[:_ALONE])
+        workspace = Workspace(Path(folder, f"workspace-{many.photos}"))
+        decoding, forward, width = alone(workspace, photos[:_ALONE])
         measured = [first_run(spec, source, size, Path(folder)) for size in points]
     photo, start = line_through(few, many, "processor_seconds")
     disk, disk_start = line_through(few, many, "disk_bytes")
@@ -158,13 +161,13 @@ def known_seconds(spec: BackboneSpec, photos: int, folder: Path) -> float:
     return max(0.0, warm - version) / photos
 
 
-def alone(spec: BackboneSpec, photos: Sequence[Path]) -> tuple[float, float, int]:
+def alone(workspace: Workspace, photos: Sequence[Path]) -> tuple[float, float, int]:
     """Processor seconds a photo of decoding and of the forward pass, and a bottleneck's width."""
-    resolved = spec.resolve()
-    backbone = load_backbone(resolved, "cpu")
+    spec = LastUsed.load(workspace).backbone
+    backbone = load_backbone(spec, "cpu", workspace.models_dir)
     size, started = backbone.input_size, time.process_time()
     images = np.stack(
-        [decode_image(path.read_bytes(), size, resolved.resize_rule) for path in photos]
+        [decode_image(path.read_bytes(), size, spec.resize_rule) for path in photos]
     )
     decoding = (time.process_time() - started) / len(photos)
     width = backbone(images[:_BATCH]).shape[1]
