@@ -166,9 +166,7 @@ def alone(workspace: Workspace, photos: Sequence[Path]) -> tuple[float, float, i
     spec = LastUsed.load(workspace).backbone
     backbone = load_backbone(spec, "cpu", workspace.models_dir)
     size, started = backbone.input_size, time.process_time()
-    images = np.stack(
-        [decode_image(path.read_bytes(), size, spec.resize_rule) for path in photos]
-    )
+    images = np.stack([decode_image(path.read_bytes(), size, spec.resize_rule) for path in photos])
     decoding = (time.process_time() - started) / len(photos)
     width = backbone(images[:_BATCH]).shape[1]
     started = time.process_time()
