@@ -145,14 +145,7 @@ class VectorPart:
             width = schema.field("vector").type.list_size
             if not (0 < width <= _MOST_WIDTH and schema.equals(_schema(pa, width))):
                 raise ValueError("its columns are others")
-        except (
-            OSError,
-            pa.ArrowException,
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-        ) as error:
+        except (OSError, pa.ArrowException, *_NO_PART) as error:
             raise CacheError(
                 f"a merge takes Parquet parts that retrain wrote, and {path} is none "
                 f"({reason_of(error)}): what `cache export` writes is for other programs"
