@@ -93,7 +93,7 @@ def serve(workspace: Workspace, fake_backbone: FakeBackbone) -> Iterator[Callabl
             log: list[str] = []
             faults: list[str] = []
             app = make_application(service, log.append, faults.append)
-            client = TestClient(app)
+            client = stack.enter_context(TestClient(app))  # one event loop, as a server has
             made.append(Served(service, client, log, faults))
             return made[-1]
 

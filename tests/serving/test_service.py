@@ -128,9 +128,11 @@ def test_a_full_queue_says_when_to_come_again(serve: Any, ant: bytes) -> None:
     gate.open.clear()
     with ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(served.client.post, "/label", content=ant) for _ in range(2)]
-        wait_for(lambda: served.service.in_service == 2, "two photos in service")
-        refused = served.client.post("/label", content=ant)
-        gate.open.set()
+        try:
+            wait_for(lambda: served.service.in_service == 2, "two photos in service")
+            refused = served.client.post("/label", content=ant)
+        finally:
+            gate.open.set()
         assert [one.result().status_code for one in waiting] == [200, 200]
     assert refused.status_code == 429
     assert refused.headers["retry-after"] == "1"
