@@ -153,7 +153,8 @@ def test_ctrl_c_before_the_first_step_says_that_there_is_no_run(
 ) -> None:
     retrain("bottlenecks", photos, *TINY)
     runs = tmp_path / ".retrain" / "runs"
-    with at_a_terminal(["train", "--name", "early"], tmp_path, environment) as terminal:
+    command = ["train", "--name", "early", "--optimizer", "sgd"]  # TensorFlow takes long to load
+    with at_a_terminal(command, tmp_path, environment) as terminal:
         wait_for(lambda: list(runs.glob(".draft-*")), "the draft of a run")
         terminal.press_ctrl_c()
         assert terminal.wait() == 130
