@@ -124,7 +124,7 @@ def test_an_extraction_that_was_interrupted(photos: Path, fill: Any, workspace: 
     request = BottleneckRequest(photos, SMALL_SPEC, settings=ExtractionSettings(batch_size=8))
     with pytest.raises(KeyboardInterrupt):
         fill_cache(request, workspace, load=lambda spec, device: Interrupted())
-    with pytest.raises(DatasetError, match="did not come to its end: run it again"):
+    with pytest.raises(DatasetError, match="run `retrain bottlenecks` to its end"):
         train_run(TrainRequest(CONFIG), workspace)
     assert fill(photos).computed == 28
     assert train_run(TrainRequest(CONFIG), workspace).run.labels == ("ant", "bee", "teapot")

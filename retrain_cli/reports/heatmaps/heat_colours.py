@@ -21,9 +21,14 @@ Pixels = NDArray[np.uint8]
 _UNSEEN = (118, 118, 118)
 _LEAST, _MOST = 0.3, 0.8
 """How much of the colour lies over the photo, where nothing speaks for the class and most does."""
-_DIMMED = 0.75
 _COLOURS = 255
 """Of a scale; the last one of a palette stands for what the network does not see."""
+
+_DIMMED = [int(0.75 * grey) for grey in range(256)]
+_DARKENED = [grey // 2 for grey in range(256)]
+_IS_UNSEEN = [0] * _COLOURS + [255]
+"""What becomes of each grey of a photo under the colours, and of that where nothing is seen; and
+which colours those are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +82,11 @@ def levels(heatmap: Heatmap, placement: Placement, size: tuple[int, int]) -> NDA
 
 def indexed(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
     """The colours of the heat, of mode P; grey where the network sees nothing."""
-    share = (heat + 1) / 2 if signed else heat
-    unseen = np.isnan(share)
-    known = np.nan_to_num(share).astype(np.float32)
-    at = (known * np.float32(_COLOURS - 1) + np.float32(0.5)).astype(np.uint8)
-    at[unseen] = _COLOURS
-    image = Image.fromarray(at, "L")
+    half = np.float32((_COLOURS - 1) / 2)
+    places = heat * half + half if signed else heat * (2 * half)
+    places += np.float32(0.5)
+    np.nan_to_num(places, copy=False, nan=_COLOURS)
+    image = Image.fromarray(places.astype(np.uint8), "L")
     image.putpalette(_palette(signed=signed))
     return image
 
@@ -94,30 +98,27 @@ def map_alone(heat: NDArray[np.float32], *, signed: bool) -> Pixels:
 
 def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pixels:
     """The colours of the heat over the photo in grey, the stronger the more heat there is."""
-    unseen = np.isnan(heat)
-    dimmed = np.asarray(Image.fromarray(pixels).convert("L")) * np.float32(_DIMMED)
-    strength = _strength(heat)
-    if unseen.any():
-        dimmed[unseen] *= 0.5
-        strength[unseen] = 0
-    grey = Image.fromarray(dimmed.astype(np.uint8)).convert("RGB")
-    mask = Image.fromarray((255 * strength).astype(np.uint8))
-    colours = indexed(heat, signed=signed).convert("RGB")
-    return np.asarray(Image.composite(colours, grey, mask))
+    colours = indexed(heat, signed=signed)
+    grey = Image.fromarray(pixels).convert("L").point(_DIMMED)
+    grey.paste(grey.point(_DARKENED), mask=colours.point(_IS_UNSEEN, "L"))
+    strength = colours.point([*_strengths(signed=signed), 0], "L")
+    mixed = Image.composite(colours.convert("RGB"), grey.convert("RGB"), strength)
+    return np.asarray(mixed)
 
 
 def overlay(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
     """The same without the photo, of mode RGBA: to be laid over the photo in grey."""
-    strength = _strength(heat)
-    strength[np.isnan(heat)] = _MOST
-    image = indexed(heat, signed=signed).convert("RGB")
-    image.putalpha(Image.fromarray((255 * strength).astype(np.uint8)))
+    colours = indexed(heat, signed=signed)
+    image = colours.convert("RGB")
+    image.putalpha(colours.point([*_strengths(signed=signed), round(255 * _MOST)], "L"))
     return image
 
 
-def _strength(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of the colour lies over each pixel, 0 to 1."""
-    return np.asarray(_LEAST + (_MOST - _LEAST) * np.abs(np.nan_to_num(heat)), np.float32)
+@cache
+def _strengths(*, signed: bool) -> tuple[int, ...]:
+    """How much of each colour of a scale lies over the photo, 0 to 255."""
+    heats = np.linspace(-1 if signed else 0, 1, _COLOURS)
+    return tuple((255 * (_LEAST + (_MOST - _LEAST) * np.abs(heats))).astype(int).tolist())
 
 
 @cache

@@ -1,18 +1,19 @@
-"""PNG files of drawings, in half the time that Pillow takes: one filter for all rows.
+"""PNG files of drawings, in a fraction of the time that Pillow takes: one filter for all rows.
 
 Pillow tries five filters on each row. Where a drawing is flat or a photo is smooth, the row above
-is a good guess, and the file is a few per cent larger.
+is a good guess, and the file is a few per cent larger. ISA-L compresses it several times as fast as
+zlib does at its quickest, to the same size.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+from isal import isal_zlib
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 MARK = "retrain explain"
 """What the pictures say of who wrote them, so that no other file is ever replaced by one."""
@@ -22,29 +23,32 @@ _AT_THE_START = 4096
 """Bytes of a file in which the mark is, if it is there."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_UP = 2
-"""The filter that takes off the row above (PNG specification, 9.2)."""
+_RGB, _INDEXED = 2, 3
+_NONE, _UP = 0, 2
+"""No filter, and the one that takes off the row above (PNG specification, 9.2)."""
 _QUICK = 1
-"""Of zlib's levels."""
+"""Of ISA-L's levels, 0 to 3."""
 
 
 def save_quickly(image: Image.Image, path: Path) -> None:
-    """Write an image of mode RGB, marked as ours; one of another mode is left to Pillow."""
-    if image.mode != "RGB":
-        mark = PngInfo()
-        mark.add_text(_KEYWORD, MARK)
-        image.save(path, "PNG", compress_level=_QUICK, pnginfo=mark)
-        return
+    """Write an image of mode RGB or P, marked as ours."""
+    is_indexed = image.mode == "P"
     rows = np.asarray(image).reshape(image.height, -1)
     filtered = np.empty((image.height, 1 + rows.shape[1]), np.uint8)
-    filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = struct.pack(">IIBBBBB", image.width, image.height, 8, 2, 0, 0, 0)
-    body = zlib.compress(filtered.tobytes(), _QUICK)
-    text = f"{_KEYWORD}\0{MARK}".encode("latin-1")
-    parts = (_chunk(b"IHDR", header), _chunk(b"tEXt", text), _chunk(b"IDAT", body))
-    path.write_bytes(_SIGNATURE + b"".join(parts) + _chunk(b"IEND", b""))
+    if is_indexed:
+        filtered[:, 0], filtered[:, 1:] = _NONE, rows
+    else:
+        filtered[:, 0], filtered[0, 1:] = _UP, rows[0]
+        np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    kind = _INDEXED if is_indexed else _RGB
+    with path.open("wb") as file:
+        file.write(_SIGNATURE)
+        _write(file, b"IHDR", struct.pack(">IIBBBBB", image.width, image.height, 8, kind, 0, 0, 0))
+        _write(file, b"tEXt", f"{_KEYWORD}\0{MARK}".encode("latin-1"))
+        if is_indexed:
+            _write(file, b"PLTE", bytes(image.getpalette() or ()))
+        _write(file, b"IDAT", isal_zlib.compress(filtered, _QUICK))
+        _write(file, b"IEND", b"")
 
 
 def is_ours(path: Path) -> bool:
@@ -60,5 +64,7 @@ def is_ours(path: Path) -> bool:
         return True
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _write(file: BinaryIO, kind: bytes, data: bytes) -> None:
+    file.write(struct.pack(">I", len(data)) + kind)
+    file.write(data)
+    file.write(struct.pack(">I", isal_zlib.crc32(data, isal_zlib.crc32(kind))))

@@ -93,12 +93,13 @@ class LastUsed:
         """Refuse a dataset of which only a part is known: its last classes would be missing.
 
         Raises:
-            DatasetError: the last `retrain bottlenecks` did not come to its end.
+            DatasetError: the last `retrain bottlenecks` did not come to its end, or was a shard.
         """
         if not self.complete:
             raise DatasetError(
-                f"training needs every photo of {self.image_dir}, and `retrain bottlenecks` did "
-                "not come to its end: run it again; nothing is computed twice"
+                f"training needs every photo of {self.image_dir}, and this workspace has a part of "
+                "them: run `retrain bottlenecks` to its end, nothing is computed twice; or, if "
+                "this is a shard, train where `retrain cache merge` brings all of them together"
             )
 
     @classmethod

@@ -17,7 +17,13 @@ from retrain_cli.explaining.colours import sequential, to_oklab
 from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.channel_sheet import draw_channels
-from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, levels, map_alone, over_photo
+from retrain_cli.reports.heatmaps.heat_colours import (
+    SmallPhoto,
+    indexed,
+    levels,
+    map_alone,
+    over_photo,
+)
 from retrain_cli.reports.heatmaps.heat_panels import (
     SIDE,
     broken,
@@ -75,9 +81,11 @@ def test_a_picture_that_is_written_quickly_is_the_same(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as read:
         assert read.format == "PNG"
         assert (np.asarray(read) == pixels).all()
-    save_quickly(Image.fromarray(pixels[..., 0]), tmp_path / "b.png")
+    colours = indexed(np.linspace(0, 1, 91, dtype=np.float32).reshape(13, 7), signed=False)
+    save_quickly(colours, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as read:
-        assert (np.asarray(read) == pixels[..., 0]).all()
+        assert read.mode == "P"
+        assert (np.asarray(read.convert("RGB")) == np.asarray(colours.convert("RGB"))).all()
 
 
 def test_a_contrast_has_both_colours() -> None:

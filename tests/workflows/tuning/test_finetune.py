@@ -283,6 +283,29 @@ def test_training_draws_among_views_and_more_of_them_compute_only_what_is_new(
     assert f"2 of each training photo ({USUAL})" in shown(workspace, run.name)
 
 
+def test_a_killed_training_on_views_goes_on_to_the_same_numbers(workspace: Workspace) -> None:
+    class KilledError(Exception):
+        pass
+
+    def listen(progress: TuningProgress) -> None:
+        if progress.row is not None and progress.epoch == 1:
+            raise KilledError
+
+    tuning = replace(VIEWS, epochs=2, dropout=0.2)
+    whole = finetune(request(tuning, name="whole"), workspace).run
+    with pytest.raises(KilledError):
+        finetune(request(tuning, name="cut"), workspace, on_progress=listen)
+    seen: list[int] = []
+    gone_on = finetune(
+        request(tuning, name="cut", resume=True),
+        workspace,
+        on_progress=lambda progress: seen.append(progress.epoch),
+    ).run
+    assert set(seen) == {2}
+    for one, other in zip(whole.history, gone_on.history, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-3)
+
+
 def test_views_are_of_the_photos_that_they_are_asked_of(
     workspace: Workspace, tmp_path: Path
 ) -> None:
