@@ -78,10 +78,15 @@ def table(exports: Sequence[Export]) -> str:
         outcome = ", **rejected**" if file["rejected"] else ""
         lines.append(
             f"| | {name}, {file['input']}{outcome} | {file['bytes'] / 1e6:.1f} | "
-            f"{file['largest_difference']:.2g} | {file['other_labels']} of {file['photos']} | "
+            f"{file['largest_difference']:.2g} | {others(file)} of {file['photos']} | "
             f"{file['accuracy']:.1%} | {latency(file['latency_ms'])} |"
         )
     return "\n".join(lines)
+
+
+def others(file: Export) -> str:
+    """How many photos have another label, and how many of them the run is undecided about."""
+    return f"{file['other_labels']}" + (f" ({file['ties']} ties)" if file["ties"] else "")
 
 
 def latency(found: dict[str, float] | None) -> str:

@@ -16,7 +16,11 @@ from retrain_cli.errors import ConfigError, setting
 Scores = NDArray[np.float32]
 
 FLOAT_TOLERANCE = 0.001
-"""The share of photos that a file of floats may give another label than the run."""
+"""The share of photos that a file of floats may give another label than the run, ties apart."""
+
+TIE = 0.05
+"""The run is undecided between two labels whose scores are less than this apart. A grey level more
+turns such a photo, whatever file it goes through; a fault of preprocessing turns others, too."""
 
 INT8_TOLERANCE = 0.01
 """How much lower the accuracy of an 8-bit file may be, 0 to 1."""
@@ -90,8 +94,19 @@ class Parity:
     @property
     def other_labels(self) -> int:
         """How many photos have another best class."""
-        best = (self.file.scores.argmax(axis=1), self.reference.scores.argmax(axis=1))
-        return int((best[0] != best[1]).sum())
+        return int(self._is_other.sum())
+
+    @property
+    def ties(self) -> int:
+        """How many of these the run itself is undecided about."""
+        own, rows = self.reference.scores, np.arange(len(self.labels))
+        lead = own.max(axis=1) - own[rows, self.file.scores.argmax(axis=1)]
+        return int((self._is_other & (lead < TIE)).sum())
+
+    @property
+    def _is_other(self) -> NDArray[np.bool_]:
+        own, other = self.reference.scores.argmax(axis=1), self.file.scores.argmax(axis=1)
+        return np.asarray(own != other)
 
     @property
     def allowed(self) -> int:
@@ -111,10 +126,10 @@ class Parity:
                     f"{self.tolerance * 100:g} are allowed"
                 )
             return None
-        if self.other_labels > self.allowed:
+        if (decided := self.other_labels - self.ties) > self.allowed:
             return (
-                f"it gives {self.other_labels} of {len(self.labels)} photos another label than "
-                f"the run, and {self.allowed} may have one"
+                f"it gives {decided} of {len(self.labels)} photos another label than the run, "
+                f"which was sure of its own, and {self.allowed} may have one"
             )
         return None
 
@@ -125,6 +140,7 @@ class Parity:
             "photos": len(self.labels),
             "largest_difference": None if math.isinf(difference) else difference,
             "other_labels": self.other_labels,
+            "ties": self.ties,
             "top1_agreement": 1 - self.other_labels / len(self.labels),
             "accuracy": self.file.accuracy(self.labels),
             "latency_ms": self.file.latency,

@@ -44,6 +44,20 @@ def test_one_photo_of_a_begun_thousand_may_differ_and_two_may_not() -> None:
     assert parity(answers(1), wanted=0.0).fault is not None
 
 
+def test_a_photo_that_the_run_is_undecided_about_may_get_either_label() -> None:
+    own, file = answers(), answers()
+    own.scores[:9] = [0.52, 0.48]
+    file.scores[:9] = [0.49, 0.51]
+    labels = np.zeros(N, np.int64)
+    found = Parity(own, file, labels, 0.001, by_accuracy=False)
+    assert found.fault is None
+    assert (found.other_labels, found.ties) == (9, 9)
+    own.scores[:2] = [0.53, 0.47]  # 0.06 apart
+    assert "2 of 200 photos another label" in str(
+        Parity(own, file, labels, 0.001, by_accuracy=False).fault
+    )
+
+
 def test_int8_may_lose_a_point_of_accuracy() -> None:
     assert parity(answers(2), by_accuracy=True).fault is None
     assert "1.5 points less often" in str(parity(answers(3), by_accuracy=True).fault)

@@ -37,8 +37,9 @@ class ExportRequest:
         input: what the file takes; None for the most that its format can do itself.
         photos: the image folder, where it is not any more where the run was trained.
         check_photos: test photos that the file is checked on, at most.
-        tolerance: the share of photos that may get another label than from the run, for int8 how
-            much lower the accuracy may be; None for 0.001 and 0.01.
+        tolerance: the share of photos that may get another label than from the run, those left out
+            that it is undecided about; for int8 how much lower the accuracy may be; None for 0.001
+            and 0.01.
         max_error: the share of wrong answers above the threshold that the file carries.
     """
 

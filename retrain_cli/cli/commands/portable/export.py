@@ -30,8 +30,9 @@ def export(
             "size (default: the first of these that the format can).",
             photos="The image folder, where it is not any more where the run was trained.",
             check_photos="Test photos that the file is checked on, at most.",
-            tolerance="How many may get another label than from the run, as a share; for int8 how "
-            "much lower the accuracy may be (default: 0.001; for int8 0.01).",
+            tolerance="How many may get another label than from the run where that is not "
+            "undecided, as a share; for int8 how much lower the accuracy may be (default: 0.001; "
+            "for int8 0.01).",
             max_error="The share that may be wrong above the threshold for unknown photos, which "
             "the file carries.",
         ),

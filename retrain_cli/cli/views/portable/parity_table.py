@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from retrain_cli.cli import console
+from retrain_cli.exporting.parity import TIE, Parity
 from retrain_cli.workflows.portable.export_request import ExportedFile, ExportSummary
 
 _HEADING = ("", "MB", "score diff", "other label", "accuracy", "ms", "p95 ms")
@@ -24,6 +25,8 @@ def show_export(done: ExportSummary, form: console.Form) -> None:
         f"{photos:,} test photos, one at a time; ms from a photo's bytes to its scores; "
         "differences are to the run in float32"
     )
+    if any(one.parity.ties for one in done.files):
+        console.note(f"a tie: the run's own scores for both labels are less than {TIE:g} apart")
     if done.precision != "float32":
         console.note(
             f"the run itself computes in {done.precision}; float32 is what its files are held to"
@@ -42,10 +45,16 @@ def _row(one: ExportedFile) -> list[str]:
         f"{one.described.format} {one.described.precision}",
         f"{one.bytes / 1e6:.1f}",
         "no number" if math.isinf(difference) else f"{difference:.2g}",
-        f"{one.parity.other_labels:,}",
+        _others(one.parity),
         f"{figures['accuracy']:.1%}",
         *_milliseconds(figures["latency_ms"]),
     ]
+
+
+def _others(parity: Parity) -> str:
+    ties = parity.ties
+    tied = "" if not ties else f" ({ties:,} tie{'s' if ties > 1 else ''})"
+    return f"{parity.other_labels:,}{tied}"
 
 
 def _milliseconds(latency: dict[str, float]) -> list[str]:
