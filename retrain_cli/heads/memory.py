@@ -19,7 +19,7 @@ def available_memory() -> int:
     The least of what the machine has, what the control groups of the process allow, and what
     `ulimit -v` and `ulimit -d` allow.
     """
-    limits = [_meminfo_bytes(), *_group_bytes(), *_process_bytes()]
+    limits = [_meminfo_bytes() or _bytes_elsewhere(), *_group_bytes(), *_process_bytes()]
     known = [limit for limit in limits if limit is not None]
     return max(0, min(known)) if known else _UNKNOWN
 
@@ -42,6 +42,15 @@ def _meminfo_bytes() -> int | None:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def _bytes_elsewhere() -> int | None:
+    """The same where there is no /proc: on macOS and Windows."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return int(psutil.virtual_memory().available)
 
 
 def _group_bytes() -> list[int | None]:

@@ -48,7 +48,16 @@ def test_control_groups_of_the_first_version(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_system_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with_files(monkeypatch, {})
+    monkeypatch.setitem(sys.modules, "psutil", None)
     assert memory.available_memory() == 4 * GB
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="is compared with /proc")
+def test_a_system_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = memory._meminfo_bytes()
+    assert here is not None
+    with_files(monkeypatch, {})
+    assert memory.available_memory() == pytest.approx(here, rel=0.5)  # others take and give back
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits are read from /proc")
