@@ -9,6 +9,7 @@ import argparse
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from retrain_cli.cli.main import app
 
 PROJECT = Path(__file__).resolve().parent.parent
 TARGET = PROJECT / "docs" / "cli.md"
+WIDTH = 100
 
 INTRODUCTION = """\
 # The commands
@@ -66,7 +68,7 @@ def section(command: Any, path: str) -> str:
     options = [parameter for parameter in shown if parameter.param_type_name == "option"]
     names = "".join(f" {argument_name(argument)}" for argument in arguments)
     usage = f"{path}{names}{' [OPTIONS]' if options else ''}"
-    description = re.sub(r"\[/?\w*\]", "`", inspect.cleandoc(command.help or ""))
+    description = re.sub(r"\[/?\w*\]", "`", wrapped(command.help or ""))
     parts = [f"\n## {path}\n\n    {usage}\n\n{description}\n"]
     if arguments:
         rows = [f"| `{argument_name(a)}` | {a.help} |\n" for a in arguments]
@@ -74,6 +76,14 @@ def section(command: Any, path: str) -> str:
     if options:
         parts += ["\n| option | default | meaning |\n|---|---|---|\n", *map(option_row, options)]
     return "".join(parts)
+
+
+def wrapped(text: str) -> str:
+    """Paragraphs of one line each, broken as the rest of the docs is."""
+    return "\n".join(
+        line if len(line) <= WIDTH else textwrap.fill(line, WIDTH, break_on_hyphens=False)
+        for line in inspect.cleandoc(text).splitlines()
+    )
 
 
 def is_plumbing(parameter: Any) -> bool:

@@ -7,6 +7,7 @@ finger to the one that was meant.
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 from typing import Any
 
@@ -95,6 +96,9 @@ SUB_HINTS = {
 class RetrainCommand(TyperCommand):
     """A command whose options can be set in a file and in the environment."""
 
+    def __init__(self, *arguments: Any, help: str | None = None, **more: Any) -> None:
+        super().__init__(*arguments, help=flowing(help), **more)
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Its parameters; a flag takes no value, so its help shows no type."""
         return without_flag_types(super().get_params(ctx))
@@ -123,6 +127,9 @@ class RetrainCommand(TyperCommand):
 class Group(TyperGroup):
     """A command with sub-commands."""
 
+    def __init__(self, *arguments: Any, help: str | None = None, **more: Any) -> None:
+        super().__init__(*arguments, help=flowing(help), **more)
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Its parameters; a flag takes no value, so its help shows no type."""
         return without_flag_types(super().get_params(ctx))
@@ -139,6 +146,20 @@ class Group(TyperGroup):
         if is_word and self.get_command(ctx, name) is None:
             raise ConfigError(_no_such_command(name, self, ctx))
         return super().resolve_command(ctx, args)
+
+
+def flowing(text: str | None) -> str | None:
+    """A docstring whose paragraphs are one line each, which ends where the screen does.
+
+    Paragraphs with indented lines, such as examples, stay as they are.
+    """
+    if text is None:
+        return None
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
+    return "\n\n".join(
+        one if re.search(r"^\s", one, re.MULTILINE) else " ".join(one.splitlines())
+        for one in paragraphs
+    )
 
 
 def without_flag_types(parameters: list[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,17 @@ def test_help_shows_flags_without_a_type() -> None:
         shown = CliRunner().invoke(app, words).output
         assert "--" in shown
         assert "bool" not in shown.lower()
+
+
+def test_paragraphs_of_the_help_end_where_the_screen_does() -> None:
+    for command in ("train", "eval", "watch", "cache verify"):
+        words = [*command.split(), "--help"]
+        shown = CliRunner(env={"COLUMNS": "70"}).invoke(app, words).output
+        lines = shown[: shown.index("╭")].splitlines()
+        for line, after in itertools.pairwise(lines):
+            word = after.split()[:1]
+            if line.strip() and word:  # the next word had no room
+                assert len(line.rstrip()) + len(word[0]) + 1 > 68, (command, line)
 
 
 def test_help_is_a_command() -> None:
