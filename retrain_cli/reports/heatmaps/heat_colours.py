@@ -24,11 +24,8 @@ _LEAST, _MOST = 0.3, 0.8
 _COLOURS = 255
 """Of a scale; the last one of a palette stands for what the network does not see."""
 
-_DIMMED = [int(0.75 * grey) for grey in range(256)]
-_DARKENED = [grey // 2 for grey in range(256)]
-_IS_UNSEEN = [0] * _COLOURS + [255]
-"""What becomes of each grey of a photo under the colours, and of that where nothing is seen; and
-which colours those are."""
+_DIMMED = (0.75 * np.arange(256)).astype(np.uint8)
+"""What becomes of each grey of a photo under the colours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,26 +96,31 @@ def map_alone(heat: NDArray[np.float32], *, signed: bool) -> Pixels:
 def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pixels:
     """The colours of the heat over the photo in grey, the stronger the more heat there is."""
     colours = indexed(heat, signed=signed)
-    grey = Image.fromarray(pixels).convert("L").point(_DIMMED)
-    grey.paste(grey.point(_DARKENED), mask=colours.point(_IS_UNSEEN, "L"))
-    strength = colours.point([*_strengths(signed=signed), 0], "L")
-    mixed = Image.composite(colours.convert("RGB"), grey.convert("RGB"), strength)
-    return np.asarray(mixed)
+    places = np.asarray(colours)
+    grey = _DIMMED[np.asarray(Image.fromarray(pixels).convert("L"))]
+    unseen = places == _COLOURS
+    if unseen.any():
+        grey[unseen] //= 2
+    strength = Image.fromarray(_strengths(unseen=0, signed=signed)[places])
+    under = Image.fromarray(grey).convert("RGB")
+    return np.asarray(Image.composite(colours.convert("RGB"), under, strength))
 
 
 def overlay(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
     """The same without the photo, of mode RGBA: to be laid over the photo in grey."""
     colours = indexed(heat, signed=signed)
     image = colours.convert("RGB")
-    image.putalpha(colours.point([*_strengths(signed=signed), round(255 * _MOST)], "L"))
+    table = _strengths(unseen=_MOST, signed=signed)
+    image.putalpha(Image.fromarray(table[np.asarray(colours)]))
     return image
 
 
 @cache
-def _strengths(*, signed: bool) -> tuple[int, ...]:
-    """How much of each colour of a scale lies over the photo, 0 to 255."""
+def _strengths(*, unseen: float, signed: bool) -> NDArray[np.uint8]:
+    """How much of each colour of a palette lies over the photo, 0 to 255."""
     heats = np.linspace(-1 if signed else 0, 1, _COLOURS)
-    return tuple((255 * (_LEAST + (_MOST - _LEAST) * np.abs(heats))).astype(int).tolist())
+    shares = _LEAST + (_MOST - _LEAST) * np.abs(heats)
+    return (255 * np.append(shares, unseen)).astype(np.uint8)
 
 
 @cache
