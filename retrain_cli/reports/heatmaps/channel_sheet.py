@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from retrain_cli.explaining.channels import LayerChannels
 from retrain_cli.images.placement import Placement
-from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, map_alone
-from retrain_cli.reports.heatmaps.heat_panels import lines_of, write
+from retrain_cli.reports.heatmaps.heat_colours import Pixels, SmallPhoto, map_alone
+from retrain_cli.reports.heatmaps.heat_panels import lines_of, paper, put, write
 
 _TILE, _COLUMNS, _GAP, _BETWEEN, _LINE = 100, 4, 4, 28, 32
 _BLOCK = _COLUMNS * _TILE + (_COLUMNS - 1) * _GAP
 _NUMBER = 20
-_PAPER = (255, 255, 255)
 
 
 def draw_channels(
     photo: SmallPhoto, layers: Sequence[LayerChannels], placement: Placement, name: str
-) -> Image.Image:
+) -> Pixels:
     """The photo, and below it a block of pictures for each network, the strongest channel first.
 
     Each channel goes from its own least to its own most activation.
@@ -30,6 +28,9 @@ def draw_channels(
         layers: of each network what it sees.
         placement: where the network's input lies on the photo.
         name: of the photo.
+
+    Returns:
+        `(height, width, 3) uint8`.
     """
     size = _fitting(photo.drawn)
     rows = max(-(-len(layer.numbers) // _COLUMNS) for layer in layers)
@@ -41,9 +42,9 @@ def draw_channels(
     under = head + max(map(len, networks)) * _LINE
     tiles = under + max(map(len, shapes)) * _LINE + _GAP
     height = tiles + rows * (size[1] + _NUMBER + 2 * _GAP) + _BETWEEN
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    sheet = paper(width, height)
     _write_lines(sheet, (_BETWEEN, _GAP), names, 24, faint=False)
-    sheet.paste(Image.fromarray(photo.pixels), (_BETWEEN, len(names) * _LINE + _GAP))
+    put(sheet, (_BETWEEN, len(names) * _LINE + _GAP), photo.pixels)
     for number, layer in enumerate(layers):
         left = _BETWEEN + number * (_BLOCK + _BETWEEN)
         _write_lines(sheet, (left, head), networks[number], 24, faint=False)
@@ -57,14 +58,14 @@ def _shape(layer: LayerChannels) -> str:
 
 
 def _write_lines(
-    sheet: Image.Image, corner: tuple[int, int], lines: Sequence[str], size: int, faint: bool = True
+    sheet: Pixels, corner: tuple[int, int], lines: Sequence[str], size: int, faint: bool = True
 ) -> None:
     for line, text in enumerate(lines):
         write(sheet, (corner[0], corner[1] + line * _LINE), text, size, faint=faint)
 
 
 def _block(
-    sheet: Image.Image,
+    sheet: Pixels,
     layer: LayerChannels,
     placement: Placement,
     size: tuple[int, int],
@@ -77,8 +78,7 @@ def _block(
         least, most = float(grid.min()), float(grid.max())
         share = (grid - least) / (most - least) if most > least else np.zeros_like(grid)
         heat = np.clip(placement.drawn(share, size), 0, 1)
-        picture = Image.fromarray(map_alone(heat, signed=False))
-        sheet.paste(picture, (left + (_TILE - size[0]) // 2, top))
+        put(sheet, (left + (_TILE - size[0]) // 2, top), map_alone(heat, signed=False))
         write(sheet, (left, top + size[1] + 1), str(number), 18)
 
 

@@ -77,41 +77,50 @@ def levels(heatmap: Heatmap, placement: Placement, size: tuple[int, int]) -> NDA
     return np.clip(placement.drawn(heatmap.shares / most, size), least, 1.0)
 
 
-def indexed(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
-    """The colours of the heat, of mode P; grey where the network sees nothing."""
+def places(heat: NDArray[np.float32], *, signed: bool) -> Pixels:
+    """Where each pixel's heat is in the `palette`, `(height, width) uint8`."""
     half = np.float32((_COLOURS - 1) / 2)
-    places = heat * half + half if signed else heat * (2 * half)
-    places += np.float32(0.5)
-    np.nan_to_num(places, copy=False, nan=_COLOURS)
-    image = Image.fromarray(places.astype(np.uint8), "L")
-    image.putpalette(_palette(signed=signed))
-    return image
+    found = heat * half + half if signed else heat * (2 * half)
+    found += np.float32(0.5)
+    np.nan_to_num(found, copy=False, nan=_COLOURS)
+    return np.asarray(found, np.uint8)
+
+
+@cache
+def palette(*, signed: bool) -> bytes:
+    """The colours of heat, three bytes each; the last is for what the network does not see."""
+    table = diverging() if signed else sequential()
+    return table.tobytes() + bytes(_UNSEEN)
+
+
+def _coloured(at: Pixels, *, signed: bool) -> Image.Image:
+    image = Image.fromarray(at, "L")
+    image.putpalette(palette(signed=signed))
+    return image.convert("RGB")
 
 
 def map_alone(heat: NDArray[np.float32], *, signed: bool) -> Pixels:
-    """The same as `(height, width, 3) uint8`."""
-    return np.asarray(indexed(heat, signed=signed).convert("RGB"))
+    """The heat in colours, `(height, width, 3) uint8`."""
+    return np.asarray(_coloured(places(heat, signed=signed), signed=signed))
 
 
 def over_photo(pixels: Pixels, heat: NDArray[np.float32], *, signed: bool) -> Pixels:
     """The colours of the heat over the photo in grey, the stronger the more heat there is."""
-    colours = indexed(heat, signed=signed)
-    places = np.asarray(colours)
+    at = places(heat, signed=signed)
     grey = _DIMMED[np.asarray(Image.fromarray(pixels).convert("L"))]
-    unseen = places == _COLOURS
+    unseen = at == _COLOURS
     if unseen.any():
         grey[unseen] //= 2
-    strength = Image.fromarray(_strengths(unseen=0, signed=signed)[places])
+    strength = Image.fromarray(_strengths(unseen=0, signed=signed)[at])
     under = Image.fromarray(grey).convert("RGB")
-    return np.asarray(Image.composite(colours.convert("RGB"), under, strength))
+    return np.asarray(Image.composite(_coloured(at, signed=signed), under, strength))
 
 
 def overlay(heat: NDArray[np.float32], *, signed: bool) -> Image.Image:
     """The same without the photo, of mode RGBA: to be laid over the photo in grey."""
-    colours = indexed(heat, signed=signed)
-    image = colours.convert("RGB")
-    table = _strengths(unseen=_MOST, signed=signed)
-    image.putalpha(Image.fromarray(table[np.asarray(colours)]))
+    at = places(heat, signed=signed)
+    image = _coloured(at, signed=signed)
+    image.putalpha(Image.fromarray(_strengths(unseen=_MOST, signed=signed)[at]))
     return image
 
 
@@ -123,14 +132,8 @@ def _strengths(*, unseen: float, signed: bool) -> NDArray[np.uint8]:
     return (255 * np.append(shares, unseen)).astype(np.uint8)
 
 
-@cache
-def _palette(*, signed: bool) -> bytes:
-    table = diverging() if signed else sequential()
-    return table.tobytes() + bytes(_UNSEEN)
-
-
-def colour_bar(width: int, height: int, *, signed: bool) -> Image.Image:
-    """The colours from the least to the most, from left to right."""
+def colour_bar(width: int, height: int, *, signed: bool) -> Pixels:
+    """The colours from the least to the most, from left to right: `(height, width, 3) uint8`."""
     table = diverging() if signed else sequential()
     row = table[np.linspace(0, len(table) - 1, width).astype(int)]
-    return Image.fromarray(np.repeat(row[np.newaxis], height, axis=0))
+    return np.repeat(row[np.newaxis], height, axis=0)

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.reports.heatmaps.heat_colours import (
+    Pixels,
     SmallPhoto,
     colour_bar,
     over_photo,
@@ -26,7 +27,7 @@ SIDE = 240
 _GAP, _TEXT, _LINE, _BAR = 14, 24, 32, 14
 """Pixels between panels; of letters, which are read where a picture of three panels is shown 390
 wide; of a line of them; of a bar of colours."""
-_PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 24), (90, 90, 96)
+_INK, _FAINT = (20, 20, 24), (90, 90, 96)
 
 
 def draw_panels(
@@ -34,7 +35,7 @@ def draw_panels(
     heatmaps: Sequence[Heatmap],
     heats: Sequence[NDArray[np.float32]],
     name: str,
-) -> Image.Image:
+) -> Pixels:
     """The photo, then it under each heatmap, with class, score and the meaning of the colours.
 
     Args:
@@ -42,20 +43,22 @@ def draw_panels(
         heatmaps: what is shown beside it.
         heats: the heat of each pixel of each of them, see `levels`.
         name: of the photo.
+
+    Returns:
+        `(height, width, 3) uint8`.
     """
     width, height = SIDE, photo.drawn[1]
     columns = 1 + len(heatmaps)
     heads = [_head(name), *(_head(*captions(heatmap)) for heatmap in heatmaps)]
     under = max(2, *map(len, heads)) * _LINE
-    size = (columns * width + (columns + 1) * _GAP, under + height + 2 * _LINE + 3 * _GAP)
-    sheet = Image.new("RGB", size, _PAPER)
-    _panel(sheet, 0, Image.fromarray(photo.pixels), heads[0], under)
+    sheet = paper(columns * width + (columns + 1) * _GAP, under + height + 2 * _LINE + 3 * _GAP)
+    _panel(sheet, 0, photo.pixels, heads[0], under)
     top = under + 2 * _GAP + height
     for line, text in enumerate(_meaning(heatmaps)):
         write(sheet, (_GAP, top + line * _LINE), text, _TEXT - 4)
     for column, (heatmap, heat) in enumerate(zip(heatmaps, heats, strict=True), start=1):
         pixels = over_photo(photo.pixels, heat, signed=heatmap.is_signed)
-        _panel(sheet, column, Image.fromarray(pixels), heads[column], under)
+        _panel(sheet, column, pixels, heads[column], under)
         _legend(sheet, _left(column), top, heatmap)
     return sheet
 
@@ -99,16 +102,16 @@ def _head(name: str, second: str = "") -> Head:
     return [(line, False) for line in lines_of(name, SIDE)] + faint
 
 
-def _panel(sheet: Image.Image, column: int, picture: Image.Image, head: Head, under: int) -> None:
+def _panel(sheet: Pixels, column: int, picture: Pixels, head: Head, under: int) -> None:
     for line, (text, faint) in enumerate(head):
         place = (_left(column), _GAP // 2 + line * _LINE)
         write(sheet, place, text, _TEXT, faint=faint)
-    middle = (SIDE - picture.width) // 2
-    sheet.paste(picture, (_left(column) + middle, under + _GAP))
+    middle = (SIDE - picture.shape[1]) // 2
+    put(sheet, (_left(column) + middle, under + _GAP), picture)
 
 
-def _legend(sheet: Image.Image, left: int, top: int, heatmap: Heatmap) -> None:
-    sheet.paste(colour_bar(SIDE, _BAR, signed=heatmap.is_signed), (left, top + 4))
+def _legend(sheet: Pixels, left: int, top: int, heatmap: Heatmap) -> None:
+    put(sheet, (left, top + 4), colour_bar(SIDE, _BAR, signed=heatmap.is_signed))
     least, most = ends(heatmap)
     line = top + _BAR + 8
     write(sheet, (left, line), least, _TEXT - 4)
@@ -119,8 +122,24 @@ def _left(column: int) -> int:
     return _GAP + column * (SIDE + _GAP)
 
 
+def paper(width: int, height: int) -> Pixels:
+    """An empty sheet, white."""
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def put(sheet: Pixels, place: tuple[int, int], picture: Pixels) -> None:
+    """Lay a picture on a sheet, its upper left corner at (left, top); what is outside is lost."""
+    area = _area(sheet, place, picture)
+    area[...] = picture[: area.shape[0], : area.shape[1]]
+
+
+def _area(sheet: Pixels, place: tuple[int, int], picture: Pixels) -> Pixels:
+    left, top = place
+    return sheet[top : top + picture.shape[0], left : left + picture.shape[1]]
+
+
 def write(
-    sheet: Image.Image,
+    sheet: Pixels,
     place: tuple[int, int],
     text: str,
     size: int,
@@ -134,9 +153,10 @@ def write(
     """
     if not text:
         return
-    letters = _letters(text, size)
-    left = place[0] - letters.width if to_the_left else place[0]
-    sheet.paste(_FAINT if faint else _INK, (left, place[1]), letters)
+    letters = _letters(text, size, _FAINT if faint else _INK)
+    left = max(0, place[0] - letters.shape[1]) if to_the_left else place[0]
+    area = _area(sheet, (left, place[1]), letters)
+    np.minimum(area, letters[: area.shape[0], : area.shape[1]], out=area)
 
 
 _one_at_a_time = threading.RLock()
@@ -144,13 +164,14 @@ _one_at_a_time = threading.RLock()
 
 
 @lru_cache(maxsize=1024)
-def _letters(text: str, size: int) -> Image.Image:
-    """The letters of a line, as how much of each pixel they cover."""
+def _letters(text: str, size: int, ink: tuple[int, int, int]) -> Pixels:
+    """The letters of a line on white."""
     with _one_at_a_time:
         font = font_of(text, size)
-        letters = Image.new("L", (max(1, round(font.getlength(text))), round(1.4 * size)))
-        ImageDraw.Draw(letters).text((0, 0), text, 255, font)
-        return letters
+        width, height = max(1, round(font.getlength(text))), round(1.4 * size)
+        letters = Image.new("RGB", (width, height), (255, 255, 255))
+        ImageDraw.Draw(letters).text((0, 0), text, ink, font)
+        return np.asarray(letters)
 
 
 def lines_of(text: str, width: int, size: int = _TEXT) -> list[str]:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 from isal import isal_zlib
-from PIL import Image
+from numpy.typing import NDArray
 
 MARK = "retrain explain"
 """What the pictures say of who wrote them, so that no other file is ever replaced by one."""
@@ -30,23 +30,29 @@ _QUICK = 1
 """Of ISA-L's levels, 0 to 3."""
 
 
-def save_quickly(image: Image.Image, path: Path) -> None:
-    """Write an image of mode RGB or P, marked as ours."""
-    is_indexed = image.mode == "P"
-    rows = np.asarray(image).reshape(image.height, -1)
-    filtered = np.empty((image.height, 1 + rows.shape[1]), np.uint8)
-    if is_indexed:
+def save_quickly(picture: NDArray[np.uint8], path: Path, palette: bytes = b"") -> None:
+    """Write a picture, marked as ours.
+
+    Args:
+        picture: `(height, width, 3) uint8` RGB or, with a palette, `(height, width) uint8` of it.
+        path: of the file.
+        palette: its colours, three bytes each; none for RGB.
+    """
+    height, width = picture.shape[:2]
+    rows = picture.reshape(height, -1)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    if palette:
         filtered[:, 0], filtered[:, 1:] = _NONE, rows
     else:
         filtered[:, 0], filtered[0, 1:] = _UP, rows[0]
         np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    kind = _INDEXED if is_indexed else _RGB
+    kind = _INDEXED if palette else _RGB
     with path.open("wb") as file:
         file.write(_SIGNATURE)
-        _write(file, b"IHDR", struct.pack(">IIBBBBB", image.width, image.height, 8, kind, 0, 0, 0))
+        _write(file, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
         _write(file, b"tEXt", f"{_KEYWORD}\0{MARK}".encode("latin-1"))
-        if is_indexed:
-            _write(file, b"PLTE", bytes(image.getpalette() or ()))
+        if palette:
+            _write(file, b"PLTE", palette)
         _write(file, b"IDAT", isal_zlib.compress(filtered, _QUICK))
         _write(file, b"IEND", b"")
 

@@ -35,7 +35,7 @@ from retrain_cli.workflows.shared.embedding import EmbeddedBatch, Embedder, Phot
 from retrain_cli.workspace import Workspace
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL import Image
 
 PREDICTED, TRUE = "predicted", "true"
 USUAL_TOP_K = 2
@@ -146,19 +146,22 @@ class ExplainedPhoto:
     placement: Placement | None = None
     error: str | None = None
 
-    def picture(self) -> Image:
+    def picture(self) -> Image.Image:
         """The photo with its heatmaps beside it, as a picture of Pillow.
 
         Raises:
             ImageError: the photo cannot be read any more, or there is no heatmap of it.
         """
+        from PIL import Image
+
         from retrain_cli.reports.heatmaps.heat_panels import SIDE, draw_panels
 
         if self.placement is None or not self.heatmaps:
             raise ImageError(self.error or "there is no heatmap of it")
         small = SmallPhoto.read(self.source.locate(), SIDE, PHOTO_TIMEOUT)
         heats = [levels(heatmap, self.placement, small.drawn) for heatmap in self.heatmaps]
-        return draw_panels(small, self.heatmaps, heats, Path(self.source.name).name)
+        panels = draw_panels(small, self.heatmaps, heats, Path(self.source.name).name)
+        return Image.fromarray(panels)
 
     def _repr_html_(self) -> str:
         try:

@@ -9,14 +9,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
-
 from retrain_cli.durable import draft_folder
 from retrain_cli.errors import DatasetError, ImageError, setting
 from retrain_cli.explaining.heatmap import Heatmap
 from retrain_cli.parallel import usable_processors
 from retrain_cli.reports.heatmaps.channel_sheet import draw_channels
-from retrain_cli.reports.heatmaps.heat_colours import SmallPhoto, indexed, levels
+from retrain_cli.reports.heatmaps.heat_colours import Pixels, SmallPhoto, levels, palette, places
 from retrain_cli.reports.heatmaps.heat_panels import SIDE, draw_panels
 from retrain_cli.reports.heatmaps.heat_sheet import HeatSheet
 from retrain_cli.reports.heatmaps.quick_png import is_ours, save_quickly
@@ -163,17 +161,19 @@ class PictureWriter:
         picture = self._saved(draw_panels(small, photo.heatmaps, heats, shown), name)
         maps = []
         for heatmap, heat in zip(photo.heatmaps, heats, strict=True):
-            alone = indexed(heat, signed=heatmap.is_signed)
-            maps.append(self._saved(alone, f"{name}-map-{_of(heatmap)}"))
+            signed = heatmap.is_signed
+            alone = places(heat, signed=signed)
+            file = f"{name}-map-{_of(heatmap)}"
+            maps.append(self._saved(alone, file, palette(signed=signed)))
         return _Drawing(small, shown, picture, tuple(maps))
 
-    def _saved(self, image: Image.Image, name: str) -> Path:
+    def _saved(self, picture: Pixels, name: str, colours: bytes = b"") -> Path:
         """Write a picture, so that nobody sees half of it."""
         path = self._folder / f"{name}.png"
         _check_replaceable(path)
         draft = self._drafts / path.name
         with writing_to(path):
-            save_quickly(image, draft)
+            save_quickly(picture, draft, colours)
             draft.replace(path)
         return path
 

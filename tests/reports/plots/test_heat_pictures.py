@@ -19,10 +19,11 @@ from retrain_cli.images.placement import Placement
 from retrain_cli.reports.heatmaps.channel_sheet import draw_channels
 from retrain_cli.reports.heatmaps.heat_colours import (
     SmallPhoto,
-    indexed,
     levels,
     map_alone,
     over_photo,
+    palette,
+    places,
 )
 from retrain_cli.reports.heatmaps.heat_panels import (
     SIDE,
@@ -77,15 +78,15 @@ def test_what_is_not_seen_is_grey() -> None:
 
 def test_a_picture_that_is_written_quickly_is_the_same(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (13, 7, 3), np.uint8)
-    save_quickly(Image.fromarray(pixels), tmp_path / "a.png")
+    save_quickly(pixels, tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as read:
         assert read.format == "PNG"
         assert (np.asarray(read) == pixels).all()
-    colours = indexed(np.linspace(0, 1, 91, dtype=np.float32).reshape(13, 7), signed=False)
-    save_quickly(colours, tmp_path / "b.png")
+    heat = np.linspace(0, 1, 91, dtype=np.float32).reshape(13, 7)
+    save_quickly(places(heat, signed=False), tmp_path / "b.png", palette(signed=False))
     with Image.open(tmp_path / "b.png") as read:
         assert read.mode == "P"
-        assert (np.asarray(read.convert("RGB")) == np.asarray(colours.convert("RGB"))).all()
+        assert (np.asarray(read.convert("RGB")) == map_alone(heat, signed=False)).all()
 
 
 def test_a_contrast_has_both_colours() -> None:
@@ -108,11 +109,11 @@ def test_the_panels_tell_class_score_and_share() -> None:
     placement = Placement((300, 200), (0, 0, 300, 200))
     heat = levels(heatmap, placement, photo().drawn)
     panels = draw_panels(photo(), [heatmap, heatmap], [heat, heat], "猫" * 80 + ".jpg")
-    assert panels.width == 3 * SIDE + 4 * 14
+    assert panels.shape[1] == 3 * SIDE + 4 * 14
     thin = photo(20, 2_000)
     heat = levels(heatmap, Placement((20, 2_000), (0, 0, 20, 2_000)), thin.drawn)
     tall = draw_panels(thin, [heatmap], [heat], "x")
-    assert tall.height > 240
+    assert tall.shape[0] > 240
 
 
 LONG = "a_name_that_is_much_longer_than_its_panel_is_wide.jpg"
@@ -168,8 +169,8 @@ def test_channels_of_two_networks_stand_beside_each_other() -> None:
     ]
     placement = Placement((300, 200), (0, 0, 300, 200))
     one, two = (draw_channels(photo(), layers[:count], placement, "x.jpg") for count in (1, 2))
-    assert two.width > 1.8 * one.width
-    assert two.height == one.height
+    assert two.shape[1] > 1.8 * one.shape[1]
+    assert two.shape[0] == one.shape[0]
     flat = LayerChannels("dead", "conv", (3,), np.zeros(1, np.float32), np.zeros((1, 2, 2), "f4"))
     draw_channels(photo(), [flat], placement, "x.jpg")
     assert [one["channel"] for one in layers[0].to_dict()["channels"]] == list(range(16))
