@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
+from retrain_cli.datasets.splits import Split
 from retrain_cli.heads.data import HeadData
 from retrain_cli.workflows.shared.last_used import LastUsed
 
@@ -100,32 +102,66 @@ def write_store(path: Path, images: int, width: int = WIDTH) -> None:
         _fill_store(store, images, width)
 
 
-def write_workspace(root: Path, images: int, classes: int, width: int = WIDTH) -> rt.Workspace:
-    """A workspace as if the bottlenecks of so many photos had been computed."""
+def write_workspace(
+    root: Path,
+    images: int,
+    classes: int,
+    width: int = WIDTH,
+    spec: rt.BackboneSpec = SPEC,
+    signal: float = 0.0,
+    splits: Sequence[Split | None] = (None,),
+) -> rt.Workspace:
+    """A workspace as if the bottlenecks of so many photos had been computed.
+
+    Args:
+        root: the folder of the workspace.
+        images: how many photos; they go to the classes in turn.
+        classes: how many classes.
+        width: numbers of a bottleneck.
+        spec: the backbone.
+        signal: deviation of the classes' centres, where that of the photos around them is 1.
+        splits: where the first photo of each class stands, the second, ..., and then on in turn;
+            None for a split by its digest.
+    """
     workspace = rt.Workspace(root)
     workspace.prepare()
-    backbone = SPEC.resolve()
+    backbone = spec.resolve()
     used = LastUsed(Path("/synthetic"), backbone, "none", None, complete=True)
     used.save(workspace)
-    names = [f"class_{number:05}" for number in range(classes)]
+    names = [f"class_{number:06}" for number in range(classes)]
+    folders = {
+        f"{split}/{name}" if split else name: FolderRecord(name, split)
+        for split in dict.fromkeys(splits)
+        for name in names
+    }
     with FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        index.replace_folders(dataset, {name: FolderRecord(name, None) for name in names})
+        index.replace_folders(dataset, folders)
         for start in range(0, images, _BATCH):
             rows = range(start, min(start + _BATCH, images))
             records = (
-                (names[row % classes], f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
+                (_folder(names, splits, row), f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
                 for row in rows
             )
             index.remember(dataset, records)
     with BottleneckStore(cache_path(workspace, backbone), backbone.identity()) as store:
-        _fill_store(store, images, width)
+        _fill_store(store, images, width, classes, signal)
     return workspace
 
 
-def _fill_store(store: BottleneckStore, images: int, width: int) -> None:
+def _folder(names: Sequence[str], splits: Sequence[Split | None], row: int) -> str:
+    photo, label = divmod(row, len(names))
+    split = splits[photo % len(splits)]
+    return f"{split}/{names[label]}" if split else names[label]
+
+
+def _fill_store(
+    store: BottleneckStore, images: int, width: int, classes: int = 1, signal: float = 0.0
+) -> None:
     generator = np.random.default_rng(0)
+    centres = np.float32(signal) * generator.standard_normal((classes, width), dtype=np.float32)
     for start in range(0, images, _BATCH):
         rows = range(start, min(start + _BATCH, images))
         vectors = generator.standard_normal((len(rows), width), dtype=np.float32)
+        vectors += centres[np.array(rows) % classes]
         store.put([digest(row) for row in rows], vectors)
