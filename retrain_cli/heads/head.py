@@ -218,8 +218,9 @@ class Head:
             weights = checked(arrays["weights"], "weights", "f", None, len(labels))
             bias = checked(arrays["bias"], "bias", "f", len(labels))
             with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
-                weights, bias = weights.astype(np.float32), bias.astype(np.float32)
-            checked(np.append(weights, bias), "weights or bias", "f", None)
+                weights, bias = (one.astype(np.float32, copy=False) for one in (weights, bias))
+            checked(weights, "weights", "f", None, None)
+            checked(bias, "bias", "f", None)
             body = Body.from_arrays(arrays, len(weights))
             prior = ClassPrior.from_arrays(arrays, len(labels))
         except ValueError as error:
