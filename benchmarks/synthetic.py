@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,69 +99,70 @@ def head_data(images: int, classes: int, width: int = WIDTH) -> HeadData:
 def write_store(path: Path, images: int, width: int = WIDTH) -> None:
     """A cache of noise under the digests of `digest`."""
     with BottleneckStore(path, {"name": "synthetic"}) as store:
-        _fill_store(store, images, width)
+        _fill_store(store, np.zeros(images, np.int64), width)
 
 
 def write_workspace(
     root: Path,
-    images: int,
+    images: int | Mapping[Split, int],
     classes: int,
     width: int = WIDTH,
     spec: rt.BackboneSpec = SPEC,
     signal: float = 0.0,
-    splits: Sequence[Split | None] = (None,),
 ) -> rt.Workspace:
     """A workspace as if the bottlenecks of so many photos had been computed.
 
     Args:
         root: the folder of the workspace.
-        images: how many photos; they go to the classes in turn.
+        images: how many photos, or how many of each split; they go to the classes in turn.
         classes: how many classes.
         width: numbers of a bottleneck.
         spec: the backbone.
         signal: deviation of the classes' centres, where that of the photos around them is 1.
-        splits: where the first photo of each class stands, the second, ..., and then on in turn;
-            None for a split by its digest.
     """
     workspace = rt.Workspace(root)
     workspace.prepare()
     backbone = spec.resolve()
     used = LastUsed(Path("/synthetic"), backbone, "none", None, complete=True)
     used.save(workspace)
-    names = [f"class_{number:06}" for number in range(classes)]
-    folders = {
-        f"{split}/{name}" if split else name: FolderRecord(name, split)
-        for split in dict.fromkeys(splits)
-        for name in names
-    }
+    places = _places(images, classes)
     with FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        index.replace_folders(dataset, folders)
-        for start in range(0, images, _BATCH):
-            rows = range(start, min(start + _BATCH, images))
+        index.replace_folders(dataset, {_folder(*one): _record(*one) for one in set(places)})
+        for start in range(0, len(places), _BATCH):
             records = (
-                (_folder(names, splits, row), f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
-                for row in rows
+                (_folder(*place), f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
+                for row, place in enumerate(places[start : start + _BATCH], start)
             )
             index.remember(dataset, records)
     with BottleneckStore(cache_path(workspace, backbone), backbone.identity()) as store:
-        _fill_store(store, images, width, classes, signal)
+        _fill_store(store, np.array([label for _, label in places]), width, signal)
     return workspace
 
 
-def _folder(names: Sequence[str], splits: Sequence[Split | None], row: int) -> str:
-    photo, label = divmod(row, len(names))
-    split = splits[photo % len(splits)]
-    return f"{split}/{names[label]}" if split else names[label]
+def _places(images: int | Mapping[Split, int], classes: int) -> list[tuple[Split | None, int]]:
+    """Split and class of each photo."""
+    parts = {None: images} if isinstance(images, int) else images
+    return [(split, row % classes) for split, count in parts.items() for row in range(count)]
+
+
+def _record(split: Split | None, label: int) -> FolderRecord:
+    return FolderRecord(f"class_{label:06}", split)
+
+
+def _folder(split: Split | None, label: int) -> str:
+    name = _record(split, label).class_name
+    return f"{split}/{name}" if split else name
 
 
 def _fill_store(
-    store: BottleneckStore, images: int, width: int, classes: int = 1, signal: float = 0.0
+    store: BottleneckStore, labels: NDArray[np.int64], width: int, signal: float = 0.0
 ) -> None:
     generator = np.random.default_rng(0)
-    centres = np.float32(signal) * generator.standard_normal((classes, width), dtype=np.float32)
-    for start in range(0, images, _BATCH):
-        rows = range(start, min(start + _BATCH, images))
-        vectors = generator.standard_normal((len(rows), width), dtype=np.float32)
-        vectors += centres[np.array(rows) % classes]
-        store.put([digest(row) for row in rows], vectors)
+    n_classes = int(labels.max()) + 1
+    centres = np.float32(signal) * generator.standard_normal((n_classes, width), dtype=np.float32)
+    for start in range(0, len(labels), _BATCH):
+        own = labels[start : start + _BATCH]
+        vectors = generator.standard_normal((len(own), width), dtype=np.float32)
+        vectors += centres[own]
+        store.put([digest(row) for row in range(start, start + len(own))], vectors)
