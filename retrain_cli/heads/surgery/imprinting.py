@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.class_rows import rows_of_classes
 from retrain_cli.evaluation.predictions import chunks
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -111,9 +112,7 @@ def _likeness(known: FloatArray, labels: NDArray[np.int32], photos: FloatArray) 
     photo against all others.
     """
     n_photos = len(photos)
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(np.bincount(labels))
-    classes = np.split(order, ends[:-1])
+    classes = rows_of_classes(labels, int(labels.max()) + 1)
     larger = [known[rows] for rows in classes if len(rows) > n_photos]
     if larger:
         cases = [(vectors[:n_photos], vectors[n_photos:][:_OTHERS]) for vectors in larger]
