@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -38,6 +39,7 @@ def check_types(record: Any) -> None:
             raise TypeError(f"{name} is {value!r:.60}")
 
 
+@cache  # a run of 100,000 classes has as many records of one kind
 def _hints_of(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

@@ -56,7 +56,9 @@ def _show(comparison: RunComparison) -> None:
     first, second = comparison.first.name, comparison.second.name
     console.styled(f"[bold]{_name(second)}[/] (second) against")
     console.styled(f"[bold]{_name(first)}[/] (first)")
-    console.line(f"on {comparison.n_images:,} common test images of {comparison.n_classes} classes")
+    console.line(
+        f"on {comparison.n_images:,} common test images of {comparison.n_classes:,} classes"
+    )
     _warn(comparison)
     columns = ("", first, second, "difference", "95% CI", "p")
     rows = [
