@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_rows import rows_of_classes
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.similarity.neighbours import unit_rows
 from retrain_cli.similarity.whitening import Whitening
 

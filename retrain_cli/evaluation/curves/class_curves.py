@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_rows import rows_of_classes
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.evaluation.curves.rank_counts import RankCounts, auc_interval
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.scores import AllScores

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_rows import rows_of_classes
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.balancing.smote import add_mixtures
 from retrain_cli.heads.config import TrainingConfig

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_rows import rows_of_classes
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.evaluation.predictions import chunks
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_rows import rows_of_classes
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.extraction.reading import Ready
 from retrain_cli.runs.run import Run

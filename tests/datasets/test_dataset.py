@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from retrain_cli.datasets.class_rows import rows_of_classes
+from retrain_cli.datasets.dataset import rows_of_classes
 
 
 def test_each_class_gets_its_rows_in_order_and_some_get_none() -> None:
