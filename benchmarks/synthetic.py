@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.mapped import aligned_matrix
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.datasets.file_index import FileIndex, FileRecord, FolderRecord
+from retrain_cli.datasets.splits import Split
 from retrain_cli.heads.data import HeadData
 from retrain_cli.workflows.shared.last_used import LastUsed
 
@@ -97,35 +99,70 @@ def head_data(images: int, classes: int, width: int = WIDTH) -> HeadData:
 def write_store(path: Path, images: int, width: int = WIDTH) -> None:
     """A cache of noise under the digests of `digest`."""
     with BottleneckStore(path, {"name": "synthetic"}) as store:
-        _fill_store(store, images, width)
+        _fill_store(store, np.zeros(images, np.int64), width)
 
 
-def write_workspace(root: Path, images: int, classes: int, width: int = WIDTH) -> rt.Workspace:
-    """A workspace as if the bottlenecks of so many photos had been computed."""
+def write_workspace(
+    root: Path,
+    images: int | Mapping[Split, int],
+    classes: int,
+    width: int = WIDTH,
+    spec: rt.BackboneSpec = SPEC,
+    signal: float = 0.0,
+) -> rt.Workspace:
+    """A workspace as if the bottlenecks of so many photos had been computed.
+
+    Args:
+        root: the folder of the workspace.
+        images: how many photos, or how many of each split; they go to the classes in turn.
+        classes: how many classes.
+        width: numbers of a bottleneck.
+        spec: the backbone.
+        signal: deviation of the classes' centres, where that of the photos around them is 1.
+    """
     workspace = rt.Workspace(root)
     workspace.prepare()
-    backbone = SPEC.resolve()
+    backbone = spec.resolve()
     used = LastUsed(Path("/synthetic"), backbone, "none", None, complete=True)
     used.save(workspace)
-    names = [f"class_{number:05}" for number in range(classes)]
+    places = _places(images, classes)
     with FileIndex(workspace.index_path) as index:
         dataset = index.dataset_id(used.image_dir)
-        index.replace_folders(dataset, {name: FolderRecord(name, None) for name in names})
-        for start in range(0, images, _BATCH):
-            rows = range(start, min(start + _BATCH, images))
+        index.replace_folders(dataset, {_folder(*one): _record(*one) for one in set(places)})
+        for start in range(0, len(places), _BATCH):
             records = (
-                (names[row % classes], f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
-                for row in rows
+                (_folder(*place), f"{row:07}.jpg", FileRecord(1, 1, digest(row)))
+                for row, place in enumerate(places[start : start + _BATCH], start)
             )
             index.remember(dataset, records)
     with BottleneckStore(cache_path(workspace, backbone), backbone.identity()) as store:
-        _fill_store(store, images, width)
+        _fill_store(store, np.array([label for _, label in places]), width, signal)
     return workspace
 
 
-def _fill_store(store: BottleneckStore, images: int, width: int) -> None:
+def _places(images: int | Mapping[Split, int], classes: int) -> list[tuple[Split | None, int]]:
+    """Split and class of each photo."""
+    parts = {None: images} if isinstance(images, int) else images
+    return [(split, row % classes) for split, count in parts.items() for row in range(count)]
+
+
+def _record(split: Split | None, label: int) -> FolderRecord:
+    return FolderRecord(f"class_{label:06}", split)
+
+
+def _folder(split: Split | None, label: int) -> str:
+    name = _record(split, label).class_name
+    return f"{split}/{name}" if split else name
+
+
+def _fill_store(
+    store: BottleneckStore, labels: NDArray[np.int64], width: int, signal: float = 0.0
+) -> None:
     generator = np.random.default_rng(0)
-    for start in range(0, images, _BATCH):
-        rows = range(start, min(start + _BATCH, images))
-        vectors = generator.standard_normal((len(rows), width), dtype=np.float32)
-        store.put([digest(row) for row in rows], vectors)
+    n_classes = int(labels.max()) + 1
+    centres = np.float32(signal) * generator.standard_normal((n_classes, width), dtype=np.float32)
+    for start in range(0, len(labels), _BATCH):
+        own = labels[start : start + _BATCH]
+        vectors = generator.standard_normal((len(own), width), dtype=np.float32)
+        vectors += centres[own]
+        store.put([digest(row) for row in range(start, start + len(own))], vectors)

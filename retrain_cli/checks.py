@@ -38,9 +38,15 @@ def check_types(record: Any) -> None:
             raise TypeError(f"{name} is {value!r:.60}")
 
 
+_known_hints: dict[type, dict[str, Any]] = {}
+"""A run of 100,000 classes has as many records of one kind."""
+
+
 def _hints_of(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    if kind not in _known_hints:
+        hints = get_type_hints(kind)
+        _known_hints[kind] = {one.name: hints[one.name] for one in dataclasses.fields(kind)}
+    return _known_hints[kind]
 
 
 def _is_of(value: Any, hint: Any) -> bool:

@@ -15,7 +15,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Form = Literal["text", "csv", "json"]
 """How a result is printed: for people, or for programs."""
+
+_MOST_ROWS = 200  # of a list on a terminal: more scrolls away
 
 
 @dataclass
@@ -315,12 +317,28 @@ def tab_separated(cells: Iterable[str]) -> None:
     line("\t".join(map(tsv_cell, cells)))
 
 
+def listing(
+    content: Table, where: str, left_out: Callable[[int], str] = lambda count: f"{count:,} more"
+) -> None:
+    """A table of any length; on a terminal its first 200 rows, and how many more there are where.
+
+    Args:
+        content: the table.
+        where: what prints all of it, such as `--csv prints all`.
+        left_out: says how many are left out.
+    """
+    left = len(content.rows) - _MOST_ROWS if sys.stdout.isatty() else 0
+    table(replace(content, rows=content.rows[:_MOST_ROWS]) if left > 0 else content)
+    if left > 0:
+        note(f"and {left_out(left)}: {where}")
+
+
 def rows_for_programs(content: Table, form: Form) -> None:
     """A list that other programs read: CSV, a table on a terminal, bare tabs in a pipe."""
     if form == "csv":
         csv_table(content.columns, content.rows)
     elif sys.stdout.isatty():
-        table(content)
+        listing(content, "--csv prints all")
     else:
         for row in content.rows:
             tab_separated(row)

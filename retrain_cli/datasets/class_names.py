@@ -44,13 +44,24 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(shown_name, names))
 
 
+class NameFinder:
+    """Finds many names among many; of one alone `find_name` is enough."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._known = set[str]()
+        self._by_key: dict[str, str] = {}
+        for name in names:
+            self._known.add(name)
+            self._by_key.setdefault(name_key(name), name)
+
+    def __call__(self, wanted: str) -> str | None:
+        """As `find_name`."""
+        return wanted if wanted in self._known else self._by_key.get(name_key(wanted))
+
+
 def find_name(wanted: str, names: Iterable[str]) -> str | None:
     """The one of `names` that is meant, as it is written there; None where there is none."""
-    known = list(names)
-    if wanted in known:
-        return wanted
-    key = name_key(wanted)
-    return next((name for name in known if name_key(name) == key), None)
+    return NameFinder(names)(wanted)
 
 
 def close_names(wanted: str, names: Iterable[str], most: int = 3) -> list[str]:

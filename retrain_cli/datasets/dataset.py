@@ -125,3 +125,17 @@ def load_dataset(index: FileIndex, root: PurePath) -> Dataset:
         problems=problems,
         bad_classes=tuple(sorted(classes_with_problems.difference(class_names))),
     )
+
+
+def rows_of_classes(labels: NDArray[np.integer], n_classes: int) -> list[NDArray[np.int64]]:
+    """Rows of the images of each class, ascending; one pass, where one a class would be quadratic.
+
+    Args:
+        labels: `(n_images,)`, from 0 to n_classes - 1.
+        n_classes: number of classes, those without images included.
+
+    Returns:
+        `n_classes` arrays, some of them perhaps empty.
+    """
+    ends = np.cumsum(np.bincount(labels, minlength=n_classes))
+    return np.split(np.argsort(labels, kind="stable"), ends[:-1])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from retrain_cli.checks import check_types
-from retrain_cli.datasets.class_names import close_names, find_name
+from retrain_cli.datasets.class_names import NameFinder, close_names, find_name
 from retrain_cli.datasets.source_classes import (
     SourceClass,
     SourceClasses,
@@ -146,8 +146,9 @@ def _overrides(
 ) -> dict[str, ClassOrigin]:
     """Origins that an override file gives, each line checked."""
     given: dict[str, ClassOrigin] = {}
+    find = NameFinder(origins)
     for ruling in _read_rulings(path, origins):
-        name = find_name(ruling.class_name, origins)
+        name = find(ruling.class_name)
         if name is None:
             near = close_names(ruling.class_name, origins, 1)
             hint = f"did you mean {near[0]!r}?" if near else "correct or remove that line"
@@ -168,7 +169,8 @@ def ruled_classes(path: Path | None, class_names: Sequence[str]) -> frozenset[st
     if path is None:
         return frozenset()
     names = {name: ClassOrigin(name, None) for name in class_names}
-    found = (find_name(ruling.class_name, names) for ruling in _read_rulings(path, names))
+    find = NameFinder(names)
+    found = (find(ruling.class_name) for ruling in _read_rulings(path, names))
     return frozenset(name for name in found if name is not None)
 
 

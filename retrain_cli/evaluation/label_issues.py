@@ -10,10 +10,17 @@ the given label, which finds more of them than the counted images are (docs/chec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+Piece = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows of some images, and their probabilities of all classes, `(n_rows, n_classes)`."""
+
+_ROUNDING = 1e-6  # of a mean of float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,54 +42,93 @@ class LabelIssues:
     confident: NDArray[np.bool_]
 
 
-def class_thresholds(
-    labels: NDArray[np.integer], probabilities: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Mean probability of each class over the images labelled so, `(n_classes,) float64`.
+@dataclass(frozen=True, eq=False)
+class LabelJudgement:
+    """What predictions say of each image's label; of images that were not judged, NaN and -1.
 
-    Infinite for a class without images, which is then never confidently predicted.
+    Attributes:
+        labels: `(n_images,)` the given classes.
+        n_classes: number of classes.
+        given: `(n_images,) float32`, probability of the given class.
+        best: `(n_images,) int32`, the most probable class.
+        best_probability: `(n_images,) float32`, of that.
     """
-    n_classes = probabilities.shape[1]
-    own = np.take_along_axis(probabilities, labels[:, None].astype(np.int64), axis=1)[:, 0]
-    counts = np.bincount(labels, minlength=n_classes)
-    sums = np.bincount(labels, weights=own, minlength=n_classes)
-    thresholds: NDArray[np.float64] = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
-    return thresholds
+
+    labels: NDArray[np.integer]
+    n_classes: int
+    given: NDArray[np.float32]
+    best: NDArray[np.int32]
+    best_probability: NDArray[np.float32]
+
+    @property
+    def judged(self) -> NDArray[np.int64]:
+        """Rows of the images that were judged."""
+        return np.flatnonzero(self.best >= 0)
+
+    @cached_property
+    def thresholds(self) -> NDArray[np.float64]:
+        """Mean probability of each class over the images labelled so, `(n_classes,) float64`.
+
+        Infinite for a class without images, which is then never confidently predicted.
+        """
+        labels, given = self.labels[self.judged], self.given[self.judged]
+        counts = np.bincount(labels, minlength=self.n_classes)
+        sums = np.bincount(labels, weights=given, minlength=self.n_classes)
+        means: NDArray[np.float64] = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
+        return means
 
 
-def count_label_issues(labels: NDArray[np.integer], probabilities: NDArray[np.float32]) -> int:
-    """How many images lie off the diagonal of the confident joint.
+def judge_labels(
+    labels: NDArray[np.integer], n_classes: int, pieces: Iterable[Piece]
+) -> LabelJudgement:
+    """Look at the probabilities of all classes, which need not fit into memory together.
 
     Args:
         labels: `(n_images,)` given class of each image.
-        probabilities: `(n_images, n_classes) float32`, out of fold, without NaN.
+        n_classes: number of classes.
+        pieces: rows of images and their probabilities, out of fold; not every image need be there.
     """
-    confident = probabilities >= class_thresholds(labels, probabilities) - 1e-6
-    best = np.where(confident, probabilities, -1).argmax(axis=1)
-    return int((confident.any(axis=1) & (best != labels)).sum())
+    given, best_probability = (np.full(len(labels), np.nan, np.float32) for _ in range(2))
+    best = np.full(len(labels), -1, np.int32)
+    for rows, probabilities in pieces:
+        places = np.arange(len(rows))
+        best[rows] = probabilities.argmax(axis=1)
+        best_probability[rows] = probabilities[places, best[rows]]
+        given[rows] = probabilities[places, labels[rows]]
+    return LabelJudgement(labels, n_classes, given, best, best_probability)
 
 
-def find_label_issues(
-    labels: NDArray[np.integer], probabilities: NDArray[np.float32]
-) -> LabelIssues:
+def count_label_issues(judgement: LabelJudgement, pieces: Iterable[Piece]) -> int:
+    """How many images lie off the diagonal of the confident joint.
+
+    Args:
+        judgement: what `judge_labels` found.
+        pieces: the same pieces once more.
+    """
+    count, needed = 0, judgement.thresholds - _ROUNDING
+    for rows, probabilities in pieces:
+        confident = probabilities >= needed
+        best = np.where(confident, probabilities, -1).argmax(axis=1)
+        count += int((confident.any(axis=1) & (best != judgement.labels[rows])).sum())
+    return count
+
+
+def find_label_issues(judgement: LabelJudgement, pieces: Iterable[Piece]) -> LabelIssues:
     """Find as many images as confident learning counts, those least sure of their label first.
 
     An image whose own label is the most probable one is none of them.
 
     Args:
-        labels: `(n_images,)` given class of each image.
-        probabilities: `(n_images, n_classes) float32`, out of fold; rows of NaN are left out.
+        judgement: what `judge_labels` found.
+        pieces: the same pieces once more.
     """
-    judged = np.flatnonzero(~np.isnan(probabilities).any(axis=1))
-    labels, probabilities = labels[judged].astype(np.int64), probabilities[judged]
-    given = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
-    suggested = probabilities.argmax(axis=1)
-    rows = np.flatnonzero(suggested != labels)
-    rows = rows[np.argsort(given[rows], kind="stable")][: count_label_issues(labels, probabilities)]
-    suggested = suggested[rows]
-    other = probabilities[rows, suggested]
-    confident = other >= class_thresholds(labels, probabilities)[suggested] - 1e-6
-    return LabelIssues(judged[rows], suggested.astype(np.int32), given[rows], other, confident)
+    rows = judgement.judged
+    rows = rows[judgement.best[rows] != judgement.labels[rows]]
+    order = np.argsort(judgement.given[rows], kind="stable")
+    rows = rows[order][: count_label_issues(judgement, pieces)]
+    suggested, other = judgement.best[rows], judgement.best_probability[rows]
+    confident = other >= judgement.thresholds[suggested] - _ROUNDING
+    return LabelIssues(rows, suggested, judgement.given[rows], other, confident)
 
 
 SLIGHT_AGREEMENT = 0.2
@@ -102,13 +148,12 @@ class Agreement:
     by_chance: float
 
     @classmethod
-    def of(cls, labels: NDArray[np.integer], probabilities: NDArray[np.float32]) -> Agreement:
-        """Of `(n_images,)` labels and `(n_images, n_classes)` probabilities; NaN is left out."""
-        judged = ~np.isnan(probabilities).any(axis=1)
-        labels, n_classes = labels[judged], probabilities.shape[1]
+    def of(cls, judgement: LabelJudgement) -> Agreement:
+        """Of the images that were judged."""
+        rows, n_classes = judgement.judged, judgement.n_classes
+        labels, predicted = judgement.labels[rows], judgement.best[rows]
         if not len(labels):
             return cls(0.0, 0.0)
-        predicted = probabilities[judged].argmax(axis=1)
         shares = [np.bincount(one, minlength=n_classes) / len(one) for one in (labels, predicted)]
         return cls(float((labels == predicted).mean()), float(shares[0] @ shares[1]))
 

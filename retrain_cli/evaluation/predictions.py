@@ -16,6 +16,7 @@ from retrain_cli.evaluation.arrays import checked, damaged, in_range, read_array
 from retrain_cli.evaluation.ranking import rank_of, top_k
 
 _CHUNK_VALUES = 8_000_000  # of a chunk's bottlenecks or scores, whichever is more: 32 MB
+_FEWEST_ROWS = 256  # fewer images at a time cost more: each time all weights are gone through
 _SAVED_SCORES = 20_000_000  # at most this many saved scores in all, 160 MB with their indices
 _FEWEST_SAVED, _MOST_SAVED = 5, 100
 
@@ -106,7 +107,7 @@ class Predictions:
         rows: NDArray[np.int64],
         places: NDArray[np.int64],
     ) -> None:
-        """Ask a head about some images, a chunk at a time; memory does not grow with classes.
+        """Ask a head about some images, a chunk at a time.
 
         Args:
             classifier: the head.
@@ -208,8 +209,8 @@ def n_saved_classes(n_images: int, n_classes: int) -> int:
 
 
 def chunks(n_images: int, n_values: int) -> Iterator[slice]:
-    """Pieces of the images whose `n_values` float32 each take at most 32 MB together."""
-    size = max(1, _CHUNK_VALUES // n_values)
+    """Pieces of the images whose `n_values` float32 each take 32 MB together, of at least 256."""
+    size = max(_FEWEST_ROWS, _CHUNK_VALUES // n_values)
     for start in range(0, n_images, size):
         yield slice(start, min(start + size, n_images))
 

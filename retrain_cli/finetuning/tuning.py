@@ -21,8 +21,7 @@ from retrain_cli.finetuning.tuning_config import TuningConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import HistoryRow, StoppedBy
-from retrain_cli.heads.temperature import FEWEST, fit_temperature, platt_doubt
-from retrain_cli.heads.validation import MOST_IMAGES, Score, ValidationSet
+from retrain_cli.heads.validation import MOST_IMAGES, Score, ValidationSet, drawn, most_fitted
 
 ROWS_AT_ONCE = 64
 """Photos of a forward pass without training."""
@@ -113,7 +112,7 @@ class Tuning:
         self._listen = on_progress
         self._draw = BatchDraw(data, config, fresh=fresh)
         self.steps = self._draw.steps
-        self._validation = _validation_rows(data, config.seed)
+        self._validation = drawn(data.validation, MOST_IMAGES, config.seed)
         self._rows: list[HistoryRow] = []
         self._best: list[NDArray[Any]] = []
         self._best_epoch, self._done = 0, 0
@@ -236,11 +235,10 @@ def judge(head: Head, vectors: NDArray[np.float32], labels: NDArray[np.int32]) -
     Scores are fitted in any case when training ends, so that epochs are told apart by what they
     know and not by how sure they are of it: fine-tuned networks are too sure.
     """
-    fitted = None
-    if len(labels) >= FEWEST:
-        fitted = fit_temperature([head.logits(vectors)], labels, doubt=platt_doubt(len(labels)))
+    images = ValidationSet(vectors, labels)
+    fitted = images.only(most_fitted(head.n_classes), seed=0).temperature(head)
     judged = head if fitted is None else head.at_temperature(fitted)
-    return ValidationSet(vectors, labels).measure(judged)
+    return images.measure(judged)
 
 
 def vectors_of(
@@ -270,13 +268,6 @@ def vectors_of(
             matrix[at : at + count] = network.vectors(arrays)[:count]
             on_photo(at + count, len(rows))
     return matrix
-
-
-def _validation_rows(data: HeadData, seed: int) -> NDArray[np.int64]:
-    rows = data.validation
-    if len(rows) <= MOST_IMAGES:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, MOST_IMAGES, replace=False))
 
 
 def _is_better(row: HistoryRow, best: HistoryRow) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrain_cli import interrupts
 from retrain_cli.datasets.folds import NEVER, assign_folds, fold_validation
 from retrain_cli.datasets.splits import SplitItem, find_components
-from retrain_cli.evaluation.predictions import ImageTable, Predictions
+from retrain_cli.evaluation.predictions import ImageTable, Predictions, chunks
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
@@ -24,7 +24,7 @@ from retrain_cli.heads.temperature import (
     platt_doubt,
 )
 from retrain_cli.heads.training import train_head
-from retrain_cli.heads.validation import with_fitted_scores
+from retrain_cli.heads.validation import drawn, most_fitted, with_fitted_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +122,17 @@ class OutOfFold:
             bottlenecks: `(n_images, width) float32`, those that were trained on.
         """
         result = np.full((len(bottlenecks), self._n_classes), np.nan, np.float32)
-        for rows, head in self._asked():
-            result[rows] = head.probabilities(bottlenecks[rows])
+        for rows, probabilities in self.pieces(bottlenecks):
+            result[rows] = probabilities
         return result
+
+    def pieces(
+        self, bottlenecks: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """The same for the images that were judged, some rows at a time: which, and theirs."""
+        for rows, head in self._asked():
+            for part in chunks(len(rows), max(self._n_classes, bottlenecks.shape[1])):
+                yield rows[part], head.probabilities(bottlenecks[rows[part]])
 
     def predictions(self, bottlenecks: NDArray[np.float32], images: ImageTable) -> Predictions:
         """Out-of-fold predictions of the images that were judged, in their order."""
@@ -139,8 +147,10 @@ class OutOfFold:
 
         The head itself where fewer than 10 were judged, or no better than by chance.
         """
-        pieces = [head.natural.logits(data.bottlenecks[rows]) for rows, head in self._asked()]
-        labels = np.concatenate([data.labels[rows] for rows, _ in self._asked()])
+        chosen = drawn(self.judged(), most_fitted(self._n_classes), seed=0)
+        asked = [(np.intersect1d(rows, chosen), head) for rows, head in self._asked()]
+        pieces = [head.natural.logits(data.bottlenecks[rows]) for rows, head in asked]
+        labels = np.concatenate([data.labels[rows] for rows, _ in asked])
         found = fit_temperature(pieces, labels, doubt=platt_doubt(len(labels)))
         if len(labels) < FEWEST or found is None:
             return trained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 from retrain_cli.datasets.class_names import listed, name_key
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.arrays import checked, damaged, read_arrays
+from retrain_cli.evaluation.predictions import chunks
 from retrain_cli.evaluation.ranking import top_k
 from retrain_cli.heads.balancing.class_prior import PRIOR_PREFIX, ClassPrior, Prior
 from retrain_cli.heads.layered.body import BODY_PREFIX, Body
 
 FloatArray = NDArray[np.float32]
 
-_CHUNK_SCORES = 4_000_000  # scores held at a time: 16 MB of float32
 _INITIAL_DEVIATION = 0.001  # as in the original script
 
 
@@ -139,9 +140,8 @@ class Head:
             scores[rows] = np.exp(np.take_along_axis(logs, indices[rows], axis=1))
         return indices, scores
 
-    def _chunks(self, n_images: int) -> list[slice]:
-        size = max(1, _CHUNK_SCORES // max(self.n_classes, self.body.widest))
-        return [slice(start, min(start + size, n_images)) for start in range(0, n_images, size)]
+    def _chunks(self, n_images: int) -> Iterator[slice]:
+        return chunks(n_images, max(self.n_classes, self.body.widest))
 
     def at_temperature(self, temperature: float) -> Head:
         """The head with its logits divided by a temperature.
@@ -218,8 +218,9 @@ class Head:
             weights = checked(arrays["weights"], "weights", "f", None, len(labels))
             bias = checked(arrays["bias"], "bias", "f", len(labels))
             with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
-                weights, bias = weights.astype(np.float32), bias.astype(np.float32)
-            checked(np.append(weights, bias), "weights or bias", "f", None)
+                weights, bias = (one.astype(np.float32, copy=False) for one in (weights, bias))
+            checked(weights, "weights", "f", None, None)
+            checked(bias, "bias", "f", None)
             body = Body.from_arrays(arrays, len(weights))
             prior = ClassPrior.from_arrays(arrays, len(labels))
         except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.datasets.class_names import close_names, find_name, listed
+from retrain_cli.datasets.class_names import NameFinder, close_names, listed
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.config import Sampling
 
@@ -139,7 +139,8 @@ def select_classes(
     Raises:
         ConfigError: a wanted class does not exist, or fewer than two are wanted.
     """
-    found = {name: find_name(name, class_names) for name in wanted}
+    find = NameFinder(class_names)
+    found = {name: find(name) for name in wanted}
     for name, known in found.items():
         if known is None:
             close = close_names(name, class_names) or list(class_names[:3])
@@ -150,7 +151,8 @@ def select_classes(
                 f"{setting('classes')} takes names of classes; {name!r} is none, but "
                 f"{listed(close)} is{quotes}"
             )
-    kept = tuple(name for name in class_names if name in set(found.values()))
+    chosen = set(found.values())
+    kept = tuple(name for name in class_names if name in chosen)
     if len(kept) < 2:
         raise ConfigError(
             f"{setting('classes')} needs at least two different classes, not {len(kept)}"

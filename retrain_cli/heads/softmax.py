@@ -93,7 +93,11 @@ class SoftmaxTrainer:
 
     def head(self) -> Head:
         """A copy of the head as it is now."""
-        weights, bias = (np.array(variable.numpy()) for variable in (self._weights, self._bias))
+        # An engine mostly hands out a copy of its own, which may be half a gigabyte: no other one.
+        weights, bias = (
+            np.require(variable.numpy(), requirements=["OWNDATA", "WRITEABLE"])
+            for variable in (self._weights, self._bias)
+        )
         return Head(self._labels, weights, bias)
 
     def measure(self) -> Score | None:

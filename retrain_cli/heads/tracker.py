@@ -63,6 +63,7 @@ class Tracker:
         self._rows.append(row)
         score = _score(row)
         if self._improves(score):
+            self._best = None  # two at a time are not needed, and of very many classes large
             self._best, self._best_score, self._best_step = head(), score, row.step
             self._since_best = 0
         else:

@@ -121,8 +121,8 @@ def train_head(
             start = start if initial is None else normaliser.inner(start)
             config = replace(config, normalise="none")
         tracker = Tracker(config, on_progress)
-        is_new = initial is None
-        train = _prepare(data, config, start, is_new, tracker, memory_limit, alone)
+        train = _prepare(data, config, start, initial is None, tracker, memory_limit, alone)
+        del start  # a trainer has a copy, and of very many classes each one is large
     trained = train()
     if normaliser is not None:
         trained = replace(trained, head=normaliser.outer(trained.head))

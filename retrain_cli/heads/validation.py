@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.evaluation.predictions import chunks
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead
@@ -15,7 +17,7 @@ from retrain_cli.heads.temperature import FEWEST, ScoreFit, fit_temperature, pla
 
 MOST_IMAGES = 10_000  # more do not tell heads apart any better, and take as long as training
 
-_CHUNK_SCORES = 4_000_000
+_MOST_FITTED = 100_000_000  # scores that a temperature is fitted to: 400 MB, read some thirty times
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,34 @@ class ValidationSet:
     @classmethod
     def of(cls, data: HeadData, seed: int) -> ValidationSet:
         """The validation images of the data."""
-        rows = data.validation
-        if len(rows) > MOST_IMAGES:
-            rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_IMAGES, replace=False))
+        rows = drawn(data.validation, MOST_IMAGES, seed)
         return cls(vectors_of(data, rows), data.labels[rows])
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def chunks(self, n_classes: int) -> list[slice]:
+    def chunks(self, n_classes: int) -> Iterator[slice]:
         """Pieces whose scores take little memory."""
-        size = max(1, _CHUNK_SCORES // n_classes)
-        return [slice(start, start + size) for start in range(0, len(self), size)]
+        return chunks(len(self), n_classes)
+
+    def only(self, most: int, seed: int) -> ValidationSet:
+        """At most so many of the images, a seeded choice."""
+        rows = drawn(np.arange(len(self)), most, seed)
+        return (
+            self
+            if len(rows) == len(self)
+            else ValidationSet(self.bottlenecks[rows], self.labels[rows])
+        )
+
+    def temperature(self, head: Head) -> float | None:
+        """What a head's logits are divided by to fit these images; None as of `fit_temperature`.
+
+        None also where there are fewer than 10 images. All their scores are held in memory.
+        """
+        if len(self) < FEWEST:
+            return None
+        pieces = [head.logits(self.bottlenecks[rows]) for rows in self.chunks(head.n_classes)]
+        return fit_temperature(pieces, self.labels, doubt=platt_doubt(len(self)))
 
     def measure(self, head: Head) -> Score | None:
         """Measure a head, in NumPy; None without images."""
@@ -80,18 +98,31 @@ class ValidationSet:
         return Score(loss / len(self), hits / len(self))
 
 
+def drawn(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:
+    """All rows or, where they are more than `most`, a seeded choice of so many, in order."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
+def most_fitted(n_classes: int) -> int:
+    """How many images a temperature is fitted to: of very many classes fewer, for all their scores.
+
+    With 100,000 classes these are 1,000 images, which tell one number well enough.
+    """
+    return max(FEWEST, _MOST_FITTED // n_classes)
+
+
 def with_fitted_scores(trained: TrainedHead, data: HeadData, seed: int) -> TrainedHead:
     """A trained head whose scores mean what they say on the validation images.
 
     The head itself where its scores are fitted already, where there are fewer than 10 images, or
     where it is no better than chance on them.
     """
-    images = ValidationSet.of(data, seed)
-    if trained.fit is not None or len(images) < FEWEST:
+    if trained.fit is not None:
         return trained
-    head = trained.head.natural
-    pieces = [head.logits(images.bottlenecks[rows]) for rows in images.chunks(head.n_classes)]
-    found = fit_temperature(pieces, images.labels, doubt=platt_doubt(len(images)))
+    images = ValidationSet.of(data, seed).only(most_fitted(data.n_classes), seed)
+    found = images.temperature(trained.head.natural)
     if found is None:
         return trained
     fit = ScoreFit(found, len(images), "validation")

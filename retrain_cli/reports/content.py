@@ -5,11 +5,19 @@ A section that cannot be shown is None, and `Report.missing` says why.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from retrain_cli.evaluation.result import EvalResult
+
+MOST_LISTED_CLASSES = 2_000
+"""Up to here a page has a row for each class; more would be slow to open, and over 10 MB."""
+LISTED_WORST, LISTED_BEST = 1_000, 200
+"""So many rows it has of more classes."""
+_MOST_SEARCHED_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -262,22 +270,74 @@ class Report:
     missing: Mapping[str, str] = field(default_factory=dict)
     heatmaps: HeatSection | None = None
 
+    @property
+    def shortened(self) -> bool:
+        """Whether there are more classes than a page can list."""
+        return self.result.n_classes > MOST_LISTED_CLASSES
+
+    @cached_property
+    def listed_classes(self) -> Sequence[Mapping[str, Any]]:
+        """Rows of the table of classes, as JSON values: all or, of very many, both ends of them."""
+        rows: Sequence[Mapping[str, Any]] = self.evaluation["per_class"]
+        if not self.shortened:
+            return rows
+        measured = self.result.n_classes - self.result.n_empty_classes
+        best = max(LISTED_WORST, measured - LISTED_BEST)
+        return [*rows[:LISTED_WORST], *rows[best : best + LISTED_BEST]]
+
+    @cached_property
+    def other_classes(self) -> Sequence[tuple[str, str | None, int, float | None, float | None]]:
+        """Name, INT or EXT, photos, top-1 and top-5 of the other classes, for the search.
+
+        The worst first, as many of them as 5 MB hold.
+        """
+        listed = {row["class"] for row in self.listed_classes}
+        found, room = [], _MOST_SEARCHED_BYTES
+        for row in self.evaluation["per_class"]:
+            if row["class"] in listed:
+                continue
+            figures = (_short(row["top1"]), _short(row["top5"]))
+            one = (row["class"], row["origin"], row["images"], *figures)
+            room -= len(json.dumps(one, separators=(",", ":"))) + 1
+            if room < 0:
+                break
+            found.append(one)
+        return found
+
+    @cached_property
+    def map_classes(self) -> Mapping[int, str]:
+        """Names of the classes that the charts may name, by their index."""
+        names = self.result.class_names
+        if not self.shortened:
+            return dict(enumerate(names))
+        points = self.photo_map
+        used = {*points.labels, *points.predicted} if points else set()
+        return {index: names[index] for index in sorted(used)}
+
     def data(self) -> dict[str, Any]:
-        """What the page's charts are drawn from, as JSON values."""
+        """What the page's charts and its search are made from, as JSON values."""
         counts = self.result.counts
+        evaluation, confusion = dict(self.evaluation), []
+        if self.shortened:
+            del evaluation["per_class"], evaluation["confused_pairs"]
+        else:
+            pairs = zip(counts.pairs.tolist(), counts.pair_counts.tolist(), strict=True)
+            confusion = [[*pair, count] for pair, count in pairs]
         return {
             "run": self.run,
-            "class_names": list(self.result.class_names),
-            "evaluation": dict(self.evaluation),
+            "n_classes": self.result.n_classes,
+            "class_names": self.map_classes,
+            "other_classes": self.other_classes,
+            "most_confused": [pair.true for pair in self.result.confused_pairs(3)],
+            "evaluation": evaluation,
             "cross_validation": self.cross_validation,
-            "confusion": [
-                [true, predicted, count]
-                for (true, predicted), count in zip(
-                    counts.pairs.tolist(), counts.pair_counts.tolist(), strict=True
-                )
-            ],
+            "confusion": confusion,
             "history": [dict(row) for row in self.history],
             "best_step": self.best_step,
             "curves": self.curves and asdict(self.curves),
             "map": self.photo_map and asdict(self.photo_map),
         }
+
+
+def _short(share: float | None) -> float | None:
+    return None if share is None else round(share, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from retrain_cli import __version__
 from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.result import HISTOGRAM_BINS, EvalResult
 from retrain_cli.reports import text
-from retrain_cli.reports.content import Report
+from retrain_cli.reports.content import LISTED_BEST, LISTED_WORST, Report
 from retrain_cli.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "page"
 MATRIX_CLASSES = 20  # up to here the confusion matrix is a table; above it is drawn
+_PAIRS, _SHORTENED_PAIRS = 15, 100  # of classes that are confused; more where no matrix is shown
 _CHART_SCRIPT = "chart.umd.min.js"
 
 
@@ -46,6 +48,11 @@ def render_html(report: Report) -> str:
             headlines=figures.HEADLINES,
             class_figures=_class_figures(),
             matrix=_matrix(report),
+            n_pairs=_SHORTENED_PAIRS if report.shortened else _PAIRS,
+            listed_worst=LISTED_WORST,
+            listed_best=LISTED_BEST,
+            all_classes=_eval_command(report, "--csv"),
+            all_pairs=_eval_command(report, "--confused", "--csv"),
             bins=HISTOGRAM_BINS,
             data=embedded_json(report.data()),
             version=__version__,
@@ -94,6 +101,12 @@ def _card(headline: figures.Headline, result: EvalResult) -> Card:
     value, ends = text.figure(share.to_dict(), "percent")
     detail = f"{ends}, {headline.counted(result)}"
     return Card(headline.title, value, detail, share.low, share.high, share.value)
+
+
+def _eval_command(report: Report, *flags: str) -> str:
+    """The command that tells more of the same evaluation."""
+    split = () if report.result.split == "test" else ("--split", report.result.split)
+    return shlex.join(("retrain", "eval", report.run, *split, *flags))
 
 
 def _rows(report: Report) -> dict[str, list[tuple[str, str, str]]]:

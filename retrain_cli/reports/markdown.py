@@ -11,7 +11,7 @@ from retrain_cli import __version__
 from retrain_cli.evaluation import figures
 from retrain_cli.evaluation.result import HISTOGRAM_BINS
 from retrain_cli.reports import text
-from retrain_cli.reports.content import Report
+from retrain_cli.reports.content import LISTED_BEST, LISTED_WORST, Report
 from retrain_cli.workspace import write_atomically
 
 
@@ -45,8 +45,8 @@ def _head(report: Report) -> Iterator[str]:
     yield f"# Report of run {escaped(report.run)}"
     yield ""
     yield (
-        f"{result.n_images:,} photos of {result.n_classes} classes, {escaped(result.split)} split. "
-        f"Backbone {escaped(report.backbone)}. Data {escaped(report.data_folder)}. "
+        f"{result.n_images:,} photos of {result.n_classes:,} classes, {escaped(result.split)} "
+        f"split. Backbone {escaped(report.backbone)}. Data {escaped(report.data_folder)}. "
         f"Made {escaped(report.created)}."
     )
     yield ""
@@ -99,9 +99,13 @@ def _classes(report: Report) -> Iterator[str]:
             row["confused_with"] or "",
             row["confused_count"] or "",
         )
-        for row in report.evaluation["per_class"]
+        for row in report.listed_classes
     ]
-    yield from _section("Classes, worst first", table(columns, rows))
+    title = "Classes, worst first"
+    if report.shortened:
+        n_classes = report.result.n_classes
+        title = f"The {LISTED_WORST:,} worst and the {LISTED_BEST:,} best of {n_classes:,} classes"
+    yield from _section(title, table(columns, rows))
 
 
 def _confusions(report: Report) -> Iterator[str]:

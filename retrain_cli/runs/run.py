@@ -141,7 +141,7 @@ class Run:
         """The classes and where they come from, in the order of the head's outputs."""
         return self._parsed("labels.json", lambda rows: tuple(map(ClassOrigin.from_dict, rows)))
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The class names, in the order of the head's outputs."""
         return tuple(origin.class_name for origin in self.origins)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.similarity.neighbours import unit_rows
 from retrain_cli.similarity.whitening import Whitening
 
 _RIDGE = 0.1  # of the mean variance within classes
+_CHUNK_DISTANCES = 4_000_000  # held at a time, of each kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,10 @@ class NoveltyModel:
         whitening = Whitening.fit(bottlenecks)
         white = whitening(bottlenecks)
         classes, numbers = np.unique(labels, return_inverse=True)
+        of_classes = rows_of_classes(numbers, len(classes))
         means, plain = (
-            np.stack([rows[numbers == number].mean(axis=0) for number in range(len(classes))])
-            for rows in (white, bottlenecks)
+            np.stack([vectors[rows].mean(axis=0) for rows in of_classes])
+            for vectors in (white, bottlenecks)
         )
         root = None if whitening.matrix is None else _root(white - means[numbers])
         zero, one = np.zeros(1), np.ones(1)
@@ -81,6 +84,17 @@ class NoveltyModel:
             bottlenecks: `(n_images, width) float32`.
             left_out: `(n_images,)`, a class of each image that is taken as if it were not there.
         """
+        size = max(1, _CHUNK_DISTANCES // len(self.classes))
+        found = []
+        for start in range(0, max(1, len(bottlenecks)), size):
+            rows = slice(start, start + size)
+            gone = None if left_out is None else left_out[rows]
+            found.append(self._distances(bottlenecks[rows], gone))
+        return np.concatenate(found)
+
+    def _distances(
+        self, bottlenecks: NDArray[np.float32], left_out: NDArray[np.integer] | None
+    ) -> NDArray[np.float64]:
         white = self.whitening(bottlenecks)
         found = [1 - unit_rows(white) @ unit_rows(self.means).T]
         if self.root is not None:

@@ -13,7 +13,7 @@ from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RunError, setting
 from retrain_cli.evaluation.reliability import Reliability
 from retrain_cli.heads.temperature import fit_temperature
-from retrain_cli.heads.validation import MOST_IMAGES
+from retrain_cli.heads.validation import MOST_IMAGES, drawn, most_fitted
 from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.runs.calibration import Calibration, all_normalisers
 from retrain_cli.runs.run import CALIBRATION_FILE, Run, RunStore
@@ -77,7 +77,8 @@ class CalibrationSummary:
 def calibrate(name: str | None, workspace: Workspace) -> CalibrationSummary:
     """Calibrate a run, the latest for None; one that is calibrated is fitted anew.
 
-    The temperature is fitted to the validation images, to 10,000 of them at most.
+    The temperature is fitted to the validation images, to 10,000 of them at most, and of more than
+    10,000 classes to fewer; see `most_fitted`.
 
     Raises:
         RetrainError: no such run; one without validation images, or without mistakes on them; or
@@ -139,10 +140,8 @@ def _validation_rows(run: Run) -> NDArray[np.int64]:
             f"{setting('calibrate')} fits scores to validation images, and run {run.name} has "
             f"none: train with a {setting('validation_percentage')} above 0"
         )
-    if len(rows) > MOST_IMAGES:
-        generator = np.random.default_rng(run.config.seed)
-        rows = np.sort(generator.choice(rows, MOST_IMAGES, replace=False))
-    return rows
+    most = min(MOST_IMAGES, most_fitted(len(run.labels)))
+    return drawn(rows, most, run.config.seed)
 
 
 def _effects(run: Run) -> Iterator[CalibrationEffect]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retrain_cli import interrupts, waiting
 from retrain_cli.checks import check_positive
@@ -18,7 +17,13 @@ from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.datasets.splits import SPLITS, Split
 from retrain_cli.errors import RetrainError
-from retrain_cli.evaluation.label_issues import SLIGHT_AGREEMENT, Agreement, find_label_issues
+from retrain_cli.evaluation.label_issues import (
+    SLIGHT_AGREEMENT,
+    Agreement,
+    LabelIssues,
+    find_label_issues,
+    judge_labels,
+)
 from retrain_cli.extraction.scan import count_changed
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.cross_validation import FoldProgress
@@ -314,11 +319,13 @@ def _label_issues(
         return None, str(error)
     if len(judged.heads) < request.folds:  # photos that nobody judged would pass for good ones
         raise interrupts.interruption()
-    probabilities = judged.probabilities(data.data.bottlenecks)
-    agreement = Agreement.of(data.data.labels, probabilities)
+    vectors = data.data.bottlenecks
+    judgement = judge_labels(data.data.labels, data.data.n_classes, judged.pieces(vectors))
+    agreement = Agreement.of(judgement)
     if agreement.kappa <= SLIGHT_AGREEMENT:
         return None, _too_near_chance(agreement)
-    return _named_issues(data, probabilities), ""
+    found = find_label_issues(judgement, judged.pieces(vectors))
+    return _named_issues(found, data.data.class_names), ""
 
 
 def _too_near_chance(agreement: Agreement) -> str:
@@ -330,10 +337,9 @@ def _too_near_chance(agreement: Agreement) -> str:
     )
 
 
-def _named_issues(data: TrainingSet, probabilities: NDArray[np.float32]) -> list[LabelIssue]:
-    found = find_label_issues(data.data.labels, probabilities)
+def _named_issues(found: LabelIssues, class_names: Sequence[str]) -> list[LabelIssue]:
     return [
-        LabelIssue(row, data.data.class_names[suggested], given, other, confident)
+        LabelIssue(row, class_names[suggested], given, other, confident)
         for row, suggested, given, other, confident in zip(
             found.rows.tolist(),
             found.suggested.tolist(),

@@ -39,6 +39,9 @@ Evaluated = Literal["training", "validation", "test", "all", "cv"]
 """The images that are evaluated: a split, all, or those of a cross-validation."""
 
 Chart = Literal["histogram", "roc", "pr", "reliability", "confusion"]
+MOST_CURVE_SCORES = 1_000_000_000
+"""Some minutes; ten thousand classes with as many photos have a tenth of it."""
+
 _COUNTING = counted("scores for the curves")
 
 CHARTS: tuple[Chart, ...] = get_args(Chart)
@@ -148,6 +151,12 @@ class Evaluation:
 
     def _scores(self) -> AllScores:
         """The scores of all classes, saved with the run or computed anew."""
+        if self.n_scores > MOST_CURVE_SCORES:
+            raise RunError(
+                f"curves count the scores of all classes, at most {MOST_CURVE_SCORES:,} of them, "
+                f"and {self.result.n_images:,} photos of {self.result.n_classes:,} classes have "
+                f"{self.n_scores:,}: choose a {setting('split')} of fewer photos, or do without"
+            )
         rows = self.predictions.rows(self.request.chosen)
         scores = saved_scores(self.predictions, rows)
         if scores is None and self.request.split == "cv":

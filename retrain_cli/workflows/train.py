@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from retrain_cli import interrupts
+from retrain_cli import interrupts, waiting
 from retrain_cli.datasets.class_names import listed
 from retrain_cli.datasets.splits import SPLITS
 from retrain_cli.errors import ConfigError, RunError, setting
@@ -393,7 +393,8 @@ def _contents(
     head, origins = trained.head, training_set.origins
     if kept is not None:
         head, origins = kept.head, kept.origins
-    predictions = predict(head, training_set.data.bottlenecks, training_set.images)
+    with waiting.for_("asking the head about every photo"):
+        predictions = predict(head, training_set.data.bottlenecks, training_set.images)
     counts = ImageCounts.of(predictions, len(training_set.data.training))
     info = RunInfo(
         replace(provenance, counts=counts, fit=trained.fit),

@@ -129,6 +129,21 @@ def test_a_note_says_what_was_left_out_and_how_to_see_it(
     assert notes == ["left out for want of width: b: --csv has all"]
 
 
+def test_a_terminal_shows_the_first_rows_of_a_long_list(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = Table(("class",), [[f"class {number}"] for number in range(1203)])
+    console.rows_for_programs(content, "text")
+    assert len(capsys.readouterr().out.splitlines()) == 1203, "a pipe takes all"
+    shown, notes = io.StringIO(), list[str]()
+    monkeypatch.setattr(console, "note", notes.append)
+    monkeypatch.setattr(console, "_stdout", lambda: Console(width=40, file=shown))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    console.rows_for_programs(content, "text")
+    assert shown.getvalue().count("class ") == 200
+    assert notes == ["and 1,003 more: --csv prints all"]
+
+
 @pytest.mark.parametrize(("count", "said"), [(1, "1 better class"), (1200, "1,200 better classes")])
 def test_one_class_is_no_classes(count: int, said: str) -> None:
     assert _better(count) == said

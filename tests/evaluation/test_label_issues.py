@@ -6,14 +6,33 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from retrain_cli.evaluation.label_issues import (
     SLIGHT_AGREEMENT,
     Agreement,
-    class_thresholds,
+    LabelIssues,
+    LabelJudgement,
+    Piece,
     count_label_issues,
     find_label_issues,
+    judge_labels,
 )
+
+
+def pieces(probabilities: NDArray[np.float32], size: int = 7) -> list[Piece]:
+    """The judged rows, not in order, some at a time."""
+    rows = np.flatnonzero(~np.isnan(probabilities).any(axis=1))[::-1]
+    parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+    return [(part, probabilities[part]) for part in parts]
+
+
+def judge(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> LabelJudgement:
+    return judge_labels(labels, probabilities.shape[1], pieces(probabilities))
+
+
+def find(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> LabelIssues:
+    return find_label_issues(judge(labels, probabilities), pieces(probabilities))
 
 
 def test_planted_errors_are_found_with_their_true_class() -> None:
@@ -24,7 +43,7 @@ def test_planted_errors_are_found_with_their_true_class() -> None:
     labels = truth.copy()
     wrong = generator.choice(1000, 50, replace=False)
     labels[wrong] = (truth[wrong] + generator.integers(1, 5, 50)) % 5
-    found = find_label_issues(labels, probabilities.astype(np.float32))
+    found = find(labels, probabilities.astype(np.float32))
     hits = np.isin(found.rows, wrong)
     assert hits.sum() > 35
     assert hits.mean() > 0.8
@@ -53,11 +72,11 @@ def test_it_is_the_count_of_the_paper(n: int, n_classes: int, seed: int) -> None
             best = max(confident, key=lambda c: probabilities[row, c])
             if best != labels[row]:
                 expected[row] = best
-    kept = np.array(judged, np.int64)
-    assert count_label_issues(labels[kept], probabilities[kept]) == len(expected)
+    counted = count_label_issues(judge(labels, probabilities), pieces(probabilities))
+    assert counted == len(expected)
     wrong = [row for row in judged if probabilities[row].argmax() != labels[row]]
     wrong.sort(key=lambda row: probabilities[row, labels[row]])  # self-confidence
-    found = find_label_issues(labels, probabilities)
+    found = find(labels, probabilities)
     assert found.rows.tolist() == wrong[: len(expected)]
     assert found.suggested.tolist() == probabilities[found.rows].argmax(axis=1).tolist()
 
@@ -70,7 +89,7 @@ def test_self_confidence_ranks_a_scattered_photo_before_one_of_two_minds() -> No
     probabilities[0] = 0.02, 0.5, 0.48  # neither of the others reaches its class's mean
     probabilities[1] = 0.30, 0.70, 0.0
     probabilities[6] = 0.95, 0.05, 0.0
-    found = find_label_issues(labels, probabilities)
+    found = find(labels, probabilities)
     assert found.rows.tolist() == [0], "one is counted, and this is the least sure of its label"
     assert not found.confident[0]
 
@@ -81,16 +100,16 @@ def test_agreement_is_cohens_kappa() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 4, 300)
     probabilities = generator.dirichlet(np.ones(4), 300).astype(np.float32)
-    assert Agreement.of(labels, probabilities).kappa < SLIGHT_AGREEMENT
+    assert Agreement.of(judge(labels, probabilities)).kappa < SLIGHT_AGREEMENT
     probabilities[np.arange(300), labels] += 0.5
-    agreement = Agreement.of(labels, probabilities)
+    agreement = Agreement.of(judge(labels, probabilities))
     assert agreement.kappa > SLIGHT_AGREEMENT
     assert agreement.kappa == pytest.approx(cohen_kappa_score(labels, probabilities.argmax(axis=1)))
-    assert Agreement.of(labels[:0], probabilities[:0]).kappa == 0
-    assert Agreement.of(np.zeros(3, int), np.ones((3, 1), np.float32)).kappa == 0
+    assert Agreement.of(judge(labels[:0], probabilities[:0])).kappa == 0
+    assert Agreement.of(judge(np.zeros(3, int), np.ones((3, 1), np.float32))).kappa == 0
 
 
 def test_a_class_without_images_is_never_suggested() -> None:
     probabilities = np.array([[0.2, 0.8], [0.3, 0.7]], np.float32)
-    assert class_thresholds(np.array([0, 0]), probabilities)[1] == np.inf
-    assert not len(find_label_issues(np.array([0, 0]), probabilities).rows)
+    assert judge(np.array([0, 0]), probabilities).thresholds[1] == np.inf
+    assert not len(find(np.array([0, 0]), probabilities).rows)

@@ -46,6 +46,7 @@ SCORES = np.log(
 
 def test_rank_score_and_best_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK_VALUES", 6)
+    monkeypatch.setattr(module, "_FEWEST_ROWS", 1)
     made = predict(Lookup(3), SCORES, make_images([0, 2, 1, 2]))
     assert made.rank.tolist() == [1, 2, 3, 3]
     assert np.exp(made.log_probability) == pytest.approx([0.5, 0.3, 0.2, 0.1])

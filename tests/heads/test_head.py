@@ -8,7 +8,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from retrain_cli.errors import RunError
-from retrain_cli.heads import head as head_module
+from retrain_cli.evaluation import predictions
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.layered.body import Body, DenseLayer, Scaling
 
@@ -25,7 +25,8 @@ def make_bottlenecks(n_images: int = 20, width: int = 8) -> np.ndarray:
 
 
 def test_probabilities_are_the_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_module, "_CHUNK_SCORES", 15)
+    monkeypatch.setattr(predictions, "_CHUNK_VALUES", 15)
+    monkeypatch.setattr(predictions, "_FEWEST_ROWS", 1)
     head, vectors = make_head(), make_bottlenecks()
     logits = vectors @ head.weights + head.bias
     np.testing.assert_allclose(head.probabilities(vectors), softmax(logits, axis=1), rtol=1e-5)
@@ -41,7 +42,8 @@ def test_huge_logits_do_not_overflow() -> None:
 
 
 def test_top_k_is_best_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_module, "_CHUNK_SCORES", 15)
+    monkeypatch.setattr(predictions, "_CHUNK_VALUES", 15)
+    monkeypatch.setattr(predictions, "_FEWEST_ROWS", 1)
     head, vectors = make_head(), make_bottlenecks()
     indices, scores = head.top_k(vectors, 3)
     probabilities = head.probabilities(vectors)
@@ -199,6 +201,7 @@ def test_temperature_and_classes_leave_the_layers_before_alone() -> None:
 def test_wide_layers_are_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     head, vectors = make_layered_head(), make_bottlenecks()
     whole = head.probabilities(vectors)
-    monkeypatch.setattr(head_module, "_CHUNK_SCORES", 12)  # two images by the widest layer
+    monkeypatch.setattr(predictions, "_CHUNK_VALUES", 12)
+    monkeypatch.setattr(predictions, "_FEWEST_ROWS", 1)  # two images by the widest layer
     assert max(len(vectors[rows]) for rows in head._chunks(len(vectors))) == 2
     np.testing.assert_allclose(head.probabilities(vectors), whole, rtol=1e-5)

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, DatasetError, RunError
+from retrain_cli.evaluation import predictions
 from retrain_cli.heads import rows, softmax, validation
 from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
 from retrain_cli.heads.data import HeadData
@@ -411,7 +412,8 @@ def test_many_validation_images_are_measured_on_a_fixed_choice(
 def test_numpy_and_the_engine_measure_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     from retrain_cli.heads.softmax import SoftmaxTrainer
 
-    monkeypatch.setattr(validation, "_CHUNK_SCORES", 30)
+    monkeypatch.setattr(predictions, "_CHUNK_VALUES", 30)
+    monkeypatch.setattr(predictions, "_FEWEST_ROWS", 1)
     data = make_data(spread=3.0)
     head = train_head(data, QUICK).head
     held_out = validation.ValidationSet.of(data, 0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from retrain_cli.similarity import novelty
 from retrain_cli.similarity.novelty import NoveltyModel
 
 WIDTH, CLASSES = 24, 6
@@ -70,3 +71,14 @@ def test_the_bottlenecks_as_they_are_count_too(model: NoveltyModel) -> None:
     assert distances[:, 2] == pytest.approx(1 - cosines.max(axis=1), abs=1e-5)
     scaled = (distances - model.centre) / model.spread
     assert model(vectors) == pytest.approx(scaled.mean(axis=1), abs=1e-5)
+
+
+def test_distances_in_pieces_are_those_of_all_at_once(
+    model: NoveltyModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, labels = photos(np.random.default_rng(5), 50)
+    whole, without = model.distances(known), model.distances(known, labels)
+    monkeypatch.setattr(novelty, "_CHUNK_DISTANCES", 7 * CLASSES)
+    np.testing.assert_allclose(model.distances(known), whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.distances(known, labels), without, rtol=1e-4, atol=1e-4)
+    assert model.distances(known[:0]).shape == (0, 3)

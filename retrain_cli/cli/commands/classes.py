@@ -57,7 +57,7 @@ def classes(
     if form == "json":
         console.document([info.to_dict() for info in infos])
     else:
-        console.table(_table(infos, suggest))
+        console.listing(_table(infos, suggest), "--json has all")
     show_hints([info.origin for info in infos])
     for info in infos:
         _show_doubt(info)

@@ -56,7 +56,9 @@ def _show(comparison: RunComparison) -> None:
     first, second = comparison.first.name, comparison.second.name
     console.styled(f"[bold]{_name(second)}[/] (second) against")
     console.styled(f"[bold]{_name(first)}[/] (first)")
-    console.line(f"on {comparison.n_images:,} common test images of {comparison.n_classes} classes")
+    console.line(
+        f"on {comparison.n_images:,} common test images of {comparison.n_classes:,} classes"
+    )
     _warn(comparison)
     columns = ("", first, second, "difference", "95% CI", "p")
     rows = [
@@ -101,7 +103,7 @@ def _show_verdict(comparison: RunComparison) -> None:
     else:
         word = f"not told apart from {comparison.first.name}"
     console.styled(f"[bold]{_name(comparison.second.name)} is {_name(word)}[/]")
-    console.line(f"photos gained {gained}, lost {lost} (--flips lists them)")
+    console.line(f"photos gained {gained:,}, lost {lost:,} (--flips lists them)")
 
 
 def _show_classes(comparison: RunComparison) -> None:
@@ -132,7 +134,7 @@ def _show_classes(comparison: RunComparison) -> None:
     if len(changes) > _MOST_CLASSES:
         sure = sum(change.verdict != "within chance" for change in changes)
         console.line(
-            f"{len(changes)} classes changed, {sure} beyond chance; --json lists all of them"
+            f"{len(changes):,} classes changed, {sure:,} beyond chance; --json lists all of them"
         )
 
 

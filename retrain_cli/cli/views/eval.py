@@ -88,7 +88,7 @@ def _headline(evaluation: Evaluation) -> str:
     asked = f", the mean over each and {views} view{'s' * (views > 1)} of it" if views else ""
     return (
         f"[bold]run {escape(text.printable(evaluation.run.name))}[/] on {result.split}: "
-        f"{result.n_images:,} images of {result.n_classes} classes{split}{empty}{asked}"
+        f"{result.n_images:,} images of {result.n_classes:,} classes{split}{empty}{asked}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
 from retrain_cli.cli import console
@@ -14,7 +13,6 @@ from retrain_cli.reports import text
 from retrain_cli.reports.text import NOT_DEFINED
 
 _BAR_WIDTH = 40
-_MOST_ROWS = 200
 _Bin = tuple[str, int, int, int]
 """Name, and how many classes: all, INT, EXT."""
 
@@ -74,10 +72,7 @@ def class_table(result: EvalResult, rows: Sequence[Sequence[str]]) -> console.Ta
 def show_classes(result: EvalResult) -> None:
     """The table of classes; on a terminal the worst classes only, where there are very many."""
     rows = class_rows(Measured(result), "text")
-    shown = rows[:_MOST_ROWS] if sys.stdout.isatty() else rows
-    console.table(class_table(result, shown))
-    if len(shown) < len(rows):
-        console.note(f"and {_better(len(rows) - len(shown))}: --csv prints all")
+    console.listing(class_table(result, rows), "--csv prints all", _better)
 
 
 def show_worst_classes(result: EvalResult, most_lines: int) -> None:

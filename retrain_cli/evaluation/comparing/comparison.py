@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.datasets.origins import ClassOrigin, Origin
-from retrain_cli.evaluation.comparing.paired import Outcomes, holm, macro_difference
+from retrain_cli.evaluation.comparing.paired import Outcomes, class_outcomes, holm, macro_difference
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.predictions import Predictions
 
@@ -172,13 +172,10 @@ def class_changes(images: CommonImages) -> tuple[ClassChange, ...]:
     """The classes on which the heads differ, the surest changes first."""
     first, second = images.right(1)
     labels = images.labels
-    changed = np.unique(labels[first != second]).tolist()
-    outcomes = {}
-    for index in changed:
-        chosen = labels == index
-        outcomes[index] = Outcomes.count(first[chosen], second[chosen])
+    outcomes = class_outcomes(first, second, labels)
+    changed = [index for index, one in outcomes.items() if one.lost or one.gained]
     # All classes with images were looked at, those without a difference too (their p is 1).
-    n_tests = len(np.unique(labels))
+    n_tests = len(outcomes)
     p_values = [outcomes[index].p_value for index in changed]
     adjusted = holm([*p_values, *[1.0] * (n_tests - len(changed))])
     changes = [

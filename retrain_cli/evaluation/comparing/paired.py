@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,16 +57,36 @@ class Outcomes:
     @property
     def p_value(self) -> float:
         """McNemar's exact test, two-sided: small where the heads are hardly equally good."""
-        from scipy.stats import binomtest
-
-        differing = self.lost + self.gained
-        return float(binomtest(self.lost, differing).pvalue) if differing else 1.0
+        return _exact_p_value(self.lost, self.lost + self.gained)
 
     @property
     def difference(self) -> Estimate | None:
         """Share right of the second minus that of the first, from -1 to 1; None without images."""
         counts = np.array([self.both, self.lost, self.gained, self.neither], np.float64)
         return _newcombe(counts) if self.total else None
+
+
+@cache  # classes of few images share few outcomes
+def _exact_p_value(lost: int, differing: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(lost, differing).pvalue) if differing else 1.0
+
+
+def class_outcomes(
+    first: _Bools, second: _Bools, labels: NDArray[np.integer]
+) -> dict[int, Outcomes]:
+    """The outcomes of each class that has images, by its index, ascending.
+
+    Args:
+        first: `(n_images,)` whether the first head is right.
+        second: the same of the second.
+        labels: `(n_images,)` the true classes.
+    """
+    seen, classes = np.unique(labels, return_inverse=True)
+    kinds = (first & second, first & ~second, ~first & second, ~first & ~second)
+    counts = [np.bincount(classes[kind], minlength=len(seen)).tolist() for kind in kinds]
+    return dict(zip(seen.tolist(), map(Outcomes, *counts), strict=True))
 
 
 def macro_difference(first: _Bools, second: _Bools, labels: NDArray[np.integer]) -> Estimate | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.evaluation.curves.rank_counts import RankCounts, auc_interval
 from retrain_cli.evaluation.intervals import Estimate
 from retrain_cli.evaluation.scores import AllScores
@@ -81,9 +82,7 @@ class _Counting:
 
     def __init__(self, scores: AllScores) -> None:
         self._labels, self._own = scores.labels, scores.own
-        order = np.argsort(scores.labels, kind="stable")
-        ends = np.cumsum(np.bincount(scores.labels, minlength=scores.n_classes))
-        self._members = np.split(order, ends[:-1])
+        self._members = rows_of_classes(scores.labels, scores.n_classes)
         self._classes = tuple(
             RankCounts.of_positives(scores.own[members]) for members in self._members
         )

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.heads.balancing.smote import add_mixtures
 from retrain_cli.heads.config import TrainingConfig
@@ -73,6 +74,7 @@ def _with_views_of_small_classes(data: HeadData, seed: int) -> HeadData:
 def _classes(data: HeadData) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Training rows of each class, and how many it lacks to have as many as the largest."""
     labels = data.labels[data.training]
-    sizes = np.bincount(labels, minlength=data.n_classes)
-    for label, size in enumerate(sizes.tolist()):
-        yield data.training[labels == label], int(sizes.max()) - size
+    classes = rows_of_classes(labels, data.n_classes)
+    largest = max(map(len, classes))
+    for rows in classes:
+        yield data.training[rows], largest - len(rows)

@@ -82,9 +82,10 @@ def _mixtures(
             made.append(more[len(vectors) :])
             of_classes.append(classes[len(labels) :])
     if most > 1:
-        for label in np.flatnonzero(sizes == 1).tolist():  # nothing to mix with: copies
-            made.append(np.repeat(vectors[labels == label], most - 1, axis=0))
-            of_classes.append(np.full(most - 1, label, np.int32))
+        lonely = np.flatnonzero(sizes[labels] == 1)  # nothing to mix with: copies
+        lonely = lonely[np.argsort(labels[lonely])]
+        made.append(np.repeat(vectors[lonely], most - 1, axis=0))
+        of_classes.append(np.repeat(labels[lonely], most - 1))
     return np.concatenate(made).astype(np.float32), np.concatenate(of_classes).astype(np.int32)
 
 

@@ -138,8 +138,9 @@ def deal_folds(rows: NDArray[np.int64], data: HeadData, seed: int) -> NDArray[np
     labels = data.labels[rows]
     groups = rows if data.groups is None else data.groups[rows]
     folds = deal_evenly(labels, groups, _FOLDS, [seed, 0xF01D])
-    n_groups = [len(set(folds[labels == label].tolist())) for label in range(data.n_classes)]
-    return np.where(np.array(n_groups)[labels] > 1, folds, -1)
+    classes, _ = np.unique(np.stack([labels, folds]), axis=1)
+    n_groups = np.bincount(classes, minlength=data.n_classes)
+    return np.where(n_groups[labels] > 1, folds, -1)
 
 
 class _Race:

@@ -10,7 +10,7 @@ from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import ProgressListener, TrainedHead
-from retrain_cli.heads.surgery.imprinting import features_of, imprint_features
+from retrain_cli.heads.surgery.imprinting import KnownPhotos, imprint_features
 from retrain_cli.heads.training import ignore_progress, train_head
 
 FloatArray = NDArray[np.float32]
@@ -67,8 +67,8 @@ def left_out_ranks(head: Head, known: HeadData, name: str, photos: FloatArray) -
     if len(photos) < 2:
         return ()
     ranks: list[int] = []
-    known, photos, last = features_of(head, known), head.features(photos), head.last_layer
+    beside, photos, last = KnownPhotos.of(head, known), head.features(photos), head.last_layer
     for row in range(min(len(photos), _MOST_LEFT_OUT)):
-        grown = imprint_features(last, known, name, np.delete(photos, row, axis=0))
+        grown = imprint_features(last, beside, name, np.delete(photos, row, axis=0))
         ranks += new_class_ranks(grown, photos[[row]])
     return tuple(ranks)

@@ -11,9 +11,13 @@ bit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.dataset import rows_of_classes
+from retrain_cli.evaluation.predictions import chunks
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.surgery.joining import AlignmentSet, align_logits, join_heads, log_sum_exp
@@ -22,6 +26,30 @@ FloatArray = NDArray[np.float32]
 
 _OTHERS = 10
 """How many photos of each known class stand for photos that are still to come."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownPhotos:
+    """The training photos of the known classes, which a new class is held against.
+
+    Attributes:
+        features: `(n_photos, n_features) float32`, what the last layer of the head takes.
+        labels: `(n_photos,) int32`.
+        log_sums: `(n_photos,) float64`, log-sum-exp of the head's logits.
+    """
+
+    features: FloatArray
+    labels: NDArray[np.int32]
+    log_sums: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, head: Head, known: HeadData) -> KnownPhotos:
+        """The training rows of the head's own classes; their logits need not fit into memory."""
+        vectors = known.bottlenecks[known.training]
+        features, last = head.features(vectors), head.last_layer
+        parts = chunks(len(vectors), max(head.n_classes, features.shape[1]))
+        log_sums = [log_sum_exp(last.logits(features[part])) for part in parts]
+        return cls(features, known.labels[known.training], np.concatenate(log_sums))
 
 
 def imprint(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:
@@ -33,34 +61,24 @@ def imprint(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:
         name: of the new class; not one of the head's.
         photos: `(n_photos, width)` bottlenecks of the new class, at least one.
     """
-    features, of_photos = features_of(head, known), head.features(photos)
-    return head.with_last_layer(imprint_features(head.last_layer, features, name, of_photos))
+    beside, of_photos = KnownPhotos.of(head, known), head.features(photos)
+    return head.with_last_layer(imprint_features(head.last_layer, beside, name, of_photos))
 
 
-def features_of(head: Head, known: HeadData) -> HeadData:
-    """The training rows with what the last layer of a head takes in place of bottlenecks."""
-    if head.body.is_plain:
-        return known
-    rows = known.training
-    features = head.features(known.bottlenecks[rows])
-    places, none = np.arange(len(rows)), np.empty(0, np.int64)
-    return HeadData(features, known.labels[rows], known.class_names, places, none)
-
-
-def imprint_features(head: Head, known: HeadData, name: str, photos: FloatArray) -> Head:
+def imprint_features(head: Head, known: KnownPhotos, name: str, photos: FloatArray) -> Head:
     """The same for a last layer alone, features in place of bottlenecks."""
-    vectors, labels = known.bottlenecks[known.training], known.labels[known.training]
-    centre = _centre(vectors, labels)
-    away = vectors - centre
+    labels = known.labels
+    centre = _centre(known.features, labels)
+    away = known.features - centre
     direction, length = _direction(photos - centre)
     expected = length * _likeness(away, labels, photos - centre)
     beside = np.resize(log_sum_exp(head.logits(photos)), len(expected))
     second = np.concatenate([away @ direction, expected]).astype(np.float64)
     photos_of_both = AlignmentSet(
-        np.concatenate([log_sum_exp(head.logits(vectors)), beside]),
+        np.concatenate([known.log_sums, beside]),
         second[:, None],
-        np.repeat([-1, 0], [len(vectors), len(expected)]),
-        _weights(len(vectors), len(expected), len(np.unique(labels))),
+        np.repeat([-1, 0], [len(away), len(expected)]),
+        _weights(len(away), len(expected), len(np.unique(labels))),
     )
     column = Head((name,), direction[:, None], -(centre @ direction)[None])
     return join_heads(head, align_logits(photos_of_both).apply(column))
@@ -94,8 +112,8 @@ def _likeness(known: FloatArray, labels: NDArray[np.int32], photos: FloatArray) 
     photo against all others.
     """
     n_photos = len(photos)
-    classes = [known[labels == label] for label in np.unique(labels)]
-    larger = [vectors for vectors in classes if len(vectors) > n_photos]
+    classes = rows_of_classes(labels, int(labels.max()) + 1)
+    larger = [known[rows] for rows in classes if len(rows) > n_photos]
     if larger:
         cases = [(vectors[:n_photos], vectors[n_photos:][:_OTHERS]) for vectors in larger]
     elif n_photos > 1:

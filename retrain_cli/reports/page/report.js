@@ -212,10 +212,10 @@
   if (data.map) {
     const map = data.map;
     const splits = ["training", "validation", "test"];
-    const everyClass = data.class_names.length <= 8;
+    const everyClass = data.n_classes <= 8;
     // Okabe and Ito's palette without yellow: told apart by every kind of colour vision.
     const hues = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b6bb1", "#7a7a7a"];
-    const worst = new Set(data.evaluation.confused_pairs.slice(0, 3).map((pair) => data.class_names.indexOf(pair.true)));
+    const worst = new Set(Object.keys(data.class_names).filter((label) => data.most_confused.includes(data.class_names[label])).map(Number));
     draw("map-chart", (colours) => {
       const choice = byId("map-class").value;
       const chosen = choice === "" ? worst : new Set([Number(choice)]);
@@ -223,8 +223,8 @@
       const isChosen = (index) => chosen.has(map.labels[index]);
       const isWrong = (index) => map.labels[index] !== map.predicted[index];
       const set = (label, kept, style) => ({ label, rows: kept, data: kept.map((index) => ({ x: map.x[index], y: map.y[index] })), ...style });
-      const perClass = () => data.class_names.map((name, label) => set(name,
-        rows.filter((index) => map.labels[index] === label && !isWrong(index)),
+      const perClass = () => Object.entries(data.class_names).map(([label, name]) => set(name,
+        rows.filter((index) => map.labels[index] === Number(label) && !isWrong(index)),
         { backgroundColor: hues[label], pointRadius: 3, borderWidth: 0 }));
       const chosenAndOthers = () => [
         set(choice === "" ? "the classes that are confused most" : data.class_names[Number(choice)],
@@ -260,7 +260,7 @@
   // -- confusion matrix, where it is too large for a table ----------------------------------------
 
   const matrix = new Map();
-  const totals = new Array(data.class_names.length).fill(0);
+  const totals = new Array(data.n_classes).fill(0);
   for (const [truth, answer, count] of data.confusion) {
     matrix.set(truth * totals.length + answer, count);
     totals[truth] += count;
@@ -352,7 +352,36 @@
       row.hidden = !fits;
       shown += fits;
     }
-    byId("class-count").textContent = shown === body.rows.length ? `${shown} classes` : `${shown} of ${body.rows.length} classes`;
+    const found = findOthers(part, origin);
+    const all = body.rows.length + data.other_classes.length;
+    const count = (number) => number.toLocaleString("en");
+    byId("class-count").textContent = shown === body.rows.length ? `${count(shown)} classes` : `${count(shown + found)} of ${count(all)} classes`;
+  }
+
+  // Of very many classes the table lists some; the search puts up to 200 of the others below them.
+  function findOthers(part, origin) {
+    const place = byId("found-classes");
+    if (!place) return 0;
+    const fits = ([name, kind]) => name.toLocaleLowerCase().includes(part) && (!origin || kind === origin);
+    const found = part || origin ? data.other_classes.filter(fits) : [];
+    const shares = (share) => (share === null ? "n/a" : `${(100 * share).toFixed(1)}%`);
+    place.replaceChildren(...found.slice(0, 200).map(([name, kind, photos, top1, top5]) => foundRow(name, [kind || "n/a", photos, shares(top1), shares(top5)])));
+    if (found.length > 200) place.append(foundRow(`and ${(found.length - 200).toLocaleString("en")} more`, []));
+    return found.length;
+  }
+
+  function foundRow(name, values) {
+    const row = document.createElement("tr");
+    const heading = document.createElement("th");
+    heading.scope = "row";
+    heading.textContent = name;
+    row.append(heading, ...values.map((value, column) => {
+      const cell = document.createElement("td");
+      cell.textContent = value;
+      if (column) cell.className = "num";
+      return cell;
+    }));
+    return row;
   }
 
   byId("class-filter").addEventListener("input", filter);

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain_cli.datasets.dataset import rows_of_classes
 from retrain_cli.datasets.sources.photo_source import source_of
 from retrain_cli.extraction.reading import Ready
 from retrain_cli.runs.run import Run
@@ -75,8 +76,8 @@ def drawn_rows(labels: NDArray[np.integer], rows: NDArray[np.int64]) -> NDArray[
     present = np.unique(labels[rows])
     each = int(np.clip(PHOTOS // max(1, len(present)), _FEWEST_ASKED, _MOST_ASKED))
     shuffled = np.random.default_rng(0).permutation(rows)
-    taken = [shuffled[labels[shuffled] == label][:each] for label in present]
-    return np.sort(np.concatenate([np.empty(0, np.int64), *taken]))
+    classes = rows_of_classes(labels[shuffled], int(labels.max(initial=0)) + 1)
+    return np.sort(np.concatenate([shuffled[own[:each]] for own in classes]))
 
 
 def class_heats(

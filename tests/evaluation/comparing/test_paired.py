@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from retrain_cli.evaluation.comparing.paired import Outcomes, holm, macro_difference
+from retrain_cli.evaluation.comparing.paired import Outcomes, class_outcomes, holm, macro_difference
 from retrain_cli.evaluation.intervals import macro_estimate
 
 counts = st.integers(0, 30)
@@ -112,3 +112,14 @@ def test_holm() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1, 1]
     assert holm([]) == []
+
+
+def test_outcomes_of_classes_are_those_of_each_class_alone() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 30, 80)
+    first, second = (generator.random(80) < 0.5 for _ in range(2))
+    found = class_outcomes(first, second, labels)
+    assert list(found) == np.unique(labels).tolist()
+    for label, outcomes in found.items():
+        own = labels == label
+        assert outcomes == Outcomes.count(first[own], second[own])

@@ -177,6 +177,7 @@ def test_computed_scores_give_the_same_curves_as_saved_ones_in_any_pieces(
     predictions, rows = predicted(logits, labels), np.arange(10, 50)
     whole = curves_of(scores_of(predictions, rows))
     monkeypatch.setattr(module, "_CHUNK_VALUES", 28)
+    monkeypatch.setattr(module, "_FEWEST_ROWS", 1)
     seen = []
     pieces = curves_of(
         computed_scores(Lookup(4), logits[rows], predictions, rows),
