@@ -36,6 +36,7 @@ def connect(
     read_only: bool = False,
     newest: int = SCHEMA_VERSION,
     upgrades: Sequence[Upgrade] = (),
+    page_size: int | None = None,
 ) -> sqlite3.Connection:
     """Open the database at `path`, creating it with `schema` where it does not exist.
 
@@ -46,6 +47,7 @@ def connect(
             upgraded in memory.
         newest: highest format that the caller understands, where it needs no upgrade.
         upgrades: what turns a file of each older version into one of the next, the oldest first.
+        page_size: bytes of a page of a new file; None for SQLite's own choice.
 
     Raises:
         CacheError: no database, damaged, not writable, or made by a newer version.
@@ -61,6 +63,8 @@ def connect(
             current = SCHEMA_VERSION + len(upgrades)
             _check_version(path, version, max(newest, current))
             if not read_only:
+                if page_size is not None and version == 0:
+                    connection.execute(f"PRAGMA page_size = {page_size}")
                 _prepare(connection, schema, version, upgrades)
             elif 0 < version < current:
                 connection = _upgraded_copy(connection, upgrades)

@@ -13,6 +13,7 @@ from retrain_cli import waiting
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
 from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
+from retrain_cli.cache.vector_rows import CacheDtype
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.durable import sweep_drafts
@@ -38,6 +39,7 @@ class CacheInfo:
         identity: backbone, layer, weights digest and so on.
         bottlenecks: number of vectors.
         width: their length; None while there are none.
+        dtype: how their numbers are kept.
         arrays: number of arrays beside them, such as those of distorted views.
         bytes: size on disk, the write-ahead log included.
         images_per_second: speed of the last extraction; None before one.
@@ -49,6 +51,7 @@ class CacheInfo:
     identity: dict[str, Any]
     bottlenecks: int
     width: int | None
+    dtype: CacheDtype
     arrays: int
     bytes: int
     images_per_second: float | None
@@ -104,6 +107,7 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
             identity=store.identity,
             bottlenecks=len(store),
             width=store.width,
+            dtype=store.dtype,
             arrays=len(store.arrays),
             bytes=sum(p.stat().st_size for p in path.parent.glob(path.name + "*")),
             images_per_second=store.images_per_second,

@@ -14,21 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from made_vectors import IDENTITY, digests, vectors
 
 from retrain_cli.cache import store as store_module
 from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.errors import CacheError
 from retrain_cli.images.examine import content_digest
-
-IDENTITY = {"name": "fake", "width": 8}
-
-
-def digests(count: int) -> list[bytes]:
-    return [content_digest(bytes([number % 256, number // 256])) for number in range(count)]
-
-
-def vectors(count: int, width: int = 8) -> np.ndarray:
-    return np.random.default_rng(count).normal(size=(count, width)).astype(np.float32)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
                 f"{cache.bottlenecks:,}{_arrays(cache.arrays)}",
                 str(cache.width or ""),
                 console.size(cache.bytes),
-                settings_of(cache.identity),
+                ", ".join(filter(None, (settings_of(cache.identity), _kept_as(cache.dtype)))),
                 f"{rate:.1f}" if rate else "",
                 "last used" if cache.in_use else "",
             ]
@@ -97,6 +97,11 @@ def verify(
             f"every row must be sound, and some are damaged in {', '.join(left)}: `retrain cache "
             "verify --repair` removes damaged rows and saves the sound ones of a damaged file"
         )
+
+
+def _kept_as(dtype: str) -> str:
+    """Told where it is not the usual."""
+    return f"{dtype} rows" if dtype != "float32" else ""
 
 
 def _arrays(count: int) -> str:
