@@ -12,6 +12,7 @@ from commands import run_here
 from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.cache.cache_files import cache_files
+from retrain_cli.cache.vector_rows import CACHE_DTYPES
 from retrain_cli.errors import CacheError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
@@ -77,7 +78,7 @@ def test_a_cache_of_float32_is_rounded_and_nothing_is_computed_again(
 def test_shards_and_parts_of_either_come_together(
     photos: Path, fill: Any, workspace: Workspace, tmp_path: Path, fake_backbone: FakeBackbone
 ) -> None:
-    for number, dtype in ((1, "float16"), (2, "float32")):
+    for number, dtype in enumerate(reversed(CACHE_DTYPES), start=1):
         request = BottleneckRequest(photos, SMALL_SPEC, shard=f"{number}/2", cache_dtype=dtype)
         fill_cache(request, workspace, load=lambda spec, device: fake_backbone)
     merge_caches(workspace)
