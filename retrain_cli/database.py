@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from retrain_cli import interrupts
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 from retrain_cli.locking import cannot_lock, lock_problem
 
@@ -21,6 +22,8 @@ A file with a higher one was made by a newer version.
 """
 
 BUSY_TIMEOUT_S = 30.0
+STEPS_BETWEEN_LOOKS = 100_000
+"""Of SQLite's machine between two looks whether somebody asked the program to end: milliseconds."""
 _ASK_AGAIN_S = 0.01
 
 T = TypeVar("T")
@@ -198,6 +201,25 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_ASK_AGAIN_S)
+
+
+@contextmanager
+def ending_at_ctrl_c(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let Ctrl-C end each statement at once, which then has done nothing.
+
+    Raises:
+        KeyboardInterrupt: it did.
+    """
+    connection.set_progress_handler(interrupts.is_asked, STEPS_BETWEEN_LOOKS)
+    try:
+        with interrupts.held():
+            try:
+                yield
+            except CacheError:
+                interrupts.check()
+                raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def statements_of(schema: str) -> Iterator[str]:

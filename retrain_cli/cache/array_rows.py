@@ -171,6 +171,18 @@ class ArrayRows:
             with translated_errors(self._path):
                 yield from self._connection.execute("SELECT digest, view FROM arrays")
 
+    def keys_after(self, key: ArrayKey, limit: int) -> list[ArrayKey]:
+        """So many keys above this one, ascending; those above (b"", -1) are all."""
+        sql = """SELECT digest, view FROM arrays WHERE (digest, view) > (?, ?)
+                 ORDER BY digest, view LIMIT ?"""
+        return self._query(sql, (*key, limit))
+
+    def rows_after(self, rowid: int, limit: int) -> list[tuple[int, ArrayRow]]:
+        """So many rows as stored whose number in the file is above `rowid`, in its order."""
+        sql = f"""SELECT rowid, {ARRAY_COLUMNS} FROM arrays
+                  WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+        return [(number, ArrayRow(*row)) for number, *row in self._query(sql, (rowid, limit))]
+
     def scan(self) -> Iterator[ArrayRow]:
         """Every row as stored; memory stays small."""
         if self._exists():

@@ -34,9 +34,14 @@ from retrain_cli.cache.vector_rows import (
     decoded,
     encoded,
     page_size,
-    row_fault,
 )
-from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
+from retrain_cli.database import (
+    DatabaseFile,
+    connect,
+    ending_at_ctrl_c,
+    open_or_read,
+    translated_errors,
+)
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 from retrain_cli.files import parse_json
 
@@ -53,6 +58,9 @@ CREATE TABLE bottlenecks (
 _CHUNK = 500  # bound variables of one statement; SQLite's oldest limit is 999
 _SCAN_SHARE = 0.5
 """Of the rows; reading all in the order of the file is faster than looking up more than that."""
+
+VERIFIED = "verified"
+"""Under this key `meta` keeps how far a check of the rows has come."""
 
 FLOAT16_VERSION = 3
 """The format of a file of float16; programs that know less would take its rows for damaged."""
@@ -80,6 +88,7 @@ class BottleneckStore(DatabaseFile):
         path: the file.
         dtype: of the vectors as stored.
         arrays: what it keeps besides vectors.
+        read_only: whether it is never written to.
     """
 
     def __init__(
@@ -115,6 +124,7 @@ class BottleneckStore(DatabaseFile):
             page_size=page_size(width, dtype or "float32"),
         )
         super().__init__(path, connection)
+        self.read_only = read_only
         self._lock = threading.Lock()
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
@@ -322,47 +332,62 @@ class BottleneckStore(DatabaseFile):
         with translated_errors(self.path):
             yield from self._connection.execute("SELECT digest, vector, checksum FROM bottlenecks")
 
+    def rows_after(self, rowid: int, limit: int) -> list[tuple[int, VectorRow]]:
+        """So many rows as stored whose number in the file is above `rowid`, in its order."""
+        sql = """SELECT rowid, digest, vector, checksum FROM bottlenecks
+                 WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+        return [(number, row) for number, *row in self._query(sql, (rowid, limit))]
+
+    def digests_after(self, digest: bytes, limit: int) -> list[bytes]:
+        """So many digests above this one, ascending; those above b"" are all."""
+        sql = "SELECT digest FROM bottlenecks WHERE digest > ? ORDER BY digest LIMIT ?"
+        return [found for (found,) in self._query(sql, (digest, limit))]
+
     def remove(self, digests: Iterable[bytes], arrays: Iterable[ArrayKey] = ()) -> int:
         """Delete vectors and arrays, and give their space back; returns how many there were."""
-        removed = self.arrays.remove(arrays)
+        removed = self.arrays.remove(arrays) + self.delete(digests)
+        if removed:
+            self.give_back()
+        return removed
+
+    def delete(self, digests: Iterable[bytes]) -> int:
+        """Delete vectors, in one transaction; later ones take their space. Returns how many."""
+        removed = 0
         with self._writing() as connection, keeping_count(connection, "bottlenecks", removing=True):
             for chunk in _chunks(digests):
                 sql = f"DELETE FROM bottlenecks WHERE {_digest_in(chunk)}"
                 removed += connection.execute(sql, chunk).rowcount
-        with self._lock, translated_errors(self.path):
-            if removed:
-                self._connection.execute("VACUUM")
         return removed
+
+    @property
+    def free_pages(self) -> int:
+        """Pages of the file that hold nothing, for rows to come."""
+        return int(self._query("PRAGMA freelist_count")[0][0])
+
+    def give_back(self) -> None:
+        """Give the space of deleted rows back to the disk, which writes the file anew.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the file is as before.
+            CacheError: the disk has no room for a copy of what is left.
+        """
+        self.forget_verified()  # rows may get other numbers
+        with (
+            waiting.for_(f"giving back the space of {self.path.name}"),
+            ending_at_ctrl_c(self._connection),
+        ):
+            self._query("VACUUM")
 
     # -- integrity -------------------------------------------------------------------------------
 
-    def verify(self, on_row: Callable[[int, int], None] = lambda done, total: None) -> list[Damage]:
-        """Check the file and each row; an empty list means that all is well.
+    def file_faults(self) -> list[str]:
+        """What SQLite finds wrong with the file, rows aside; empty where all is well."""
+        return [text for (text,) in self._query("PRAGMA integrity_check") if text != "ok"]
 
-        Args:
-            on_row: is told now and then how many rows of how many are done.
-        """
-        damaged: list[Damage] = []
-        try:
-            with waiting.for_(f"checking {self.path.name}"):
-                checked = self._query("PRAGMA integrity_check")
-            _ = self.identity, self.images_per_second  # raise where they are damaged
-            total = len(self) + len(self.arrays)
-            damaged += [Damage("", text) for (text,) in checked if text != "ok"]
-            width, done = self.width or 0, 0
-            for done, row in enumerate(self.scan(), start=1):
-                if done % _CHUNK == 0:
-                    on_row(done, total)
-                if reason := row_fault(row, width, self.dtype):
-                    damaged.append(Damage(bytes(row[0]).hex(), reason))
-            for place, array in enumerate(self.arrays.scan(), start=done + 1):
-                if place % _CHUNK == 0:
-                    on_row(place, total)
-                if reason := array.fault():
-                    damaged.append(Damage(bytes(array.digest).hex(), reason, array.view))
-        except DamagedFileError as error:
-            damaged.append(Damage("", error.reason))
-        return damaged
+    def forget_verified(self) -> None:
+        """Let the next check of the rows begin with the first one."""
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.execute("DELETE FROM meta WHERE key = ?", (VERIFIED,))
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock, translated_errors(self.path):
