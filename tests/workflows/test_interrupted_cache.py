@@ -16,10 +16,11 @@ import pytest
 from commands import run_here
 from helpers import Outcome
 
-from retrain_cli.cache import store as store_module
+from retrain_cli import interrupts, waiting
 from retrain_cli.cache import sweeping, verification
 from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.store import VERIFIED, BottleneckStore, open_to_read
+from retrain_cli.cache.vector_rows import row_fault
 from retrain_cli.workspace import Workspace
 
 Run = Callable[..., Outcome]
@@ -49,7 +50,7 @@ class Checked:
 
     def __init__(self, press_at: int = 0) -> None:
         self.rows, self._press_at = 0, press_at
-        self._row_fault = verification.row_fault
+        self._row_fault = row_fault
 
     def __call__(self, *arguments: Any) -> str | None:
         self.rows += 1
@@ -100,7 +101,7 @@ def test_what_a_killed_check_noted_is_gone_on_with(
     path = fill(photos).cache_path
     monkeypatch.setattr(verification, "_BETWEEN_NOTES", 8)
     with monkeypatch.context() as patch, pytest.raises(_KilledError):
-        patch.setattr(verification.interrupts, "check", _killed_at(path, 20))
+        patch.setattr(interrupts, "check", _killed_at(path, 20))
         verification.verify_store(BottleneckStore(path))
     counter = checked(monkeypatch)
     assert "all sound (16 of them checked before)" in run("verify").out
@@ -189,7 +190,7 @@ def test_ctrl_c_while_space_is_given_back_changes_nothing(
     path = fill(photos).cache_path
     shutil.rmtree(photos / "ant")
     fill(photos)
-    for_ = store_module.waiting.for_
+    for_ = waiting.for_
 
     def pressed(words: str) -> Any:
         if "giving back" in words:
@@ -197,7 +198,7 @@ def test_ctrl_c_while_space_is_given_back_changes_nothing(
         return for_(words)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module.waiting, "for_", pressed)
+        patch.setattr(waiting, "for_", pressed)
         assert run("gc").code == 130
     assert "all sound" in run("verify").out
     with BottleneckStore(path) as store:
