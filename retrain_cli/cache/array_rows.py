@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.cache.array_batch import DTYPES, SCALE_TYPE, ArrayBatch, joined
-from retrain_cli.cache.row_counts import keeping_count, row_count
+from retrain_cli.cache.row_counts import keeping_count, recount, row_count
 from retrain_cli.database import translated_errors
 from retrain_cli.errors import CacheError
 
@@ -108,6 +108,12 @@ class ArrayRows:
             return 0
         with self._lock, translated_errors(self._path):
             return row_count(self._connection, "arrays")
+
+    def recount(self) -> None:
+        """Count the arrays, should the number that is kept be wrong."""
+        if self._exists():
+            with self._writing() as connection:
+                recount(connection, "arrays")
 
     def put(self, keys: Sequence[ArrayKey], batch: ArrayBatch) -> None:
         """Add arrays in one transaction: all are kept, or none. A key that is there stays.

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.cache.row_counts import keeping_count, row_count
+from retrain_cli.cache.row_counts import keeping_count, recount, row_count
 from retrain_cli.cache.vector_rows import (
     CacheDtype,
     VectorRow,
@@ -383,6 +383,12 @@ class BottleneckStore(DatabaseFile):
     def file_faults(self) -> list[str]:
         """What SQLite finds wrong with the file, rows aside; empty where all is well."""
         return [text for (text,) in self._query("PRAGMA integrity_check") if text != "ok"]
+
+    def recount(self) -> None:
+        """Count the rows, should the number that is kept be wrong."""
+        with self._writing() as connection:
+            recount(connection, "bottlenecks")
+        self.arrays.recount()
 
     def forget_verified(self) -> None:
         """Let the next check of the rows begin with the first one."""

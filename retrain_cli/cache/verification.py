@@ -90,6 +90,7 @@ def verify_store(store: BottleneckStore, on_row: RowTold = lambda done, total: N
                     noted = verified.rows
                 interrupts.check()
         if not store.read_only:
+            store.recount()
             store.forget_verified()
     except DamagedFileError as error:
         verified.damaged += (Damage("", error.reason),)

@@ -15,6 +15,7 @@ from made_vectors import IDENTITY, digests, vectors
 
 from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.verification import verify_store
 
 SOME = st.lists(st.integers(0, 30), max_size=12)
 CHANGES = st.lists(st.tuples(st.sampled_from(["put", "put arrays", "remove"]), SOME), max_size=12)
@@ -39,6 +40,18 @@ def test_after_any_changes(tmp_path_factory: pytest.TempPathFactory, changes: An
             change(store, what, some)
             assert len(store) == len(list(store.digests()))
             assert len(store.arrays) == len(list(store.arrays.all_keys()))
+
+
+def test_a_check_corrects_what_a_version_before_has_removed(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    with BottleneckStore(path, IDENTITY) as store:
+        store.put(digests(20), vectors(20))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM bottlenecks WHERE rowid = 3")
+    with BottleneckStore(path) as store:
+        assert len(store) == 20
+        verify_store(store)
+        assert len(store) == 19
 
 
 def test_rows_are_not_counted(tmp_path: Path) -> None:
