@@ -146,17 +146,21 @@ def run_growth(arguments: argparse.Namespace) -> Any:
 def run_cache_size(arguments: argparse.Namespace) -> Any:
     """A cache file and an index of files that grow to millions of rows."""
     sizes = (10_000, 20_000) if arguments.quick else tuple(arguments.rows)
-    cache, checking, index = cache_size.measure(sizes, arguments.cache_dtype, arguments.disk)
+    cache, checking, index, divided = cache_size.measure(
+        sizes, arguments.cache_dtype, arguments.disk
+    )
     for name, grown in (("cache", cache), ("index of files", index)):
         lines: list[dict[str, Any]] = [*map(asdict, grown)]
         lines.append({"rows": cache_size.FORECAST, **cache_size.forecast(grown)})
         print_table(f"{name}; the last line is a forecast", lines)
     print_table("checking", [asdict(checking)])
+    print_table("one file, and sixteen", [*map(asdict, divided)])
     return {
         "dtype": arguments.cache_dtype,
         "cache": [*map(asdict, cache)],
         "checking": asdict(checking),
         "index": [*map(asdict, index)],
+        "divided": [*map(asdict, divided)],
     }
 
 
