@@ -11,6 +11,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+VERIFIED = "verified"
+"""Under this key `meta` keeps how far a check of the rows has come."""
+
 
 def row_count(connection: sqlite3.Connection, table: str) -> int:
     """The number of rows of a table."""
@@ -28,6 +31,8 @@ def keeping_count(
 ) -> Iterator[None]:
     """Keep the count of a table right, whose rows alone the block adds or removes.
 
+    A check of the rows begins anew where some are removed: it may have spoken of them.
+
     Args:
         connection: in a transaction, which has begun as a writing one.
         table: of which rows are added.
@@ -36,6 +41,8 @@ def keeping_count(
     count, changes = row_count(connection, table), connection.total_changes
     yield
     changed = connection.total_changes - changes
+    if removing:
+        connection.execute("DELETE FROM meta WHERE key = ?", (VERIFIED,))
     _keep(connection, table, count - changed if removing else count + changed)
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.cache.array_rows import ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.cache.row_counts import keeping_count, recount, row_count
+from retrain_cli.cache.row_counts import VERIFIED, keeping_count, recount, row_count
 from retrain_cli.cache.vector_rows import (
     CacheDtype,
     VectorRow,
@@ -61,9 +61,6 @@ _SCAN_SHARE = 0.5
 
 _LOG_BYTES = 64 << 20
 """Of the log of changes before they are carried over, and of pages that are held in memory."""
-
-VERIFIED = "verified"
-"""Under this key `meta` keeps how far a check of the rows has come."""
 
 FLOAT16_VERSION = 3
 """The format of a file of float16; programs that know less would take its rows for damaged."""
@@ -127,12 +124,12 @@ class BottleneckStore(DatabaseFile):
             page_size=page_size(width, dtype or "float32"),
         )
         super().__init__(path, connection)
-        if not read_only:
-            self._write_in_large_pieces()
         self.read_only = read_only
         self._lock = threading.Lock()
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
+            if not read_only:
+                self._write_in_large_pieces()
             if identity is not None:
                 self._claim(identity, dtype or "float32")
             self.dtype: CacheDtype = self._stored_dtype()

@@ -1,7 +1,7 @@
 """A check of every row of a cache file that can be interrupted and goes on in the next call.
 
 Where it stands is kept in the file itself, in `meta`, by rowid: rows that come later have higher
-ones. Whoever removes rows makes it begin anew (`BottleneckStore.delete`).
+ones. Whoever removes rows makes it begin anew.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from retrain_cli import interrupts, waiting
-from retrain_cli.cache.store import VERIFIED, BottleneckStore, Damage
+from retrain_cli.cache.row_counts import VERIFIED
+from retrain_cli.cache.store import BottleneckStore, Damage
 from retrain_cli.cache.vector_rows import row_fault
 from retrain_cli.checks import check_types
-from retrain_cli.errors import DamagedFileError
+from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.files import parse_json
 
 RowTold = Callable[[int, int], None]
@@ -55,9 +56,10 @@ class Verified:
         return cls()
 
     def save(self, store: BottleneckStore) -> None:
-        """Keep it, where the file can be written."""
+        """Keep it, where the file can be written and the disk has room."""
         if not store.read_only:
-            store.set_meta(VERIFIED, json.dumps(asdict(self)))
+            with suppress(CacheError):
+                store.set_meta(VERIFIED, json.dumps(asdict(self)))
 
 
 def verify_store(store: BottleneckStore, on_row: RowTold = lambda done, total: None) -> Verified:
@@ -89,9 +91,10 @@ def verify_store(store: BottleneckStore, on_row: RowTold = lambda done, total: N
                     verified.save(store)
                     noted = verified.rows
                 interrupts.check()
-        if not store.read_only:
-            store.recount()
-            store.forget_verified()
+        if is_whole and not store.read_only:
+            with suppress(CacheError):  # there is no room to write
+                store.forget_verified()
+                store.recount()
     except DamagedFileError as error:
         verified.damaged += (Damage("", error.reason),)
     return verified

@@ -19,7 +19,8 @@ from helpers import Outcome
 from retrain_cli import interrupts, waiting
 from retrain_cli.cache import sweeping, verification
 from retrain_cli.cache.array_batch import ArrayBatch
-from retrain_cli.cache.store import VERIFIED, BottleneckStore, open_to_read
+from retrain_cli.cache.row_counts import VERIFIED
+from retrain_cli.cache.store import BottleneckStore, open_to_read
 from retrain_cli.cache.vector_rows import row_fault
 from retrain_cli.workspace import Workspace
 
@@ -117,7 +118,7 @@ def test_rows_that_were_removed_meanwhile_let_it_begin_anew(
         run("verify")
     with BottleneckStore(path) as store:
         assert store.meta(VERIFIED)
-        store.remove(store.digests_after(b"", 2))
+        store.delete(store.digests_after(b"", 2))
     counter = checked(monkeypatch)
     assert "checked before" not in run("verify").out
     assert counter.rows == 34
