@@ -45,7 +45,7 @@ def take_rows(
         ours.arrays.put_rows(some)
 
 
-def cast_cache(path: Path, identity: dict[str, Any], dtype: CacheDtype) -> None:
+def cast_cache(path: Path, identity: dict[str, Any], dtype: CacheDtype) -> int:
     """Let a cache file keep its vectors as `dtype`; one that does so already stays as it is.
 
     A new file takes the place of the old one in one step: whatever stops this loses nothing. Arrays
@@ -56,6 +56,9 @@ def cast_cache(path: Path, identity: dict[str, Any], dtype: CacheDtype) -> None:
         identity: what makes its vectors comparable.
         dtype: float16, or float32 where it holds no vector yet.
 
+    Returns:
+        How many vectors were rounded.
+
     Raises:
         CacheError: rows of float16 are to become float32, a row is damaged, or a value is beyond
             the range of float16.
@@ -63,7 +66,7 @@ def cast_cache(path: Path, identity: dict[str, Any], dtype: CacheDtype) -> None:
     """
     with BottleneckStore(path, identity) as old:
         if old.dtype == dtype:
-            return
+            return 0
         if dtype == "float32" and len(old):
             raise CacheError(
                 f"{path} keeps float16, and what rounding took is gone: leave "
@@ -78,6 +81,7 @@ def cast_cache(path: Path, identity: dict[str, Any], dtype: CacheDtype) -> None:
             if rate:
                 new.set_meta("images_per_second", rate)
             take_rows(theirs, new)
+            rounded = len(new)
             if theirs.damaged:
                 raise CacheError(
                     f"every row must be sound, and {len(theirs.damaged):,} in {path} are not: "
@@ -85,3 +89,4 @@ def cast_cache(path: Path, identity: dict[str, Any], dtype: CacheDtype) -> None:
                 )
         for side in ("-wal", "-shm"):  # the log of the old file must not meet the new one
             path.with_name(path.name + side).unlink(missing_ok=True)
+    return rounded

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from retrain_cli import waiting
+from retrain_cli import notices, waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
@@ -284,7 +284,11 @@ def _open_cache(
         return BottleneckStore(path, identity, dtype=dtype, width=backbone.width())
     if dtype and cast:
         with waiting.for_(f"keeping the cache as {dtype}"):
-            cast_cache(path, identity, dtype)
+            rounded = cast_cache(path, identity, dtype)
+        if rounded:
+            notices.tell(
+                f"{rounded:,} bottlenecks of {path.name} were rounded to {dtype}, for good"
+            )
     return BottleneckStore(path, identity)
 
 

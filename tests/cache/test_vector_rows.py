@@ -114,8 +114,7 @@ def test_a_cache_is_rounded_in_its_place(tmp_path: Path) -> None:
         store.arrays.put([(digests(1)[0], 1)], ArrayBatch(np.ones((1, 4), np.float32)))
         store.set_meta("layer_widths", "3,5")
         store.set_meta("images_per_second", "12.5")
-    for _ in range(2):
-        cast_cache(path, BACKBONE, "float16")
+    assert [cast_cache(path, BACKBONE, "float16") for _ in range(2)] == [1200, 0]
     with BottleneckStore(path, BACKBONE) as store:
         assert (store.dtype, len(store), len(store.arrays)) == ("float16", 1200, 1)
         assert (store.layer_widths, store.images_per_second) == ((3, 5), 12.5)
