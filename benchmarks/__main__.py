@@ -2,10 +2,10 @@
 
     python -m benchmarks [PART ...] [--quick] [--repeats N] [--json FILE]
 
-Parts: extraction, decoding, training, warm, reading; and backbones, memory, growth, gpu and
-engines, which take long and run only when they are named. `--quick` takes small sizes, to try it
-out. Every speed is a ratio against references that are measured in turn with it in the same
-process; medians are told.
+Parts: extraction, decoding, training, warm, reading; and backbones, memory, growth, cache-size,
+from-disk, gpu and engines, which take long and run only when they are named. `--quick` takes small
+sizes, to try it out. Every speed is a ratio against references that are measured in turn with it in
+the same process; medians are told.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from rich.table import Table
 import retrain_cli as rt
 from benchmarks import (
     backbones,
+    cache_size,
     decoding,
     engines,
     extraction,
+    from_disk,
     gpu,
     growth,
     memory,
@@ -37,6 +39,7 @@ from benchmarks import (
 from benchmarks.machine import describe_machine
 from benchmarks.timing import Comparison
 from retrain_cli.backbones.table import SUCCESSOR
+from retrain_cli.cache.vector_rows import CACHE_DTYPES
 
 
 def main() -> None:
@@ -140,6 +143,51 @@ def run_growth(arguments: argparse.Namespace) -> Any:
     return growth.measure(arguments.quick, arguments.repeats, arguments.figure)
 
 
+def run_cache_size(arguments: argparse.Namespace) -> Any:
+    """A cache file and an index of files that grow to millions of rows."""
+    sizes = (10_000, 20_000) if arguments.quick else tuple(arguments.rows)
+    cache, checking, index, divided = cache_size.measure(
+        sizes, arguments.cache_dtype, arguments.disk
+    )
+    for name, grown in (("cache", cache), ("index of files", index)):
+        lines: list[dict[str, Any]] = [*map(asdict, grown)]
+        lines.append({"rows": cache_size.FORECAST, **cache_size.forecast(grown)})
+        print_table(f"{name}; the last line is a forecast", lines)
+    print_table("checking", [asdict(checking)])
+    print_table("one file, and sixteen", [*map(asdict, divided)])
+    return {
+        "dtype": arguments.cache_dtype,
+        "cache": [*map(asdict, cache)],
+        "checking": asdict(checking),
+        "index": [*map(asdict, index)],
+        "divided": [*map(asdict, divided)],
+    }
+
+
+def run_from_disk(arguments: argparse.Namespace) -> Any:
+    """Training on vectors that memory does not hold."""
+    images, steps = (20_000, 200) if arguments.quick else (arguments.trained, 4000)
+    runs = [asdict(one) for one in from_disk.measure(images, steps)]
+    print_table("training", runs)
+    return runs
+
+
+def print_table(title: str, lines: Sequence[dict[str, Any]]) -> None:
+    """Figures by their names, a line each."""
+    table = Table(title=title)
+    for heading in lines[0]:
+        table.add_column(heading, justify="right")
+    for line in lines:
+        table.add_row(*map(_cell, line.values()))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
 def run_gpu(arguments: argparse.Namespace) -> Any:
     """Extraction and training on a GPU."""
     images, batches = arguments.gpu_images, tuple(arguments.batches)
@@ -174,6 +222,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "reading": run_reading,
     "memory": run_memory,
     "growth": run_growth,
+    "cache-size": run_cache_size,
+    "from-disk": run_from_disk,
     "gpu": run_gpu,
     "engines": run_engines,
 }
@@ -195,6 +245,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="of training (default: 10000)")
     parser.add_argument("--files", type=int, help="of warm run and reading (default: 100000)")
     parser.add_argument("--figure", type=Path, help="where `growth` draws its figure (.svg, .png)")
+    _add_large(parser.add_argument_group("cache-size and from-disk"))
     _add_gpu(parser.add_argument_group("gpu and engines"))
     arguments = parser.parse_args(words)
     arguments.repeats = arguments.repeats or (1 if arguments.quick else 5)
@@ -227,6 +278,15 @@ def _add_extraction(group: Any) -> None:
     group.add_argument("--layer", help="as in `retrain bottlenecks`")
     group.add_argument("--alpha", type=float, help="as in `retrain bottlenecks`")
     group.add_argument("--input-size", type=int, help="as in `retrain bottlenecks`")
+
+
+def _add_large(group: Any) -> None:
+    sizes = (100_000, 200_000, 500_000, 1_000_000, 1_500_000, 2_000_000)
+    group.add_argument("--rows", type=int, nargs="+", default=sizes, help="sizes, ascending")
+    group.add_argument("--trained", type=int, default=400_000, help="images of from-disk")
+    group.add_argument("--cache-dtype", default="float16", choices=CACHE_DTYPES)
+    group.add_argument("--disk", type=Path, help="folder on the disk to measure (default: that of "
+                       "temporary files); 2 million rows take 6 GB")  # fmt: skip
 
 
 def _add_gpu(group: Any) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from retrain_cli import interrupts
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 from retrain_cli.locking import cannot_lock, lock_problem
 
@@ -21,6 +22,8 @@ A file with a higher one was made by a newer version.
 """
 
 BUSY_TIMEOUT_S = 30.0
+STEPS_BETWEEN_LOOKS = 100_000
+"""Of SQLite's machine between two looks whether somebody asked the program to end: milliseconds."""
 _ASK_AGAIN_S = 0.01
 
 T = TypeVar("T")
@@ -36,6 +39,7 @@ def connect(
     read_only: bool = False,
     newest: int = SCHEMA_VERSION,
     upgrades: Sequence[Upgrade] = (),
+    page_size: int | None = None,
 ) -> sqlite3.Connection:
     """Open the database at `path`, creating it with `schema` where it does not exist.
 
@@ -46,6 +50,7 @@ def connect(
             upgraded in memory.
         newest: highest format that the caller understands, where it needs no upgrade.
         upgrades: what turns a file of each older version into one of the next, the oldest first.
+        page_size: bytes of a page of a new file; None for SQLite's own choice.
 
     Raises:
         CacheError: no database, damaged, not writable, or made by a newer version.
@@ -61,6 +66,8 @@ def connect(
             current = SCHEMA_VERSION + len(upgrades)
             _check_version(path, version, max(newest, current))
             if not read_only:
+                if page_size is not None and version == 0:
+                    connection.execute(f"PRAGMA page_size = {page_size}")
                 _prepare(connection, schema, version, upgrades)
             elif 0 < version < current:
                 connection = _upgraded_copy(connection, upgrades)
@@ -194,6 +201,25 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_ASK_AGAIN_S)
+
+
+@contextmanager
+def ending_at_ctrl_c(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let Ctrl-C end each statement at once, which then has done nothing.
+
+    Raises:
+        KeyboardInterrupt: it did.
+    """
+    connection.set_progress_handler(interrupts.is_asked, STEPS_BETWEEN_LOOKS)
+    try:
+        with interrupts.held():
+            try:
+                yield
+            except CacheError:
+                interrupts.check()
+                raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def statements_of(schema: str) -> Iterator[str]:

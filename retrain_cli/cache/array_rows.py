@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from retrain_cli.cache.array_batch import DTYPES, SCALE_TYPE, ArrayBatch, joined
+from retrain_cli.cache.row_counts import keeping_count, recount, row_count
 from retrain_cli.database import translated_errors
 from retrain_cli.errors import CacheError
 
@@ -103,8 +104,16 @@ class ArrayRows:
         self._known = False
 
     def __len__(self) -> int:
-        rows = self._query("SELECT count(*) FROM arrays")
-        return int(rows[0][0]) if rows else 0
+        if not self._exists():
+            return 0
+        with self._lock, translated_errors(self._path):
+            return row_count(self._connection, "arrays")
+
+    def recount(self) -> None:
+        """Count the arrays, should the number that is kept be wrong."""
+        if self._exists():
+            with self._writing() as connection:
+                recount(connection, "arrays")
 
     def put(self, keys: Sequence[ArrayKey], batch: ArrayBatch) -> None:
         """Add arrays in one transaction: all are kept, or none. A key that is there stays.
@@ -168,6 +177,18 @@ class ArrayRows:
             with translated_errors(self._path):
                 yield from self._connection.execute("SELECT digest, view FROM arrays")
 
+    def keys_after(self, key: ArrayKey, limit: int) -> list[ArrayKey]:
+        """So many keys above this one, ascending; those above (b"", -1) are all."""
+        sql = """SELECT digest, view FROM arrays WHERE (digest, view) > (?, ?)
+                 ORDER BY digest, view LIMIT ?"""
+        return self._query(sql, (*key, limit))
+
+    def rows_after(self, rowid: int, limit: int) -> list[tuple[int, ArrayRow]]:
+        """So many rows as stored whose number in the file is above `rowid`, in its order."""
+        sql = f"""SELECT rowid, {ARRAY_COLUMNS} FROM arrays
+                  WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+        return [(number, ArrayRow(*row)) for number, *row in self._query(sql, (rowid, limit))]
+
     def scan(self) -> Iterator[ArrayRow]:
         """Every row as stored; memory stays small."""
         if self._exists():
@@ -180,13 +201,17 @@ class ArrayRows:
         with self._writing() as connection:
             self._make_table(connection)
             sql = "INSERT OR IGNORE INTO arrays VALUES (?, ?, ?, ?, ?, ?, ?)"
-            connection.executemany(sql, map(astuple, rows))
+            with keeping_count(connection, "arrays"):
+                connection.executemany(sql, map(astuple, rows))
 
     def remove(self, keys: Iterable[ArrayKey]) -> int:
         """Delete rows; returns how many there were. Their space is used again by later ones."""
         removed = 0
         if self._exists():
-            with self._writing() as connection:
+            with (
+                self._writing() as connection,
+                keeping_count(connection, "arrays", removing=True),
+            ):
                 for chunk in _chunks(keys):
                     rows = f"{_wanted(chunk)} SELECT arrays.rowid {_JOINED}"
                     sql = f"DELETE FROM arrays WHERE rowid IN ({rows})"
@@ -217,14 +242,15 @@ class ArrayRows:
     def _make_table(self, connection: sqlite3.Connection) -> None:
         """Make the table, and say by the file's version that older programs would overlook it."""
         if not self._known:
-            connection.execute("BEGIN IMMEDIATE")
             connection.execute(CREATE_ARRAYS)
-            connection.execute(f"PRAGMA user_version = {ARRAYS_VERSION}")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute(f"PRAGMA user_version = {max(version, ARRAYS_VERSION)}")
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction, kept when the block ends."""
         with self._lock, translated_errors(self._path), self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
             yield connection
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:

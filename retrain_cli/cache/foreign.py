@@ -11,13 +11,13 @@ from typing import Any
 from retrain_cli.backbones.digests import check_identity
 from retrain_cli.cache.array_rows import (
     ARRAY_COLUMNS,
-    ARRAYS_VERSION,
     CREATE_ARRAYS,
     LAST_VIEW,
     ArrayRow,
 )
 from retrain_cli.cache.foreign_file import FileKind, ForeignFile, open_foreign_file
-from retrain_cli.cache.store import CREATE_TABLES, VECTOR_TYPE, Damage, VectorRow, row_fault
+from retrain_cli.cache.store import CREATE_TABLES, FLOAT16_VERSION, Damage
+from retrain_cli.cache.vector_rows import CacheDtype, VectorRow, bytes_per_vector, row_fault
 from retrain_cli.database import plain_statement, statements_of
 from retrain_cli.errors import CacheError
 from retrain_cli.images.examine import DIGEST_BYTES
@@ -29,7 +29,7 @@ _CACHE = FileKind(
     statements=frozenset(map(plain_statement, (*statements_of(CREATE_TABLES), CREATE_ARRAYS))),
     tables=("meta", "bottlenecks", "arrays"),
     needed=frozenset({"meta", "bottlenecks"}),
-    newest=ARRAYS_VERSION,
+    newest=FLOAT16_VERSION,
 )
 
 
@@ -40,6 +40,7 @@ class ForeignCache:
         path: the file.
         identity: what makes its vectors comparable.
         width: length of its vectors; None where there are none.
+        dtype: of its vectors.
         layer_widths: how much of a vector each layer gives, of several side by side; else None.
         damaged: rows that were met and not given out.
     """
@@ -49,6 +50,7 @@ class ForeignCache:
         self._file = file
         self.identity = self._identity()
         self.width = self._width()
+        self.dtype: CacheDtype = "float16" if self._meta("dtype") == "float16" else "float32"
         self.layer_widths = self._layer_widths()
         self.damaged: list[Damage] = []
 
@@ -58,16 +60,17 @@ class ForeignCache:
         Raises:
             CacheError: the file is damaged, or claims more rows than it has room for.
         """
-        expected = (self.width or 0) * VECTOR_TYPE.itemsize
+        width = self.width or 0
+        least = bytes_per_vector(width, self.dtype) + DIGEST_BYTES
         sql = "SELECT digest, vector, checksum FROM bottlenecks"
-        for row in self._file.rows("bottlenecks", sql, expected + DIGEST_BYTES):
+        for row in self._file.rows("bottlenecks", sql, least):
             digest, blob, checksum = row
-            if reason := _kinds(row, (bytes, bytes, int)) or row_fault(
-                digest, blob, checksum, expected
-            ):
+            vector_row = (digest, blob, checksum)
+            reason = _kinds(row, (bytes, bytes, int)) or row_fault(vector_row, width, self.dtype)
+            if reason:
                 self.damaged.append(Damage(_hex(digest), reason))
             else:
-                yield digest, blob, checksum
+                yield vector_row
 
     def arrays(self) -> Iterator[ArrayRow]:
         """Each sound row of the arrays; raises as `vectors`."""

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from retrain_cli import interrupts
-from retrain_cli.database import connect, plain_statement, translated_errors
+from retrain_cli.database import STEPS_BETWEEN_LOOKS, connect, plain_statement, translated_errors
 from retrain_cli.errors import CacheError
 
 MOST_ROW_BYTES = 256 << 20
 """Of one value in a row; the largest array of a backbone has a quarter of it."""
 _LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python 3.10 does not know
-_STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class ForeignFile:
             return sqlite3.SQLITE_OK if may_read else sqlite3.SQLITE_DENY
 
         connection.set_authorizer(only_its_tables)
-        connection.set_progress_handler(interrupts.is_asked, _STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(interrupts.is_asked, STEPS_BETWEEN_LOOKS)
 
     def query(self, sql: str, values: Collection[Any] = ()) -> list[tuple[Any, ...]]:
         """A few rows.

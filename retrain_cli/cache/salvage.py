@@ -11,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from retrain_cli.backbones.digests import identity_fingerprint
+from retrain_cli.cache.array_batch import DTYPES
 from retrain_cli.cache.array_rows import ArrayKey, ArrayRow
 from retrain_cli.cache.sqlite_pages import Pages, Record
-from retrain_cli.cache.store import VECTOR_TYPE, BottleneckStore, row_fault
+from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.vector_rows import CacheDtype, VectorRow, dtype_of
 from retrain_cli.durable import sync
 from retrain_cli.errors import CacheError
 from retrain_cli.files import parse_json
@@ -50,12 +50,12 @@ class _Found:
 
     Attributes:
         named: keys of all rows that are spoken of: digests of vectors, digest and view of arrays.
-        widths: how often a sound vector has so many bytes.
+        vectors: how many sound vectors are of a dtype and so many bytes.
         meta: the meta data.
     """
 
     named: set[bytes | ArrayKey] = field(default_factory=set)
-    widths: Counter[int] = field(default_factory=Counter)
+    vectors: Counter[tuple[CacheDtype, int]] = field(default_factory=Counter)
     meta: dict[str, str] = field(default_factory=dict)
 
 
@@ -117,7 +117,8 @@ def _search(pages: Pages) -> _Found:
         match record:
             case [bytes() as digest, bytes() as vector, int()]:
                 found.named.add(digest)
-                found.widths[len(vector)] += _sound_row(record) is not None
+                if (sound := _sound_row(record)) is not None:
+                    found.vectors[sound[0], len(vector)] += 1
             case [bytes() as digest, int()] if len(digest) == DIGEST_BYTES:  # of the index
                 found.named.add(digest)
             case [bytes() as digest, int() as view, str(), str(), bytes(), bytes(), int()]:
@@ -129,13 +130,13 @@ def _search(pages: Pages) -> _Found:
     return found
 
 
-def _sound_row(record: Record) -> tuple[bytes, bytes] | None:
-    """Digest and vector of a record that is a row of the cache, and sound."""
+def _sound_row(record: Record) -> tuple[CacheDtype, VectorRow] | None:
+    """A record that is a row of the cache, and sound, with its dtype."""
     match record:
         case [bytes() as digest, bytes() as vector, int() as checksum]:
-            expected = len(vector) - len(vector) % VECTOR_TYPE.itemsize
-            is_sound = row_fault(digest, vector, checksum, expected) is None
-            return (digest, vector) if is_sound and len(digest) == DIGEST_BYTES else None
+            row = (digest, vector, checksum)
+            dtype = dtype_of(row) if len(digest) == DIGEST_BYTES else None
+            return (dtype, row) if dtype is not None else None
     return None
 
 
@@ -159,13 +160,14 @@ def _identity(found: _Found, path: Path) -> dict[str, Any] | None:
 
 def _write(draft: Path, pages: Pages, found: _Found, identity: dict[str, Any]) -> int:
     """Write the sound rows; returns how many there are."""
-    width = max(found.widths, key=lambda length: found.widths[length], default=0)
+    usual = max(found.vectors, key=lambda kind: found.vectors[kind], default=("float32", 0))
+    dtype: CacheDtype = usual[0]
+    width = usual[1] // DTYPES[dtype].itemsize
     read = (_sound_row(record) for record in pages.records())
-    rows = (row for row in read if row is not None and len(row[1]) == width)
-    with BottleneckStore(draft, identity) as store:
+    rows = (one[1] for one in read if one is not None and (one[0], len(one[1][1])) == usual)
+    with BottleneckStore(draft, identity, dtype=dtype, width=width) as store:
         while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
-            vectors = np.stack([np.frombuffer(vector, VECTOR_TYPE) for _, vector in chunk])
-            store.put([digest for digest, _ in chunk], vectors)
+            store.put_rows(chunk, width, dtype)
         arrays = (row for row in map(_sound_array, pages.records()) if row is not None)
         while some := list(islice(arrays, _ARRAYS_AT_A_TIME)):
             store.arrays.put_rows(some)

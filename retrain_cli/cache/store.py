@@ -3,16 +3,18 @@
 Rows are keyed by the digest of the image file's bytes, so that renaming, moving or duplicating a
 photo computes nothing. Every row carries a checksum, so that damage is found and not trained on.
 
-The plain float32 vectors that heads train on have a table of their own. Whatever else is kept of a
-photo, of any shape and in several views, is in `BottleneckStore.arrays`.
+The plain vectors that heads train on have a table of their own, as float32 or, in half the space,
+as float16; they are read as float32. Whatever else is kept of a photo, of any shape and in several
+views, is in `BottleneckStore.arrays`.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,9 +24,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli import waiting
-from retrain_cli.cache.array_rows import ARRAYS_VERSION, ArrayKey, ArrayRows
+from retrain_cli.cache.array_rows import ArrayKey, ArrayRows
 from retrain_cli.cache.mapped import aligned_matrix
-from retrain_cli.database import DatabaseFile, connect, open_or_read, translated_errors
+from retrain_cli.cache.row_counts import VERIFIED, keeping_count, recount, row_count
+from retrain_cli.cache.vector_rows import (
+    CacheDtype,
+    VectorRow,
+    checksum_of,
+    decoded,
+    encoded,
+    page_size,
+)
+from retrain_cli.database import (
+    DatabaseFile,
+    connect,
+    ending_at_ctrl_c,
+    open_or_read,
+    translated_errors,
+)
 from retrain_cli.errors import CacheError, DamagedFileError, setting
 from retrain_cli.files import parse_json
 
@@ -34,7 +51,7 @@ CREATE_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE bottlenecks (
     digest BLOB NOT NULL PRIMARY KEY,  -- BLAKE2b-128 of the image file's bytes
-    vector BLOB NOT NULL,              -- little-endian float32
+    vector BLOB NOT NULL,              -- little-endian numbers of the file's dtype
     checksum INTEGER NOT NULL          -- CRC-32 of digest and vector
 )
 """
@@ -42,10 +59,11 @@ _CHUNK = 500  # bound variables of one statement; SQLite's oldest limit is 999
 _SCAN_SHARE = 0.5
 """Of the rows; reading all in the order of the file is faster than looking up more than that."""
 
-VECTOR_TYPE = np.dtype("<f4")
+_LOG_BYTES = 64 << 20
+"""Of the log of changes before they are carried over, and of pages that are held in memory."""
 
-VectorRow = tuple[bytes, bytes, int]
-"""A row as stored: digest, bytes of the vector, checksum."""
+FLOAT16_VERSION = 3
+"""The format of a file of float16; programs that know less would take its rows for damaged."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,9 @@ class BottleneckStore(DatabaseFile):
 
     Attributes:
         path: the file.
+        dtype: of the vectors as stored.
         arrays: what it keeps besides vectors.
+        read_only: whether it is never written to.
     """
 
     def __init__(
@@ -76,33 +96,69 @@ class BottleneckStore(DatabaseFile):
         path: Path,
         identity: dict[str, Any] | None = None,
         *,
+        dtype: CacheDtype | None = None,
+        width: int | None = None,
         read_only: bool = False,
     ) -> None:
         """Open the cache at `path`; a new one needs the backbone's `identity`.
 
+        Args:
+            path: the file.
+            identity: what makes its vectors comparable; None for that of the file.
+            dtype: of the rows; None for that of the file, float32 for a new one.
+            width: of the vectors of a new file, where it is known, for pages that they fill.
+            read_only: open it without ever writing to it.
+
         Raises:
-            CacheError: missing, damaged, of another backbone, or made by a newer version.
+            CacheError: missing, damaged, of another backbone or dtype, or made by a newer version.
         """
         if identity is None and not path.is_file():
             raise CacheError(
                 f"there is no cache at {path}: `retrain cache info` lists what there is"
             )
-        super().__init__(
-            path, connect(path, CREATE_TABLES, read_only=read_only, newest=ARRAYS_VERSION)
+        connection = connect(
+            path,
+            CREATE_TABLES,
+            read_only=read_only,
+            newest=FLOAT16_VERSION,
+            page_size=page_size(width, dtype or "float32"),
         )
+        super().__init__(path, connection)
+        self.read_only = read_only
         self._lock = threading.Lock()
         self.arrays = ArrayRows(self._connection, self._lock, path)
         try:
+            if not read_only:
+                self._write_in_large_pieces()
             if identity is not None:
-                self._claim(identity)
+                self._claim(identity, dtype or "float32")
+            self.dtype: CacheDtype = self._stored_dtype()
+            if dtype not in (None, self.dtype):
+                raise CacheError(
+                    f"{path} keeps {self.dtype}, not {dtype}: leave {setting('cache_dtype')} out"
+                )
         except BaseException:
             self.close()
             raise
 
-    def _claim(self, identity: dict[str, Any]) -> None:
+    def _write_in_large_pieces(self) -> None:
+        """Carry the log over less often: each row changes another page of the index of digests.
+
+        Twice as many rows a second come into a file of half a million by it (benchmarks,
+        `cache-size`).
+        """
+        with translated_errors(self.path):
+            page_bytes = self._connection.execute("PRAGMA page_size").fetchone()[0]
+            self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // page_bytes}")
+            self._connection.execute(f"PRAGMA cache_size = -{_LOG_BYTES // 1024}")  # in KiB
+
+    def _claim(self, identity: dict[str, Any], dtype: CacheDtype) -> None:
         stored = self.meta("identity")
         wanted = json.dumps(identity, sort_keys=True)
         if stored is None:
+            if dtype != "float32":
+                self.set_meta("dtype", dtype)
+                self._connection.execute(f"PRAGMA user_version = {FLOAT16_VERSION}")
             self.set_meta("identity", wanted)
         elif stored != wanted:
             raise CacheError(
@@ -121,6 +177,9 @@ class BottleneckStore(DatabaseFile):
         """Remember a value."""
         with self._lock, translated_errors(self.path), self._connection as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def _stored_dtype(self) -> CacheDtype:
+        return "float16" if self.meta("dtype") == "float16" else "float32"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -154,7 +213,8 @@ class BottleneckStore(DatabaseFile):
             ) from error
 
     def __len__(self) -> int:
-        return int(self._query("SELECT count(*) FROM bottlenecks")[0][0])
+        with self._lock, translated_errors(self.path):
+            return row_count(self._connection, "bottlenecks")
 
     # -- rows ------------------------------------------------------------------------------------
 
@@ -166,28 +226,27 @@ class BottleneckStore(DatabaseFile):
             vectors: `(n, width) float32`.
 
         Raises:
-            CacheError: the width differs from what is cached, a value is not finite, or the disk
-                is full.
+            CacheError: the width differs from what is cached, a value is not finite or beyond the
+                range of float16, or the disk is full.
         """
-        if not np.isfinite(vectors).all():
-            raise CacheError(
-                "bottlenecks must be finite numbers and some are not: check the weights file, or "
-                f"use {setting('precision', 'float32')}"
-            )
-        blobs = [row.tobytes() for row in np.ascontiguousarray(vectors, VECTOR_TYPE)]
-        rows = [(d, b, zlib.crc32(b, zlib.crc32(d))) for d, b in zip(digests, blobs, strict=True)]
-        self.put_rows(rows, vectors.shape[1])
+        self.put_rows(encoded(digests, vectors, self.dtype), vectors.shape[1], self.dtype)
 
-    def put_rows(self, rows: Iterable[VectorRow], width: int) -> None:
-        """Take over sound rows of another file as they are, in one transaction.
+    def put_rows(self, rows: Iterable[VectorRow], width: int, dtype: CacheDtype) -> None:
+        """Take over sound rows of another file, in one transaction.
+
+        Those of float32 are rounded where this file keeps float16.
 
         Args:
             rows: a digest that is here already is passed over.
             width: length of their vectors.
+            dtype: of their vectors.
 
         Raises:
-            CacheError: the width differs from what is cached, or the disk is full.
+            CacheError: the width differs from what is cached, the rows are of float16 and the file
+                is not, a value is beyond the range of float16, or the disk is full.
         """
+        if dtype != self.dtype:
+            rows = self._rounded(list(rows), dtype)
         if self.width is None:
             self.set_meta("width", str(width))
         elif self.width != width:
@@ -195,8 +254,24 @@ class BottleneckStore(DatabaseFile):
                 f"{self.path} holds vectors of width {self.width}, not {width}: move it away and "
                 "run again"
             )
-        with self._lock, translated_errors(self.path), self._connection as connection:
+        with self._writing() as connection, keeping_count(connection, "bottlenecks"):
             connection.executemany("INSERT OR IGNORE INTO bottlenecks VALUES (?, ?, ?)", rows)
+
+    def _rounded(self, rows: list[VectorRow], dtype: CacheDtype) -> list[VectorRow]:
+        if self.dtype == "float32":
+            raise CacheError(
+                f"{self.path} keeps float32, and rows of float16 are rounded ones: run `retrain "
+                f"bottlenecks` with {setting('cache_dtype', 'float16')} first, to round these, too"
+            )
+        vectors = [decoded(blob, dtype) for _, blob, _ in rows]
+        return encoded([row[0] for row in rows], np.array(vectors), self.dtype) if rows else []
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, kept when the block ends."""
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
 
     def contains(self, digest: bytes) -> bool:
         """Whether the vector of this image is cached."""
@@ -233,12 +308,12 @@ class BottleneckStore(DatabaseFile):
             place = first.pop(digest, None)
             if place is None:
                 continue  # a scan comes upon rows that nobody asked for
-            if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
+            if checksum_of(digest, blob, self.dtype) != checksum:
                 raise CacheError(
                     f"{self.path.name} has a damaged row ({digest.hex()}): `retrain cache "
                     "verify --repair` removes it, `retrain bottlenecks` computes it again"
                 )
-            matrix[place] = np.frombuffer(blob, VECTOR_TYPE)
+            matrix[place] = decoded(blob, self.dtype)
         if first:
             raise CacheError(
                 f"{len(first)} image(s) have no bottleneck in {self.path.name}: run "
@@ -270,49 +345,68 @@ class BottleneckStore(DatabaseFile):
         with translated_errors(self.path):
             yield from self._connection.execute("SELECT digest, vector, checksum FROM bottlenecks")
 
+    def rows_after(self, rowid: int, limit: int) -> list[tuple[int, VectorRow]]:
+        """So many rows as stored whose number in the file is above `rowid`, in its order."""
+        sql = """SELECT rowid, digest, vector, checksum FROM bottlenecks
+                 WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+        return [(number, row) for number, *row in self._query(sql, (rowid, limit))]
+
+    def digests_after(self, digest: bytes, limit: int) -> list[bytes]:
+        """So many digests above this one, ascending; those above b"" are all."""
+        sql = "SELECT digest FROM bottlenecks WHERE digest > ? ORDER BY digest LIMIT ?"
+        return [found for (found,) in self._query(sql, (digest, limit))]
+
     def remove(self, digests: Iterable[bytes], arrays: Iterable[ArrayKey] = ()) -> int:
         """Delete vectors and arrays, and give their space back; returns how many there were."""
-        removed = self.arrays.remove(arrays)
-        with self._lock, translated_errors(self.path):
-            with self._connection as connection:
-                for chunk in _chunks(digests):
-                    sql = f"DELETE FROM bottlenecks WHERE {_digest_in(chunk)}"
-                    removed += connection.execute(sql, chunk).rowcount
-            if removed:
-                self._connection.execute("VACUUM")
+        removed = self.arrays.remove(arrays) + self.delete(digests)
+        if removed:
+            self.give_back()
         return removed
+
+    def delete(self, digests: Iterable[bytes]) -> int:
+        """Delete vectors, in one transaction; later ones take their space. Returns how many."""
+        removed = 0
+        with self._writing() as connection, keeping_count(connection, "bottlenecks", removing=True):
+            for chunk in _chunks(digests):
+                sql = f"DELETE FROM bottlenecks WHERE {_digest_in(chunk)}"
+                removed += connection.execute(sql, chunk).rowcount
+        return removed
+
+    @property
+    def free_pages(self) -> int:
+        """Pages of the file that hold nothing, for rows to come."""
+        return int(self._query("PRAGMA freelist_count")[0][0])
+
+    def give_back(self) -> None:
+        """Give the space of deleted rows back to the disk, which writes the file anew.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the file is as before.
+            CacheError: the disk has no room for a copy of what is left.
+        """
+        self.forget_verified()  # rows may get other numbers
+        with (
+            waiting.for_(f"giving back the space of {self.path.name}"),
+            ending_at_ctrl_c(self._connection),
+        ):
+            self._query("VACUUM")
 
     # -- integrity -------------------------------------------------------------------------------
 
-    def verify(self, on_row: Callable[[int, int], None] = lambda done, total: None) -> list[Damage]:
-        """Check the file and each row; an empty list means that all is well.
+    def file_faults(self) -> list[str]:
+        """What SQLite finds wrong with the file, rows aside; empty where all is well."""
+        return [text for (text,) in self._query("PRAGMA integrity_check") if text != "ok"]
 
-        Args:
-            on_row: is told now and then how many rows of how many are done.
-        """
-        damaged: list[Damage] = []
-        try:
-            with waiting.for_(f"checking {self.path.name}"):
-                checked = self._query("PRAGMA integrity_check")
-            _ = self.identity, self.images_per_second  # raise where they are damaged
-            total = len(self) + len(self.arrays)
-            damaged += [Damage("", text) for (text,) in checked if text != "ok"]
-            expected = (self.width or 0) * VECTOR_TYPE.itemsize
-            done = 0
-            for done, (digest, blob, checksum) in enumerate(self.scan(), start=1):
-                if done % _CHUNK == 0:
-                    on_row(done, total)
-                reason = row_fault(digest, blob, checksum, expected)
-                if reason:
-                    damaged.append(Damage(bytes(digest).hex(), reason))
-            for place, row in enumerate(self.arrays.scan(), start=done + 1):
-                if place % _CHUNK == 0:
-                    on_row(place, total)
-                if reason := row.fault():
-                    damaged.append(Damage(bytes(row.digest).hex(), reason, row.view))
-        except DamagedFileError as error:
-            damaged.append(Damage("", error.reason))
-        return damaged
+    def recount(self) -> None:
+        """Count the rows, should the number that is kept be wrong."""
+        with self._writing() as connection:
+            recount(connection, "bottlenecks")
+        self.arrays.recount()
+
+    def forget_verified(self) -> None:
+        """Let the next check of the rows begin with the first one."""
+        with self._lock, translated_errors(self.path), self._connection as connection:
+            connection.execute("DELETE FROM meta WHERE key = ?", (VERIFIED,))
 
     def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock, translated_errors(self.path):
@@ -326,17 +420,6 @@ def open_to_read(path: Path) -> BottleneckStore:
         CacheError: missing, damaged, or made by a newer version.
     """
     return open_or_read(path, lambda read_only: BottleneckStore(path, read_only=read_only))
-
-
-def row_fault(digest: bytes, blob: bytes, checksum: int, expected: int) -> str | None:
-    """What is wrong with a row whose vector should be `expected` bytes long; None where nothing."""
-    if len(blob) != expected:
-        return f"{len(blob)} bytes long, not {expected}"
-    if zlib.crc32(blob, zlib.crc32(digest)) != checksum:
-        return "its checksum does not match"
-    if not np.isfinite(np.frombuffer(blob, VECTOR_TYPE)).all():
-        return "values that are not finite"
-    return None
 
 
 def _digest_in(chunk: Sequence[bytes]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.backbones.digests import check_identity
-from retrain_cli.cache.store import VECTOR_TYPE, Damage, VectorRow, row_fault
+from retrain_cli.cache.store import Damage
+from retrain_cli.cache.vector_rows import CacheDtype, VectorRow, encoded
 from retrain_cli.errors import CacheError, MissingExtraError, reason_of
 from retrain_cli.files import parse_json
 from retrain_cli.images.examine import DIGEST_BYTES
@@ -117,11 +117,13 @@ class VectorPart:
         identity: what makes its vectors comparable.
         image_dir: the image folder, where it was computed.
         width: length of its vectors.
+        dtype: of its vectors.
         layer_widths: a part does not know them.
         damaged: rows that were met and not given out.
     """
 
     layer_widths = None
+    dtype: CacheDtype = "float32"
 
     def __init__(self, path: Path) -> None:
         """Open it.
@@ -177,16 +179,13 @@ class VectorPart:
 
     def vectors(self) -> Iterator[VectorRow]:
         """Each sound vector as a row of a cache; raises as `rows`."""
-        expected = self.width * VECTOR_TYPE.itemsize
         for row in self.rows():
             if row.vector is None or row.digest is None or row.problem is not None:
                 continue
-            blob = row.vector.astype(VECTOR_TYPE).tobytes()
-            checksum = zlib.crc32(blob, zlib.crc32(row.digest))
-            if reason := row_fault(row.digest, blob, checksum, expected):
-                self.damaged.append(Damage(row.digest.hex(), reason))
+            if np.isfinite(row.vector).all():
+                yield from encoded([row.digest], row.vector[None], self.dtype)
             else:
-                yield row.digest, blob, checksum
+                self.damaged.append(Damage(row.digest.hex(), "values that are not finite"))
 
     def arrays(self) -> Iterator[Any]:
         """A part holds none."""

@@ -151,7 +151,8 @@ SHARED: Final[dict[str, str | Described]] = {
     "TrainingConfig.testing_percentage": "Share of the images for test.",
     "TrainingConfig.validation_percentage": "Share of the images for validation.",
     "TrainingConfig.sampling": "How batches are drawn: balanced takes a class first, then one of "
-    "its images.",
+    "its images; shuffled goes through all; blocks does, too, some neighbours at a time, for "
+    "bottlenecks that memory does not hold.",
     "TrainingConfig.l2": "Weight decay: l2 / 2 x the sum of squared weights (default: 0.0001 for "
     "lbfgs; ridge chooses it; none for the others).",
     "TrainingConfig.examples_per_class": "Train on at most this many images of each class.",

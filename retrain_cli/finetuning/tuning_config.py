@@ -17,7 +17,6 @@ from retrain_cli.checks import (
     check_views,
 )
 from retrain_cli.errors import ConfigError, setting
-from retrain_cli.heads.config import Sampling
 from retrain_cli.images.distortions import USUAL, Distortion
 
 TuningOptimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
@@ -74,7 +73,7 @@ class TuningConfig:
     l2_sp: float = 0.0
     dropout: float = 0.0
     batch_norm: BatchNorm = "frozen"
-    sampling: Sampling = "shuffled"
+    sampling: Literal["balanced", "shuffled"] = "shuffled"
     patience: int | None = None
     activations: Activations = "float16"
     stream: bool = False

@@ -22,7 +22,7 @@ from retrain_cli.heads.balancing.class_prior import Prior
 from retrain_cli.heads.layered.activations import Activation
 
 Optimizer = Literal["adam", "sgd", "rmsprop", "adamax", "nadam", "adamw", "lbfgs", "ridge", "auto"]
-Sampling = Literal["balanced", "shuffled"]
+Sampling = Literal["balanced", "shuffled", "blocks"]
 Balance = Literal["none", "sampling", "weights", "oversample", "smote", "views", "prior"]
 HeadKind = Literal["softmax", "cosine"]
 Normalise = Literal["none", "l2", "standardise"]
@@ -58,7 +58,8 @@ class TrainingConfig:
         batch_size: images in a step; lbfgs always takes all.
         testing_percentage: share of the images, in percent, kept for the test split.
         validation_percentage: share of the images, in percent, kept for the validation split.
-        sampling: balanced picks a class first, then one of its images; shuffled goes through all.
+        sampling: balanced picks a class first, then one of its images; shuffled goes through all;
+            blocks does, too, in random order of blocks of neighbours, for bottlenecks on a disk.
         l2: weight decay; `l2 / 2 * sum(weights ** 2)` is added to the mean loss, biases left out.
             None for what the optimiser usually has (see `weight_decay`).
         examples_per_class: train on at most this many images of each class; None for all.
@@ -79,7 +80,7 @@ class TrainingConfig:
             out single images.
         balance: what is done about classes of unequal size (docs/balance.md). None for what
             `sampling` says: none where it is shuffled, sampling where it is balanced; to say one of
-            these two is to say that. With all others batches are shuffled.
+            these two is to say that. With all others batches are shuffled, or in blocks.
         prior: with balance prior: uniform takes the logarithm of each class's share of training off
             its scores, natural keeps them and lets `label` do so.
         tau: with balance prior: how much of the prior counts.
@@ -118,7 +119,8 @@ class TrainingConfig:
         """Say each way to balance in one way, so that equal trainings are equal settings."""
         if self.balance is None:
             return
-        sampling: Sampling = "balanced" if self.balance == "sampling" else "shuffled"
+        through_all: Sampling = "blocks" if self.sampling == "blocks" else "shuffled"
+        sampling: Sampling = "balanced" if self.balance == "sampling" else through_all
         object.__setattr__(self, "sampling", sampling)
         if self.balance in ("none", "sampling"):
             object.__setattr__(self, "balance", None)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.cache.mapped import ALIGNMENT, aligned_matrix
+from retrain_cli.cache.mapped import ALIGNMENT, aligned_matrix, expect_rows
 from retrain_cli.engine import list_gpus, load_keras, load_tensorflow
 from retrain_cli.errors import RunError, setting
 from retrain_cli.heads.data import HeadData
@@ -202,6 +202,7 @@ def vectors_of(data: HeadData, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 def read_rows(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Copy rows of a matrix, which may be memory-mapped, into memory: `(len(rows), width)`."""
     result = aligned_matrix(len(rows), matrix.shape[1])
+    expect_rows(matrix, rows)
     for start in range(0, len(rows), _READ_ROWS):
         chunk = slice(start, start + _READ_ROWS)
         result[chunk] = matrix[rows[chunk]]

@@ -87,6 +87,7 @@ class Provenance:
         complete: whether everything was noted when it was made; not so by older versions.
         distortion: how the views that it was trained on differ from the photos, as `Distortion`
             says it; empty where it was trained on none.
+        cache_dtype: how the cache kept the numbers that it was trained on.
     """
 
     image_dir: PurePath
@@ -103,6 +104,7 @@ class Provenance:
     complete: bool = True
     layout: str = "auto"
     distortion: str = ""
+    cache_dtype: str = "float32"
 
     @property
     def is_tuned(self) -> bool:
@@ -181,6 +183,9 @@ class Provenance:
             *option(flag_of("layout"), None if self.layout == "auto" else self.layout),
             *option(flag_of("views"), self.training.views or None),
             *options_of(Distortion.parse(self.distortion)),
+            *option(
+                flag_of("cache_dtype"), None if self.cache_dtype == "float32" else self.cache_dtype
+            ),
         )
         if not self.complete:
             purpose += " (an older version made this run, and did not note --group and --int-ext)"
@@ -207,6 +212,8 @@ class Provenance:
         }
         if self.distortion:
             facts["distortion"] = self.distortion
+        if self.cache_dtype != "float32":
+            facts["cache_dtype"] = self.cache_dtype
         if self.joined is not None:
             facts["source_head"] = self.joined.to_dict()
         if self.fit is not None:
@@ -254,6 +261,7 @@ class Provenance:
             complete=bool(facts.get("complete", "made_by" in facts)),
             layout=str(facts.get("layout", "auto")),
             distortion=str(facts.get("distortion", "")),
+            cache_dtype=str(facts.get("cache_dtype", "float32")),
         )
         for record in (provenance, provenance.made, provenance.counts):
             check_types(record)

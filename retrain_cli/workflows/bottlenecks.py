@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from retrain_cli import waiting
+from retrain_cli import notices, waiting
 from retrain_cli.backbones.loader import BackboneLoader, LazyBackbone, loader_of
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.backbones.trust import WARNING, check_trusted, is_trusted, trust
 from retrain_cli.cache.cache_files import cache_path
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.taking_over import cast_cache
+from retrain_cli.cache.vector_rows import CacheDtype
 from retrain_cli.checks import check_choices, check_suffix, check_views
 from retrain_cli.datasets.class_names import check_class_names, listed
 from retrain_cli.datasets.dataset import Dataset, load_dataset
@@ -83,6 +85,7 @@ class BottleneckRequest:
         settled: folder of what the first shard settled; None for that in the workspace.
         cluster: who computes: this process, or workers of a cluster.
         parts: folder that all workers see, for what they send back; None for the workspace's.
+        cache_dtype: how numbers are kept; None for what the cache has, float32 in a new one.
     """
 
     image_dir: StrPath | None = None
@@ -103,6 +106,7 @@ class BottleneckRequest:
     settled: StrPath | None = None
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     parts: StrPath | None = None
+    cache_dtype: CacheDtype | None = None
 
     def __post_init__(self) -> None:
         if (self.image_dir is None) == (self.from_csv is None):
@@ -218,7 +222,7 @@ def open_dataset(
         if place:
             folders = [place.shard.part_of(folder) for folder in folders]
         used = replace(used, backbone=choice.backbone)
-        with _open_cache(own, used.backbone) as store:
+        with _open_cache(own, used.backbone, request.cache_dtype, cast=convert) as store:
             with waiting.for_("looking for new photos"):
                 scan = scan_folders(folders, index, dataset, store, rescan=request.rescan)
             if scan.doubtful and not request.rescan:
@@ -269,10 +273,23 @@ def _check_walk(
     return warnings
 
 
-def _open_cache(workspace: Workspace, backbone: BackboneSpec) -> BottleneckStore:
-    if backbone.is_settled:
-        return BottleneckStore(cache_path(workspace, backbone), backbone.identity())
-    return BottleneckStore(Path(":memory:"), {"name": backbone.name})
+def _open_cache(
+    workspace: Workspace, backbone: BackboneSpec, dtype: CacheDtype | None, *, cast: bool
+) -> BottleneckStore:
+    """The cache of a backbone; `cast` has what is in it kept as `dtype` from now on."""
+    if not backbone.is_settled:
+        return BottleneckStore(Path(":memory:"), {"name": backbone.name})
+    path, identity = cache_path(workspace, backbone), backbone.identity()
+    if not path.exists():
+        return BottleneckStore(path, identity, dtype=dtype, width=backbone.width())
+    if dtype and cast:
+        with waiting.for_(f"keeping the cache as {dtype}"):
+            rounded = cast_cache(path, identity, dtype)
+        if rounded:
+            notices.tell(
+                f"{rounded:,} bottlenecks of {path.name} were rounded to {dtype}, for good"
+            )
+    return BottleneckStore(path, identity)
 
 
 def fill_cache(

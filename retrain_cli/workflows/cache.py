@@ -13,6 +13,9 @@ from retrain_cli import waiting
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.salvage import Salvaged, move_aside, salvage
 from retrain_cli.cache.store import BottleneckStore, Damage, open_to_read
+from retrain_cli.cache.sweeping import sweep
+from retrain_cli.cache.vector_rows import CacheDtype
+from retrain_cli.cache.verification import Verified, verify_store
 from retrain_cli.datasets.dataset import load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.durable import sweep_drafts
@@ -38,6 +41,7 @@ class CacheInfo:
         identity: backbone, layer, weights digest and so on.
         bottlenecks: number of vectors.
         width: their length; None while there are none.
+        dtype: how their numbers are kept.
         arrays: number of arrays beside them, such as those of distorted views.
         bytes: size on disk, the write-ahead log included.
         images_per_second: speed of the last extraction; None before one.
@@ -49,6 +53,7 @@ class CacheInfo:
     identity: dict[str, Any]
     bottlenecks: int
     width: int | None
+    dtype: CacheDtype
     arrays: int
     bytes: int
     images_per_second: float | None
@@ -66,6 +71,7 @@ class CacheCheck:
         removed: rows, of vectors and arrays, that were removed, or would be.
         salvaged: what became of the file, where the file itself was damaged and repaired.
         arrays: how many arrays it holds now.
+        checked_before: of its rows those that an interrupted check has checked.
     """
 
     name: str
@@ -74,6 +80,7 @@ class CacheCheck:
     removed: int = 0
     salvaged: Salvaged | None = None
     arrays: int = 0
+    checked_before: int = 0
 
     @property
     def unrepaired(self) -> bool:
@@ -104,6 +111,7 @@ def _info(path: Path, used: Path | None) -> CacheInfo:
             identity=store.identity,
             bottlenecks=len(store),
             width=store.width,
+            dtype=store.dtype,
             arrays=len(store.arrays),
             bytes=sum(p.stat().st_size for p in path.parent.glob(path.name + "*")),
             images_per_second=store.images_per_second,
@@ -119,6 +127,8 @@ def verify_caches(
     on_row: RowListener = lambda name, done, total: None,
 ) -> list[CacheCheck]:
     """Read every row and compare its checksum; what is remembered of photos is looked at, too.
+
+    What was checked when this is interrupted, or killed, is not checked again by the next call.
 
     Args:
         workspace: where the caches are.
@@ -143,11 +153,20 @@ def verify_caches(
 def _verify_file(workspace: Workspace, path: Path, repair: bool, on_row: RowListener) -> CacheCheck:
     try:
         with open_to_read(path) as store:
-            damaged = store.verify(partial(on_row, path.stem))
+            before = Verified.load(store).rows
+            damaged = [*verify_store(store, partial(on_row, path.stem)).damaged]
             rows = [damage for damage in damaged if damage.digest]
             if not repair or not damaged or len(rows) == len(damaged):
                 removed = _remove(store, rows) if repair and rows else 0
-                return CacheCheck(path.stem, len(store), damaged, removed, arrays=len(store.arrays))
+                left = (len(store), len(store.arrays))
+                return CacheCheck(
+                    path.stem,
+                    left[0],
+                    damaged,
+                    removed,
+                    arrays=left[1],
+                    checked_before=before,
+                )
     except DamagedFileError as error:  # not even a database any more
         damaged = [Damage("", error.reason)]
         if not repair:
@@ -160,7 +179,7 @@ def _verify_file(workspace: Workspace, path: Path, repair: bool, on_row: RowList
 def _remove(store: BottleneckStore, rows: list[Damage]) -> int:
     vectors = [bytes.fromhex(row.digest) for row in rows if row.view is None]
     arrays = [(bytes.fromhex(row.digest), row.view) for row in rows if row.view is not None]
-    return store.remove(vectors, arrays)
+    return store.delete(vectors) + store.arrays.remove(arrays)
 
 
 def _identity_of(workspace: Workspace, path: Path) -> dict[str, Any] | None:
@@ -202,15 +221,18 @@ def collect_garbage(
     *,
     dry_run: bool = False,
     on_warning: Callable[[str], None] = lambda warning: None,
+    on_row: RowListener = lambda name, done, total: None,
 ) -> list[CacheCheck]:
     """Remove the bottlenecks of images that no dataset of this workspace holds any more.
 
-    Those of photos that a class was added from stay as long as their run does.
+    Those of photos that a class was added from stay as long as their run does. What is removed
+    when this is interrupted stays removed, and the next call goes on.
 
     Args:
         workspace: where the caches are.
         dry_run: say what would go, and remove nothing.
         on_warning: called with each run that cannot tell which photos it needs.
+        on_row: is told of the rows that are looked at.
     """
     checks: list[CacheCheck] = []
     sweep_drafts(workspace.cache_dir, older_versions=True)
@@ -220,10 +242,8 @@ def collect_garbage(
         known = index.known_digests() | _digests_of_grown_runs(workspace, on_warning)
         for path in _cache_files(workspace):
             with BottleneckStore(path) as store:
-                unused = [digest for digest in store.digests() if digest not in known]
-                arrays = [key for key in store.arrays.all_keys() if key[0] not in known]
-                count = len(unused) + len(arrays)
-                removed = count if dry_run else store.remove(unused, arrays)
+                told = partial(on_row, path.stem)
+                removed = sweep(store, known, dry_run=dry_run, on_row=told)
                 left = (len(store), len(store.arrays))
                 checks.append(CacheCheck(path.stem, left[0], [], removed, arrays=left[1]))
     return checks

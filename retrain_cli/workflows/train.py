@@ -361,6 +361,7 @@ def _provenance(
         used.group,
         layout=used.layout,
         distortion=used.distortion if request.config.views else "",
+        cache_dtype=training_set.cache_dtype,
         made=made,
         joined=None if kept is None else kept.report,
         # A head is taken over as it was trained, calibrated or not.

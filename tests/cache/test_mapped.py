@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import shutil
 import signal
@@ -12,9 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from retrain_cli.cache.mapped import mapped_matrix
+from retrain_cli.cache.mapped import expect_rows, mapped_matrix, stretches
 from retrain_cli.errors import WorkspaceError
+from retrain_cli.heads.rows import read_rows
 
 
 def test_it_holds_what_is_written_to_it(tmp_path: Path) -> None:
@@ -23,6 +27,36 @@ def test_it_holds_what_is_written_to_it(tmp_path: Path) -> None:
     matrix[:] = values
     assert isinstance(matrix, np.memmap)
     np.testing.assert_array_equal(matrix[[3, 49]], values[[3, 49]])
+
+
+@given(
+    rows=st.lists(st.integers(0, 400), min_size=1, max_size=60),
+    row_bytes=st.integers(4, 9000),
+    origin=st.integers(0, 5000),
+)
+def test_what_is_fetched_ahead_holds_every_row(
+    rows: list[int], row_bytes: int, origin: int
+) -> None:
+    found = list(stretches(np.array(rows), row_bytes, origin))
+    assert all(begin % mmap.PAGESIZE == 0 and begin < end for begin, end in found)
+    for row in rows:
+        begin, end = origin + row * row_bytes, origin + (row + 1) * row_bytes
+        assert any(first <= begin and end <= last for first, last in found)
+    assert max(last for _, last in found) <= origin + (max(rows) + 1) * row_bytes
+
+
+def test_neighbours_are_fetched_together() -> None:
+    rows = np.r_[0:32, 1000:1032]
+    assert len(list(stretches(rows, 4096))) == 2
+
+
+@pytest.mark.parametrize("first", [0, 7])
+def test_rows_are_read_whatever_was_expected(tmp_path: Path, first: int) -> None:
+    matrix = mapped_matrix(tmp_path, 3000, 50)
+    matrix[:] = np.arange(3000)[:, None]
+    rows = np.array([2900, 3, 4, 5, 900, 4, 0])
+    np.testing.assert_array_equal(read_rows(matrix[first:], rows)[:, 0], rows + first)
+    expect_rows(np.zeros((10, 3), np.float32), rows)  # in memory: nothing to do
 
 
 def test_nothing_is_left_of_a_process_that_is_killed(tmp_path: Path) -> None:

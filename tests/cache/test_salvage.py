@@ -12,6 +12,7 @@ import pytest
 from retrain_cli.backbones.digests import identity_fingerprint
 from retrain_cli.cache.salvage import salvage
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.verification import verify_store
 from retrain_cli.errors import CacheError, DamagedFileError
 from retrain_cli.images.examine import content_digest
 
@@ -38,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 def check(path: Path, expected: int) -> None:
     """The new file is sound, holds at least so many rows, and each is the right one."""
     with BottleneckStore(path, IDENTITY) as store:
-        assert store.verify() == []
+        assert not verify_store(store).damaged
         assert len(store) >= expected
         rows = [digest for digest in DIGESTS if store.contains(digest)]
         np.testing.assert_array_equal(
@@ -116,7 +117,9 @@ def test_what_a_file_says_of_itself_is_damaged(path: Path, key: str, text: str) 
     with BottleneckStore(path) as store:
         store.set_meta("images_per_second", "80")
         store.set_meta(key, text)
-        assert [damage.reason for damage in store.verify()] == [f"its {key} is damaged"]
+        assert [damage.reason for damage in verify_store(store).damaged] == [
+            f"its {key} is damaged"
+        ]
         with pytest.raises(DamagedFileError, match="cache verify --repair"):
             getattr(store, key)
     assert salvage(path, IDENTITY).saved == 300

@@ -14,21 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from made_vectors import IDENTITY, digests, vectors
 
 from retrain_cli.cache import store as store_module
 from retrain_cli.cache.store import BottleneckStore, open_to_read
+from retrain_cli.cache.verification import verify_store
 from retrain_cli.errors import CacheError
 from retrain_cli.images.examine import content_digest
-
-IDENTITY = {"name": "fake", "width": 8}
-
-
-def digests(count: int) -> list[bytes]:
-    return [content_digest(bytes([number % 256, number // 256])) for number in range(count)]
-
-
-def vectors(count: int, width: int = 8) -> np.ndarray:
-    return np.random.default_rng(count).normal(size=(count, width)).astype(np.float32)
 
 
 @pytest.fixture
@@ -89,7 +81,7 @@ def test_another_backbone_is_refused(store: BottleneckStore) -> None:
 
 
 def test_every_flipped_bit_of_a_row_is_found_and_removed(store: BottleneckStore) -> None:
-    assert store.verify() == []
+    assert not verify_store(store).damaged
     victim = digests(20)[3]
     connection = sqlite3.connect(store.path)
     blob = connection.execute(
@@ -99,11 +91,11 @@ def test_every_flipped_bit_of_a_row_is_found_and_removed(store: BottleneckStore)
     connection.execute("UPDATE bottlenecks SET vector = ? WHERE digest = ?", (flipped, victim))
     connection.commit()
     connection.close()
-    assert [damage.digest for damage in store.verify()] == [victim.hex()]
+    assert [damage.digest for damage in verify_store(store).damaged] == [victim.hex()]
     with pytest.raises(CacheError, match="damaged row"):
         store.read([victim])
     assert store.remove([victim]) == 1
-    assert store.verify() == []
+    assert not verify_store(store).damaged
 
 
 def test_a_newer_format_is_refused(store: BottleneckStore) -> None:
@@ -129,7 +121,7 @@ def test_a_damaged_page_is_reported_by_verify(store: BottleneckStore) -> None:
         file.seek(4096 * 6)
         file.write(b"\xff" * 4096)
     with BottleneckStore(store.path) as damaged:
-        assert damaged.verify()
+        assert verify_store(damaged).damaged
 
 
 @given(st.lists(st.integers(0, 39), max_size=60), st.floats(0, 1))

@@ -9,13 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrain_cli.errors import ConfigError
+from retrain_cli.heads.config import SAMPLINGS, TrainingConfig
+from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import (
+    BLOCK_IMAGES,
+    MIXED_BLOCKS,
     BalancedSampler,
+    BlockSampler,
     ShuffledSampler,
     make_sampler,
     select_classes,
     select_training,
 )
+from retrain_cli.heads.training import train_head
 
 label_lists = st.lists(st.integers(0, 5), min_size=1, max_size=60)
 
@@ -35,7 +41,43 @@ def test_shuffled_shows_every_image_once_a_round(n_images: int, rounds: int, see
     assert (np.sort(drawn, axis=1) == np.arange(n_images)).all()
 
 
-@pytest.mark.parametrize("sampling", ["balanced", "shuffled"])
+@given(n_images=st.integers(1, 40_000), rounds=st.integers(1, 3), seed=st.integers(0, 9))
+def test_blocks_show_every_image_once_a_round(n_images: int, rounds: int, seed: int) -> None:
+    drawn = BlockSampler(n_images, seed).draw(rounds, n_images)
+    assert (np.sort(drawn, axis=1) == np.arange(n_images)).all()
+
+
+def test_blocks_are_of_neighbours_and_well_mixed() -> None:
+    n_images = 3 * BLOCK_IMAGES * MIXED_BLOCKS
+    drawn = BlockSampler(n_images, 0).draw(3, BLOCK_IMAGES * MIXED_BLOCKS)
+    for mixture in drawn:
+        assert len(np.unique(mixture // BLOCK_IMAGES)) == MIXED_BLOCKS
+    batches = drawn.reshape(-1, 64) * 100 // n_images  # of 100 classes, one after the other
+    classes = np.mean([len(np.unique(batch)) for batch in batches])
+    at_random = 100 * (1 - 0.99**64)
+    assert classes == pytest.approx(at_random, rel=0.05)
+
+
+def test_a_head_learns_from_blocks_as_from_all_images_shuffled() -> None:
+    """The images lie class after class, and one mixture holds a quarter of them."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(50, dtype=np.int32), 1300)
+    centres = generator.normal(size=(50, 16)).astype(np.float32)
+    vectors = centres[labels] + 1.2 * generator.normal(size=(len(labels), 16)).astype(np.float32)
+    test = np.arange(len(labels)) % 5 == 0
+    names = tuple(f"{number:02}" for number in range(50))
+    training = np.flatnonzero(~test)
+    data = HeadData(vectors, labels, names, training, np.empty(0, np.int64))
+    right = {}
+    for sampling in ("shuffled", "blocks"):
+        config = TrainingConfig(steps=1500, learning_rate=0.05, eval_every=1500, sampling=sampling)
+        scores = train_head(data, config).head.logits(vectors[test])
+        right[sampling] = float((scores.argmax(axis=1) == labels[test]).mean())
+    assert right["shuffled"] > 0.6
+    assert right["blocks"] == pytest.approx(right["shuffled"], abs=0.01)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
 @given(labels=label_lists, cut=st.integers(1, 6))
 def test_the_batches_do_not_depend_on_how_many_are_drawn_at_once(
     sampling: Any, labels: Any, cut: int

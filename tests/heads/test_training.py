@@ -15,7 +15,7 @@ from retrain_cli.engine import load_keras
 from retrain_cli.errors import ConfigError, DatasetError, RunError
 from retrain_cli.evaluation import predictions
 from retrain_cli.heads import rows, softmax, validation
-from retrain_cli.heads.config import CLOSED, OPTIMIZERS, TrainingConfig
+from retrain_cli.heads.config import CLOSED, OPTIMIZERS, SAMPLINGS, TrainingConfig
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.head import Head
 from retrain_cli.heads.history import TrainedHead, TrainingProgress
@@ -128,9 +128,10 @@ def test_a_step_is_what_automatic_differentiation_gives(sampling: Any) -> None:
     assert trained.history[0].loss == pytest.approx(float(loss), rel=1e-5)
 
 
+@pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_vectors_larger_than_memory_give_the_same_numbers(
-    tmp_path: Path, optimizer: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, optimizer: Any, sampling: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = make_data()
     monkeypatch.setattr(rows, "STREAM_BYTES", 4 * data.width * 20 * 7)  # blocks of 7 steps
@@ -138,7 +139,7 @@ def test_vectors_larger_than_memory_give_the_same_numbers(
         tmp_path / "x.npy", mode="w+", dtype=np.float32, shape=data.bottlenecks.shape
     )
     mapped[:] = data.bottlenecks
-    config = replace(QUICK, optimizer=optimizer)
+    config = replace(QUICK, optimizer=optimizer, sampling=sampling)
     in_memory = train_head(data, config)
     streamed = train_head(replace(data, bottlenecks=mapped), config, memory_limit=0)
     np.testing.assert_allclose(streamed.head.weights, in_memory.head.weights, rtol=1e-5, atol=1e-7)

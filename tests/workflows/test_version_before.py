@@ -15,6 +15,7 @@ from helpers import PROJECT
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.store import BottleneckStore
+from retrain_cli.cache.verification import verify_store
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.similarity.photo_facts import PhotoFacts
 from retrain_cli.studies.protocols.examples import ExamplesStudy
@@ -118,7 +119,7 @@ def test_it_is_written_to_vectors_and_arrays(workspace: Workspace) -> None:
         store.put([bytes(16)], np.ones((1, 256), np.float32))
         store.arrays.put([(digests[0], 1)], ArrayBatch(np.ones((1, 7, 7, 8), np.float16)))
         np.testing.assert_array_equal(store.read(digests), before)
-        assert (len(store), len(store.arrays), store.verify()) == (19, 1, [])
+        assert (len(store), len(store.arrays), verify_store(store).damaged) == (19, 1, ())
 
 
 def test_its_other_files_open(workspace: Workspace) -> None:

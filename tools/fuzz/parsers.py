@@ -178,13 +178,14 @@ def _salvage(path: Path) -> None:
     from retrain_cli.backbones.digests import identity_fingerprint
     from retrain_cli.cache.salvage import salvage
     from retrain_cli.cache.store import BottleneckStore
+    from retrain_cli.cache.verification import verify_store
 
     cache = path.with_name(f"damaged-{identity_fingerprint(_IDENTITY)}.sqlite")
     try:
         path.replace(cache)
         salvage(cache)
         with BottleneckStore(cache) as store:
-            assert store.verify() == []
+            assert not verify_store(store).damaged
     finally:
         for left in path.parent.glob("damaged*"):
             left.unlink()

@@ -54,6 +54,8 @@ def bottlenecks(
             ),
             settled="With --shard, on a machine that does not see the first shard's workspace: a "
             "copy of the folder that the first shard wrote.",
+            cache_dtype="How the cache keeps numbers: float16 takes half the disk, and a cache of "
+            "float32 is rounded to it for good (default: as the cache does, float32 in a new one).",
             trust_model="Let a hub: model run, which can read and write files as any program; said "
             "once, it is remembered for this very model.",
         ),

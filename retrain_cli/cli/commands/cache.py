@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from retrain_cli import interrupts
 from retrain_cli.cli import console
 from retrain_cli.cli.completion import cache_names
 from retrain_cli.cli.context import workspace_of
@@ -50,7 +51,7 @@ def info(ctx: typer.Context, form: JsonForm) -> None:
                 f"{cache.bottlenecks:,}{_arrays(cache.arrays)}",
                 str(cache.width or ""),
                 console.size(cache.bytes),
-                settings_of(cache.identity),
+                ", ".join(filter(None, (settings_of(cache.identity), _kept_as(cache.dtype)))),
                 f"{rate:.1f}" if rate else "",
                 "last used" if cache.in_use else "",
             ]
@@ -78,8 +79,10 @@ def verify(
     """Check every cached bottleneck; exits with 3 where one is damaged."""
     from retrain_cli.workflows.cache import verify_caches
 
-    with console.progress("checking") as update:
-        checks = verify_caches(workspace_of(ctx), cache, repair=repair, on_row=_each(update))
+    seen: list[console.Step] = []
+    with interrupts.keeping(lambda: _checked(seen)), console.progress("checking") as update:
+        on_row = _each(update, seen)
+        checks = verify_caches(workspace_of(ctx), cache, repair=repair, on_row=on_row)
     if form == "json":
         console.document([check.to_dict() for check in checks])
     _note_if_none(checks)
@@ -99,6 +102,11 @@ def verify(
         )
 
 
+def _kept_as(dtype: str) -> str:
+    """Told where it is not the usual."""
+    return f"{dtype} rows" if dtype != "float32" else ""
+
+
 def _arrays(count: int) -> str:
     """Told where there are any; most caches have none."""
     return f" and {count:,} arrays" if count else ""
@@ -111,9 +119,25 @@ def _found(check: CacheCheck, repair: bool) -> str:
             f"the file was damaged: {salvaged.saved:,} saved into a new one, {salvaged.lost:,} "
             f"lost, the old one kept as {salvaged.kept_as.name}"
         )
+    before = f" ({check.checked_before:,} of them checked before)" if check.checked_before else ""
     if not check.damaged:
-        return "all sound"
-    return f"{len(check.damaged):,} damaged" + (f", {check.removed:,} removed" if repair else "")
+        return f"all sound{before}"
+    removed = f", {check.removed:,} removed" if repair else ""
+    return f"{len(check.damaged):,} damaged{removed}{before}"
+
+
+_SWEPT = "what was removed stays removed: the same command goes on, and gives its space back"
+
+
+def _checked(seen: Sequence[console.Step]) -> str:
+    """What an interrupted check keeps."""
+    if not seen:
+        return "no row was checked yet"
+    step = seen[-1]
+    return (
+        f"{step.done:,} of {step.total:,} rows of {step.stage} are checked: `retrain cache verify "
+        f"{step.stage}` goes on with the others"
+    )
 
 
 @app.command(cls=RetrainCommand)
@@ -132,8 +156,10 @@ def gc(
     from retrain_cli.workflows.shared.unused_models import remove_unused_models
 
     workspace = workspace_of(ctx)
-    with console.progress("tidying"):
-        checks = collect_garbage(workspace, dry_run=dry_run, on_warning=console.warn)
+    with interrupts.keeping(lambda: _SWEPT), console.progress("tidying") as update:
+        checks = collect_garbage(
+            workspace, dry_run=dry_run, on_warning=console.warn, on_row=_each(update)
+        )
         models = remove_unused_models(workspace, dry_run=dry_run)
     if form == "json":
         networks = [{"name": model.name, "bytes": model.bytes} for model in models]
@@ -191,9 +217,18 @@ def export(
     console.note(f"wrote {count:,} bottlenecks to {target}")
 
 
-def _each(update: Callable[[console.Step], None]) -> RowListener:
-    """Progress through the rows of one cache file after the other."""
-    return lambda name, done, total: update(console.Step(done, total, stage=name))
+def _each(
+    update: Callable[[console.Step], None], seen: list[console.Step] | None = None
+) -> RowListener:
+    """Progress through the rows of one cache file after the other; `seen` is given the last."""
+
+    def on_row(name: str, done: int, total: int) -> None:
+        step = console.Step(done, total, stage=name)
+        if seen is not None:
+            seen[:] = [step]
+        update(step)
+
+    return on_row
 
 
 def _note_if_none(caches: Sequence[object]) -> None:

@@ -69,6 +69,7 @@ def show_plan(plan: Plan, form: console.Form) -> None:
             *([("views to compute", f"{plan.views:,}")] if plan.views else []),
             ("bad", f"{len(plan.bad):,}"),
             ("disk needed", _disk(plan.disk_bytes)),
+            *([("numbers kept as", plan.cache_dtype)] if plan.cache_dtype != "float32" else []),
             ("expected time", _expected(plan)),
         ]
         console.table(console.Table(("plan", ""), rows, prose=(1,)))
@@ -232,6 +233,7 @@ def _plan_dict(plan: Plan) -> dict[str, Any]:
         "views_to_compute": plan.views,
         "bad": _bad_list(plan.bad),
         "disk_bytes": plan.disk_bytes,
+        "cache_dtype": plan.cache_dtype,
         "seconds": plan.seconds,
         "note": plan.note,
         "warnings": list(plan.warnings),

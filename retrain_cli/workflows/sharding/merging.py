@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from retrain_cli.backbones.runtimes.kept_models import copy_kept_models
 from retrain_cli.cache.cache_files import cache_file, cache_files
 from retrain_cli.cache.foreign import ForeignCache, open_foreign
 from retrain_cli.cache.store import BottleneckStore, Damage
+from retrain_cli.cache.taking_over import take_rows
 from retrain_cli.cache.vector_parts import SUFFIX, VectorPart
 from retrain_cli.errors import CacheError, ConfigError
 from retrain_cli.paths import Paths, as_paths, is_plain_name
@@ -23,9 +23,6 @@ from retrain_cli.workflows.sharding.foreign_index import merge_index, merge_part
 from retrain_cli.workflows.sharding.merged_shards import ShardSet, check_alike, remember_shards
 from retrain_cli.workflows.sharding.shard_place import ShardRecord, shards_in
 from retrain_cli.workspace import Workspace, writing_to
-
-_MERGE_ROWS = 1000
-_MERGE_ARRAYS = 64  # one may have 63 MB
 
 
 @dataclass(frozen=True)
@@ -105,10 +102,10 @@ def merge_caches(
 def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
     with (
         _opened(source) as theirs,
-        BottleneckStore(_merge_target(workspace, source, theirs.identity), theirs.identity) as ours,
+        _open_target(_merge_target(workspace, source, theirs.identity), theirs) as ours,
     ):
         before = (len(ours), len(ours.arrays))
-        _take_rows(theirs, ours, lambda done: on_row(f"{source.stem}: taking over", done, 0))
+        take_rows(theirs, ours, lambda done: on_row(f"{source.stem}: taking over", done, 0))
         ours.check_in_place()
         if is_part := isinstance(theirs, VectorPart):
             merge_part(theirs, workspace.index_path)
@@ -122,6 +119,12 @@ def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> Merg
         )
 
 
+def _open_target(path: Path, theirs: ForeignCache | VectorPart) -> BottleneckStore:
+    """A cache of this workspace; a new one keeps its rows as the other one does."""
+    dtype = None if path.exists() else theirs.dtype
+    return BottleneckStore(path, theirs.identity, dtype=dtype, width=theirs.width)
+
+
 @contextmanager
 def _opened(source: Path) -> Iterator[ForeignCache | VectorPart]:
     if source.suffix == SUFFIX:
@@ -130,21 +133,6 @@ def _opened(source: Path) -> Iterator[ForeignCache | VectorPart]:
     else:
         with open_foreign(source) as cache:
             yield cache
-
-
-def _take_rows(
-    theirs: ForeignCache | VectorPart, ours: BottleneckStore, on_done: Callable[[int], None]
-) -> None:
-    vectors, arrays = theirs.vectors(), theirs.arrays()
-    if theirs.layer_widths and not ours.layer_widths:
-        ours.set_meta("layer_widths", theirs.layer_widths)
-    done = 0
-    while rows := list(islice(vectors, _MERGE_ROWS)):
-        ours.put_rows(rows, theirs.width or 0)
-        done += len(rows)
-        on_done(done)  # a stranger's count is not asked for
-    while some := list(islice(arrays, _MERGE_ARRAYS)):
-        ours.arrays.put_rows(some)
 
 
 def _by_name(caches: Iterable[MergedCache]) -> list[MergedCache]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from retrain_cli import waiting
 from retrain_cli.cache.mapped import aligned_matrix, mapped_matrix
 from retrain_cli.cache.store import BottleneckStore, open_to_read
+from retrain_cli.cache.vector_rows import CacheDtype
 from retrain_cli.datasets.dataset import Dataset, load_dataset
 from retrain_cli.datasets.file_index import FileIndex
 from retrain_cli.datasets.origins import ClassOrigin
@@ -38,6 +39,7 @@ class TrainingSet:
         images: the same rows as predictions name them.
         origins: INT or EXT of each class.
         items: the same rows as far as folds are concerned.
+        cache_dtype: how the cache keeps the bottlenecks; they are float32 here.
     """
 
     used: LastUsed
@@ -45,6 +47,7 @@ class TrainingSet:
     images: ImageTable
     origins: list[ClassOrigin]
     items: list[SplitItem]
+    cache_dtype: CacheDtype = "float32"
 
 
 def load_training_set(
@@ -89,14 +92,14 @@ def load_training_set(
             kept = np.flatnonzero(labels >= 0)
             dataset, codes = dataset.only(kept, labels[kept], names), codes[kept]
         with waiting.for_("reading the bottlenecks"):
-            widths = _layer_widths(used, store)
+            widths, dtype = _layer_widths(used, store), store.dtype
             matrix = _read(store, dataset.digests, workspace, memory_limit, views)
             if views:
                 read_views(dataset.digests, used.fingerprint, views, workspace, matrix)
     images = ImageTable(codes, _digest_matrix(dataset.digests), dataset.paths, dataset.labels)
     data = replace(_head_data(matrix, dataset, codes, config), layer_widths=widths)
     known = [origins[name] for name in dataset.class_names]
-    return TrainingSet(used, data, images, known, dataset.split_items())
+    return TrainingSet(used, data, images, known, dataset.split_items(), dtype)
 
 
 def _views_wanted(used: LastUsed, config: TrainingConfig) -> tuple[Distortion, int] | None:
