@@ -27,7 +27,7 @@ from retrain_cli.workspace import replacing
 
 SUFFIX = ".parquet"
 _KEY = b"retrain"
-_FORMAT = 1
+_FORMAT = 2
 _MOST_WIDTH = 1_000_000
 _ROWS_AT_ONCE = 1_000
 
@@ -86,8 +86,13 @@ def write_part(path: Path, origin: PartOrigin, rows: Sequence[PartRow]) -> None:
     pa, pq = _pyarrow()
     vectors = [row.vector for row in rows]
     width = max((len(vector) for vector in vectors if vector is not None), default=1)
-    about = {"format": _FORMAT, "identity": origin.identity, "image_dir": origin.image_dir}
-    schema = _schema(pa, width).with_metadata({_KEY: json.dumps(about)})
+    about = {
+        "format": _FORMAT,
+        "identity": origin.identity,
+        "image_dir": origin.image_dir,
+        "width": width,
+    }
+    schema = _schema(pa).with_metadata({_KEY: json.dumps(about)})
     columns = [[_as_stored(name, getattr(row, name)) for row in rows] for name in _COLUMNS]
     table = pa.table([*columns, _as_lists(pa, vectors, width)], schema=schema)
     with replacing(path) as draft:
@@ -97,12 +102,10 @@ def write_part(path: Path, origin: PartOrigin, rows: Sequence[PartRow]) -> None:
 def _as_lists(pa: Any, vectors: Sequence[NDArray[np.float32] | None], width: int) -> Any:
     """Vectors as a column, without a Python number for each of theirs."""
     known = np.array([vector is not None for vector in vectors], bool)
-    flat = np.zeros((len(vectors), width), np.float32)
-    for place, vector in enumerate(vectors):
-        if vector is not None:
-            flat[place] = vector
-    mask = pa.array(~known)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), width, mask=mask)
+    flat = [vector for vector in vectors if vector is not None]
+    numbers = np.concatenate(flat) if flat else np.zeros(0, np.float32)
+    ends = np.concatenate([[0], np.cumsum(known) * width]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers), mask=pa.array(~known))
 
 
 _NO_PART = (ValueError, TypeError, KeyError, AttributeError)
@@ -144,8 +147,8 @@ class VectorPart:
                 raise ValueError(f"its format is {about['format']!r:.20}")
             self.identity: dict[str, Any] = dict(about["identity"])
             self.image_dir = str(about["image_dir"])
-            width = schema.field("vector").type.list_size
-            if not (0 < width <= _MOST_WIDTH and schema.equals(_schema(pa, width))):
+            width = int(about["width"])
+            if not (0 < width <= _MOST_WIDTH and schema.equals(_schema(pa))):
                 raise ValueError("its columns are others")
         except (OSError, pa.ArrowException, *_NO_PART) as error:
             raise CacheError(
@@ -165,13 +168,14 @@ class VectorPart:
             for batch in self._file.iter_batches(_ROWS_AT_ONCE):
                 *columns, lists = batch.columns
                 known = np.asarray(lists.is_valid())
-                flat = np.asarray(lists.flatten(), np.float32).reshape(int(known.sum()), self.width)
-                vectors = iter(flat)
+                if not np.all(np.asarray(lists.value_lengths().drop_null()) == self.width):
+                    raise ValueError(f"a vector is not {self.width} long")
+                vectors = iter(np.asarray(lists.flatten(), np.float32).reshape(-1, self.width))
                 plain = zip(*(column.to_pylist() for column in columns), strict=True)
                 for values, has_vector in zip(plain, known.tolist(), strict=True):
                     fields = dict(zip(_COLUMNS, map(_as_known, _COLUMNS, values), strict=True))
                     yield PartRow(**fields, vector=next(vectors) if has_vector else None)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise CacheError(
                 f"{self.path} is damaged ({reason_of(error)}): leave it out of the merge, and run "
                 "`retrain bottlenecks`, which computes what is missing"
@@ -202,8 +206,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _schema(pa: Any, width: int) -> Any:
-    """Names are bytes, for those of files need not be Unicode."""
+def _schema(pa: Any) -> Any:
+    """Names are bytes, for those of files need not be Unicode.
+
+    Vectors are lists of any length: pyarrow before 26 cannot read lists of one length some of
+    which are not there.
+    """
     required = {
         "folder": pa.binary(),
         "name": pa.binary(),
@@ -222,7 +230,7 @@ def _schema(pa: Any, width: int) -> Any:
         pa.field(name, required.get(name) or optional[name], name not in required)
         for name in _COLUMNS
     ]
-    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32(), width))])
+    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32()))])
 
 
 def _as_stored(name: str, value: Any) -> Any:

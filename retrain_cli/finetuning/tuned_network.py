@@ -135,6 +135,7 @@ class TunedNetwork:
 
     def train(self, arrays: Arrays, labels: NDArray[np.int32]) -> tuple[float, float]:
         """Take a step; the loss and the share of right answers of the batch."""
+        self._model.reset_metrics()  # Keras before 3.13 goes on with those of the last batch
         told = self._model.train_on_batch(_as_input(arrays), labels, return_dict=True)
         return float(told["loss"]), float(told["accuracy"])
 

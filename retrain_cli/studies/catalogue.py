@@ -41,7 +41,9 @@ def find_studies() -> dict[str, type[Study]]:
 
 def _studies_of(names: dict[str, Any], module: str) -> Iterator[type[Study]]:
     for value in names.values():
-        if isinstance(value, type) and issubclass(value, Study) and value.__module__ == module:
+        # In this order: Python 3.10 takes `tuple[str, ...]` for a class, and then not for one.
+        is_own = isinstance(value, type) and value.__module__ == module
+        if is_own and issubclass(value, Study):
             yield value
 
 
