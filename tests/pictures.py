@@ -24,6 +24,7 @@ _NEW_IN_PILLOW_13 = ("tif/grey-associated-u8", "tif/ycbcr-u8")
 def skip_where_pillow_is_older(name: str) -> None:
     """Skip a kind of TIFF that Pillow reads from version 13 on, which Python 3.10 does not get."""
     is_new = name.replace("reference-tif-", "tif/").startswith(_NEW_IN_PILLOW_13)
+    is_new = is_new and not name.endswith("planar")  # is refused by all of them
     if is_new and int(PIL.__version__.split(".")[0]) < 13:
         pytest.skip("Pillow before 13 cannot read it")
 

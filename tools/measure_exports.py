@@ -86,7 +86,8 @@ def table(exports: Sequence[Export]) -> str:
 
 def others(file: Export) -> str:
     """How many photos have another label, and how many of them the run is undecided about."""
-    return f"{file['other_labels']}" + (f" ({file['ties']} ties)" if file["ties"] else "")
+    ties = {0: "", 1: " (a tie)"}.get(file["ties"], f" ({file['ties']} ties)")
+    return f"{file['other_labels']}{ties}"
 
 
 def latency(found: dict[str, float] | None) -> str:

@@ -15,7 +15,7 @@ from PIL import TiffImagePlugin
 from retrain_cli.images.pixels import GreyScale
 
 _BITS, _PHOTOMETRIC, _FILL_ORDER, _SAMPLE_FORMAT = 258, 262, 266, 339
-_WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _YCBCR = 0, 1, 6
 _UNSIGNED, _SIGNED, _VOID = 1, 2, 4
 
 _ORDERED: Final = {"F;32BF": "F;32NF", "I;32BS": "I;32NS", "I;16BS": "I;16NS"}
@@ -41,6 +41,9 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
             tags._prefix = order
             for tag, value in stored.items():
                 tags[tag] = value
+        in_planes = self._planar_configuration == 2 and not self.use_load_libtiff
+        if in_planes and tags.get(_PHOTOMETRIC) == _YCBCR:  # Pillow before 13 mixes them up
+            raise SyntaxError("unknown pixel mode")
         self._mend_tiles(order)
 
     def _shown_otherwise(self, tags: Any) -> dict[int, Any]:
