@@ -137,6 +137,8 @@ def heeded() -> Iterator[None]:
     try:
         check()
         yield
+        if _process.asked is not None:  # a library swallowed it, as imports of TensorFlow may
+            raise Interruption(_process.asked)
     finally:
         _process.holds = holds
 

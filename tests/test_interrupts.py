@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 from helpers import wait_for
@@ -67,6 +68,17 @@ def test_slow_work_that_loses_nothing_ends_at_once() -> None:
         press_ctrl_c()
         with pytest.raises(Interruption), interrupts.heeded():
             pytest.fail("it began")
+
+
+def test_a_request_that_a_library_swallows_ends_the_work_all_the_same() -> None:
+    done = False
+    with interrupts.held():
+        with pytest.raises(Interruption), interrupts.heeded():
+            with suppress(KeyboardInterrupt):
+                press_ctrl_c()
+            done = True
+        assert done
+        assert interrupts.taken() == signal.SIGINT
 
 
 def test_the_second_ctrl_c_does_not_wait() -> None:
