@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FULL_SORT_CLASSES = 128  # up to here sorting all scores costs no more than partitioning them
-_CACHED_SCORES = (
-    1_000_000  # partitioned at a time: what a processor's caches do not hold takes thrice
-)
+_CACHED_SCORES = 1_000_000
+"""Partitioned at a time: what a processor's caches do not hold takes three times as long."""
 
 
 def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.int32]:
