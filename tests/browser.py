@@ -62,3 +62,26 @@ def visit(path: Path, width: int = 1280, scheme: Any = "light") -> Iterator[Visi
     assert [url for url in visited.asked if not url.startswith("data:")] == [
         path.absolute().as_uri()
     ]
+
+
+@contextmanager
+def visit_server(address: str, width: int = 390, scheme: Any = "light") -> Iterator[Visit]:
+    """Open a page; fails where it has an error, or wants anything from another server."""
+    with opened(address, width, scheme) as visited:
+        yield visited
+    # A browser notes each refusal by itself, such as of a bad photo.
+    assert [one for one in visited.said if "Failed to load resource" not in one] == []
+    foreign = [one for one in visited.asked if not one.startswith((address, "data:", "blob:"))]
+    assert foreign == []
+
+
+def is_within_its_width(page: Any) -> bool:
+    """Whether nobody has to scroll to the side."""
+    root = "document.documentElement"
+    return bool(page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))
+
+
+def keep_picture(page: Any, name: str) -> None:
+    """For whoever wants to see it: a picture of the page in the folder RETRAIN_PICTURES."""
+    if folder := os.environ.get("RETRAIN_PICTURES"):
+        page.screenshot(path=str(Path(folder) / name), full_page=True)

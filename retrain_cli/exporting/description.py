@@ -15,7 +15,7 @@ from retrain_cli.checks import check_types
 from retrain_cli.errors import ExportError, reason_of
 from retrain_cli.workspace import to_json
 
-ExportFormat = Literal["savedmodel", "litert", "onnx", "openvino", "keras"]
+ExportFormat = Literal["savedmodel", "litert", "onnx", "openvino", "keras", "web"]
 ExportInput = Literal["bytes", "pixels", "any-size"]
 ExportPrecision = Literal["float32", "float16", "int8"]
 

@@ -1,4 +1,7 @@
-"""Ten lines of Python that run an exported file with the light runtime of its format alone."""
+"""Ten lines of Python that run an exported file with the light runtime of its format alone.
+
+For a web page they are a server of plain files.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,18 @@ pixels = np.asarray({resized})[np.newaxis]
 _SHOW = """\
 for place in scores.argsort()[::-1][:3]:
     print(f"{labels[place]}: {scores[place]:.1%}")
+"""
+_SERVE_PAGE = """\
+\"\"\"python example_web.py   (then open http://127.0.0.1:8000)\"\"\"
+
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+folder = Path(__file__).resolve().parent / "{name}"
+handler = partial(SimpleHTTPRequestHandler, directory=folder)
+print("http://127.0.0.1:8000", flush=True)
+ThreadingHTTPServer(("127.0.0.1", 8000), handler).serve_forever()
 """
 _RUNTIMES = {
     "onnx": (
@@ -57,12 +72,14 @@ _RUNTIMES = {
 
 
 def example_of(described: ExportDescription, name: str) -> str:
-    """A program that prints the three best labels of a photo.
+    """A program that prints the three best labels of a photo, or serves the page.
 
     Args:
         described: the file.
         name: of the file or folder beside the program.
     """
+    if described.format == "web":
+        return _SERVE_PAGE.format(name=name)
     imports, run, packages = _RUNTIMES[described.format]
     is_bytes = described.input == "bytes"
     imports += "" if is_bytes else "\nfrom PIL import Image, ImageOps"

@@ -24,6 +24,7 @@ class FormatRow:
         packages: Python modules that writing and running need beside this package's own.
         writer: module in `writers` and its function.
         runner: module in `runners` and its function, which opens such a file.
+        is_fetched: whether a part of it comes over the network.
     """
 
     name: ExportFormat
@@ -34,6 +35,7 @@ class FormatRow:
     packages: tuple[str, ...]
     writer: str
     runner: str
+    is_fetched: bool = False
 
     def input_for(self, wanted: ExportInput | None) -> ExportInput:
         """What a file of this format is to take.
@@ -97,6 +99,10 @@ FORMATS: dict[ExportFormat, FormatRow] = {
         FormatRow(
             "keras", "Keras file", ".keras", ("float32",), ("pixels",), (),
             "keras_writer:write_keras", "tensorflow_runner:open_keras_file",
+        ),
+        FormatRow(
+            "web", "web page", "_web", _ALL, ("any-size",), ("onnx", "tf2onnx", "onnxruntime"),
+            "web_writer:write_web", "onnx_runner:open_web", is_fetched=True,
         ),
     )
 }  # fmt: skip

@@ -34,6 +34,11 @@ _LIMITS = {
         "photos are decoded, and turned as their EXIF orientation says, before it.",
     ),
     "keras": ("photos are decoded, turned and resized before it.",),
+    "web": (
+        "its network was checked with ONNX Runtime; photos are decoded by the visitor's browser, "
+        "which reads JPEG, PNG, WebP, GIF and BMP, and few others.",
+        "it comes from a web server, such as `example_web.py`: browsers do not run it from a file.",
+    ),
 }
 
 

@@ -16,7 +16,12 @@ from retrain_cli.serving.refusals import RefusedError
 from retrain_cli.serving.service_metrics import ServiceMetrics
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_OPEN = {"/", "/healthz", "/readyz", "/static/page.js", "/static/page.css"}
+STATIC_FILES = {
+    "page.js": "text/javascript", "photos.js": "text/javascript", "page.css": "text/css"
+}  # fmt: skip
+"""What belongs to the page, and its media types."""
+
+_OPEN = {"/", "/healthz", "/readyz", *(f"/static/{name}" for name in STATIC_FILES)}
 """Paths that need no key: nothing of the model or of a photo is told there."""
 
 _SAFE = [

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from retrain_cli import __version__
 from retrain_cli.errors import ImageError, RetrainError
 from retrain_cli.serving import tensorflow_rest
+from retrain_cli.serving.access import STATIC_FILES
 from retrain_cli.serving.bodies import SentPhoto
 from retrain_cli.serving.openapi_document import openapi_document
 from retrain_cli.serving.refusals import RefusedError, bad_request
@@ -273,11 +274,11 @@ class Routes:
 
     async def static(self, request: Request) -> Response:
         """`GET /static/FILE`: what belongs to the page."""
-        kinds = {"page.js": "text/javascript", "page.css": "text/css"}
         name = request.path_params["file"]
-        if name not in kinds:
+        if name not in STATIC_FILES:
             raise RefusedError(404, "there is no such file")
-        return Response(_file(name), media_type=kinds[name], headers={"cache-control": "no-cache"})
+        kind, headers = STATIC_FILES[name], {"cache-control": "no-cache"}
+        return Response(_file(name), media_type=kind, headers=headers)
 
 
 def _file(name: str) -> bytes:

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Visit, opened
+from browser import is_within_its_width, keep_picture, visit_server
 from served_at_port import at_a_port
-
-
-@contextmanager
-def visit(address: str, width: int = 390, scheme: Any = "light") -> Iterator[Visit]:
-    """Open the page; fails where it has an error, or wants anything from another server."""
-    with opened(address, width, scheme) as visited:
-        yield visited
-    # A browser notes each refusal by itself, such as of a bad photo.
-    assert [one for one in visited.said if "Failed to load resource" not in one] == []
-    foreign = [one for one in visited.asked if not one.startswith((address, "data:", "blob:"))]
-    assert foreign == []
-
-
-def keep_picture(page: Any, name: str) -> None:
-    """For whoever wants to see it: a picture of the page in the folder RETRAIN_PICTURES."""
-    if folder := os.environ.get("RETRAIN_PICTURES"):
-        page.screenshot(path=str(Path(folder) / name), full_page=True)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
@@ -37,7 +18,7 @@ def test_photos_are_labelled_and_corrected(
     served = serve(collect=tmp_path / "inbox", similar=2)
     note = tmp_path / "note.jpg"
     note.write_text("hello")
-    with at_a_port(served.client.app) as address, visit(address, width, scheme) as visited:
+    with at_a_port(served.client.app) as address, visit_server(address, width, scheme) as visited:
         page = visited.page
         page.get_by_text("first: 3 classes").wait_for()
         page.keyboard.press("Tab")
@@ -56,8 +37,7 @@ def test_photos_are_labelled_and_corrected(
         choice.select_option("bee")
         ant.get_by_role("button", name="Keep it as that").press("Enter")
         ant.get_by_text("Kept for the next training, as bee.").wait_for()
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wide) <= 0
+        assert is_within_its_width(page)
         unnamed = """[...document.querySelectorAll("#photos img")].filter((one) => !one.alt)"""
         assert page.evaluate(f"{unnamed}.length") == 0
         keep_picture(page, f"serve-{width}-{scheme}.png")
@@ -68,7 +48,7 @@ def test_photos_are_labelled_and_corrected(
 
 def test_with_a_key_it_asks_for_that(serve: Callable[..., Any], photos: Path) -> None:
     served = serve(api_key="secret")
-    with at_a_port(served.client.app) as address, visit(address) as visited:
+    with at_a_port(served.client.app) as address, visit_server(address) as visited:
         page = visited.page
         page.get_by_label("This service wants its key").fill("secret")
         page.get_by_role("button", name="Use it").click()

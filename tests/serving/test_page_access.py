@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Visit
+from browser import Visit, visit_server
 from served_at_port import at_a_port
-from serving.test_page import visit
 
 from retrain_cli.runs.run import RunStore
 from retrain_cli.serving.photo_heatmaps import PhotoHeatmaps
@@ -72,7 +71,7 @@ def label_two(visited: Visit, photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_screen_reader_is_told_names_and_roles(served: Any, photos: Path, tmp_path: Path) -> None:
-    with at_a_port(served.client.app) as address, visit(address) as visited:
+    with at_a_port(served.client.app) as address, visit_server(address) as visited:
         label_two(visited, photos, tmp_path)
         page = visited.page
         session = page.context.new_cdp_session(page)
@@ -103,7 +102,7 @@ def test_a_screen_reader_is_told_names_and_roles(served: Any, photos: Path, tmp_
 def test_the_keyboard_goes_from_top_to_bottom_and_is_seen(
     served: Any, photos: Path, tmp_path: Path
 ) -> None:
-    with at_a_port(served.client.app) as address, visit(address) as visited:
+    with at_a_port(served.client.app) as address, visit_server(address) as visited:
         label_two(visited, photos, tmp_path)
         page = visited.page
         page.evaluate("document.activeElement.blur()")
@@ -122,7 +121,7 @@ def test_texts_stand_out_and_targets_are_large(
     served: Any, photos: Path, tmp_path: Path, scheme: str
 ) -> None:
     """A contrast of 4.5 and targets of 44 pixels: WCAG 2.2, 1.4.3 (AA) and 2.5.5 (AAA)."""
-    with at_a_port(served.client.app) as address, visit(address, 390, scheme) as visited:
+    with at_a_port(served.client.app) as address, visit_server(address, 390, scheme) as visited:
         label_two(visited, photos, tmp_path)
         page = visited.page
         contrasts = page.evaluate(_CONTRAST)

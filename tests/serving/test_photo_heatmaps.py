@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import is_within_its_width, keep_picture, visit_server
 from fake_maps import SIDE, FakeMaps, load_fake
 from PIL import Image
 from served_at_port import at_a_port
 from serving.conftest import with_a_run
-from serving.test_page import keep_picture, visit
 
 from retrain_cli.errors import BackboneError
 from retrain_cli.runs.run import RunStore
@@ -137,7 +137,7 @@ def test_a_heatmap_takes_a_place(serve_maps: Any, photos: Path) -> None:
 @pytest.mark.parametrize("width", [390, 1280])
 def test_on_the_page_it_lies_over_the_photo(serve_maps: Any, photos: Path, width: int) -> None:
     served = serve_maps()
-    with at_a_port(served.client.app) as address, visit(address, width) as visited:
+    with at_a_port(served.client.app) as address, visit_server(address, width) as visited:
         page = visited.page
         page.get_by_text("first: 3 classes").wait_for()
         page.get_by_label("Choose photos").set_input_files(photos / "bee" / "0000.png")
@@ -153,8 +153,7 @@ def test_on_the_page_it_lies_over_the_photo(serve_maps: Any, photos: Path, width
         assert heat.bounding_box() == photo.bounding_box()
         shape = "one => one.naturalWidth / one.naturalHeight"
         assert heat.evaluate(shape) == pytest.approx(photo.evaluate(shape), rel=0.01)
-        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert page.evaluate(wide) <= 0
+        assert is_within_its_width(page)
         keep_picture(page, f"heatmap-{width}.png")
         switch.press("Space")
         heat.wait_for(state="hidden")

@@ -16,6 +16,9 @@ from retrain_cli.images.decode import decode_image, load_rgb
 
 Scores = NDArray[np.float32]
 
+WEB_MODEL = "model.onnx"
+"""The network in the folder of a web page."""
+
 
 @dataclass(frozen=True, eq=False)
 class ExportedModel:
@@ -65,11 +68,13 @@ def format_of(path: Path) -> ExportFormat:
         return by_suffix[suffix]
     if (path / "model.xml").is_file():
         return "openvino"
+    if (path / WEB_MODEL).is_file():
+        return "web"
     if (saved_model_folder(path) / "saved_model.pb").is_file():
         return "savedmodel"
     raise ExportError(
-        f"a file to label with ends with {', '.join(by_suffix)}, or is the folder of a SavedModel "
-        f"or an OpenVINO model, and {path} is neither: name what `retrain export` wrote"
+        f"a file to label with ends with {', '.join(by_suffix)}, or is the folder of a SavedModel, "
+        f"an OpenVINO model or a web page, and {path} is none: name what `retrain export` wrote"
     )
 
 

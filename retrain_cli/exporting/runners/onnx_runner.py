@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from retrain_cli.engine import quiet_engine
 from retrain_cli.errors import MissingExtraError
 from retrain_cli.exporting.description import KEY, ExportDescription
-from retrain_cli.exporting.runners.exported_model import ExportedModel, Scores
+from retrain_cli.exporting.runners.exported_model import WEB_MODEL, ExportedModel, Scores
 
 _FATAL_ONLY = 4
 
@@ -41,3 +41,13 @@ def open_onnx(path: Path) -> ExportedModel:
         return np.asarray(session.run(["scores"], {"images": pixels})[0], np.float32)
 
     return ExportedModel(description, run, run)
+
+
+def open_web(folder: Path) -> ExportedModel:
+    """Open the network of a web page.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        ExportError: the file does not say what it is.
+    """
+    return open_onnx(folder / WEB_MODEL)

@@ -1,12 +1,8 @@
-"use strict";
+import { by, element, onPhotos, showBars, showError } from "./photos.js";
 
-const by = (id) => document.getElementById(id);
 const AT_ONCE = 3; // more would only wait at the service
 let about = { labels: [], none: "none-of-these", corrections: false, similar: 0, heatmaps: false, max_bytes: 0 };
 let key = sessionStorage.getItem("retrain-key") || "";
-let done = 0, asked = 0;
-const waiting = [];
-let running = 0;
 
 async function ask(path, options = {}) {
   const headers = { ...(options.headers || {}) };
@@ -26,46 +22,6 @@ async function begin() {
   by("key-form").hidden = true;
   about = await answer.json();
   by("model").textContent = `${about.model}: ${about.labels.length} classes`;
-}
-
-function take(files) {
-  const photos = [...files];
-  if (!photos.length) return;
-  asked += photos.length;
-  for (const file of photos) waiting.push({ file, place: addPlace(file) });
-  tell();
-  go();
-}
-
-function go() {
-  while (running < AT_ONCE && waiting.length) {
-    running += 1;
-    const { file, place } = waiting.shift();
-    label(file, place).catch(() => showError(place, "The service does not answer.")).finally(() => {
-      running -= 1;
-      done += 1;
-      tell();
-      go();
-    });
-  }
-}
-
-function tell() {
-  by("status").textContent = done < asked
-    ? `${done} of ${asked} photos labelled …`
-    : `${asked} ${asked === 1 ? "photo" : "photos"} labelled.`;
-}
-
-function addPlace(file) {
-  const place = by("photo").content.firstElementChild.cloneNode(true);
-  const picture = place.querySelector(".picture");
-  picture.src = URL.createObjectURL(file);
-  picture.alt = file.name;
-  picture.addEventListener("error", () => { picture.hidden = true; }); // a format of no browser's
-  place.querySelector("h2").textContent = "…";
-  place.querySelector(".name").textContent = file.name;
-  by("photos").prepend(place);
-  return place;
 }
 
 async function label(file, place) {
@@ -98,20 +54,6 @@ async function labelled(file, query) {
   }
 }
 
-function showError(place, words) {
-  place.classList.add("bad");
-  place.querySelector("h2").textContent = words;
-}
-
-function element(name, text = "", kind = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-}
-
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-
 function showLabels(place, photo) {
   const best = photo.labels[0];
   const title = place.querySelector("h2");
@@ -122,18 +64,7 @@ function showLabels(place, photo) {
     const why = photo.rejected === "novel" ? "It is unlike the training photos." : "It might be several of them.";
     place.querySelector(".name").textContent += ` · ${why}`;
   }
-  for (const { label, score } of shown) {
-    const row = element("li");
-    const line = element("div", "", "line");
-    line.append(element("span", label), element("span", percent(score)));
-    const track = element("div", "", "track");
-    track.setAttribute("aria-hidden", "true");
-    const bar = element("i");
-    bar.style.width = `${100 * score}%`;
-    track.append(bar);
-    row.append(line, track);
-    place.querySelector(".bars").append(row);
-  }
+  showBars(place, shown);
 }
 
 function offerHeatmap(place, file) {
@@ -216,26 +147,8 @@ async function showSimilar(place, similar) {
   part.hidden = false;
 }
 
-for (const id of ["files", "camera"]) {
-  by(id).addEventListener("change", (event) => {
-    take(event.target.files);
-    event.target.value = "";
-  });
-}
-const drop = by("drop");
-for (const kind of ["dragenter", "dragover"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    drop.classList.add("over");
-  });
-}
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) drop.classList.remove("over");
-});
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  take(event.dataTransfer.files);
+onPhotos(AT_ONCE, async (file, place) => {
+  await label(file, place).catch(() => showError(place, "The service does not answer."));
 });
 by("key-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -15,7 +15,7 @@ from retrain_cli.exporting.parity import Answers, Parity, tolerance_for
 from retrain_cli.notebook.sheets import Cell, Grid, sheet
 from retrain_cli.paths import StrPath, as_path
 
-ExportTarget = Literal["savedmodel", "litert", "onnx", "openvino", "keras", "all"]
+ExportTarget = Literal["savedmodel", "litert", "onnx", "openvino", "keras", "web", "all"]
 Quantisation = Literal["float16", "int8"]
 
 REJECTED = ".rejected"
@@ -31,7 +31,8 @@ class ExportRequest:
 
     Attributes:
         run: name of the run; None for the latest.
-        format: of the file; all for every one that is installed and has such weights.
+        format: of the file; all for every one that is installed and has such weights, but for web,
+            for which something is fetched.
         output: the folder to write, new or empty; None for one named by run and format here.
         quantise: smaller weights; None for float32.
         input: what the file takes; None for the most that its format can do itself.
@@ -77,7 +78,8 @@ class ExportRequest:
             row.check_precision(self.precision)
             row.input_for(self.input)
             return (row,)
-        return tuple(row for row in FORMATS.values() if self.precision in row.precisions)
+        able = [row for row in FORMATS.values() if self.precision in row.precisions]
+        return tuple(row for row in able if not row.is_fetched)
 
     def input_of(self, row: FormatRow) -> ExportInput:
         """What the file of a format takes; with all formats each does what it can."""

@@ -23,7 +23,8 @@ def export(
         ExportRequest,
         Fields(
             run=Described("Run to export (default: latest).", is_argument=True, and_option=True),
-            format="What to write; all writes every one whose packages are installed.",
+            format="What to write; all writes every one whose packages are installed, but for web, "
+            "a page that runs in the browser.",
             output=Described("Folder to write, a new one (default: RUN-FORMAT here).", "-o"),
             quantise="Smaller weights (default: float32). int8 is calibrated on training photos.",
             input="What the file takes: a photo's bytes, pixels of any size, or of the network's "
