@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
-from retrain_cli.errors import MissingExtraError, StorageError
+from retrain_cli.errors import ConfigError, MissingExtraError, StorageError
 from retrain_cli.storage.faults import GaveUpError, in_words, is_gone, told, with_retries
 from retrain_cli.storage.urls import ANONYMOUS, KEYS_AND_SERVER, UrlPath
 
@@ -201,14 +202,27 @@ def _s3_options(bucket: str, *, anonymous: bool) -> dict[str, Any]:
 
 
 def _gs_options(*, anonymous: bool) -> dict[str, Any]:
-    """How Google's storage is reached: keys are found as all of Google's programs find them."""
+    """How Google's storage is reached: keys are found as all of Google's programs find them.
+
+    Raises:
+        ConfigError: the variable for another server names none.
+    """
+    patience = {"retry_time_limit": timedelta(seconds=_GOOGLE_SECONDS)}
     server = os.environ.get("STORAGE_EMULATOR_HOST", "")
-    scheme, _, endpoint = server.rpartition("://")
+    if not server:
+        return {"anonymous": anonymous, **patience}
+    named = re.fullmatch(r"(?:(https?)://)?([^/@]+)/?", server)
+    if named is None:
+        raise ConfigError(
+            "STORAGE_EMULATOR_HOST names a server, such as http://localhost:9023, not "
+            f"{server!r:.80}: correct or unset it"
+        )
+    # An emulator knows nobody, as all of Google's programs have it.
     return {
-        "anonymous": anonymous or bool(server),  # an emulator knows nobody, as Google's have it
-        "endpoint_override": endpoint.rstrip("/") or None,
-        "scheme": (scheme or "http") if server else None,
-        "retry_time_limit": timedelta(seconds=_GOOGLE_SECONDS),
+        "anonymous": True,
+        "scheme": named[1] or "http",
+        "endpoint_override": named[2],
+        **patience,
     }
 
 

@@ -20,6 +20,11 @@ _GONE: Final = "no longer there"
 _CODE = re.compile(
     r"AWS Error ([A-Z_]+)(?: \(HTTP status (\d+)\))?|google::cloud::Status\(([A-Z_]+)"
 )
+_UNUSABLE_KEYS = re.compile(
+    r"OAuth2 .*? underlying error message was: (.{1,200}?) error_info=", re.S
+)
+"""What Google's library says where the file of keys is none."""
+
 _STAYS: Final = {
     "ACCESS_DENIED": "access denied",
     "NO_SUCH_BUCKET": "there is no such bucket",
@@ -83,6 +88,9 @@ def in_words(error: OSError) -> str:
     if is_gone(error):
         return _GONE
     code, status = _code_of(error)
+    unusable = _UNUSABLE_KEYS.search(str(error))
+    if unusable:
+        return f"the keys cannot be used: {unusable[1]}"
     known = _STAYS.get(code) or _PASSES.get(code) or _STATUS.get(status)
     return known or (f"the server answers {status}" if status else _first_line(error))
 
@@ -112,10 +120,14 @@ def with_retries(ask: Callable[[], T]) -> T:
         GaveUpError: it never succeeded.
         OSError: a fault that stays.
     """
+    from pyarrow import ArrowException
+
     started = time.monotonic()
     for number in range(TRIES):
         try:
             return ask()
+        except ArrowException as error:  # such as of keys that are none: it stays
+            raise OSError(str(error)) from error
         except OSError as error:
             if not may_pass(error):
                 raise

@@ -9,4 +9,4 @@ if any("decoding_process" in argument for argument in sys.orig_argv):
 
     from retrain_cli.images import decode
 
-    decode.decode_image = crash_on_poison
+    decode.decode_image = crash_on_poison  # type: ignore[assignment]

@@ -154,6 +154,27 @@ def test_a_server_that_is_not_there(
     assert time.monotonic() - started < LIMIT / 10  # Google's library would try for a quarter hour
 
 
+def test_keys_that_cannot_be_used(
+    fill: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked for before anything is asked for."""
+    keys = tmp_path / "keys.json"
+    keys.write_text("{}")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(keys))
+    buckets.open_bucket.cache_clear()
+    with pytest.raises(StorageError, match=r"the keys cannot be used: .*keys\.json") as refused:
+        fill(URL)
+    assert "google::cloud" not in str(refused.value)
+
+
+@pytest.mark.parametrize("server", ["nonsense://", "ftp://host", "http://", "http://a@b", "host/b"])
+def test_a_server_that_is_none(fill: Any, monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server)
+    buckets.open_bucket.cache_clear()
+    with pytest.raises(ConfigError, match="STORAGE_EMULATOR_HOST names a server"):
+        fill(URL)
+
+
 def test_keys_stay_out_of_urls(fill: Any) -> None:
     with pytest.raises(ConfigError, match="GOOGLE_APPLICATION_CREDENTIALS") as refused:
         fill(f"gs://somebody:{SECRET}@bucket/photos")

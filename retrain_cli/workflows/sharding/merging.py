@@ -16,7 +16,7 @@ from retrain_cli.cache.foreign import ForeignCache, open_foreign
 from retrain_cli.cache.store import BottleneckStore, Damage
 from retrain_cli.cache.taking_over import take_rows
 from retrain_cli.cache.vector_parts import SUFFIX, VectorPart
-from retrain_cli.errors import CacheError, ConfigError
+from retrain_cli.errors import CacheError, ConfigError, setting
 from retrain_cli.paths import Paths, as_paths, is_plain_name
 from retrain_cli.workflows.cache import RowListener
 from retrain_cli.workflows.sharding.foreign_index import merge_index, merge_part
@@ -200,5 +200,7 @@ def _source_files(source: Path) -> list[Path]:
         if files := [path for path in found if path.name != "index.sqlite"]:
             return files
     raise ConfigError(
-        f"a merge takes a workspace, shards or a cache file of retrain, and {source} is neither"
+        f"a merge takes a workspace, shards or a cache file of retrain, and {source} is neither: "
+        "name one, or compute shards first, with `retrain bottlenecks` and "
+        f"{setting('shard', '1/4')}"
     )
