@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google_storage import running_google_storage
 from helpers import PROJECT, SMALL_SPEC, FakeBackbone, make_photos
 from hypothesis import HealthCheck, settings
 from object_storage import ENVIRONMENT, Storage, running_storage
@@ -100,6 +101,17 @@ def storage(s3_server: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sto
     buckets.open_bucket.cache_clear()
     s3_server.forget()
     yield s3_server
+    buckets.open_bucket.cache_clear()
+
+
+@pytest.fixture
+def google_storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """The same of Google's."""
+    monkeypatch.setattr(faults, "_FIRST_WAIT", 0.001)
+    buckets.open_bucket.cache_clear()
+    with running_google_storage() as storage:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        yield storage
     buckets.open_bucket.cache_clear()
 
 

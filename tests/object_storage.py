@@ -79,11 +79,14 @@ class Storage:
 
     def upload(self, folder: Path, prefix: str) -> None:
         """Put the files of a folder below `bucket/prefix`."""
-        bucket = prefix.partition("/")[0]
-        self.request("PUT", f"/{bucket}")
+        self.make_bucket(prefix.partition("/")[0])
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self.put(f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+    def make_bucket(self, name: str) -> None:
+        """Make an empty bucket."""
+        self.request("PUT", f"/{name}")
 
     def put(self, key: str, data: bytes) -> None:
         """Put one object, `bucket/key`."""
@@ -100,10 +103,14 @@ class Storage:
 
     def forget(self) -> None:
         """Start anew: nothing stored, nothing asked, nothing wrong."""
-        self.request("POST", "/moto-api/reset")
+        self.wipe()
         self.faults = lambda method, path: None
         self.asked.clear()
         self.most_at_once = self.signed = 0
+
+    def wipe(self) -> None:
+        """Have the server forget what it has."""
+        self.request("POST", "/moto-api/reset")
 
     def _keys(self, bucket: str) -> list[str]:
         listed = self.request("GET", f"/{bucket}?list-type=2").decode()
@@ -195,7 +202,16 @@ def running_storage() -> Iterator[Storage]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it tells of each request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    storage = Storage(server.get_host_and_port())
+    try:
+        with behind_proxy(Storage(server.get_host_and_port())) as storage:
+            yield storage
+    finally:
+        server.stop()
+
+
+@contextmanager
+def behind_proxy(storage: Storage) -> Iterator[Storage]:
+    """Put the proxy before a server, for as long as the block runs."""
     proxy = _Proxy(("127.0.0.1", 0), type("Handler", (_Handler,), {"storage": storage}))
     storage.url = f"http://127.0.0.1:{proxy.server_address[1]}"
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
@@ -204,4 +220,3 @@ def running_storage() -> Iterator[Storage]:
     finally:
         proxy.shutdown()
         proxy.server_close()
-        server.stop()

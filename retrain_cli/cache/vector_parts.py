@@ -1,8 +1,8 @@
 """Parts of a cache as Parquet files: what a worker writes that shares no database with the others.
 
 One row a photo: where it lies below its image folder, what is known of the file, and its vector or
-what is wrong with it. The schema's metadata say what computed the vectors. Columns are compressed
-with zstd, which float32 vectors hardly are.
+what is wrong with it. The schema's metadata say what computed the vectors, the column of these of
+which dtype they are. Columns are compressed with zstd, which vectors hardly are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain_cli.backbones.digests import check_identity
+from retrain_cli.cache.array_batch import DTYPES
 from retrain_cli.cache.store import Damage
-from retrain_cli.cache.vector_rows import CacheDtype, VectorRow, encoded
+from retrain_cli.cache.vector_rows import CACHE_DTYPES, CacheDtype, VectorRow, as_dtype, encoded
 from retrain_cli.errors import CacheError, MissingExtraError, reason_of
 from retrain_cli.files import parse_json
 from retrain_cli.images.examine import DIGEST_BYTES
@@ -47,7 +48,7 @@ class PartRow:
         inode: as of `FoundFile`.
         digest: 16 bytes of BLAKE2b of its content; None where it holds no image.
         problem: why it cannot be used; None where it can.
-        vector: `(width,) float32`; None where it was not computed.
+        vector: `(width,)` of the part's dtype; None where it was not computed.
     """
 
     folder: str
@@ -60,7 +61,7 @@ class PartRow:
     inode: int | None
     digest: bytes | None
     problem: str | None
-    vector: NDArray[np.float32] | None = None
+    vector: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +71,19 @@ class PartOrigin:
     Attributes:
         identity: what makes its vectors comparable.
         image_dir: the image folder, where it was computed.
+        dtype: of its vectors.
     """
 
     identity: dict[str, Any]
     image_dir: str
+    dtype: CacheDtype = "float32"
 
 
 def write_part(path: Path, origin: PartOrigin, rows: Sequence[PartRow]) -> None:
-    """Write a part, atomically.
+    """Write a part, atomically; vectors of float32 are rounded where it is of float16.
 
     Raises:
+        CacheError: a value is not finite, or beyond the range of float16.
         MissingExtraError: pyarrow is not installed.
         WorkspaceError: the file cannot be written.
     """
@@ -92,18 +96,22 @@ def write_part(path: Path, origin: PartOrigin, rows: Sequence[PartRow]) -> None:
         "image_dir": origin.image_dir,
         "width": width,
     }
-    schema = _schema(pa).with_metadata({_KEY: json.dumps(about)})
+    schema = _schema(pa, origin.dtype).with_metadata({_KEY: json.dumps(about)})
     columns = [[_as_stored(name, getattr(row, name)) for row in rows] for name in _COLUMNS]
-    table = pa.table([*columns, _as_lists(pa, vectors, width)], schema=schema)
+    table = pa.table([*columns, _as_lists(pa, vectors, width, origin.dtype)], schema=schema)
     with replacing(path) as draft:
         pq.write_table(table, draft, compression="zstd")
 
 
-def _as_lists(pa: Any, vectors: Sequence[NDArray[np.float32] | None], width: int) -> Any:
+def _as_lists(
+    pa: Any, vectors: Sequence[NDArray[np.floating] | None], width: int, dtype: CacheDtype
+) -> Any:
     """Vectors as a column, without a Python number for each of theirs."""
     known = np.array([vector is not None for vector in vectors], bool)
     flat = [vector for vector in vectors if vector is not None]
-    numbers = np.concatenate(flat) if flat else np.zeros(0, np.float32)
+    numbers = np.concatenate(flat) if flat else np.zeros(0, DTYPES[dtype])
+    if numbers.dtype != DTYPES[dtype]:
+        numbers = as_dtype(numbers, dtype)
     ends = np.concatenate([[0], np.cumsum(known) * width]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers), mask=pa.array(~known))
 
@@ -126,7 +134,6 @@ class VectorPart:
     """
 
     layer_widths = None
-    dtype: CacheDtype = "float32"
 
     def __init__(self, path: Path) -> None:
         """Open it.
@@ -148,8 +155,10 @@ class VectorPart:
             self.identity: dict[str, Any] = dict(about["identity"])
             self.image_dir = str(about["image_dir"])
             width = int(about["width"])
-            if not (0 < width <= _MOST_WIDTH and schema.equals(_schema(pa))):
+            kinds = [dtype for dtype in CACHE_DTYPES if schema.equals(_schema(pa, dtype))]
+            if not (0 < width <= _MOST_WIDTH and kinds):
                 raise ValueError("its columns are others")
+            self.dtype: CacheDtype = kinds[0]
         except (OSError, pa.ArrowException, *_NO_PART) as error:
             raise CacheError(
                 f"a merge takes Parquet parts that retrain wrote, and {path} is none "
@@ -170,7 +179,7 @@ class VectorPart:
                 known = np.asarray(lists.is_valid())
                 if not np.all(np.asarray(lists.value_lengths().drop_null()) == self.width):
                     raise ValueError(f"a vector is not {self.width} long")
-                vectors = iter(np.asarray(lists.flatten(), np.float32).reshape(-1, self.width))
+                vectors = iter(np.asarray(lists.flatten()).reshape(-1, self.width))
                 plain = zip(*(column.to_pylist() for column in columns), strict=True)
                 for values, has_vector in zip(plain, known.tolist(), strict=True):
                     fields = dict(zip(_COLUMNS, map(_as_known, _COLUMNS, values), strict=True))
@@ -206,7 +215,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _schema(pa: Any) -> Any:
+def _schema(pa: Any, dtype: CacheDtype) -> Any:
     """Names are bytes, for those of files need not be Unicode.
 
     Vectors are lists of any length: pyarrow before 26 cannot read lists of one length some of
@@ -230,7 +239,7 @@ def _schema(pa: Any) -> Any:
         pa.field(name, required.get(name) or optional[name], name not in required)
         for name in _COLUMNS
     ]
-    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32()))])
+    return pa.schema([*fields, pa.field("vector", pa.list_(pa.from_numpy_dtype(DTYPES[dtype])))])
 
 
 def _as_stored(name: str, value: Any) -> Any:

@@ -35,14 +35,25 @@ def bytes_per_vector(width: int, dtype: CacheDtype) -> int:
 
 
 def encoded(
-    digests: Sequence[bytes], vectors: NDArray[np.float32], dtype: CacheDtype
+    digests: Sequence[bytes], vectors: NDArray[np.floating], dtype: CacheDtype
 ) -> list[VectorRow]:
-    """Vectors as rows; float16 takes the nearest number of two bytes.
+    """Vectors as rows; raises as `as_dtype`.
 
     Args:
         digests: `n` digests of 16 bytes.
-        vectors: `(n, width) float32`.
+        vectors: `(n, width) float32`, or `dtype`.
         dtype: of the rows.
+    """
+    blobs = [row.tobytes() for row in as_dtype(vectors, dtype)]
+    return [(d, b, checksum_of(d, b, dtype)) for d, b in zip(digests, blobs, strict=True)]
+
+
+def as_dtype(vectors: NDArray[np.floating], dtype: CacheDtype) -> NDArray[np.floating]:
+    """Vectors as a cache keeps them; float16 takes the nearest number of two bytes.
+
+    Args:
+        vectors: any shape, float32 or `dtype`.
+        dtype: of the cache.
 
     Raises:
         CacheError: a value is not finite, or beyond the range of float16.
@@ -59,8 +70,7 @@ def encoded(
             f"float16 ends at 65,504, and these bottlenecks go up to {np.abs(vectors).max():,.0f}: "
             f"delete the cache file and run again with {setting('cache_dtype', 'float32')}"
         )
-    blobs = [row.tobytes() for row in numbers]
-    return [(d, b, checksum_of(d, b, dtype)) for d, b in zip(digests, blobs, strict=True)]
+    return numbers
 
 
 def decoded(blob: bytes, dtype: CacheDtype) -> NDArray[np.floating]:

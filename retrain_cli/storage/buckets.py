@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
-from retrain_cli.errors import MissingExtraError, StorageError
-from retrain_cli.storage.faults import GaveUpError, in_words, told, with_retries
-from retrain_cli.storage.urls import ANONYMOUS, UrlPath
+from retrain_cli.errors import ConfigError, MissingExtraError, StorageError
+from retrain_cli.storage.faults import GaveUpError, in_words, is_gone, told, with_retries
+from retrain_cli.storage.urls import ANONYMOUS, KEYS_AND_SERVER, UrlPath
 
 REQUESTS: Final = 32
 """Objects that are fetched at the same time."""
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
+_GOOGLE_SECONDS: Final = 1  # that its library tries again by itself; then we do, and tell
 _HEAD_BYTES: Final = 4096
+_PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,10 @@ class ObjectStore:
         try:
             selector = FileSelector(path, recursive=deep)
             found = with_retries(lambda: self.files.get_file_info(selector))
-        except FileNotFoundError as error:
-            raise StorageError(_nothing_there(url)) from error
         except OSError as error:
-            raise StorageError(_unreadable(url, error)) from error
+            raise StorageError(
+                _nothing_there(url) if is_gone(error) else _unreadable(url, error)
+            ) from error
         start = len(path) + 1
         return [
             FoundObject(one.path[start:], one.size, one.mtime_ns)
@@ -89,8 +93,9 @@ class ObjectStore:
             StorageError: the server is lost: it answers nothing else either.
             OSError: this object cannot be read; its `strerror` says why.
         """
+        read = self._read_stream if url.parts[0] in ("gs:", "gcs:") else self._read
         try:
-            return with_retries(lambda: self._read(_path_in(url), most, is_wanted))
+            return with_retries(lambda: read(_path_in(url), most, is_wanted))
         except GaveUpError as error:
             self._check_there(error)
             raise told(error, str(url)) from error
@@ -109,6 +114,23 @@ class ObjectStore:
         if len(data) < wanted:
             raise ConnectionError(f"{wanted - len(data)} bytes are missing")
         return data
+
+    def _read_stream(
+        self, path: str, most: int, is_wanted: Callable[[bytes], bool] | None
+    ) -> bytes:
+        """The same for Google's, whose files pyarrow asks for their size with Python's lock held.
+
+        All others wait then until the server answers. What is cut short, Google's library tells.
+        """
+        with self.files.open_input_stream(path, compression=None) as stream:
+            pieces = [bytes(stream.read(min(_HEAD_BYTES, most + 1)))]
+            if is_wanted is not None and not is_wanted(pieces[0]):
+                return pieces[0]
+            left = most + 1 - len(pieces[0])
+            while left > 0 and (piece := stream.read(min(left, _PIECE_BYTES))):
+                pieces.append(bytes(piece))
+                left -= len(piece)
+        return b"".join(pieces)
 
     def _check_there(self, reason: OSError) -> None:
         """Ask for the bucket itself: one object may be out of reach, or the whole server.
@@ -152,7 +174,7 @@ def open_bucket(scheme: str, authority: str) -> ObjectStore:
         if scheme == "s3":
             files = fs.S3FileSystem(**_s3_options(name, anonymous=user == ANONYMOUS))
         elif scheme in ("gs", "gcs"):
-            files = fs.GcsFileSystem(anonymous=user == ANONYMOUS)
+            files = fs.GcsFileSystem(**_gs_options(anonymous=user == ANONYMOUS))
         else:
             files, _ = fs.FileSystem.from_uri(quote(bucket, safe=":/@"))
     except (OSError, ValueError, NotImplementedError, AttributeError) as error:
@@ -179,6 +201,31 @@ def _s3_options(bucket: str, *, anonymous: bool) -> dict[str, Any]:
     }
 
 
+def _gs_options(*, anonymous: bool) -> dict[str, Any]:
+    """How Google's storage is reached: keys are found as all of Google's programs find them.
+
+    Raises:
+        ConfigError: the variable for another server names none.
+    """
+    patience = {"retry_time_limit": timedelta(seconds=_GOOGLE_SECONDS)}
+    server = os.environ.get("STORAGE_EMULATOR_HOST", "")
+    if not server:
+        return {"anonymous": anonymous, **patience}
+    named = re.fullmatch(r"(?:(https?)://)?([^/@]+)/?", server)
+    if named is None:
+        raise ConfigError(
+            "STORAGE_EMULATOR_HOST names a server, such as http://localhost:9023, not "
+            f"{server!r:.80}: correct or unset it"
+        )
+    # An emulator knows nobody, as all of Google's programs have it.
+    return {
+        "anonymous": True,
+        "scheme": named[1] or "http",
+        "endpoint_override": named[2],
+        **patience,
+    }
+
+
 def _path_in(url: UrlPath) -> str:
     """What pyarrow calls it: `bucket/photos/daisy`."""
     scheme, authority, *rest = url.parts
@@ -197,10 +244,12 @@ def _nothing_there(url: UrlPath) -> str:
 
 
 def _unreadable(url: UrlPath, error: OSError) -> str:
+    keys, server = KEYS_AND_SERVER.get(url.parts[0], ("the keys", "the network"))
     remedies = {
-        "access denied": "check the keys, or write s3://anonymous@BUCKET for a public bucket",
-        "there is no such bucket": "check its name and AWS_ENDPOINT_URL",
+        "access denied": f"check the keys ({keys}), or write {url.parts[0]}//{ANONYMOUS}@BUCKET "
+        "for a public bucket",
+        "there is no such bucket": f"check its name and {server}",
     }
     words = in_words(error)
-    remedy = remedies.get(words, "check the network, AWS_ENDPOINT_URL and the keys")
+    remedy = remedies.get(words, f"check the network, {server} and the keys ({keys})")
     return f"photos are listed by their server first, and {url} cannot be ({words}): {remedy}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import re
 import time
@@ -16,7 +17,14 @@ _FIRST_WAIT: Final = 0.5
 """Seconds before the second try; each further wait is twice as long: 7.5 s in all."""
 
 _GONE: Final = "no longer there"
-_CODE = re.compile(r"AWS Error ([A-Z_]+)(?: \(HTTP status (\d+)\))?")
+_CODE = re.compile(
+    r"AWS Error ([A-Z_]+)(?: \(HTTP status (\d+)\))?|google::cloud::Status\(([A-Z_]+)"
+)
+_UNUSABLE_KEYS = re.compile(
+    r"OAuth2 .*? underlying error message was: (.{1,200}?) error_info=", re.S
+)
+"""What Google's library says where the file of keys is none."""
+
 _STAYS: Final = {
     "ACCESS_DENIED": "access denied",
     "NO_SUCH_BUCKET": "there is no such bucket",
@@ -28,6 +36,11 @@ _STAYS: Final = {
     "EXPIRED_TOKEN": "the session token has expired",
     "UNRECOGNIZED_CLIENT": "the access key is not known there",
     "MISSING_AUTHENTICATION_TOKEN": "keys are wanted, and none were found",
+    "NOT_FOUND": _GONE,
+    "PERMISSION_DENIED": "access denied",
+    "UNAUTHENTICATED": "access denied",
+    "INVALID_ARGUMENT": "the server does not take the request",
+    "FAILED_PRECONDITION": "the server does not take the request",
 }
 _PASSES: Final = {
     "NETWORK_CONNECTION": "the connection failed",
@@ -36,6 +49,10 @@ _PASSES: Final = {
     "SERVICE_UNAVAILABLE": "the server is overloaded",
     "INTERNAL_FAILURE": "the server has a fault",
     "REQUEST_TIMEOUT": "no answer in time",
+    "UNAVAILABLE": "the server cannot be reached, or is overloaded",
+    "RESOURCE_EXHAUSTED": "the server is overloaded",
+    "INTERNAL": "the server has a fault",
+    "DEADLINE_EXCEEDED": "no answer in time",
 }
 _STATUS: Final = {
     401: "access denied",
@@ -51,9 +68,14 @@ class GaveUpError(OSError):
     """Every try failed, each for a reason that may pass; the message says which and how often."""
 
 
+def is_gone(error: OSError) -> bool:
+    """Whether an error of pyarrow's says that there is nothing: of Google's, in words alone."""
+    return isinstance(error, FileNotFoundError) or str(error).startswith(os.strerror(errno.ENOENT))
+
+
 def may_pass(error: OSError) -> bool:
     """Whether the same request may succeed a moment later."""
-    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+    if is_gone(error) or isinstance(error, PermissionError | NotADirectoryError):
         return False
     code, status = _code_of(error)
     return code not in _STAYS and not (400 <= status < 500 and status not in _PASSING_STATUS)
@@ -63,9 +85,12 @@ def in_words(error: OSError) -> str:
     """What an error of pyarrow's says, in few words."""
     if isinstance(error, GaveUpError):
         return str(error)
-    if isinstance(error, FileNotFoundError):
+    if is_gone(error):
         return _GONE
     code, status = _code_of(error)
+    unusable = _UNUSABLE_KEYS.search(str(error))
+    if unusable:
+        return f"the keys cannot be used: {unusable[1]}"
     known = _STAYS.get(code) or _PASSES.get(code) or _STATUS.get(status)
     return known or (f"the server answers {status}" if status else _first_line(error))
 
@@ -80,7 +105,7 @@ def told(error: OSError, url: str) -> OSError:
 
 def _code_of(error: OSError) -> tuple[str, int]:
     found = _CODE.search(str(error))
-    return (found[1], int(found[2] or 0)) if found else ("", 0)
+    return (found[1] or found[3], int(found[2] or 0)) if found else ("", 0)
 
 
 def _first_line(error: OSError) -> str:
@@ -95,10 +120,14 @@ def with_retries(ask: Callable[[], T]) -> T:
         GaveUpError: it never succeeded.
         OSError: a fault that stays.
     """
+    from pyarrow import ArrowException
+
     started = time.monotonic()
     for number in range(TRIES):
         try:
             return ask()
+        except ArrowException as error:  # such as of keys that are none: it stays
+            raise OSError(str(error)) from error
         except OSError as error:
             if not may_pass(error):
                 raise

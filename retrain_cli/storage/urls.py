@@ -19,6 +19,14 @@ _URL = re.compile(rf"({'|'.join(SCHEMES)}):/{{1,2}}(?=[^/])")
 ANONYMOUS: Final = "anonymous"
 """The user of `s3://anonymous@bucket`: nothing is signed, as a public bucket allows."""
 
+_GOOGLE: Final = ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST")
+KEYS_AND_SERVER: Final = {
+    "s3:": ("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"),
+    "gs:": _GOOGLE,
+    "gcs:": _GOOGLE,
+}
+"""The variables that name the keys and the server, of those whose URLs name the bucket alone."""
+
 
 class UrlPath(PurePosixPath):
     """A URL that is joined like a path: `s3://bucket/photos` / `daisy/1.jpg`.
@@ -59,10 +67,11 @@ def _checked(path: StrPath) -> UrlPath | None:
         return None
     url = UrlPath(text)
     user, at, _ = url.parts[1].rpartition("@")
-    if at and url.parts[0] in ("s3:", "gs:", "gcs:") and user != ANONYMOUS:
+    if at and url.parts[0] in KEYS_AND_SERVER and user != ANONYMOUS:
         raise ConfigError(  # without the URL: it holds a secret
             f"a URL is written down with each run, and so must hold no keys; received one with a "
-            f"user before the bucket ({url.parts[0]}//...@): give keys by AWS_ACCESS_KEY_ID and "
-            f"AWS_SECRET_ACCESS_KEY, or {url.parts[0]}//{ANONYMOUS}@BUCKET for a public bucket"
+            f"user before the bucket ({url.parts[0]}//...@): give keys by "
+            f"{KEYS_AND_SERVER[url.parts[0]][0]}, or {url.parts[0]}//{ANONYMOUS}@BUCKET for a "
+            "public bucket"
         )
     return url

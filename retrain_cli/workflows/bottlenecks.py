@@ -348,7 +348,7 @@ def _begin(opened: OpenDataset) -> None:
     if opened.scan.pending:
         opened.used.save(opened.workspace)
     if opened.place:
-        opened.place.keep_record(opened.used, complete=False)
+        opened.place.keep_record(opened.used, opened.layout.class_names, complete=False)
 
 
 def _finish(opened: OpenDataset, dataset: Dataset, counts: ExtractionCounts) -> None:
@@ -358,7 +358,8 @@ def _finish(opened: OpenDataset, dataset: Dataset, counts: ExtractionCounts) -> 
     place = opened.place
     replace(opened.used, complete=place is None).save(opened.workspace)
     if place:
-        place.keep_record(opened.used, len(dataset), complete=True)
+        classes = opened.layout.class_names
+        place.keep_record(opened.used, classes, len(dataset), complete=True)
     else:
         _check(dataset, PassedOver.of(opened.index, opened.dataset))
 

@@ -79,6 +79,50 @@ def test_a_part_gives_back_what_was_put_in(part: Path, rows: list[PartRow]) -> N
     assert column.compression == "ZSTD"
 
 
+def test_a_part_of_float16_is_half_as_long_and_is_merged_as_it_is(
+    part: Path, rows: list[PartRow], photos: Path, workspace: Workspace, fill: Any
+) -> None:
+    half = part.with_name("half.parquet")
+    write_part(half, PartOrigin(IDENTITY, str(photos), "float16"), rows)
+    with closing(VectorPart(half)) as opened:
+        back = [row.vector for row in opened.rows()]
+    for row, vector in zip(rows, back, strict=True):
+        expected = None if row.vector is None else row.vector.astype(np.float16)
+        np.testing.assert_array_equal(vector, expected)
+        assert vector is None or vector.dtype == np.float16
+    assert _column_bytes(half) < 0.6 * _column_bytes(part)
+    merge_caches(workspace, half)
+    (info,) = list_caches(workspace)
+    assert (info.dtype, info.bottlenecks) == ("float16", 36)
+    assert merge_caches(workspace, part).caches[0].added == 0  # of float32: it would be rounded
+    assert fill(photos).cached == 36
+
+
+def _column_bytes(path: Path) -> int:
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    return int(group.column(group.num_columns - 1).total_uncompressed_size)
+
+
+def test_a_part_of_float16_comes_into_no_cache_of_float32(
+    part: Path, rows: list[PartRow], photos: Path, workspace: Workspace
+) -> None:
+    half = part.with_name("half.parquet")
+    write_part(half, PartOrigin(IDENTITY, str(photos), "float16"), rows[:9])
+    merge_caches(workspace, part)
+    with pytest.raises(CacheError, match="keeps float32, and rows of float16 are rounded ones"):
+        merge_caches(workspace, half)
+
+
+def test_what_float16_cannot_hold_is_not_written(
+    part: Path, rows: list[PartRow], photos: Path
+) -> None:
+    vector = rows[0].vector
+    assert vector is not None
+    vector[3] = 1e5
+    with pytest.raises(CacheError, match="float16 ends at"):
+        write_part(part, PartOrigin(IDENTITY, str(photos), "float16"), rows)
+
+
 def test_merged_parts_are_a_cache_of_which_nothing_is_missing(
     part: Path, rows: list[PartRow], photos: Path, workspace: Workspace, fill: Any
 ) -> None:

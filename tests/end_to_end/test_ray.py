@@ -1,4 +1,6 @@
-"""A Ray cluster of this machine alone: the vectors of this process, bit by bit, and no chatter."""
+"""A Ray cluster of this machine alone: the vectors of this process, bit by bit, and no chatter;
+and a photo that kills who decodes it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 from helpers import LIMIT, PROJECT, TINY, Outcome, make_photos
 from loopback import UNSUPPORTED
+from odd_decoders import poison
 from pytest import approx
 
 from retrain_cli.cache.cache_files import cache_files
@@ -28,7 +31,8 @@ pytestmark = [
 
 def in_one_ray(commands: list[list[str]], folder: Path) -> Outcome:
     """What the commands print, in a network of their own and a home of their own."""
-    paths = os.pathsep.join([str(PROJECT / "tests"), str(PROJECT), *sys.path])
+    tests = PROJECT / "tests"
+    paths = os.pathsep.join(map(str, [tests / "poisoned", tests, PROJECT, *sys.path]))
     home = tempfile.mkdtemp(prefix="ray")  # Ray's sockets need a short path
     programs = [str(PROJECT / "tests" / name) for name in ("loopback.py", "ray_here.py")]
     done = subprocess.run(
@@ -60,15 +64,21 @@ def test_the_same_vectors_and_the_same_labels(
     local = tmp_path / "local"
     retrain("--workspace", local, "bottlenecks", photos, *TINY)
     retrain("--workspace", local, "train", "--optimizer", "ridge")
+    half = ["--cache-dtype", "float16", "--json"]
+    retrain("--workspace", tmp_path / "local-half", "bottlenecks", photos, *TINY, *half)
+    fatal = make_photos(tmp_path / "fatal", {"ant": 40, "bee": 40})
+    poison(fatal / "ant" / "0007.png")
+    poison(fatal / "bee" / "0001.png")
     labels = ["--workspace", str(local), "label", str(photos), "--json"]
     done = in_one_ray(
         [
             ["bottlenecks", str(photos), *TINY, "--batch-size", "8", "--engine", "ray"],
             [*labels, "--batch-size", "8", "--engine", "ray"],
+            ["--workspace", "half", "bottlenecks", str(fatal), *TINY, *half, "--engine", "ray"],
         ],
         tmp_path,
     )
-    assert done.out.count("exit 0") == 2, done
+    assert done.out.count("exit 0") == 3, done
     assert "81 images in 2 classes, 0 cached, 81 computed, 1 skipped" in done.out
     assert rows_in(tmp_path / ".retrain") == rows_in(local)
     assert not list((tmp_path / ".retrain" / "parts").iterdir())
@@ -84,3 +94,10 @@ def test_the_same_vectors_and_the_same_labels(
 
     again = retrain("bottlenecks", photos, *TINY, "--json").json
     assert (again["cached"], again["computed"]) == (81, 0)
+
+    bad = json.loads(done.out.split("exit 0\n")[2])["bad"]
+    assert [one["path"] for one in bad] == ["ant/0007.png", "bee/0001.png"]
+    assert {one["reason"] for one in bad} == {"its decoder crashed (SIGSEGV)"}
+    sound = rows_in(tmp_path / "half")
+    assert len(sound) == 78
+    assert set(sound) < set(rows_in(tmp_path / "local-half"))

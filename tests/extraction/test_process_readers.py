@@ -48,11 +48,6 @@ def read(readers: Readers, root: Path, ahead: int = 64) -> dict[str, Examined]:
     return {str(path.relative_to(root)): seen for path, seen in found}
 
 
-def poison(photo: Path) -> None:
-    """Still a photo, for what comes after its end is not looked at."""
-    photo.write_bytes(photo.read_bytes() + odd_decoders.POISON)
-
-
 @pytest.mark.parametrize("count", [1, 3])
 def test_they_find_what_threads_find(photos: Path, store: BottleneckStore, count: int) -> None:
     (photos / "ant" / "empty.jpg").touch()
@@ -124,7 +119,7 @@ def test_a_crash_costs_the_photo_alone(
 ) -> None:
     bad = {"ant/0005.png", "bee/0000.png", "bee/0001.png", "teapot/0011.png"}
     for path in bad:
-        poison(photos / path)
+        odd_decoders.poison(photos / path)
     found = read(crew(store, decode), photos)
     assert {path for path, seen in found.items() if seen.problem} == bad
     assert {seen.problem for seen in found.values()} == {None, reason}

@@ -120,7 +120,7 @@ def test_a_decoder_that_crashes_costs_its_photo_alone(
 ) -> None:
     monkeypatch.setattr(pipeline, "decode_image", odd_decoders.crash_on_poison)
     paths = sorted(make_photos(tmp_path / "new", {"ant": 9, "bee": 9}, seed=9).rglob("*.png"))
-    paths[5].write_bytes(paths[5].read_bytes() + odd_decoders.POISON)
+    odd_decoders.poison(paths[5])
     opened = labeller(batch_size=4, workers=2, readers="processes")
     answers = list(opened.label([Source(str(path)) for path in paths]))
     assert [answer.path for answer in answers] == [str(path) for path in paths]

@@ -8,6 +8,7 @@ from retrain_cli.cli import console
 from retrain_cli.cli.views.names import show_hints
 from retrain_cli.datasets.origins import ClassOrigin
 from retrain_cli.reports.text import printable
+from retrain_cli.runs.shell import shell_line
 from retrain_cli.workflows.augmentation.cached_views import ViewCounts
 from retrain_cli.workflows.sharding.shard_place import ShardProgress, in_words
 from retrain_cli.workflows.shared.last_used import LastUsed
@@ -46,7 +47,8 @@ def _next(summary: BottleneckSummary) -> str:
     shard = summary.shard
     if shard is None:
         return "retrain train"
-    then = f"retrain cache merge, then retrain bottlenecks {summary.used.image_dir}"
+    again = shell_line(("retrain", "bottlenecks", str(summary.used.image_dir)))
+    then = f"retrain cache merge, then {again}"
     if not shard.missing:
         return f"all {shard.shard.count} shards are here: {then}"
     return (

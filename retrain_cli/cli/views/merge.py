@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retrain_cli.cli import console
+from retrain_cli.runs.shell import shell_line
 from retrain_cli.workflows.sharding.merged_shards import ShardSet
 from retrain_cli.workflows.sharding.merging import MergeSummary
 from retrain_cli.workflows.sharding.shard_place import in_words
@@ -30,6 +31,5 @@ def _show_shards(shards: ShardSet) -> None:
                 "compute and merge them, too"
             )
     if not shards.missing and not shards.unfinished:
-        console.note(
-            f"all {shards.count} shards are here; next: retrain bottlenecks {shards.image_dir}"
-        )
+        again = shell_line(("retrain", "bottlenecks", shards.image_dir))
+        console.note(f"all {shards.count} shards are here; next: {again}")

@@ -113,7 +113,7 @@ class RayExtractor:
                 f"share with {setting('parts', 'FOLDER')}"
             )
         seen: list[tuple[PhotoT, Examined]] = []
-        vectors: dict[bytes, NDArray[np.float32]] = {}
+        vectors: dict[bytes, NDArray[np.floating]] = {}
         with closing(VectorPart(path)) as part:
             for row in part.rows():
                 photo = left.pop((row.folder, row.name), None)
@@ -282,7 +282,7 @@ def _tables(rows: Iterable[tuple[Any, Any]], size: int) -> Iterator[Any]:
 def _as_batch(photos: Sequence[PhotoT], result: dict[str, Any]) -> Batch[PhotoT]:
     """The rows that came back as a batch; copies of an image once."""
     seen: list[tuple[PhotoT, Examined]] = []
-    vectors: dict[bytes, NDArray[np.float32]] = {}
+    vectors: dict[bytes, NDArray[np.floating]] = {}
     names = ("place", "digest", "problem", "has_pixels", "vector")
     for place, digest, problem, has_vector, vector in zip(*(result[n] for n in names), strict=True):
         seen.append((photos[int(place)], Examined(bytes(digest) or None, str(problem) or None)))
@@ -292,9 +292,9 @@ def _as_batch(photos: Sequence[PhotoT], result: dict[str, Any]) -> Batch[PhotoT]
 
 
 def _batch_of(
-    seen: list[tuple[PhotoT, Examined]], vectors: dict[bytes, NDArray[np.float32]]
+    seen: list[tuple[PhotoT, Examined]], vectors: dict[bytes, NDArray[np.floating]]
 ) -> Batch[PhotoT]:
-    stacked = np.stack(list(vectors.values())) if vectors else None
+    stacked = np.stack(list(vectors.values())).astype(np.float32) if vectors else None
     return Batch(seen, list(vectors), stacked)
 
 

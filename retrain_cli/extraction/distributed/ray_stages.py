@@ -3,6 +3,9 @@
 A row travels with the photo's place among all, its location, and what is known of its file. The
 decoders add digest, problem and pixels; the forward pass turns these into a part on a disk that all
 see, or sends the vectors back itself.
+
+Every photo is decoded in a process beside the worker, for one that takes its process along takes
+nothing else then. Ray would give the worker's photos to the next one, which would die of it, too.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ from numpy.typing import NDArray
 from retrain_cli.backbones.loader import Backbone, load_backbone
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.vector_parts import SUFFIX, PartOrigin, PartRow, write_part
+from retrain_cli.cache.vector_rows import CacheDtype
 from retrain_cli.errors import BackboneError
 from retrain_cli.extraction.forward import run_padded
 from retrain_cli.extraction.readers import examine
-from retrain_cli.images.decode import Pixels, decode_image
+from retrain_cli.images.decode import Pixels
+from retrain_cli.images.limits import limited
 
 Columns = Mapping[str, NDArray[Any]]
 """Rows of a batch: of each column its values."""
@@ -50,7 +54,12 @@ class DecodeJob:
 
 def decode_rows(rows: Columns, job: DecodeJob) -> dict[str, Any]:
     """Read and decode; what is wrong with a photo stands in its row."""
-    decode = partial(decode_image, size=job.size, rule=job.rule, timeout=job.timeout)
+
+    def decode(data: bytes) -> Pixels:
+        return np.asarray(
+            limited.call("decode_image", data, (job.size, job.rule), job.timeout), np.uint8
+        )
+
     is_cached = _lookup(job.cached)
     seen = [examine(pickle.loads(one), decode, is_cached) for one in rows["location"]]
     blank = np.zeros((*job.size, 3), np.uint8)
@@ -107,6 +116,7 @@ class ForwardJob:
         batch_size: images a forward pass.
         parts: where to write parts; None to send the vectors back.
         image_dir: the image folder.
+        dtype: of the vectors in parts; those that are sent back are float32.
     """
 
     spec: BackboneSpec
@@ -117,6 +127,7 @@ class ForwardJob:
     batch_size: int
     parts: Path | None
     image_dir: str
+    dtype: CacheDtype = "float32"
 
 
 class ForwardStage:
@@ -172,6 +183,6 @@ class ForwardStage:
                 replace(row, digest=digest or None, problem=problem or None, vector=vector)
             )
         path = folder / f"{name.hexdigest()}{SUFFIX}"
-        origin = PartOrigin(dict(self._job.spec.identity()), self._job.image_dir)
+        origin = PartOrigin(dict(self._job.spec.identity()), self._job.image_dir, self._job.dtype)
         write_part(path, origin, found)
         return path.name

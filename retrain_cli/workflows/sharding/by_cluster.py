@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def fill_by_cluster(
     if parts is not None:
         models = _shipped(used.backbone, models, folder / "models")
     job = _job(used.backbone, settings, models, opened.workspace, folder, str(used.image_dir))
+    job = replace(job, dtype=opened.store.dtype)
     cached = list(opened.store.digests())
     extractor = ray_extractor(cluster, backbone, job, settings.photo_timeout, cached)
     folders = opened.index.folders(opened.dataset)

@@ -14,6 +14,7 @@ from retrain_cli.workflows.sharding.shard_place import ShardRecord
 from retrain_cli.workspace import Workspace
 
 _KEY = "merged_shards"
+_OF, _BEFORE = " of ", "what was merged here before"
 
 Shards = Sequence[tuple[Path, ShardRecord]]
 """Workspaces of shards with what they say of themselves."""
@@ -46,8 +47,8 @@ def check_alike(shards: Shards, workspace: Workspace) -> None:
     """
     known = _merged(workspace)
     first: dict[str, tuple[str, str, str]] = {
-        asked: (entry["fingerprint"], entry["backbone"], "what was merged here before")
-        for asked, entry in known.items()
+        name.partition(_OF)[0]: (entry["fingerprint"], entry["backbone"], _BEFORE)
+        for name, entry in known.items()
     }
     for folder, record in shards:
         mine = (record.fingerprint, record.backbone, f"shard {record.shard} in {folder}")
@@ -66,14 +67,14 @@ def remember_shards(shards: Shards, workspace: Workspace) -> list[ShardSet]:
     known = _merged(workspace)
     by_set: dict[str, list[ShardRecord]] = defaultdict(list)
     for _, record in shards:
-        by_set[record.asked].append(record)
+        by_set[f"{record.asked}{_OF}{record.dataset}"].append(record)
     sets = []
-    for asked, records in by_set.items():
-        before = known.get(asked, {"done": [], "unfinished": []})
+    for name, records in by_set.items():
+        before = known.get(name, {"done": [], "unfinished": []})
         done = {*before["done"], *_numbers(record for record in records if record.complete)}
         partly = {*before["unfinished"], *_numbers(records)} - done
         last = records[-1]
-        known[asked] = {
+        known[name] = {
             "fingerprint": last.fingerprint,
             "backbone": last.backbone,
             "done": sorted(done),

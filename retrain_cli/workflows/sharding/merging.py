@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from retrain_cli.cache.foreign import ForeignCache, open_foreign
 from retrain_cli.cache.store import BottleneckStore, Damage
 from retrain_cli.cache.taking_over import take_rows
 from retrain_cli.cache.vector_parts import SUFFIX, VectorPart
-from retrain_cli.errors import CacheError, ConfigError
+from retrain_cli.cache.vector_rows import CacheDtype
+from retrain_cli.errors import CacheError, ConfigError, setting
 from retrain_cli.paths import Paths, as_paths, is_plain_name
 from retrain_cli.workflows.cache import RowListener
 from retrain_cli.workflows.sharding.foreign_index import merge_index, merge_part
@@ -94,15 +95,17 @@ def merge_caches(
             with writing_to(workspace.models_dir):
                 for name in copy_kept_models(folder, workspace.models_dir):
                     on_warning(f"the converted network {name} is not what its name says: left out")
-        caches = [_merge_file(workspace, path, on_row) for path in files]
+        caches = [_merge_file(workspace, path, files, on_row) for path in files]
         _merge_indexes(shards, workspace, on_warning)
         return MergeSummary(_by_name(caches), remember_shards(shards, workspace))
 
 
-def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> MergedCache:
+def _merge_file(
+    workspace: Workspace, source: Path, files: Sequence[Path], on_row: RowListener
+) -> MergedCache:
     with (
         _opened(source) as theirs,
-        _open_target(_merge_target(workspace, source, theirs.identity), theirs) as ours,
+        _open_target(_merge_target(workspace, source, theirs.identity), theirs, files) as ours,
     ):
         before = (len(ours), len(ours.arrays))
         take_rows(theirs, ours, lambda done: on_row(f"{source.stem}: taking over", done, 0))
@@ -119,10 +122,21 @@ def _merge_file(workspace: Workspace, source: Path, on_row: RowListener) -> Merg
         )
 
 
-def _open_target(path: Path, theirs: ForeignCache | VectorPart) -> BottleneckStore:
-    """A cache of this workspace; a new one keeps its rows as the other one does."""
-    dtype = None if path.exists() else theirs.dtype
+def _open_target(
+    path: Path, theirs: ForeignCache | VectorPart, files: Sequence[Path]
+) -> BottleneckStore:
+    """A cache of this workspace; a new one is of float16 where one of all the files is."""
+    dtype = None if path.exists() else _least_dtype(files, theirs.identity)
     return BottleneckStore(path, theirs.identity, dtype=dtype, width=theirs.width)
+
+
+def _least_dtype(files: Sequence[Path], identity: dict[str, Any]) -> CacheDtype:
+    """What rows of all files of a backbone can be kept as; damage is told when they are merged."""
+    for file in files:
+        with suppress(CacheError), _opened(file) as one:
+            if one.dtype == "float16" and one.identity == identity:
+                return "float16"
+    return "float32"
 
 
 @contextmanager
@@ -200,5 +214,7 @@ def _source_files(source: Path) -> list[Path]:
         if files := [path for path in found if path.name != "index.sqlite"]:
             return files
     raise ConfigError(
-        f"a merge takes a workspace, shards or a cache file of retrain, and {source} is neither"
+        f"a merge takes a workspace, shards or a cache file of retrain, and {source} is neither: "
+        "name one, or compute shards first, with `retrain bottlenecks` and "
+        f"{setting('shard', '1/4')}"
     )

@@ -7,6 +7,7 @@ settled/      what the first one settled, for all of them
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -50,6 +51,7 @@ class ShardRecord:
         fingerprint: of the backbone, settled.
         backbone: the same for people.
         image_dir: the image folder on the machine that computed it.
+        dataset: what tells its photos from those of other folders, wherever the folder lies.
         photos: usable ones in it; 0 while it is at work.
         complete: whether it came to its end.
     """
@@ -59,6 +61,7 @@ class ShardRecord:
     fingerprint: str
     backbone: str
     image_dir: str
+    dataset: str = ""
     photos: int = 0
     complete: bool = False
 
@@ -187,15 +190,19 @@ class ShardPlace:
             finally:
                 lock.release()
 
-    def keep_record(self, used: LastUsed, photos: int = 0, *, complete: bool) -> None:
+    def keep_record(
+        self, used: LastUsed, classes: Sequence[str], photos: int = 0, *, complete: bool
+    ) -> None:
         """Say in the shard's workspace which shard it is, and whether it is at its end."""
         spec = used.backbone
+        about = json.dumps([used.image_dir.name, *classes])
         record = ShardRecord(
             str(self.shard),
             self.folder.name,
             spec.fingerprint(),
             spec.label(),
             str(used.image_dir),
+            hashlib.blake2b(about.encode(), digest_size=6).hexdigest(),
             photos,
             complete,
         )
@@ -204,12 +211,14 @@ class ShardPlace:
     @property
     def progress(self) -> ShardProgress:
         """How far the shards beside this one are; one whose record cannot be read is missing."""
-        done = set()
+        complete: set[tuple[str, int]] = set()
         for path in self.folder.glob(f"*/{RECORD}"):
             with suppress(WorkspaceError):
                 record = ShardRecord.load(path.parent)
                 if record is not None and record.complete:
-                    done.add(Shard.parse(record.shard).number)
+                    complete.add((record.dataset, Shard.parse(record.shard).number))
+        own = ShardRecord.load(self.workspace.root)
+        done = {number for dataset, number in complete if own and dataset == own.dataset}
         every = range(1, self.shard.count + 1)
         missing = tuple(number for number in every if number not in done)
         return ShardProgress(self.shard, tuple(sorted(done)), missing, self.settled)

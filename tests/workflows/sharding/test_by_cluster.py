@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import odd_decoders
 import pytest
-from helpers import SMALL_SPEC, FakeBackbone
+from helpers import PROJECT, SMALL_SPEC, FakeBackbone
 
+from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
-from retrain_cli.cache.vector_parts import PartRow
+from retrain_cli.cache.vector_parts import PartRow, VectorPart
 from retrain_cli.datasets import folders
 from retrain_cli.datasets.folders import walk_folders
 from retrain_cli.errors import BackboneError, ConfigError, MissingExtraError
@@ -26,7 +30,8 @@ from retrain_cli.extraction.distributed.ray_stages import (
     ForwardStage,
     decode_rows,
 )
-from retrain_cli.workflows.bottlenecks import BottleneckRequest
+from retrain_cli.images.limits import limited
+from retrain_cli.workflows.bottlenecks import BottleneckRequest, fill_cache
 from retrain_cli.workflows.label import LabelRequest
 from retrain_cli.workflows.sharding.by_cluster import parts_folder
 from retrain_cli.workspace import Workspace
@@ -95,11 +100,56 @@ def test_parts_of_a_run_that_died_are_taken_over(
     assert list(job.parts.iterdir()) == []
 
 
+def test_parts_are_of_the_dtype_of_the_cache(
+    photos: Path,
+    fill: Any,
+    job: ForwardJob,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is rounded by a worker is what a run here rounds."""
+    monkeypatch.setattr(folders, "_CLOCK_TICK_NS", -(10**12))  # the photos are not just made
+    half = replace(job, dtype="float16")
+    assert half.parts is not None
+    half.parts.mkdir(parents=True)
+    (name,) = ForwardStage(half)(decode_rows(rows_of(photos), DECODE))["part"]
+    with closing(VectorPart(half.parts / name)) as part:
+        assert part.dtype == "float16"
+    fill(photos, cluster=BY_RAY, cache_dtype="float16")  # takes it over; no cluster is asked for
+    (ours,) = cache_files(workspace.cache_dir)
+    other = Workspace(workspace.root.with_name("other"))
+    request = BottleneckRequest(photos, SMALL_SPEC, cache_dtype="float16")
+    fill_cache(request, other, load=lambda spec, device: FakeBackbone())
+    (theirs,) = cache_files(other.cache_dir)
+    with BottleneckStore(ours) as one, BottleneckStore(theirs) as another:
+        assert one.dtype == another.dtype == "float16"
+        assert sorted(one.scan()) == sorted(another.scan())
+
+
 def test_vectors_are_those_of_a_run_here(photos: Path, fill: Any, job: ForwardJob) -> None:
     answer = ForwardStage(replace(job, parts=None))(decode_rows(rows_of(photos), DECODE))
     with BottleneckStore(fill(photos).cache_path) as store:
         here = store.read([bytes(digest) for digest in answer["digest"]])
     np.testing.assert_array_equal(answer["vector"], here)
+
+
+def test_a_photo_that_kills_its_decoder_is_a_bad_one(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = PROJECT / "tests"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, [tests / "poisoned", tests])))
+    process = limited.DecodingProcess()
+    monkeypatch.setattr(limited, "call", process.call)
+    for name in ("ant/0003.png", "ant/0004.png", "teapot/0011.png"):
+        odd_decoders.poison(photos / name)
+    try:
+        decoded = decode_rows(rows_of(photos), DECODE)
+    finally:
+        process.end()
+    bad = [place for place, problem in enumerate(decoded["problem"]) if problem]
+    assert bad == [3, 4, 35]
+    assert {decoded["problem"][place] for place in bad} == {"its decoder crashed (SIGSEGV)"}
+    assert decoded["has_pixels"].sum() == 33
 
 
 def test_images_that_are_cached_are_not_decoded(

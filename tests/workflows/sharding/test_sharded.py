@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import SMALL_SPEC, FakeBackbone
+from helpers import SMALL_SPEC, FakeBackbone, make_photos
 
 from retrain_cli.backbones.spec import BackboneSpec
 from retrain_cli.cache.cache_files import cache_files
@@ -110,6 +110,24 @@ def test_what_a_shard_says(fill_shards: Any, workspace: Workspace) -> None:
     assert shards.missing == (4,)
     (shards,) = merge_caches(workspace, [folder / "4"]).shards
     assert shards.missing == ()
+
+
+def test_shards_of_another_folder_are_none_of_this_one(
+    fill_shards: Any, fill: Any, mixed: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    """Both are computed by one backbone, and cut into as many parts."""
+    fill_shards()
+    merge_caches(workspace)
+    other = make_photos(tmp_path / "more", {"cat": 9, "dog": 9}, seed=7)
+    first = fill(other, shard="1/4")
+    assert first.shard.missing == (2, 3, 4)
+    missing = {shards.image_dir: shards.missing for shards in merge_caches(workspace).shards}
+    assert missing == {str(mixed): (), str(other): (2, 3, 4)}
+    for number in (2, 3, 4):
+        fill(other, shard=f"{number}/4")
+    (shards,) = merge_caches(workspace).shards
+    assert (shards.image_dir, shards.missing) == (str(other), ())
+    assert fill(other).computed == 0
 
 
 def test_a_shard_that_was_stopped_is_told(
