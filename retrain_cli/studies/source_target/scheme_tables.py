@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -340,7 +341,7 @@ def _notes(
         notes.append(f"of {len(plan.trees)} trees the figure shows the first {_MOST_TREES}")
     if plan.total > len(lines) + plan.unusable and lines:
         notes.append(
-            f"of {_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by the "
+            f"of {shown_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by the "
             "seed"
         )
     if plan.unusable:
@@ -360,8 +361,9 @@ def _notes(
     return notes
 
 
-def _count(number: int) -> str:
-    return f"{number:,}" if number < 10**9 else f"some 10^{len(str(number)) - 1}"
+def shown_count(number: int) -> str:
+    """A count for people; a huge one, whose digits Python may refuse to write, by its power."""
+    return f"{number:,}" if number < 10**9 else f"some 10^{int(math.log10(number)):,}"
 
 
 def _in_words(name: str) -> str:
