@@ -277,7 +277,12 @@ class FinetuneSession:
         return TrainedHead(head, (), 0, "steps", self.parent.provenance.fit)
 
     def _resumed(self, state: StateFile, on_warning: Callable[[str], None]) -> EpochState | None:
-        found = state.load()
+        try:
+            found = state.load()
+        except RunError:
+            if self.request.resume:
+                raise
+            found = None  # what begins anew needs nothing of a damaged file
         if self.request.resume and found is None:
             on_warning("no fine-tuning of these settings was cut short, so it begins anew")
         if found is not None and not self.request.resume:

@@ -306,6 +306,24 @@ def test_a_killed_training_on_views_goes_on_to_the_same_numbers(workspace: Works
         assert one.loss == pytest.approx(other.loss, rel=1e-3)
 
 
+def test_a_damaged_state_stops_who_goes_on_with_it_and_nobody_else(workspace: Workspace) -> None:
+    class KilledError(Exception):
+        pass
+
+    def listen(progress: TuningProgress) -> None:
+        if progress.row is not None:
+            raise KilledError
+
+    tuning = replace(QUICK, epochs=1)
+    with pytest.raises(KilledError):
+        finetune(request(tuning), workspace, on_progress=listen)
+    (state,) = workspace.tunings_dir.glob("*.npz")
+    state.write_bytes(state.read_bytes()[:1_000])
+    with pytest.raises(RunError, match="cut short and cannot be read"):
+        finetune(request(tuning, resume=True), workspace)
+    assert finetune(request(tuning), workspace).result.epochs == 1
+
+
 def test_views_are_of_the_photos_that_they_are_asked_of(
     workspace: Workspace, tmp_path: Path
 ) -> None:
