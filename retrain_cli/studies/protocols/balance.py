@@ -136,7 +136,7 @@ class BalanceStudy(Study):
         n_small = len(self._thinning.small_classes(data, seed))
         headline = (
             f"{n_small} of {len(data.class_names)} classes with {small} training photos, the "
-            f"others with {large} (median), {settings.repeats} repeats with other classes and "
+            f"others with {large} (median), {settings.repeats_told} with other classes and "
             "photos"
         )
         return StudyResult(
