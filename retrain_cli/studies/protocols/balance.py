@@ -215,13 +215,13 @@ def _notes(
     ]
     optimizer = settings.training.optimizer
     if optimizer in AT_ONCE:
-        notes.append(f"weights is sampling where {setting('optimizer', optimizer)} trains")
+        notes.append(f"weights is sampling where {optimizer} trains")
     if find_spec("imblearn") is None:
         notes.append("smote is left out: pip install 'retrain-cli[balance]'")
     if data.data.views is None and optimizer not in CLOSED:
         notes.append(
-            f"views are left out, for none was computed: `retrain bottlenecks` with "
-            f"{setting('views', 8)}"
+            "views are left out, for none was computed: `retrain bottlenecks --views 8` computes "
+            "some"
         )
     return tuple(notes)
 

@@ -98,14 +98,14 @@ def finetune(
         RetrainError: no bottlenecks, a network that cannot be cut there, no room on the disk.
         KeyboardInterrupt: Ctrl-C came before the first epoch was done; activations are kept.
     """
-    clock = _Clock()
+    clock, store = _Clock(), RunStore(workspace.runs_dir)
+    store.check_new(request.name)
     if request.start != StartingWeights():
         on_bottleneck = partial(on_photo, "bottlenecks")
         fill_from(request.start, workspace, request.settings, on_bottleneck, load)
         clock.lap("bottlenecks")
     session = FinetuneSession.open(request, workspace)
     session.tell_what_flatters(on_warning)
-    store = RunStore(workspace.runs_dir)
     with ExitStack() as stack:
         draft = stack.enter_context(store.create(request.name))
         clock.lap("loading")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from retrain_cli import notices
 from retrain_cli.errors import ConfigError
 from retrain_cli.reports.charts import Chart, Series, TreeChart, TreeLink
 from retrain_cli.reports.plots.study_plots import _draw, plot_charts
@@ -64,6 +65,15 @@ def test_names_of_users_are_no_formulas(tmp_path: Path) -> None:
     plot_charts(charts, tmp_path / "figure.svg")
     shown = (tmp_path / "figure.svg").read_text()
     assert shown.count("a$\\frac$ [x]?b") == 6
+
+
+def test_letters_that_no_font_has_are_told_in_a_line(tmp_path: Path) -> None:
+    told: list[str] = []
+    notices.listen(told.append)
+    for title in ("\U00013000\U00013001", "\U00013001"):
+        plot_charts([replace(LINES, title=title)], tmp_path / "figure.svg")
+    assert [text.count("\U00013001") for text in told] == [1, 1]
+    assert "\U00013000\U00013001" in told[0]
 
 
 def test_another_suffix(tmp_path: Path) -> None:

@@ -306,6 +306,17 @@ def test_a_killed_training_on_views_goes_on_to_the_same_numbers(workspace: Works
         assert one.loss == pytest.approx(other.loss, rel=1e-3)
 
 
+def test_a_name_that_no_run_can_have_is_refused_before_any_work(workspace: Workspace) -> None:
+    seen: list[object] = []
+    with pytest.raises(RunError, match="plain folder name"):
+        finetune(
+            replace(request(QUICK, name="last:3"), weights="random"),
+            workspace,
+            lambda *photo: seen.append(photo),
+        )
+    assert not seen
+
+
 def test_a_damaged_state_stops_who_goes_on_with_it_and_nobody_else(workspace: Workspace) -> None:
     class KilledError(Exception):
         pass

@@ -157,6 +157,9 @@ def test_halving_keeps_the_best_of_each_round(filled: Workspace) -> None:
     assert full.best.outcome["log_loss"] <= result.best.outcome["log_loss"]
     assert trainings(filled) == 9 + 9, "the whole trainings of the halving are taken again"
     assert len(first_round) == 6
+    table = result.to_frame()
+    assert (table["steps"] == 400).all()
+    assert table["trained_steps"].tolist() == [400] * 3 + [133] * 6
     assert RunStore(filled.runs_dir).get(result.run).config.steps == 400
 
 
