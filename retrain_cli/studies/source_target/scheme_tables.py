@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from retrain_cli.evaluation.intervals import student_half_width
+from retrain_cli.evaluation.intervals import share_estimate, student_half_width
 from retrain_cli.reports.charts import Chart, Series, TreeChart
 from retrain_cli.similarity.class_trees import ClassTree, Clustering, node_places
-from retrain_cli.studies.means import Mean, mean_of
+from retrain_cli.studies.means import Mean, mean_of, mean_of_estimates
 from retrain_cli.studies.source_target.dendrograms import tree_chart
 from retrain_cli.studies.source_target.relation import Relation
 from retrain_cli.studies.source_target.sides import PhotoPool, SourceTarget
@@ -177,11 +177,18 @@ def _schemes(plan: SchemePlan, scores: _Scores, groups: Groups) -> StudyTable:
             photos = f"{photos:,} + {record.outcome['retrained_on']:,}"
         gain = None if which == "again" else signed_mean((fourth - own).tolist())
         loss = float(np.mean([one["loss"] for one in scores[scheme]]))
-        rows.append((scheme, trained, photos, f"{loss:.4f}", mean_of(own), _deviation(own), gain))
-    majority = [max(one) / sum(one) for one in _test_counts(plan, groups)]
-    rows.append(("-", "nothing: always the largest class", 0, "-", mean_of(majority), None, None))
+        right = [(round(one["accuracy"] * one["n"]), one["n"]) for one in scores[scheme]]
+        mean = _mean_share(right)
+        rows.append((scheme, trained, photos, f"{loss:.4f}", mean, _deviation(own), gain))
+    majority = _mean_share([(max(one), sum(one)) for one in _test_counts(plan, groups)])
+    rows.append(("-", "nothing: always the largest class", 0, "-", majority, None, None))
     columns = ("scheme", "trained on", "photos", "loss", "accuracy", "SD", "4 gains over it")
     return StudyTable("schemes", columns, rows)
+
+
+def _mean_share(right: Sequence[tuple[int, int]]) -> Mean | None:
+    """Of right answers among test photos, run by run; runs that agree know no more than one."""
+    return mean_of_estimates([share_estimate(hits, n) for hits, n in right])
 
 
 def _test_counts(plan: SchemePlan, groups: Groups) -> list[list[int]]:
