@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import DatasetError, setting
+from retrain_cli.errors import DatasetError
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import deal_evenly, select_training
 

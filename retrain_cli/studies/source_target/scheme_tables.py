@@ -348,8 +348,8 @@ def _notes(
         notes.append(f"of {len(plan.trees)} trees the figure shows the first {_MOST_TREES}")
     if plan.total > len(lines) + plan.unusable and lines:
         notes.append(
-            f"of {shown_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by the "
-            "seed"
+            f"of {shown_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by "
+            "the seed"
         )
     if plan.unusable:
         notes.append(
