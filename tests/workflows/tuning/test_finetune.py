@@ -18,7 +18,7 @@ from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.cli.main import app
-from retrain_cli.errors import BackboneError, ConfigError, RunError, WorkspaceError
+from retrain_cli.errors import BackboneError, CacheError, ConfigError, RunError, WorkspaceError
 from retrain_cli.finetuning import activation_cache, batch_sources
 from retrain_cli.finetuning.activation_cache import ActivationCache
 from retrain_cli.finetuning.batch_sources import CachedActivations
@@ -174,12 +174,32 @@ def test_a_second_run_computes_no_activations_and_starts_from_a_head(workspace: 
     assert summary.result.epochs == 2
 
 
+def test_photos_that_are_gone_and_others_in_their_place_are_told_apart(
+    workspace: Workspace,
+) -> None:
+    photo, tuning = (
+        workspace.root.parent / "photos/ant/0000.png",
+        replace(QUICK, trainable="last:4"),
+    )
+    content = photo.read_bytes()
+    try:
+        for left, told in (
+            (None, r"is not \(cannot be read"),
+            (content + b" ", "is another one now"),
+        ):
+            photo.unlink() if left is None else photo.write_bytes(left)
+            with pytest.raises(CacheError, match=told):
+                finetune(request(tuning), workspace)
+    finally:
+        photo.write_bytes(content)
+
+
 def test_a_full_disk_is_told_before_anything_is_computed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activation_cache, "_LEFT_FREE", 1 << 60)
     tuning = replace(QUICK, trainable="last:2")
-    with pytest.raises(WorkspaceError, match=r"GB are free .* stream=True takes none"):
+    with pytest.raises(WorkspaceError, match=r"take \d\.\d MB, .* stream=True takes none"):
         finetune(request(tuning), workspace)
     # What streams has views of its own in each epoch, and keeps none.
     seen: set[int] = set()
