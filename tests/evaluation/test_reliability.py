@@ -22,7 +22,7 @@ class Lookup:
         self.n_classes = n_classes
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return log_softmax(logits.astype(np.float64), axis=1).astype(np.float32)
+        return np.asarray(log_softmax(logits.astype(np.float64), axis=1), np.float32)
 
 
 def predicted(n: int, seed: int, n_classes: int = 4) -> tuple[Predictions, np.ndarray]:

@@ -57,7 +57,7 @@ HOSTILE = "a$\\frac$ [x]\nb"
 def test_names_of_users_are_no_formulas(tmp_path: Path) -> None:
     """Classes, layers and networks are called as their owner likes."""
     lines = Chart(HOSTILE, "", "", (Series(HOSTILE, [0], [0.5]), Series("b", [1], [0.5])))
-    charts = [
+    charts: list[Chart | TreeChart] = [
         replace(lines, ticks=((0, HOSTILE), (1, "b"))),
         replace(lines, bars=True),
         TreeChart(HOSTILE, "", [TreeLink((5, 5, 15, 15), (0, 1, 1, 0), 0)], [(5, "1")], ("A", "B")),
