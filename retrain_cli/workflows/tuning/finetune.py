@@ -45,6 +45,7 @@ from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Tuned
 from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
+from retrain_cli.runs.shell import shell_line
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
@@ -175,11 +176,7 @@ class FinetuneSession:
         # Validation photos guard against a worse network, so none of them trains.
         found = replace(found, data=found.data.without_spare())
         if parent is not None and parent.info.cache != found.used.fingerprint:
-            raise RunError(
-                f"{setting('FinetuneRequest.from_run')} needs a run of the backbone last used, and "
-                f"{parent.name} was trained on {parent.info.backbone.label()}: choose another run, "
-                "or run `retrain bottlenecks` with that backbone"
-            )
+            raise _of_another_backbone(parent)
         spec = backbone or found.used.backbone
         with waiting.for_(f"loading {spec.name}"):
             parts = Parts.build(spec, request.tuning, request.settings.device)
@@ -387,6 +384,19 @@ class FinetuneSession:
             seconds=seconds,
             interrupted_by=interrupted_by,
         )
+
+
+def _of_another_backbone(parent: Run) -> RunError:
+    """A tuned backbone has the name of the one that it was, and is another one."""
+    what, way = parent.info.backbone.label(), "that backbone"
+    if parent.info.has_own_backbone:
+        what = f"a fine-tuned {what} of its own"
+        way = setting("weights", shell_line([parent.name]))
+    return RunError(
+        f"{setting('FinetuneRequest.from_run')} needs a run of the backbone last used, and "
+        f"{parent.name} was trained on {what}: choose another run, or run `retrain bottlenecks` "
+        f"with {way}"
+    )
 
 
 class _Clock:
