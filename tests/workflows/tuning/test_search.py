@@ -205,6 +205,7 @@ def test_a_name_that_is_taken_is_told_before_anything_is_trained(filled: Workspa
 def test_a_place_without_room_for_a_run_is_told_before_anything_is_trained(
     filled: Workspace,
 ) -> None:
+    filled.runs_dir.rmdir()
     filled.runs_dir.write_text("no folder")
     with pytest.raises(WorkspaceError, match="runs could not be written"):
         search(REQUEST, filled)
