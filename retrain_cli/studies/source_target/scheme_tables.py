@@ -353,8 +353,8 @@ def _notes(
         )
     if plan.unusable:
         notes.append(
-            f"{plan.unusable} combinations were left out: of a class they have one photo or group "
-            "in the target, or none in the source"
+            f"combinations that were left out, for of a class they have one photo or group in the "
+            f"target, or none in the source: {plan.unusable}"
         )
     for name, relation in relations.items():
         if relation is not None:

@@ -166,7 +166,7 @@ def test_a_second_run_computes_no_activations_and_starts_from_a_head(workspace: 
     again = request(replace(QUICK, seed=3), name="second", from_run="first")
     run = RunStore(workspace.runs_dir).get("first")
     if run.info.has_own_backbone:
-        with pytest.raises(RunError, match="fine-tuned .* of its own: .* with weights='first'"):
+        with pytest.raises(RunError, match=r"fine-tuned .* of its own: .* with weights='first'"):
             finetune(again, workspace)
         again = request(replace(QUICK, seed=3), name="second")
     summary = finetune(again, workspace, lambda stage, done, total: stages.append(stage))
