@@ -22,15 +22,20 @@ def workspace_of(ctx: typer.Context) -> Workspace:
 
 
 def check_plot(path: Path | None) -> None:
-    """Refuse a picture of another format before the work.
+    """Refuse a picture of another format, or without a folder to lie in, before the work.
 
     Raises:
-        ConfigError: the suffix is none that is written.
+        ConfigError: the suffix is none that is written, or the folder is not there.
     """
     if path is not None:
         from retrain_cli.reports.plots.plot_files import check_format
 
         check_format(path)
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"{setting('plot')} is written into a folder that is there, and {path.parent} is "
+                "none: make it first, or choose another place"
+            )
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

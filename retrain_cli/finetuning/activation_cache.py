@@ -205,9 +205,10 @@ def _told_of(
 def _check_same(photo: PhotoFile, seen: Examined) -> None:
     """Refuse a photo that is another one than when its bottleneck was computed."""
     if seen.digest != photo.digest or seen.problem is not None:
+        now = "is another one now" if seen.problem is None else f"is not ({seen.problem})"
         raise CacheError(
             f"photos stay as they were when their bottlenecks were computed, and "
-            f"{photo.path} is another one now: run `retrain bottlenecks` again"
+            f"{photo.path} {now}: run `retrain bottlenecks` again"
         )
 
 
@@ -262,7 +263,8 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + _LEFT_FREE:
         raise WorkspaceError(
-            f"the activations take {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free in "
-            f"{folder}: {setting('activations', 'uint8')} takes half, {setting('stream', True)} "
-            f"takes none, and a later {setting('trainable', 'from:LAYER')} takes less"
+            f"the activations take {needed / 1e6:,.1f} MB, {_LEFT_FREE / 1e6:,.0f} MB are to stay "
+            f"free, and {free / 1e6:,.1f} MB are free in {folder}: "
+            f"{setting('activations', 'uint8')} takes half, {setting('stream', True)} takes none, "
+            f"and a later {setting('trainable', 'from:LAYER')} takes less"
         )

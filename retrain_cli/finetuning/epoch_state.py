@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import RunError
+from retrain_cli.errors import RunError, setting
+from retrain_cli.evaluation.arrays import read_arrays
 from retrain_cli.heads.history import HistoryRow
 from retrain_cli.workspace import replacing, writing_to
 
 _LISTS = ("weights", "optimizer", "best")
+_WHAT = "a fine-tuning that was cut short"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +85,18 @@ class StateFile:
         if not self.path.is_file():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
+            arrays = read_arrays(self.path, ("head",), _WHAT, also=_LISTS)
             epoch, best_epoch, rows = json.loads(str(arrays["head"]))
             lists = {
                 name: [arrays[key] for key in sorted(arrays) if key.startswith(f"{name}_")]
                 for name in _LISTS
             }
             return EpochState(epoch, best_epoch, tuple(HistoryRow(*row) for row in rows), **lists)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (RunError, ValueError, KeyError, TypeError) as error:
+            reason = error.__cause__ if isinstance(error, RunError) else error
             raise RunError(
-                f"{self.path} should hold a fine-tuning that was cut short and cannot be read "
-                f"({error}): delete it, and it begins anew"
+                f"{self.path} should hold {_WHAT} and cannot be read ({reason}): run it without "
+                f"{setting('resume', True)}, and it begins anew"
             ) from error
 
     def remove(self) -> None:

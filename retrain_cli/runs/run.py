@@ -41,6 +41,7 @@ from retrain_cli.runs.older_runs import FOLDS_KEY, grown_by, trained_by, was_cal
 from retrain_cli.runs.provenance import Provenance
 from retrain_cli.runs.run_digests import RunDigests, write_digests
 from retrain_cli.runs.run_sheets import run_sheet, runs_frame, runs_sheet
+from retrain_cli.runs.shell import remove_line, shell_line
 from retrain_cli.workspace import replacing, to_json, writing_to
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class Run:
         except (OSError, ValueError, TypeError, KeyError, RecursionError, ConfigError) as error:
             raise RunError(
                 f"{path} should be part of a run but cannot be read ({error}): train it again, "
-                f"or remove it with `retrain runs rm {self.name}`"
+                f"or remove it with `{remove_line(self.name)}`"
             ) from error
 
 
@@ -358,6 +359,18 @@ class RunStore:
             folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
+    def check_new(self, name: str | None) -> None:
+        """Refuse a name for a new run before the work that would be lost; None is always new.
+
+        Raises:
+            RunError: the name is taken or cannot be a folder's.
+        """
+        if name is not None and (self.root / check_name(name)).exists():
+            raise RunError(
+                f"a run's name must be new, but {name!r} is taken: "
+                f"choose another {setting('name')}, or `{remove_line(name)}` first"
+            )
+
     @contextmanager
     def create(self, name: str | None = None) -> Iterator[RunWriter]:
         """Begin a run; without `commit` inside the block nothing of it remains.
@@ -372,11 +385,7 @@ class RunStore:
         with writing_to(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             clean_leftovers(self.root)
-        if name is not None and (self.root / check_name(name)).exists():
-            raise RunError(
-                f"a run's name must be new, but {name!r} is taken: "
-                f"choose another {setting('name')}, or `retrain runs rm {name}` first"
-            )
+        self.check_new(name)
         with RunFolder.reserve(self.root, name) as folder:
             yield RunWriter(folder)
 
@@ -409,7 +418,7 @@ def read_note(folder: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(
             f"{path} should be a note in UTF-8 but cannot be read ({error}): write it again with "
-            f"`retrain runs note {folder.name} TEXT`"
+            f"`retrain runs note {shell_line([folder.name])} TEXT`"
         ) from error
 
 

@@ -23,6 +23,7 @@ from retrain_cli.durable import DRAFT_PREFIX, sync
 from retrain_cli.errors import RunError
 from retrain_cli.files import check_ordinary, hex_digest, read_file
 from retrain_cli.runs.folder import NOTE_FILE
+from retrain_cli.runs.shell import remove_line
 from retrain_cli.workspace import replacing, to_json, write_atomically, writing_to
 
 DIGESTS_FILE = "digests.json"
@@ -186,6 +187,6 @@ def _accepted(values: Any) -> _Accepted:
 
 def _remedy(folder: Path) -> str:
     return (
-        f"put the file back, train it again, or remove it with `retrain runs rm {folder.name}` "
+        f"put the file back, train it again, or remove it with `{remove_line(folder.name)}` "
         f"(without {DIGESTS_FILE} the run is taken as it is)"
     )

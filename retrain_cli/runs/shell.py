@@ -12,6 +12,11 @@ def shell_line(arguments: Sequence[str]) -> str:
     return " ".join(_quoted(argument) for argument in arguments)
 
 
+def remove_line(run: str) -> str:
+    """The command that removes a run."""
+    return shell_line(["retrain", "runs", "rm", run])
+
+
 def _quoted(argument: str) -> str:
     """Plainly, in quotes, or byte by byte as `$'...'` (bash, zsh) where it cannot be shown."""
     if argument.isprintable() and _is_text(argument):

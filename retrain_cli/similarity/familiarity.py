@@ -29,7 +29,8 @@ class Familiarity:
         chance: the same of a bottleneck that points anywhere.
         distance: mean cosine distance of a bottleneck and its nearest prototype.
         confidence: mean probability of the likeliest source class.
-        within: probability that two photos of a class are given the same source class.
+        within: probability that two photos of a class are given the same source class; of classes
+            with one photo nothing is known, and 0 where all are such.
         between: the same of two photos of different classes.
     """
 
@@ -104,14 +105,20 @@ def _unit(vectors: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
 
 
 def _agreement(answers: NDArray[np.integer], labels: NDArray[np.integer]) -> tuple[float, float]:
-    """Probability of the same answer for two photos of one class, and of two classes."""
+    """Probability of the same answer for two photos of one class, and of two classes.
+
+    Two photos are two: that one agrees with itself would make small classes look well told apart.
+    """
     _, places = np.unique(answers, return_inverse=True)
     _, classes = np.unique(labels, return_inverse=True)
     counts = np.zeros((classes.max() + 1, places.max() + 1))
     np.add.at(counts, (classes, places), 1)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    same = shares @ shares.T
-    n = len(same)
-    within = float(np.trace(same)) / n
-    between = (float(same.sum()) - within * n) / (n * (n - 1)) if n > 1 else 0.0
-    return within, between
+    photos = counts.sum(axis=1)
+    several, n = photos > 1, len(photos)
+    pairs = (counts * (counts - 1)).sum(axis=1)[several]
+    within = float(np.mean(pairs / (photos * (photos - 1))[several])) if several.any() else 0.0
+    shares = counts / photos[:, None]
+    # Over all ordered pairs of classes the products of their shares add up to the square of the
+    # sum; those of a class with itself are left out.
+    of_others = float((shares.sum(axis=0) ** 2).sum() - (shares**2).sum())
+    return within, of_others / (n * (n - 1)) if n > 1 else 0.0

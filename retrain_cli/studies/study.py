@@ -284,6 +284,11 @@ class StudySettings:
         return self
 
     @property
+    def repeats_told(self) -> str:
+        """How many repeats there are, in words."""
+        return f"{self.repeats} repeat{'s' * (self.repeats != 1)}"
+
+    @property
     def seeds(self) -> range:
         """The seed of each repeat."""
         return range(self.training.seed, self.training.seed + self.repeats)

@@ -66,7 +66,7 @@ def test_each_setting_has_an_option_that_takes_values() -> None:
 
 
 def test_a_table_in_a_pipe(say: Any, workspace: Workspace) -> None:
-    code, out, notes = say(*QUICK, "--name", "best")
+    code, out, notes = say(*QUICK, "--name", "the best")
     lines = out.splitlines()
     assert code == 0
     assert lines[0].startswith("search: 6 trials (steps 20, hidden none), judged by ")
@@ -74,11 +74,12 @@ def test_a_table_in_a_pipe(say: Any, workspace: Workspace) -> None:
     assert lines[1].split() == ["optimizer", "l2", "log", "loss", "top-1", "seconds"]
     losses = [float(line.split()[3]) for line in lines[2:8]]
     assert losses == sorted(losses)
-    assert lines[8].startswith("run best: ")
+    assert lines[8].startswith("run the best: ")
     assert "left out 6 combination(s) that `train` refuses" in notes
     assert any("looks better on the photos that chose it" in note for note in notes)
-    assert notes[-1] == "next: retrain eval --run best"
-    assert RunStore(workspace.runs_dir).get("best").provenance.commands("best", calibrated=False)
+    assert notes[-1] == "next: retrain eval --run 'the best'"
+    run = RunStore(workspace.runs_dir).get("the best")
+    assert run.provenance.commands(run.name, calibrated=False)
 
 
 def test_csv_and_json_hold_every_trial(say: Any) -> None:
@@ -89,6 +90,8 @@ def test_csv_and_json_hold_every_trial(say: Any) -> None:
     assert told["varied"] == ["steps", "optimizer", "l2", "hidden"]
     assert told["trials"][0] == told["best"]
     code, out, _ = say(*QUICK, "--csv")
+    columns = next(csv.reader(io.StringIO(out)))
+    assert len({*columns}) == len(columns)
     rows = list(csv.DictReader(io.StringIO(out)))
     assert (code, len(rows)) == (0, 6)
     assert [row["rank"] for row in rows] == [str(n) for n in range(1, 7)]

@@ -16,7 +16,10 @@ from retrain_cli.datasets.moves import Move, MoveScript, read_script, write_scri
 from retrain_cli.datasets.moving import perform, undo
 from retrain_cli.errors import DatasetError
 
-NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1).filter(lambda n: n != "..")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1)
+ODD_BYTES = st.binary(min_size=1).map(lambda name: os.fsdecode(name.translate(None, b"/\0")))
+NAMES = (TEXTS | ODD_BYTES).filter(lambda name: name not in ("", ".."))
+"""What a file can be called: text, or bytes that are none; half a character alone is neither."""
 
 
 def test_moves_are_made_and_taken_back(script: MoveScript, tmp_path: Path) -> None:

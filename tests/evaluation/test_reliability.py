@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
 from scipy.stats import skew
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
@@ -15,13 +16,13 @@ from retrain_cli.evaluation.reliability import N_BINS, Reliability
 
 
 class Lookup:
-    """A classifier whose bottlenecks are its logits."""
+    """A classifier whose bottlenecks are its logits; what it says is rounded but once."""
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+        return np.asarray(log_softmax(logits.astype(np.float64), axis=1), np.float32)
 
 
 def predicted(n: int, seed: int, n_classes: int = 4) -> tuple[Predictions, np.ndarray]:
@@ -33,12 +34,13 @@ def predicted(n: int, seed: int, n_classes: int = 4) -> tuple[Predictions, np.nd
 
 
 @given(n=st.integers(1, 200), seed=st.integers(0, 10_000))
+@example(n=1, seed=8_040)  # one photo of which the head is sure: a loss of 0.0002
 def test_log_loss_and_bins_are_scikit_learns(n: int, seed: int) -> None:
     predictions, logits = predicted(n, seed)
     made = Reliability.from_predictions(predictions, "test")
-    scores = np.exp(Lookup(4).log_probabilities(logits.astype(np.float64)))
+    scores = softmax(logits.astype(np.float64), axis=1)
     labels = predictions.images.labels
-    assert made.log_loss.value == pytest.approx(log_loss(labels, scores, labels=range(4)), rel=1e-4)
+    assert made.log_loss.value == pytest.approx(log_loss(labels, scores, labels=range(4)))
     confidence = predictions.top_scores[:, 0].astype(np.float64)
     right = predictions.top_classes[:, 0] == labels
     accuracy, mean = calibration_curve(right, confidence, n_bins=N_BINS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from small_networks import small_network
 
 from retrain_cli.backbones.spec import BackboneSpec
-from retrain_cli.errors import ConfigError
+from retrain_cli.errors import ConfigError, RunError
 from retrain_cli.finetuning.epoch_state import StateFile
 from retrain_cli.finetuning.freeze_points import choose_freeze_point
 from retrain_cli.finetuning.phase_heads import first_head, last_head
@@ -288,6 +288,18 @@ def test_without_validation_photos_the_last_epoch_is_kept(tmp_path: Path) -> Non
     tuning, network, head = pretend(tmp_path, epochs=4, judged=False)
     assert tuning.run(head).best_epoch == 4
     assert network.steps == 4 * tuning.steps
+
+
+@pytest.mark.parametrize("left", [0, 3, 0.5])
+def test_a_damaged_state_is_told_as_such(tmp_path: Path, left: float) -> None:
+    tuning, _, head = pretend(tmp_path, epochs=1)
+    tuning.run(head)
+    state = StateFile(tmp_path, {"tuning": replace(LEARNS, epochs=1).to_dict()})
+    assert state.load() is not None
+    whole = state.path.read_bytes()
+    state.path.write_bytes(whole[: int(left if left >= 1 else left * len(whole))])
+    with pytest.raises(RunError, match="should hold a fine-tuning that was cut short"):
+        state.load()
 
 
 def test_ctrl_c_keeps_the_best_epoch(tmp_path: Path) -> None:

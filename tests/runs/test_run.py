@@ -83,6 +83,9 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     add(store, "mine")
     with pytest.raises(RunError, match="'mine' is taken"), store.create("mine"):
         pass
+    add(store, "my own")
+    with pytest.raises(RunError, match="`retrain runs rm 'my own'` first"):
+        store.check_new("my own")
 
 
 def test_a_name_that_is_taken_meanwhile_loses_nothing(tmp_path: Path) -> None:

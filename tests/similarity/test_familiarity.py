@@ -47,12 +47,21 @@ def test_every_figure_by_plain_loops() -> None:
     assert found.confidence == pytest.approx(np.mean(confidence), rel=1e-4)
     answers = (vectors @ WEIGHTS).argmax(axis=1)
     parts = [answers[label == LABELS] for label in range(3)]
-    within = np.mean([np.mean([a == b for a, b in product(one, one)]) for one in parts])
+    within = np.mean([np.mean([a == b for a, b in combinations(one, 2)]) for one in parts])
     between = np.mean(
         [np.mean([a == b for a, b in product(*pair)]) for pair in combinations(parts, 2)]
     )
     assert found.within == pytest.approx(within)
     assert found.between == pytest.approx(between)
+
+
+def test_few_photos_whose_answers_are_chance_do_not_tell_classes_apart() -> None:
+    """Two of a class: that each agrees with itself says nothing."""
+    labels = np.repeat(np.arange(200), 2)
+    found = measured(along(GENERATOR.integers(0, 5, len(labels))), labels)
+    assert found.is_near
+    assert found.within == pytest.approx(found.between, abs=0.08)
+    assert not found.is_similar
 
 
 def test_chance_is_what_directions_without_meaning_give() -> None:

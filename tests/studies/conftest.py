@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,8 @@ def conduct() -> Any:
         for trial in study.trials(data, settings):
             outcome = study.perform(data, trial, context)
             groups.setdefault(trial.condition, []).append(TrialRecord.of(trial, 0.1, outcome))
-        return study.result(data, settings, groups)
+        result = study.result(data, settings, groups)
+        assert "\\u0000" not in json.dumps(result.to_dict())  # the marks of an error's settings
+        return result
 
     return run

@@ -190,3 +190,7 @@ def test_bounds_that_cannot_work(make_data: Callable[..., StudyData]) -> None:
         DifficultyStudy(easy=0.5, difficult=0.7).trials(data, SETTINGS)
     with pytest.raises(ConfigError, match=r"one of the sizes \(3, 5, 10\), not 4"):
         DifficultyStudy(few=4).trials(data, SETTINGS)
+
+
+def test_one_repeat_is_one_repeat() -> None:
+    assert [StudySettings(number).repeats_told for number in (1, 5)] == ["1 repeat", "5 repeats"]

@@ -40,8 +40,11 @@ def evaluation(tmp_path: Path, fill: Any, workspace: Workspace) -> Evaluation:
     return evaluate(EvalRequest(), workspace)
 
 
-# The picture's font has no CJK glyphs, and says so.
-glyphs = pytest.mark.filterwarnings("ignore:Glyph .* missing:UserWarning")
+# Where no font has CJK letters, that is told.
+glyphs = pytest.mark.filterwarnings(
+    "ignore:the fonts of this machine lack letters:UserWarning",
+    "ignore:Glyph .* missing:UserWarning",  # of a figure that is not saved
+)
 
 
 @glyphs

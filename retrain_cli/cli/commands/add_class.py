@@ -12,6 +12,7 @@ from retrain_cli.cli.context import workspace_of
 from retrain_cli.cli.options import Described, JsonForm
 from retrain_cli.cli.signatures import Fields, command
 from retrain_cli.datasets.class_names import shown_name
+from retrain_cli.runs.shell import shell_line
 from retrain_cli.workflows.add_class import AddClassRequest
 
 if TYPE_CHECKING:
@@ -89,4 +90,5 @@ def _show(summary: AddClassSummary, tested: bool) -> None:
             f"known classes: top-1 {cost.top1_before:.1%} before, {cost.top1_after:.1%} now on "
             f"{cost.images:,} test photos ({cost.lost} lost, {cost.gained} gained)"
         )
-    console.note(f"next: retrain label --run {summary.run.name} PHOTO...")
+    words = shell_line(["retrain", "label", "--run", summary.run.name])
+    console.note(f"next: {words} PHOTO...")

@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain_cli.errors import DatasetError, setting
+from retrain_cli.errors import DatasetError
 from retrain_cli.heads.data import HeadData
 from retrain_cli.heads.sampling import deal_evenly, select_training
 
@@ -201,7 +201,7 @@ def _some(data: HeadData, seed: int) -> NDArray[np.int64]:
         raise DatasetError(
             f"layers are compared by cross-validation in {FOLDS} folds, which takes at least "
             f"{_FEWEST} training photos of each class, and {data.class_names[few]} has "
-            f"{counts[few]}: add photos, or name a layer with {setting('layer')}"
+            f"{counts[few]}: add photos, or name one in `retrain bottlenecks --layer`"
         )
     if len(labels) <= _MOST_IMAGES:
         return data.training

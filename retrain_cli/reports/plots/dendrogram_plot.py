@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from retrain_cli.reports.charts import TreeChart
-from retrain_cli.reports.plots.plot_files import BLUE, GREY, ORANGE
+from retrain_cli.reports.plots.plot_files import BLUE, GREY, ORANGE, as_text
 
 _BRANCHES = (BLUE, ORANGE)
 
@@ -24,6 +24,6 @@ def draw_tree(axes: Any, chart: TreeChart) -> None:
     top = max(max(link.y) for link in chart.links)
     axes.set_ylim(0, 1.22 * top or 1)  # the legend stands above the tree
     axes.set(xlabel="photos below", ylabel=chart.y_label)
-    axes.set_title(chart.title, fontsize=11, loc="left")
+    axes.set_title(as_text(chart.title), fontsize=11, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)

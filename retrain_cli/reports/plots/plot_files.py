@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrain_cli import notices
 from retrain_cli.errors import ConfigError, setting
 from retrain_cli.workspace import replacing
 
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 60
 """Letters of a name."""
+_MOST_LETTERS = 10
+"""That are named of those that no font has."""
 _MARGIN = 0.3  # inches
 _ROOM = 40.0
 
@@ -83,8 +89,27 @@ def save_figure(draw: Callable[[], Figure], path: Path) -> None:
 
     metadata = {"Date": None} if suffix == "svg" else None
     settings = {**_SVG_SETTINGS, "font.family": _fonts()}
-    with replacing(path) as saved, mpl.rc_context(settings):
+    with replacing(path) as saved, mpl.rc_context(settings), _told_of_letters():
         draw().savefig(saved, format=suffix, dpi=150, metadata=metadata)
+
+
+@contextmanager
+def _told_of_letters() -> Iterator[None]:
+    """Tell in a line of letters that no font here has, where Matplotlib warns of each of them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", message="Glyph")
+        yield
+    messages = [str(one.message) for one in caught]
+    codes = [found[1] for one in messages if (found := re.match(r"Glyph (\d+) .*missing", one))]
+    if codes:
+        letters = "".join(chr(int(code)) for code in dict.fromkeys(codes))[:_MOST_LETTERS]
+        notices.tell(
+            f"the fonts of this machine lack letters of names, which pictures show as boxes "
+            f"({letters}): install one that has them, such as {OTHER_SCRIPTS[0]}"
+        )
+    for one in caught:
+        if not str(one.message).startswith("Glyph"):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 @cache

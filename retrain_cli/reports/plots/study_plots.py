@@ -18,6 +18,7 @@ from retrain_cli.reports.plots.plot_files import (
     PURPLE,
     RED,
     SKY,
+    as_text,
     new_figure,
     save_figure,
 )
@@ -79,7 +80,7 @@ def _panel(axes: Any, chart: Chart) -> None:
     if chart.log_y:
         axes.set_yscale("log")
     if chart.ticks:
-        places, texts = zip(*chart.ticks, strict=True)
+        places, texts = zip(*((place, as_text(text)) for place, text in chart.ticks), strict=True)
         axes.set_xticks(places, texts, fontsize=9 if len(texts) < _MANY_TICKS else 7)
         if sum(map(len, texts)) > _LETTERS_BESIDE:
             axes.tick_params(axis="x", labelrotation=90)
@@ -88,7 +89,7 @@ def _panel(axes: Any, chart: Chart) -> None:
         _end_at_100_percent(axes, chart)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
-    axes.set_title(chart.title, fontsize=11, loc="left")
+    axes.set_title(as_text(chart.title), fontsize=11, loc="left")
     axes.grid(axis="y", color="#dddddd", zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     if len(chart.series) > 1:
@@ -111,7 +112,7 @@ def _line(axes: Any, series: Series, number: int) -> None:
         style = {"marker": marker, "markersize": 5}
     if not series.joined:
         style["linestyle"] = "none"
-    axes.plot(series.x, series.y, color=colour, label=series.label, zorder=3, **style)
+    axes.plot(series.x, series.y, color=colour, label=as_text(series.label), zorder=3, **style)
     if len(series.low) == 1:  # a band of one point has no width
         axes.vlines(series.x, series.low, series.high, color=colour, alpha=0.4, lw=2)
     elif len(series.low):
@@ -122,7 +123,7 @@ def _bars(axes: Any, series: Series, number: int, n_series: int) -> None:
     width = 0.8 / n_series
     places = np.array(series.x) + (number - (n_series - 1) / 2) * width
     colour = _COLOURS[number % len(_COLOURS)]
-    axes.bar(places, series.y, width, color=colour, label=series.label, zorder=2)
+    axes.bar(places, series.y, width, color=colour, label=as_text(series.label), zorder=2)
     if len(series.low):
         y = np.array(series.y)
         spread = [y - np.array(series.low), np.array(series.high) - y]

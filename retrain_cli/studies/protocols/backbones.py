@@ -168,7 +168,7 @@ class BackbonesStudy(Study):
         best = [row.name for row, on_front in zip(rows, front, strict=True) if on_front]
         headline = (
             f"{len(rows)} backbones, {settings.training.optimizer} heads, "
-            f"{settings.repeats} repeats with the same splits for all"
+            f"{settings.repeats_told} with the same splits for all"
         )
         notes = [
             "img/s: the forward pass alone, measured in this run on this machine, one backbone "

@@ -136,7 +136,7 @@ class BalanceStudy(Study):
         n_small = len(self._thinning.small_classes(data, seed))
         headline = (
             f"{n_small} of {len(data.class_names)} classes with {small} training photos, the "
-            f"others with {large} (median), {settings.repeats} repeats with other classes and "
+            f"others with {large} (median), {settings.repeats_told} with other classes and "
             "photos"
         )
         return StudyResult(
@@ -215,13 +215,13 @@ def _notes(
     ]
     optimizer = settings.training.optimizer
     if optimizer in AT_ONCE:
-        notes.append(f"weights is sampling where {setting('optimizer', optimizer)} trains")
+        notes.append(f"weights is sampling where {optimizer} trains")
     if find_spec("imblearn") is None:
         notes.append("smote is left out: pip install 'retrain-cli[balance]'")
     if data.data.views is None and optimizer not in CLOSED:
         notes.append(
-            f"views are left out, for none was computed: `retrain bottlenecks` with "
-            f"{setting('views', 8)}"
+            "views are left out, for none was computed: `retrain bottlenecks --views 8` computes "
+            "some"
         )
     return tuple(notes)
 

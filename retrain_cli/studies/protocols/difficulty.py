@@ -87,7 +87,7 @@ class DifficultyStudy(LearningCurveStudy):
         name = curve.sizes[few].name
         headline = (
             f"easy: at least {self.easy:.0%} of a class's best accuracy with {name} images; "
-            f"difficult: below {self.difficult:.0%}; {settings.repeats} repeats"
+            f"difficult: below {self.difficult:.0%}; {settings.repeats_told}"
         )
         return StudyResult(
             self.name,

@@ -61,7 +61,7 @@ class ExamplesStudy(LearningCurveStudy):
         main = StudyTable("sizes", ("images per class", "mean", *_LINES), _as_text(rows))
         headline = (
             f"{len(data.class_names)} classes, {curve.mean_n_test.sum():.0f} test images (the same "
-            f"for all sizes of a repeat), {settings.repeats} repeats with different "
+            f"for all sizes of a repeat), {settings.repeats_told} with different "
             f"{'splits' if data.varies_test else 'training images'}"
         )
         if len(curve.sizes) < FEWEST_SIZES:

@@ -134,7 +134,7 @@ class FewShotStudy(Study):
         names = [case.class_name for case in cases if case.mode == _KEPT]
         headline = (
             f"{len(names)} classes left out and added again, one at a time, "
-            f"{settings.repeats} repeats with different photos"
+            f"{settings.repeats_told} with different photos"
         )
         notes = (
             "the new class is measured on all its photos that no size takes; the known classes on "

@@ -41,7 +41,7 @@ class HistogramStudy(LearningCurveStudy):
         table = StudyTable("classes by top-1 accuracy", ("bin", *names), rows, percent=False)
         n_test = curve.mean_n_test
         seen = int((n_test > 0).sum())
-        headline = f"{seen} classes, {settings.repeats} repeats; mean number of classes in each bin"
+        headline = f"{seen} classes, {settings.repeats_told}; mean number of classes in each bin"
         notes = (
             "a bin holds its upper bound and not its lower one; exactly 0% is a bin of its own",
             f"a class has {n_test[n_test > 0].mean():.1f} test images on average, so "

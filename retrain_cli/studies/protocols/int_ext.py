@@ -103,7 +103,7 @@ class IntExtStudy(Study):
         table = StudyTable("mixes", ("INT share", "INT", "EXT", *_LINES), rows)
         headline = (
             f"{supply.n_classes} classes a classifier, {len(mixes)} mixes, "
-            f"{settings.repeats} repeats with different classes"
+            f"{settings.repeats_told} with different classes"
         )
         chart = _chart(mixes, lines, supply.n_classes)
         return StudyResult(self.name, headline, (table,), (chart,), tuple(supply.notes()))

@@ -132,7 +132,7 @@ class LayersStudy(Study):
         headline = (
             f"{len(names)} layers of {self.backbone.label().partition(' (')[0]}, "
             f"{choices[0]['judged']:,} training photos judge by cross-validation, "
-            f"{settings.repeats} repeats"
+            f"{settings.repeats_told}"
         )
         return StudyResult(
             self.name,

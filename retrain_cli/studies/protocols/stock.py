@@ -106,7 +106,7 @@ class StockStudy(Study):
         photos = np.mean([one.n.sum() for one in own])
         headline = (
             f"{len(data.classes_of('INT'))} INT classes, {photos:.0f} test photos of them, "
-            f"{settings.repeats} repeats of the new head"
+            f"{settings.repeats_told} of the new head"
         )
         return StudyResult(self.name, headline, (main, classes), (_chart(classes),), _NOTES)
 

@@ -119,7 +119,7 @@ class TuningGuideStudy(Study):
         lines = [_measure(setting, settings, data, groups) for setting in _grid(settings)]
         protocol = next(line for line in lines if line.config == settings.training)
         chosen = recommend(lines, protocol)
-        headline = f"{len(_distinct(settings))} settings, {settings.repeats} repeats each"
+        headline = f"{len(_distinct(settings))} settings, {settings.repeats_told} each"
         columns = ("varied", "setting", "validation top-1", "test top-1", "seconds", "")
         rows = [
             (

@@ -33,6 +33,9 @@ EPOCHS: Final = "epochs"
 
 BACKBONE: Final = "backbone"
 
+TRAINED: Final = "trained_steps"
+"""Of tables: the steps of the last round that settings came to, which may be fewer than theirs."""
+
 _EVEN: Final = ("dropout",)
 """Settings whose ranges are drawn from evenly also where they begin above 0."""
 

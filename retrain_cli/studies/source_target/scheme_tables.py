@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from retrain_cli.evaluation.intervals import student_half_width
+from retrain_cli.evaluation.intervals import share_estimate, student_half_width
 from retrain_cli.reports.charts import Chart, Series, TreeChart
 from retrain_cli.similarity.class_trees import ClassTree, Clustering, node_places
-from retrain_cli.studies.means import Mean, mean_of
+from retrain_cli.studies.means import Mean, mean_of, mean_of_estimates
 from retrain_cli.studies.source_target.dendrograms import tree_chart
 from retrain_cli.studies.source_target.relation import Relation
 from retrain_cli.studies.source_target.sides import PhotoPool, SourceTarget
@@ -176,11 +177,18 @@ def _schemes(plan: SchemePlan, scores: _Scores, groups: Groups) -> StudyTable:
             photos = f"{photos:,} + {record.outcome['retrained_on']:,}"
         gain = None if which == "again" else signed_mean((fourth - own).tolist())
         loss = float(np.mean([one["loss"] for one in scores[scheme]]))
-        rows.append((scheme, trained, photos, f"{loss:.4f}", mean_of(own), _deviation(own), gain))
-    majority = [max(one) / sum(one) for one in _test_counts(plan, groups)]
-    rows.append(("-", "nothing: always the largest class", 0, "-", mean_of(majority), None, None))
+        right = [(round(one["accuracy"] * one["n"]), one["n"]) for one in scores[scheme]]
+        mean = _mean_share(right)
+        rows.append((scheme, trained, photos, f"{loss:.4f}", mean, _deviation(own), gain))
+    majority = _mean_share([(max(one), sum(one)) for one in _test_counts(plan, groups)])
+    rows.append(("-", "nothing: always the largest class", 0, "-", majority, None, None))
     columns = ("scheme", "trained on", "photos", "loss", "accuracy", "SD", "4 gains over it")
     return StudyTable("schemes", columns, rows)
+
+
+def _mean_share(right: Sequence[tuple[int, int]]) -> Mean | None:
+    """Of right answers among test photos, run by run; runs that agree know no more than one."""
+    return mean_of_estimates([share_estimate(hits, n) for hits, n in right])
 
 
 def _test_counts(plan: SchemePlan, groups: Groups) -> list[list[int]]:
@@ -340,13 +348,13 @@ def _notes(
         notes.append(f"of {len(plan.trees)} trees the figure shows the first {_MOST_TREES}")
     if plan.total > len(lines) + plan.unusable and lines:
         notes.append(
-            f"of {_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by the "
-            "seed"
+            f"of {shown_count(plan.total)} combinations {len(lines) + plan.unusable} were drawn by "
+            "the seed"
         )
     if plan.unusable:
         notes.append(
-            f"{plan.unusable} combinations were left out: of a class they have one photo or group "
-            "in the target, or none in the source"
+            f"combinations that were left out, for of a class they have one photo or group in the "
+            f"target, or none in the source: {plan.unusable}"
         )
     for name, relation in relations.items():
         if relation is not None:
@@ -360,8 +368,9 @@ def _notes(
     return notes
 
 
-def _count(number: int) -> str:
-    return f"{number:,}" if number < 10**9 else f"some 10^{len(str(number)) - 1}"
+def shown_count(number: int) -> str:
+    """A count for people; a huge one, whose digits Python may refuse to write, by its power."""
+    return f"{number:,}" if number < 10**9 else f"some 10^{int(math.log10(number)):,}"
 
 
 def _in_words(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -137,7 +138,7 @@ def second_level(
         for a node of one photo or group has no part to test with.
     """
     sizes = [len(tree.second) for tree in trees]
-    total = int(np.prod([float(size) for size in sizes]))  # may be beyond 64 bits
+    total = math.prod(sizes)  # of hundreds of classes beyond any float
     every = total <= most
     choices = list(product(*map(range, sizes))) if every else _drawn(sizes, most, seed)
     mixes = [

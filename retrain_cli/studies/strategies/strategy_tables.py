@@ -152,11 +152,11 @@ def show_strategies(name: str, part: StudyData, records: Records, trained: str) 
         for size in sizes
     }
     winners = [SizeWinner.of(size, measured[size]) for size in sizes]
-    repeats = len(next(iter(records.values())))
+    repeats = next(iter(records.values()))
     strategies = [one.name for one in measured[sizes[0]]]
     headline = (
         f"{_count(strategies, 'strategies', 'strategy')} at {_count(sizes, 'sizes', 'size')}, "
-        f"{len(part.class_names)} classes, {repeats} repeats"
+        f"{len(part.class_names)} classes, {_count(repeats, 'repeats', 'repeat')}"
     )
     tables = [_main(measured), _winners(winners), _costs(measured)]
     if set(strategies) & set(_TUNED):

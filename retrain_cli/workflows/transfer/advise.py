@@ -188,7 +188,7 @@ def advise(request: AdviceRequest, workspace: Workspace) -> Advice:
 def _familiarity(
     request: AdviceRequest, found: TrainingSet
 ) -> tuple[Familiarity | None, RetrainError | None]:
-    """What the backbone's own classifier sees, or why it cannot be asked.
+    """What the backbone's own classifier sees, or why that cannot be told.
 
     A file that the user names has to be right; that there is none is nobody's fault.
     """
@@ -203,9 +203,14 @@ def _familiarity(
     rows = np.arange(count)
     if count > _MOST_PHOTOS:
         rows = np.sort(np.random.default_rng(0).choice(count, _MOST_PHOTOS, replace=False))
+    labels = found.data.labels[rows]
+    if np.bincount(labels).max() < 2:
+        return None, DatasetError(
+            "how alike the photos of a class are is told by two of them at least, and each class "
+            "has one: add photos"
+        )
     vectors = np.asarray(found.data.bottlenecks[rows])
     logits = known.head.logits(vectors)
-    labels = found.data.labels[rows]
     return Familiarity.of(vectors, labels, known.head.weights, logits), None
 
 

@@ -195,7 +195,8 @@ def _listed(paths: Sequence[PurePath]) -> bytes:
     for path in paths:
         if "\n" in str(path):
             raise DatasetError(
-                f"a list has a path a line, and {path!r} has a line feed in its name: rename it"
+                f"a list has a path a line, and {str(path)!r} has a line feed in its name: rename "
+                "it"
             )
     return b"".join(os.fsencode(path) + b"\n" for path in paths)
 

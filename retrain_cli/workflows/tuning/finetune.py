@@ -45,6 +45,7 @@ from retrain_cli.runs.info import RunInfo
 from retrain_cli.runs.making import Tuned
 from retrain_cli.runs.provenance import ImageCounts, Provenance
 from retrain_cli.runs.run import Run, RunContents, RunStore, write_note
+from retrain_cli.runs.shell import shell_line
 from retrain_cli.workflows.shared.run_facts import current_versions, metrics_by_split, result_of
 from retrain_cli.workflows.shared.training_set import TrainingSet, load_training_set
 from retrain_cli.workflows.tuning.finetune_request import FinetuneRequest
@@ -98,14 +99,14 @@ def finetune(
         RetrainError: no bottlenecks, a network that cannot be cut there, no room on the disk.
         KeyboardInterrupt: Ctrl-C came before the first epoch was done; activations are kept.
     """
-    clock = _Clock()
+    clock, store = _Clock(), RunStore(workspace.runs_dir)
+    store.check_new(request.name)
     if request.start != StartingWeights():
         on_bottleneck = partial(on_photo, "bottlenecks")
         fill_from(request.start, workspace, request.settings, on_bottleneck, load)
         clock.lap("bottlenecks")
     session = FinetuneSession.open(request, workspace)
     session.tell_what_flatters(on_warning)
-    store = RunStore(workspace.runs_dir)
     with ExitStack() as stack:
         draft = stack.enter_context(store.create(request.name))
         clock.lap("loading")
@@ -175,11 +176,7 @@ class FinetuneSession:
         # Validation photos guard against a worse network, so none of them trains.
         found = replace(found, data=found.data.without_spare())
         if parent is not None and parent.info.cache != found.used.fingerprint:
-            raise RunError(
-                f"{setting('FinetuneRequest.from_run')} needs a run of the backbone last used, and "
-                f"{parent.name} was trained on {parent.info.backbone.label()}: choose another run, "
-                "or run `retrain bottlenecks` with that backbone"
-            )
+            raise _of_another_backbone(parent)
         spec = backbone or found.used.backbone
         with waiting.for_(f"loading {spec.name}"):
             parts = Parts.build(spec, request.tuning, request.settings.device)
@@ -277,7 +274,12 @@ class FinetuneSession:
         return TrainedHead(head, (), 0, "steps", self.parent.provenance.fit)
 
     def _resumed(self, state: StateFile, on_warning: Callable[[str], None]) -> EpochState | None:
-        found = state.load()
+        try:
+            found = state.load()
+        except RunError:
+            if self.request.resume:
+                raise
+            found = None  # what begins anew needs nothing of a damaged file
         if self.request.resume and found is None:
             on_warning("no fine-tuning of these settings was cut short, so it begins anew")
         if found is not None and not self.request.resume:
@@ -382,6 +384,19 @@ class FinetuneSession:
             seconds=seconds,
             interrupted_by=interrupted_by,
         )
+
+
+def _of_another_backbone(parent: Run) -> RunError:
+    """A tuned backbone has the name of the one that it was, and is another one."""
+    what, way = parent.info.backbone.label(), "that backbone"
+    if parent.info.has_own_backbone:
+        what = f"a fine-tuned {what} of its own"
+        way = setting("weights", shell_line([parent.name]))
+    return RunError(
+        f"{setting('FinetuneRequest.from_run')} needs a run of the backbone last used, and "
+        f"{parent.name} was trained on {what}: choose another run, or run `retrain bottlenecks` "
+        f"with {way}"
+    )
 
 
 class _Clock:

@@ -141,6 +141,11 @@ class SearchSession:
         views = self.used[one.backbone].distortion if one.config.views else ""
         return Trial(f"{one.backbone} {views}".strip(), 0, rung.config(one.config))
 
+    @property
+    def first_trials(self) -> list[Trial]:
+        """The trainings of the first round."""
+        return [self.trial(one, self.rungs[0]) for one in self.candidates.found]
+
     def folder(self, workspace: Workspace) -> Path:
         """Where the trials are kept."""
         return workspace.studies_dir / f"search-{digest_of(self.about)}"
@@ -188,9 +193,13 @@ def search(
             that is taken.
         KeyboardInterrupt: Ctrl-C; the next call goes on with what is missing.
     """
-    _check_name(request, workspace)
+    store = RunStore(workspace.runs_dir)
+    store.check_new(request.name)
     session = SearchSession.open(request, workspace)
     with TrialJournal.open(session.folder(workspace), session.about) as journal:
+        if any(trial.key not in journal.records for trial in session.first_trials):
+            with store.create(request.name):
+                pass  # what cannot be kept as a run is told before hours of work, not after
         tried = _all_rungs(session, journal, on_progress)
     tried.sort(key=lambda one: one.place(request.by))
     if tried[0].diverged is not None:
@@ -200,13 +209,6 @@ def search(
     on_best()
     result = _result(session, tried)
     return _with_run(session, result, workspace)
-
-
-def _check_name(request: SearchRequest, workspace: Workspace) -> None:
-    """Refuse a name that is taken before hours of work."""
-    if request.name is not None:
-        with RunStore(workspace.runs_dir).create(request.name):
-            pass  # it is given up again where nothing is committed
 
 
 def _all_rungs(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.notebook.frames import frame
 from retrain_cli.notebook.sheets import Cell, Grid, sheet
+from retrain_cli.studies.search.axes import BACKBONE, TRAINED
 from retrain_cli.studies.search.judging import RankedBy, rank_key
 from retrain_cli.studies.search.spaces import SpaceName
 from retrain_cli.workflows.summaries.training_summary import TrainingSummary
@@ -125,12 +126,13 @@ class SearchResult:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        columns = ("trial", "backbone", *self.axes, "round", "steps", "log_loss", "top1", "seconds")
+        axes = [axis for axis in self.axes if axis != BACKBONE]
+        columns = ("trial", "backbone", *axes, "round", TRAINED, "log_loss", "top1", "seconds")
         rows = [
             [
                 one.number,
                 one.backbone,
-                *(one.values.get(axis) for axis in self.axes),
+                *(one.values.get(axis) for axis in axes),
                 one.rung,
                 one.steps,
                 one.outcome.get("log_loss"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from retrain_cli import notices
 from retrain_cli.errors import ConfigError
-from retrain_cli.reports.charts import Chart, Series
+from retrain_cli.reports.charts import Chart, Series, TreeChart, TreeLink
 from retrain_cli.reports.plots.study_plots import _draw, plot_charts
 
 LINES = Chart(
@@ -47,6 +49,31 @@ def test_an_svg_of_the_same_figures_is_the_same_file(tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
         plot_charts([LINES], tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+HOSTILE = "a$\\frac$ [x]\nb"
+
+
+def test_names_of_users_are_no_formulas(tmp_path: Path) -> None:
+    """Classes, layers and networks are called as their owner likes."""
+    lines = Chart(HOSTILE, "", "", (Series(HOSTILE, [0], [0.5]), Series("b", [1], [0.5])))
+    charts: list[Chart | TreeChart] = [
+        replace(lines, ticks=((0, HOSTILE), (1, "b"))),
+        replace(lines, bars=True),
+        TreeChart(HOSTILE, "", [TreeLink((5, 5, 15, 15), (0, 1, 1, 0), 0)], [(5, "1")], ("A", "B")),
+    ]
+    plot_charts(charts, tmp_path / "figure.svg")
+    shown = (tmp_path / "figure.svg").read_text()
+    assert shown.count("a$\\frac$ [x]?b") == 6
+
+
+def test_letters_that_no_font_has_are_told_in_a_line(tmp_path: Path) -> None:
+    told: list[str] = []
+    notices.listen(told.append)
+    for title in ("\U00013000\U00013001", "\U00013001"):
+        plot_charts([replace(LINES, title=title)], tmp_path / "figure.svg")
+    assert [text.count("\U00013001") for text in told] == [1, 1]
+    assert "\U00013000\U00013001" in told[0]
 
 
 def test_another_suffix(tmp_path: Path) -> None:

@@ -119,6 +119,18 @@ def test_accuracies_of_the_table_are_those_of_the_runs(conduct: Any, data: Study
     assert not [chart for chart in result.charts if isinstance(chart, Chart)]
 
 
+def test_runs_that_agree_are_not_told_to_be_certain(
+    conduct: Any, make_data: Callable[..., StudyData]
+) -> None:
+    study, _ = study_of(combinations=0)
+    easy = make_data(1, 1, per_class=40, spread=0.01, draw=True)
+    rows = tables(conduct(study, easy, SETTINGS))["schemes"].rows
+    right = rows[0][4]
+    assert right.value == 1
+    assert 0.5 < right.low < 0.95, "a few test photos, all of them right in each run"
+    assert rows[0][5] == 0
+
+
 def test_who_is_taught_what(data: StudyData) -> None:
     study, schools = study_of(combinations=0)
     from retrain_cli.studies.trial import TrialContext

@@ -9,6 +9,7 @@ import pytest
 
 from retrain_cli.errors import ConfigError, DatasetError
 from retrain_cli.similarity.class_trees import Clustering
+from retrain_cli.studies.source_target.scheme_tables import shown_count
 from retrain_cli.studies.source_target.sides import (
     PhotoPool,
     draw_test,
@@ -28,7 +29,7 @@ def photos_of(*classes: tuple[int, ...], groups: Any = None) -> PhotoPool:
             centre = 1000 * label + (0, 10, 100, 112)[number]
             vectors.append(centre + generator.normal(size=(size, 5)))
             labels += [label] * size
-    names = tuple("abcdefgh"[: len(classes)])
+    names = tuple(chr(ord("a") + label) for label in range(len(classes)))
     return PhotoPool(
         np.concatenate(vectors).astype(np.float32), np.array(labels, np.int32), names, groups
     )
@@ -65,6 +66,15 @@ def test_of_too_many_combinations_some_are_drawn_by_the_seed() -> None:
     assert [one.name for one in mixes] == [one.name for one in again]
     other, _, _ = second_level(photos, trees, 16, seed=2)
     assert [one.name for one in mixes] != [one.name for one in other]
+
+
+def test_hundreds_of_classes_have_more_combinations_than_a_float_can_tell() -> None:
+    photos = photos_of(*[(4, 3, 2, 2)] * 600)
+    mixes, total, unusable = second_level(photos, photos.grow_trees(HOW), 3, seed=0)
+    assert (len(mixes) + unusable, total) == (3, 4**600)
+    assert shown_count(total) == "some 10^361"
+    assert shown_count(4**9_000) == "some 10^5,418"
+    assert shown_count(4**9) == "262,144"
 
 
 def test_combinations_with_a_cluster_of_one_photo_are_left_out() -> None:

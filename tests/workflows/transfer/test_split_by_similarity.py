@@ -130,6 +130,6 @@ def test_a_line_feed_in_a_name_is_told(tmp_path: Path, workspace: Workspace, fil
     root = make_photos(tmp_path / "photos", {"ant": 6, "bee": 6})
     (root / "ant" / "0000.png").rename(root / "ant" / "a\nb.png")
     fill(root)
-    with pytest.raises(DatasetError, match="line feed"):
+    with pytest.raises(DatasetError, match=r"and '.*/a\\nb.png' has a line feed"):
         split_by_similarity(SimilaritySplitRequest(tmp_path / "out"), workspace)
     assert not (tmp_path / "out").exists()

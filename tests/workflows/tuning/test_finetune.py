@@ -18,7 +18,7 @@ from retrain_cli.cache.array_batch import ArrayBatch
 from retrain_cli.cache.cache_files import cache_files
 from retrain_cli.cache.store import BottleneckStore
 from retrain_cli.cli.main import app
-from retrain_cli.errors import BackboneError, ConfigError, RunError, WorkspaceError
+from retrain_cli.errors import BackboneError, CacheError, ConfigError, RunError, WorkspaceError
 from retrain_cli.finetuning import activation_cache, batch_sources
 from retrain_cli.finetuning.activation_cache import ActivationCache
 from retrain_cli.finetuning.batch_sources import CachedActivations
@@ -166,7 +166,7 @@ def test_a_second_run_computes_no_activations_and_starts_from_a_head(workspace: 
     again = request(replace(QUICK, seed=3), name="second", from_run="first")
     run = RunStore(workspace.runs_dir).get("first")
     if run.info.has_own_backbone:
-        with pytest.raises(RunError, match="needs a run of the backbone last used"):
+        with pytest.raises(RunError, match=r"fine-tuned .* of its own: .* with weights='first'"):
             finetune(again, workspace)
         again = request(replace(QUICK, seed=3), name="second")
     summary = finetune(again, workspace, lambda stage, done, total: stages.append(stage))
@@ -174,12 +174,32 @@ def test_a_second_run_computes_no_activations_and_starts_from_a_head(workspace: 
     assert summary.result.epochs == 2
 
 
+def test_photos_that_are_gone_and_others_in_their_place_are_told_apart(
+    workspace: Workspace,
+) -> None:
+    photo, tuning = (
+        workspace.root.parent / "photos/ant/0000.png",
+        replace(QUICK, trainable="last:4"),
+    )
+    content = photo.read_bytes()
+    try:
+        for left, told in (
+            (None, r"is not \(cannot be read"),
+            (content + b" ", "is another one now"),
+        ):
+            photo.unlink() if left is None else photo.write_bytes(left)
+            with pytest.raises(CacheError, match=told):
+                finetune(request(tuning), workspace)
+    finally:
+        photo.write_bytes(content)
+
+
 def test_a_full_disk_is_told_before_anything_is_computed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(activation_cache, "_LEFT_FREE", 1 << 60)
     tuning = replace(QUICK, trainable="last:2")
-    with pytest.raises(WorkspaceError, match=r"GB are free .* stream=True takes none"):
+    with pytest.raises(WorkspaceError, match=r"take \d\.\d MB, .* stream=True takes none"):
         finetune(request(tuning), workspace)
     # What streams has views of its own in each epoch, and keeps none.
     seen: set[int] = set()
@@ -304,6 +324,35 @@ def test_a_killed_training_on_views_goes_on_to_the_same_numbers(workspace: Works
     assert set(seen) == {2}
     for one, other in zip(whole.history, gone_on.history, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-3)
+
+
+def test_a_name_that_no_run_can_have_is_refused_before_any_work(workspace: Workspace) -> None:
+    seen: list[object] = []
+    with pytest.raises(RunError, match="plain folder name"):
+        finetune(
+            replace(request(QUICK, name="last:3"), weights="random"),
+            workspace,
+            lambda *photo: seen.append(photo),
+        )
+    assert not seen
+
+
+def test_a_damaged_state_stops_who_goes_on_with_it_and_nobody_else(workspace: Workspace) -> None:
+    class KilledError(Exception):
+        pass
+
+    def listen(progress: TuningProgress) -> None:
+        if progress.row is not None:
+            raise KilledError
+
+    tuning = replace(QUICK, epochs=1)
+    with pytest.raises(KilledError):
+        finetune(request(tuning), workspace, on_progress=listen)
+    (state,) = workspace.tunings_dir.glob("*.npz")
+    state.write_bytes(state.read_bytes()[:1_000])
+    with pytest.raises(RunError, match="cut short and cannot be read"):
+        finetune(request(tuning, resume=True), workspace)
+    assert finetune(request(tuning), workspace).result.epochs == 1
 
 
 def test_views_are_of_the_photos_that_they_are_asked_of(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from helpers import SMALL_SPEC
 
-from retrain_cli.errors import CacheError, ConfigError, RunError
+from retrain_cli.errors import CacheError, ConfigError, RunError, WorkspaceError
 from retrain_cli.heads.config import TrainingConfig
 from retrain_cli.runs.making import Trained
 from retrain_cli.runs.run import RunStore
@@ -157,6 +157,9 @@ def test_halving_keeps_the_best_of_each_round(filled: Workspace) -> None:
     assert full.best.outcome["log_loss"] <= result.best.outcome["log_loss"]
     assert trainings(filled) == 9 + 9, "the whole trainings of the halving are taken again"
     assert len(first_round) == 6
+    table = result.to_frame()
+    assert (table["steps"] == 400).all()
+    assert table["trained_steps"].tolist() == [400] * 3 + [133] * 6
     assert RunStore(filled.runs_dir).get(result.run).config.steps == 400
 
 
@@ -197,6 +200,16 @@ def test_a_name_that_is_taken_is_told_before_anything_is_trained(filled: Workspa
     with pytest.raises(RunError, match="must be new"):
         search(replace(STEPWISE, name="taken"), filled)
     assert trainings(filled) == before
+
+
+def test_a_place_without_room_for_a_run_is_told_before_anything_is_trained(
+    filled: Workspace,
+) -> None:
+    filled.runs_dir.rmdir()
+    filled.runs_dir.write_text("no folder")
+    with pytest.raises(WorkspaceError, match="runs could not be written"):
+        search(REQUEST, filled)
+    assert not trainings(filled)
 
 
 def test_backbones_are_tried_side_by_side(photos: Path, fill: Any, workspace: Workspace) -> None:

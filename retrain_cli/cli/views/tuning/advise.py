@@ -76,7 +76,7 @@ def _say_what_to_think(advice: Advice, form: console.Form) -> None:
     if advice.fewest < _FEWEST:
         console.warn(
             f"the smallest class has {advice.fewest} training photos: add some, for what is learnt "
-            "from so few seldom holds"
+            f"from so few seldom holds, and `--layer auto` takes {_FEWEST} of each class"
         )
     if form == "json":
         return

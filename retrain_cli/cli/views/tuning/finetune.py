@@ -82,7 +82,7 @@ def _verdict(summary: FinetuneSummary) -> str:
     least = min(row.validation_loss or 0.0 for row in result.history[1:])
     return (
         f"the head alone is kept: validation loss {before:.3f}, and at least {least:.3f} in "
-        f"{result.epochs} epochs of fine-tuning"
+        f"{result.epochs} epoch{'s' * (result.epochs != 1)} of fine-tuning"
     )
 
 

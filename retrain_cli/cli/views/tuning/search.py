@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from retrain_cli.cli import console
 from retrain_cli.reports.text import NOT_DEFINED, percent
-from retrain_cli.studies.search.axes import shown
+from retrain_cli.runs.shell import shell_line
+from retrain_cli.studies.search.axes import TRAINED, shown
 
 if TYPE_CHECKING:
     from retrain_cli.studies.search.judging import RankedBy
@@ -45,7 +46,7 @@ def show_result(result: SearchResult, form: console.Form, *, show_all: bool = Fa
             f"the best of {len(result.tried):,} looks better on the photos that chose it than it "
             "is; an honest figure is that of the test photos, which the search has not seen"
         )
-    console.note(f"next: retrain eval --run {result.run}")
+    console.note(f"next: {shell_line(['retrain', 'eval', '--run', result.run])}")
 
 
 def _headline(result: SearchResult) -> str:
@@ -97,7 +98,7 @@ def _table(result: SearchResult, tried: Sequence[TriedSettings]) -> console.Tabl
     columns = [
         "",
         *map(_title, axes),
-        *(["steps"] if with_steps else []),
+        *([_title(TRAINED)] if with_steps else []),
         "log loss",
         "top-1",
         "seconds",
@@ -160,7 +161,7 @@ def _left_out(senseless: int, alike: int) -> list[str]:
 def _csv(result: SearchResult) -> tuple[list[str], list[list[str]]]:
     columns = ["rank", "trial", "backbone"]
     axes = [axis for axis in result.axes if axis != "backbone"]
-    columns += [*axes, "round", "steps", "log_loss", "top1", "seconds", "diverged"]
+    columns += [*axes, "round", TRAINED, "log_loss", "top1", "seconds", "diverged"]
     rows = [
         [
             f"{place}",
@@ -229,7 +230,7 @@ def draw(result: SearchResult, path: Path) -> None:
         for axis in _told_apart(result)
     ]
     if len(result.rounds) > 1:
-        axes.append(Coordinate("steps", [one.steps for one in tried]))
+        axes.append(Coordinate(_title(TRAINED), [one.steps for one in tried]))
     figures = (
         ("top1", Coordinate("top-1", [one.outcome["top1"] for one in tried], True, percent=True)),
         (
