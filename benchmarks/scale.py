@@ -5,7 +5,9 @@
 
 Every figure is of whole commands in processes of their own: `retrain bottlenecks` on the first two
 sizes gives what a photo costs and what a command costs whatever its size, by the straight line
-through both; a second run over the larger one, with all cached, what a known photo costs. Decoding
+through both; a second run over the larger one, with all cached, what a known photo costs. What is
+held of each file is told by warm runs over many tiny ones, for in a first run SQLite's cache of
+pages grows beside it, to 64 MB and no further. Decoding
 and the forward pass are then measured alone, so that the model can put others in their place. The
 points are more sizes, which no constant is taken from.
 """
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import warm
 from benchmarks.fresh import Outcome, run_retrain
 from benchmarks.machine import describe_machine
 from benchmarks.photos import gather_photos
@@ -35,6 +38,7 @@ from retrain_cli.workspace import Workspace
 
 _BATCH = 32
 _ALONE = 256
+_KNOWN_FILES = (20_000, 60_000)
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class Constants:
         photo_bytes: of a file.
         disk_bytes: a photo, cache and index.
         disk_start: bytes of an empty workspace.
-        memory_bytes: a photo, at the peak.
-        memory_start: megabytes at the peak, whatever the size.
+        memory_bytes: that are held of each known file.
+        memory_start: megabytes at the peak beside that, of the larger run.
     """
 
     backbone: str
@@ -111,7 +115,7 @@ def measure(
         measured = [first_run(spec, source, size, Path(folder)) for size in points]
     photo, start = line_through(few, many, "processor_seconds")
     disk, disk_start = line_through(few, many, "disk_bytes")
-    held, memory_start = line_through(few, many, "megabytes")
+    held = held_bytes()
     processors = usable_processors()
     constants = Constants(
         backbone=spec.name,
@@ -126,8 +130,8 @@ def measure(
         photo_bytes=photo_bytes,
         disk_bytes=disk,
         disk_start=disk_start,
-        memory_bytes=max(0.0, held * 1e6),
-        memory_start=memory_start,
+        memory_bytes=held,
+        memory_start=many.megabytes - held * many.photos / 1e6,
     )
     return constants, measured
 
@@ -159,6 +163,12 @@ def known_seconds(spec: BackboneSpec, photos: int, folder: Path) -> float:
     warm = bottlenecks(spec, place, workspace).seconds
     version = run_retrain("--version").seconds
     return max(0.0, warm - version) / photos
+
+
+def held_bytes() -> float:
+    """Bytes of memory a known file, between warm runs over few and over many."""
+    few, many = (warm.measure(files, repeats=3) for files in _KNOWN_FILES)
+    return 1e6 * (many.peak_megabytes - few.peak_megabytes) / (many.files - few.files)
 
 
 def alone(workspace: Workspace, photos: Sequence[Path]) -> tuple[float, float, int]:

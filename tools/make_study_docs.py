@@ -31,7 +31,7 @@ QUICK_PAGE = PROJECT / "build" / "study" / "study.md"
 QUICK = {
     "source-target": "--quick",
     "freeze": "--quick",
-    "strategies": "--repeats 2 --epochs 1 --steps 300",
+    "strategies": "--sizes 5,10 --repeats 2 --epochs 1 --steps 300",
     "few-shot": "--repeats 1 --steps 300 --classes 3",
     "cost": "--repeats 1 --steps 300 --epochs 1",
 }

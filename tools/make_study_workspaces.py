@@ -4,7 +4,8 @@ r"""Make the workspaces whose studies docs/study.md shows: bottlenecks of every 
     python tools/make_study_docs.py --folder WORK
 
 PHOTOS holds the folders caltech101, flowers, blood_cells and clothing, WEIGHTS the files that
-`NAMED_WEIGHTS` lists; both are public, and no part of this project. Cells are drawn. What is
+`NAMED_WEIGHTS` lists; both are public, and no part of this project. Cells are drawn, and the sample
+images are the project's. What is
 cached in WORK already is not computed again, so that the tool goes on where it was stopped.
 """
 
@@ -63,6 +64,8 @@ WORKSPACES = (
     StudyWorkspace(
         "Blood cells, 96 px", "blood_cells", (f"{MOBILENET_V2} --input-size 96",), 80, "flowers"
     ),
+    StudyWorkspace("Clothing, 96 px", "clothing/train", (f"{MOBILENET_V2} --input-size 96",), 90),
+    StudyWorkspace("Sample images, 96 px", "sample_images", (f"{MOBILENET_V2} --input-size 96",)),
     StudyWorkspace("Flowers, 128 px", "flowers", (f"{MOBILENET} --input-size 128",), 60),
     StudyWorkspace("Caltech-101, 15 a class", "caltech101", (MOBILENET_V2,), 15),
     StudyWorkspace("Flowers, several backbones", "flowers", SEVERAL),
@@ -90,7 +93,7 @@ def make(one: StudyWorkspace, photos: Path, weights: Path, folder: Path) -> None
     files = {name: shlex.quote(str(weights / file)) for name, file in NAMED_WEIGHTS.items()}
 
     def compute(name: str) -> None:
-        source = cells(folder) if name == "cells" else photos / name
+        source = source_of(name, photos, folder)
         if one.most is not None:
             source = first_photos(source, one.most, folder / "photos" / f"{name}-{one.most}")
         for options in one.backbones:
@@ -100,6 +103,13 @@ def make(one: StudyWorkspace, photos: Path, weights: Path, folder: Path) -> None
         compute(one.chain)
         run([*retrain, "finetune", "--trainable", "all", "--name", one.chain])
     compute(one.photos)
+
+
+def source_of(name: str, photos: Path, folder: Path) -> Path:
+    """Where the photos of a set lie."""
+    if name == "cells":
+        return cells(folder)
+    return PROJECT / name if name == "sample_images" else photos / name
 
 
 def cells(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
@@ -65,4 +66,4 @@ def options_of(study: type[Study]) -> list[StudyOption]:
 
 def help_of(study: type[Study]) -> str:
     """What a study is about: its docstring up to the list of its attributes."""
-    return (study.__doc__ or "").partition("\n    Attributes:")[0].rstrip()
+    return (inspect.getdoc(study) or "").partition("\nAttributes:")[0].rstrip()
