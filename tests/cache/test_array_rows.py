@@ -160,7 +160,8 @@ def test_lookups_go_by_the_index(store: BottleneckStore, call: str) -> None:
 
 def test_a_file_is_of_the_newer_format_only_when_it_holds_arrays(path: Path) -> None:
     def version() -> int:
-        return int(sqlite3.connect(path).execute("PRAGMA user_version").fetchone()[0])
+        with closing(sqlite3.connect(path)) as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
     with BottleneckStore(path, IDENTITY) as store:
         store.put(DIGESTS[:1], np.ones((1, 8), np.float32))
