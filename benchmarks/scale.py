@@ -7,9 +7,9 @@ Every figure is of whole commands in processes of their own: `retrain bottleneck
 sizes gives what a photo costs and what a command costs whatever its size, by the straight line
 through both; a second run over the larger one, with all cached, what a known photo costs. What is
 held of each file is told by warm runs over many tiny ones, for in a first run SQLite's cache of
-pages grows beside it, to 64 MB and no further. Decoding
-and the forward pass are then measured alone, so that the model can put others in their place. The
-points are more sizes, which no constant is taken from.
+pages grows beside it, to 64 MB and no further. Decoding and the forward pass are then measured
+alone, so that the model can put others in their place. The points are more sizes, which no constant
+is taken from.
 """
 
 from __future__ import annotations
@@ -160,9 +160,9 @@ def bottlenecks(spec: BackboneSpec, photos: Path, workspace: Path) -> Outcome:
 def known_seconds(spec: BackboneSpec, photos: int, folder: Path) -> float:
     """Seconds a photo of a run where all is cached, less those of one without photos."""
     place, workspace = folder / f"photos-{photos}", folder / f"workspace-{photos}"
-    warm = bottlenecks(spec, place, workspace).seconds
+    again = bottlenecks(spec, place, workspace).seconds
     version = run_retrain("--version").seconds
-    return max(0.0, warm - version) / photos
+    return max(0.0, again - version) / photos
 
 
 def held_bytes() -> float:

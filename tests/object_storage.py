@@ -220,3 +220,14 @@ def behind_proxy(storage: Storage) -> Iterator[Storage]:
     finally:
         proxy.shutdown()
         proxy.server_close()
+
+
+def check_one_bad_photo(storage: Storage, fill: Any, url: str, reason: str) -> None:
+    """Of 36 photos the server spoils `bee/0005.png`: it alone is bad, until it can be fetched."""
+    summary = fill(url)
+    assert summary.computed == 35
+    ((path, problem),) = summary.bad
+    assert path == "bee/0005.png"
+    assert f"cannot be read ({reason}" in problem
+    storage.faults = lambda how, path: None
+    assert (fill(url).computed, fill(url).bad) == (1, [])

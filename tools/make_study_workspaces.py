@@ -5,8 +5,8 @@ r"""Make the workspaces whose studies docs/study.md shows: bottlenecks of every 
 
 PHOTOS holds the folders caltech101, flowers, blood_cells and clothing, WEIGHTS the files that
 `NAMED_WEIGHTS` lists; both are public, and no part of this project. Cells are drawn, and the sample
-images are the project's. What is
-cached in WORK already is not computed again, so that the tool goes on where it was stopped.
+images are the project's. What is cached in WORK already is not computed again, so that the tool
+goes on where it was stopped.
 """
 
 from __future__ import annotations

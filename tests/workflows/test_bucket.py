@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from helpers import LIMIT, SMALL_SPEC, make_photos
-from object_storage import SECRET, Fault, Storage
+from object_storage import SECRET, Fault, Storage, check_one_bad_photo
 
 from retrain_cli.datasets.sources import bucket_source
 from retrain_cli.errors import ConfigError, DatasetError, MissingExtraError, StorageError
@@ -117,13 +117,7 @@ def test_a_photo_that_cannot_be_fetched_is_a_bad_one(
 ) -> None:
     name = "/bucket/photos/bee/0005.png"
     storage.faults = lambda how, path: fault if (how, path) == (method, name) else None
-    summary = fill(URL)
-    assert summary.computed == 35
-    ((path, problem),) = summary.bad
-    assert path == "bee/0005.png"
-    assert f"cannot be read ({reason}" in problem
-    storage.faults = lambda how, path: None
-    assert (fill(URL).computed, fill(URL).bad) == (1, [])
+    check_one_bad_photo(storage, fill, URL, reason)
 
 
 def test_a_lost_server_ends_it_and_keeps_what_is_done(storage: Storage, fill: Any) -> None:

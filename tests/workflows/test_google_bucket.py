@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google_storage import LIST, OBJECTS
 from helpers import LIMIT
-from object_storage import SECRET, Fault, Storage
+from object_storage import SECRET, Fault, Storage, check_one_bad_photo
 
 from retrain_cli.datasets.sources import bucket_source
 from retrain_cli.errors import ConfigError, StorageError
@@ -88,13 +88,7 @@ def test_a_photo_that_cannot_be_fetched_is_a_bad_one(
     storage: Storage, fill: Any, fault: Fault, reason: str
 ) -> None:
     storage.faults = lambda how, path: fault if path == photo("bee/0005.png") else None
-    summary = fill(URL)
-    assert summary.computed == 35
-    ((path, problem),) = summary.bad
-    assert path == "bee/0005.png"
-    assert f"cannot be read ({reason}" in problem
-    storage.faults = lambda how, path: None
-    assert (fill(URL).computed, fill(URL).bad) == (1, [])
+    check_one_bad_photo(storage, fill, URL, reason)
 
 
 def test_what_is_cut_short_is_fetched_again(storage: Storage, fill: Any) -> None:

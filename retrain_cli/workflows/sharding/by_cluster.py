@@ -107,8 +107,12 @@ def fill_by_cluster(
     models = opened.workspace.models_dir
     if parts is not None:
         models = _shipped(used.backbone, models, folder / "models")
-    job = _job(used.backbone, settings, models, opened.workspace, folder, str(used.image_dir))
-    job = replace(job, dtype=opened.store.dtype)
+    job = replace(
+        _job(used.backbone, settings, models, opened.workspace),
+        parts=folder,
+        image_dir=str(used.image_dir),
+        dtype=opened.store.dtype,
+    )
     cached = list(opened.store.digests())
     extractor = ray_extractor(cluster, backbone, job, settings.photo_timeout, cached)
     folders = opened.index.folders(opened.dataset)
@@ -129,18 +133,14 @@ def answering_extractor(
     workspace: Workspace,
 ) -> RayExtractor:
     """An extractor that keeps nothing."""
-    job = _job(spec, settings, workspace.models_dir, workspace, None, "")
+    job = _job(spec, settings, workspace.models_dir, workspace)
     return ray_extractor(cluster, backbone, job, settings.photo_timeout)
 
 
 def _job(
-    spec: BackboneSpec,
-    settings: ExtractionSettings,
-    models: Path,
-    workspace: Workspace,
-    parts: Path | None,
-    image_dir: str,
+    spec: BackboneSpec, settings: ExtractionSettings, models: Path, workspace: Workspace
 ) -> ForwardJob:
+    """What sends its vectors back; to write parts takes more fields."""
     return ForwardJob(
         spec=spec,
         fingerprint=spec.fingerprint(),
@@ -148,8 +148,8 @@ def _job(
         models=models,
         trusted=is_trusted(spec, workspace),
         batch_size=settings.batch_size,
-        parts=parts,
-        image_dir=image_dir,
+        parts=None,
+        image_dir="",
     )
 
 
